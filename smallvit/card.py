@@ -1,0 +1,144 @@
+"""The model card of a model folder: its README.md, with the front matter that the Hugging Face Hub reads."""
+
+import math
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from smallvit.config import PRESETS, VARIANTS
+
+PAPER_URL = "https://arxiv.org/abs/2112.13492"
+
+_CITATION = """\
+```bibtex
+@article{lee2021vision,
+  title={Vision Transformer for Small-Size Datasets},
+  author={Lee, Seung Hoon and Lee, Seunghyun and Song, Byung Cheol},
+  journal={arXiv preprint arXiv:2112.13492},
+  year={2021}
+}
+```"""
+
+
+def model_card(record, taus):
+    """Write the card.
+
+    Args:
+        record: a `checkpoint.Record`.
+        taus: [L, h], or [L, 1] where the heads share one.
+
+    Returns:
+        Markdown with front matter.
+    """
+    variant = VARIANTS[record.variant]
+    title = f"{variant.title}, preset {record.preset}, on {record.data}"
+    test, validation = record.metrics["test"], record.metrics["validation"]
+    front_matter = ModelCardData(
+        model_name=title,
+        library_name="keras",
+        pipeline_tag="image-classification",
+        license="mit",
+        datasets=["uoft-cs/cifar100"],
+        tags=["vision-transformer", "small-datasets", *_idea_tags(variant)],
+        metrics=["accuracy"],
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type="uoft-cs/cifar100",
+                dataset_name=record.data,
+                dataset_split="test",
+                metric_type="accuracy",
+                metric_name=name,
+                metric_value=round(test[key], 4),
+            )
+            for name, key in (("top-1", "top1"), ("top-5", "top5"))
+        ],
+    )
+    return f"""\
+---
+{front_matter.to_yaml()}
+---
+
+# {title}
+
+A Vision Transformer with {record.parameters:,} parameters, trained from scratch on {record.num_train:,} pictures of
+{record.data}. {_ideas(variant)} The two ideas are those of [Lee, Lee and Song 2021]({PAPER_URL}).
+
+| split | pictures | top-1 | top-5 | cross-entropy |
+|---|---:|---:|---:|---:|
+{_metrics_row("validation", record.num_validation, validation)}
+{_metrics_row("test", record.num_test, test)}
+
+The test split was read once, after the last epoch. One seed ({record.training.seed}).
+
+![Loss and top-1 by epoch](curves.png)
+
+## Training
+
+`{record.command}`, {record.date}
+
+- {record.epochs_trained} epochs of {record.num_train:,} pictures in {record.seconds / 60:.1f} minutes
+- {record.hardware}: {record.images_per_second:.0f} images/s, {record.precision}
+- {_recipe(record.training)}
+- {", ".join(f"{name} {value}" for name, value in record.versions.items() if name != "backend")}, \
+{record.versions["backend"]}; commit {record.commit or "unknown"}
+- Source of the preset: {PRESETS[record.preset].source}
+
+## Temperatures
+
+{_tau_table(record, taus)}
+
+## Use
+
+```python
+import numpy as np, keras, smallvit.model  # registers the model with Keras
+
+model = keras.saving.load_model("path/to/this/folder")
+images = np.zeros((1, 32, 32, 3), "uint8")  # RGB pixels 0-255, any size: the model resizes and normalises
+probabilities = keras.ops.softmax(model(images))
+```
+
+## Limits
+
+It knows the {len(record.class_names)} classes of {record.data} and nothing else, and sees pictures of
+{record.model.image_size} x {record.model.image_size} pixels.
+Shown anything else, it names one of those classes all the same.
+
+## Citation
+
+{_CITATION}
+"""
+
+
+def _idea_tags(variant):
+    return ["shifted-patch-tokenization"] * variant.use_spt + ["locality-self-attention"] * variant.use_lsa
+
+
+def _metrics_row(name, count, metrics):
+    return f"| {name} | {count:,} | {metrics['top1']:.2%} | {metrics['top5']:.2%} | {metrics['loss']:.3f} |"
+
+
+def _ideas(variant):
+    spt = "Shifted Patch Tokenization (four diagonally shifted copies join the picture before it is cut into patches)"
+    lsa = "Locality Self-Attention (no token attends to itself, and the temperature of the attention is learned)"
+    ideas = [spt] * variant.use_spt + [lsa] * variant.use_lsa
+    return f"It has {' and '.join(ideas)}." if ideas else "It is the plain model, trained to be compared with."
+
+
+def _recipe(training):
+    decay = "all weights" if training.decay_all else "matrices only"
+    clip = f", gradient norm clipped at {training.global_clipnorm:g}" if training.global_clipnorm else ""
+    return (
+        f"{training.optimizer}, batch {training.batch_size}, peak rate {training.learning_rate:g}, "
+        f"{training.warmup_fraction:.0%} warm-up, cosine to 0, weight decay {training.weight_decay:g} ({decay}){clip}, "
+        f"label smoothing {training.label_smoothing:g}, augmentation {training.augmentation.replace('_', ' ')}"
+    )
+
+
+def _tau_table(record, taus):
+    start = math.sqrt(record.model.head_dim)
+    if not record.model.use_lsa:
+        return f"tau is the constant sqrt({record.model.head_dim}) = {start:.3f} in every layer."
+    heads = [f"head {index + 1}" for index in range(taus.shape[1])] if taus.shape[1] > 1 else ["all heads"]
+    rows = [f"| {layer} | " + " | ".join(f"{tau:.3f}" for tau in row) + " |" for layer, row in enumerate(taus, start=1)]
+    header = [f"| layer | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    return "\n".join([f"tau started at sqrt({record.model.head_dim}) = {start:.3f}; learned:", "", *header, *rows])

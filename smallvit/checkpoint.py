@@ -1,0 +1,269 @@
+"""What lies on disk: the model folder, which travels, and the training checkpoint, which only serves to resume.
+
+A model folder holds config.json, metadata.json and model.weights.h5 as `keras.saving.load_model` reads them, and beside
+them smallvit.json (what the model is and how it was made), history.json, curves.png and README.md (its card). It is
+written whole or not at all. Reading one runs no code from it: the model is built from the numbers in smallvit.json, and
+the weights are parsed only once their size and SHA-256 are right.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from smallvit.config import ModelConfig, TrainConfig
+from smallvit.errors import UserError
+from smallvit.model import VisionTransformer, build_model
+
+RECORD_FILE = "smallvit.json"
+HISTORY_FILE = "history.json"
+WEIGHTS_FILE = "model.weights.h5"
+CURVES_FILE = "curves.png"
+CARD_FILE = "README.md"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a model is and how it was made: the content of smallvit.json.
+
+    Accuracies and losses are in `metrics[split]` as "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats),
+    for the splits "validation" and "test".
+    """
+
+    preset: str
+    variant: str
+    model: ModelConfig
+    training: TrainConfig
+    data: str
+    class_names: list[str]
+    num_train: int
+    num_validation: int
+    num_test: int
+    parameters: int
+    metrics: dict[str, dict[str, float]]
+    epochs_trained: int
+    seconds: float  # wall time of the epochs, validation included
+    images_per_second: float  # training steps alone
+    precision: str
+    hardware: str
+    versions: dict[str, str]
+    commit: str | None
+    command: str
+    date: str
+
+
+class ModelFolder(NamedTuple):
+    """A model folder that was read and verified.
+
+    Attributes:
+        path: where it lies.
+        record: what the model is.
+        history: one dict for each epoch.
+    """
+
+    path: Path
+    record: Record
+    history: list[dict]
+
+    def load_model(self):
+        """Build the model and load its weights.
+
+        Raises:
+            UserError: the weights do not fit the model that the record describes.
+        """
+        model = build_model(self.record.model)
+        try:
+            model.load_weights(self.path / WEIGHTS_FILE)
+        except Exception as error:  # whatever Keras and h5py raise for a file that is whole but holds something else
+            raise UserError(
+                f"{self.path / WEIGHTS_FILE} does not hold the weights of its {RECORD_FILE} ({error})."
+            ) from error
+        return model
+
+
+@contextmanager
+def atomic_file(path):
+    """Yield a temporary path beside `path`; rename it to `path` if the block ends well, delete it if not."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    os.close(handle)
+    temporary = Path(temporary)
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path):
+    """Yield a temporary folder beside `path`; rename it to `path`, which must not exist, if the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _flush_to_disk(file)
+        temporary.chmod(0o755)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush_to_disk(path):
+    """Without it, a power cut after the rename could leave an empty file under the final name."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_model_folder(path, model, record, history, curves, card):
+    """Write a model folder whole or not at all.
+
+    Args:
+        path: the folder; it must not exist.
+        model: a built `VisionTransformer`.
+        record: its `Record`.
+        history: one dict for each epoch.
+        curves: PNG bytes.
+        card: Markdown with front matter.
+
+    Raises:
+        OSError: it could not be written; nothing is left behind.
+    """
+    with atomic_folder(path) as folder:
+        float32_model = VisionTransformer(record.model, dtype="float32", name="vision_transformer")
+        float32_model.build((None, None, None, 3))
+        float32_model.set_weights(model.get_weights())
+        keras.saving.save_model(float32_model, folder, zipped=False)
+        shutil.rmtree(folder / "assets", ignore_errors=True)  # Keras's place for vocabularies and the like: empty here
+        weights = folder / WEIGHTS_FILE
+        content = {
+            "format_version": FORMAT_VERSION,
+            **dataclasses.asdict(record),
+            "weights": {"bytes": weights.stat().st_size, "sha256": _sha256(weights)},
+        }
+        (folder / RECORD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        (folder / HISTORY_FILE).write_text(json.dumps(history, indent=1) + "\n")
+        (folder / CURVES_FILE).write_bytes(curves)
+        (folder / CARD_FILE).write_text(card)
+
+
+def read_model_folder(path):
+    """Read and verify a model folder; the weights are checked, not parsed.
+
+    Raises:
+        UserError: the folder is not there, not ours, not whole, or was changed.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"There is no folder {path}; a model folder is what train.py writes.")
+    content = _read_json(path / RECORD_FILE, dict)
+    if content.pop("format_version", None) != FORMAT_VERSION:
+        raise UserError(f"{path / RECORD_FILE} is not of format_version {FORMAT_VERSION}; another smallvit wrote it.")
+    try:
+        weights = content.pop("weights")
+        expected_bytes, expected_sha256 = weights["bytes"], weights["sha256"]
+        content["model"] = ModelConfig(**content["model"])
+        content["training"] = TrainConfig(**content["training"])
+        record = Record(**content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
+    if len(record.class_names) != record.model.num_classes:
+        raise UserError(
+            f"{path / RECORD_FILE} has {len(record.class_names)} class names for {record.model.num_classes} classes."
+        )
+    file = path / WEIGHTS_FILE
+    if not file.is_file():
+        raise UserError(f"{path} has no {WEIGHTS_FILE}.")
+    if file.stat().st_size != expected_bytes:
+        raise UserError(f"{file} has {file.stat().st_size} bytes instead of {expected_bytes}; it is damaged.")
+    if _sha256(file) != expected_sha256:
+        raise UserError(f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed.")
+    return ModelFolder(path, record, _read_json(path / HISTORY_FILE, list))
+
+
+def find_model_folders(path):
+    """The model folders at `path`: itself, or those directly inside it, by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(path)
+    if (path / RECORD_FILE).exists():
+        return [path]
+    found = sorted(file.parent for file in path.glob(f"*/{RECORD_FILE}")) if path.is_dir() else []
+    if not found:
+        raise UserError(f"There is no model folder at {path}; one holds {RECORD_FILE}, as train.py writes it.")
+    return found
+
+
+def _read_json(path, kind):
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path.parent} has no {path.name}.") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); it is damaged.") from error
+    if not isinstance(content, kind):
+        raise UserError(f"{path} holds a {type(content).__name__} instead of a {kind.__name__}.")
+    return content
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class TrainingState(NamedTuple):
+    """A training between two epochs.
+
+    Attributes:
+        fingerprint: what has to be equal for the training to go on, as a flat dict of JSON values.
+        history: one dict for each finished epoch.
+        values: the value of every variable, in the trainer's order.
+    """
+
+    fingerprint: dict
+    history: list[dict]
+    values: list[np.ndarray]
+
+
+def write_training_state(path, state):
+    """Write a `TrainingState`; what was there before is whole until the new one is.
+
+    Raises:
+        OSError: it could not be written; the one before is still there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = json.dumps({"fingerprint": state.fingerprint, "history": state.history})
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, header=np.array(header), **{f"value_{i}": value for i, value in enumerate(state.values)})
+
+
+def read_training_state(path):
+    """Read what `write_training_state` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            header = json.loads(str(arrays["header"]))
+            values = [arrays[f"value_{i}"] for i in range(len(arrays.files) - 1)]
+        return TrainingState(header["fingerprint"], header["history"], values)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it to train from the start.") from error

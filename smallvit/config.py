@@ -1,0 +1,385 @@
+"""What can be built and how it is trained: `ModelConfig`, `TrainConfig`, the table of variants, the presets.
+
+Every hyperparameter of the project lives in this file. It needs the standard library only.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+CIFAR100_MEAN = (0.5071, 0.4866, 0.4409)
+CIFAR100_STD = (0.2673, 0.2564, 0.2762)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which of the paper's two ideas are on, and how the variant is called in print."""
+
+    use_spt: bool
+    use_lsa: bool
+    title: str
+
+
+VARIANTS = {
+    "vit": Variant(use_spt=False, use_lsa=False, title="ViT"),
+    "spt": Variant(use_spt=True, use_lsa=False, title="ViT + SPT"),
+    "lsa": Variant(use_spt=False, use_lsa=True, title="ViT + LSA"),
+    "spt_lsa": Variant(use_spt=True, use_lsa=True, title="ViT + SPT + LSA"),
+}
+
+
+def _require_rates(config, names):
+    for name in names:
+        rate = getattr(config, name)
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} is {rate}; it must be at least 0 and less than 1")
+
+
+def _require_positive(config, names):
+    for name in names:
+        value = getattr(config, name)
+        if value <= 0:
+            raise ValueError(f"{name} is {value}; it must be more than 0")
+
+
+def _require_choices(config):
+    """Check every field annotated with `Literal[...]` against its choices."""
+    for item in fields(config):
+        choices = getattr(item.type, "__args__", None)
+        if getattr(item.type, "__origin__", None) is Literal and getattr(config, item.name) not in choices:
+            raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; it must be one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The architecture of one Vision Transformer. Sizes are in pixels, rates in [0, 1).
+
+    Raises:
+        ValueError: the numbers do not fit each other; the message names them.
+    """
+
+    # Input. Any picture size may be fed: the model resizes it to `image_size` and normalises it.
+    image_size: int
+    patch_size: int
+    pixel_mean: tuple[float, float, float] = CIFAR100_MEAN  # per channel, of pixels scaled to [0, 1]
+    pixel_std: tuple[float, float, float] = CIFAR100_STD
+
+    # Encoder.
+    embed_dim: int
+    depth: int
+    num_heads: int
+    head_dim: int
+    inner_width: Literal["embed_dim", "free"]  # whether num_heads * head_dim has to equal embed_dim
+    mlp_ratio: int
+    mlp_output_gelu: bool  # GELU after the MLP's second projection too (the Keras example)
+    qkv_bias: bool
+    gelu: Literal["exact", "tanh"]
+    layer_norm_epsilon: float
+
+    # Head.
+    pooling: Literal["cls", "mean", "flatten"]
+    head_units: tuple[int, ...]  # widths of the GELU layers between pooling and the classifier
+    num_classes: int
+
+    # Regularisation.
+    dropout_rate: float
+    attention_dropout: float
+    head_dropout: float
+    drop_path_rate: float
+
+    # Initial weights, see smallvit/initializers.py.
+    initialization: Literal["keras", "xavier_normal", "truncated_normal"]
+    embedding_initialization: Literal["keras", "unit_normal", "small_normal"]
+
+    # The paper's two ideas; `with_variant` sets them.
+    use_spt: bool = False
+    use_lsa: bool = False
+    tau_per: Literal["head", "layer"]  # how many temperatures LSA learns in each layer
+
+    def __post_init__(self):
+        # JSON has lists only; a config read back from a file equals the one that was written.
+        for name in ("pixel_mean", "pixel_std", "head_units"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _require_choices(self)
+        _require_positive(
+            self, ("image_size", "patch_size", "embed_dim", "depth", "num_heads", "head_dim", "mlp_ratio")
+        )
+        if self.num_classes < 2:
+            raise ValueError(f"num_classes is {self.num_classes}; a classifier needs at least 2")
+        if self.image_size % self.patch_size:
+            raise ValueError(f"image_size {self.image_size} is not divisible by patch_size {self.patch_size}")
+        if self.use_spt and self.patch_size % 2:
+            raise ValueError(
+                f"patch_size {self.patch_size} is odd; Shifted Patch Tokenization moves image_size {self.image_size} "
+                "by half a patch, so it must be even"
+            )
+        if self.inner_width == "embed_dim" and self.num_heads * self.head_dim != self.embed_dim:
+            raise ValueError(
+                f"embed_dim {self.embed_dim} is not num_heads {self.num_heads} x head_dim {self.head_dim} "
+                f"= {self.num_heads * self.head_dim}"
+            )
+        if self.use_lsa and self.num_tokens < 2:
+            raise ValueError(
+                f"image_size {self.image_size} with patch_size {self.patch_size} gives {self.num_tokens} token; "
+                "Locality Self-Attention masks each token's view of itself and needs at least 2"
+            )
+        _require_rates(self, ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate"))
+
+    @property
+    def grid_size(self) -> int:
+        """Patches along one side."""
+        return self.image_size // self.patch_size
+
+    @property
+    def num_patches(self) -> int:
+        return self.grid_size**2
+
+    @property
+    def num_tokens(self) -> int:
+        """Patches, and the class token where there is one."""
+        return self.num_patches + (self.pooling == "cls")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training recipe. Rates are in [0, 1); an epoch is one pass over the training pictures.
+
+    Raises:
+        ValueError: a number is out of its range; the message names it.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adamw", "muon"]
+    learning_rate: float  # the peak
+    warmup_fraction: float  # of all steps, linear from 0; a cosine to 0 follows
+    weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w
+    decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
+    global_clipnorm: float | None
+    label_smoothing: float
+    augmentation: Literal["flip_crop", "keras_example"]
+    split: Literal["tail", "stratified"]  # how the validation pictures are chosen
+    validation_split: float  # share of the training pictures held out
+    seed: int = 0
+
+    def __post_init__(self):
+        _require_choices(self)
+        _require_positive(self, ("epochs", "batch_size", "learning_rate"))
+        _require_rates(self, ("warmup_fraction", "label_smoothing", "validation_split"))
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay is {self.weight_decay}; it must be at least 0")
+        if self.validation_split == 0:
+            raise ValueError("validation_split is 0; some pictures must be held out to choose by")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A model and the recipe it is trained by, with where both come from and what to expect.
+
+    Attributes:
+        source: where the numbers come from.
+        accuracy: top-1 on the CIFAR-100 test split, published or measured, and by whom.
+        cost: what one training costs.
+    """
+
+    model: ModelConfig
+    training: TrainConfig
+    source: str
+    accuracy: str
+    cost: str
+
+
+_KERAS_EXAMPLE = Preset(
+    model=ModelConfig(
+        image_size=72,
+        patch_size=6,
+        embed_dim=64,
+        depth=8,
+        num_heads=4,
+        head_dim=64,  # key_dim of the example: the inner width is 256, not 64
+        inner_width="free",
+        mlp_ratio=2,
+        mlp_output_gelu=True,
+        qkv_bias=True,
+        gelu="exact",
+        layer_norm_epsilon=1e-6,
+        pooling="flatten",
+        head_units=(2048, 1024),  # 21.1 M of the 21.7 M parameters
+        num_classes=100,
+        dropout_rate=0.1,
+        attention_dropout=0.1,
+        head_dropout=0.5,
+        drop_path_rate=0.0,
+        initialization="keras",
+        embedding_initialization="keras",
+        tau_per="layer",
+    ),
+    training=TrainConfig(
+        epochs=50,
+        batch_size=256,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        warmup_fraction=0.1,
+        # The example asks tfa.optimizers.AdamW for 1e-4, which that class subtracts unmultiplied by the rate. At the
+        # peak rate 1e-3, Keras's AdamW decays as much with 1e-4 / 1e-3.
+        weight_decay=0.1,
+        decay_all=True,
+        global_clipnorm=None,
+        label_smoothing=0.0,
+        augmentation="keras_example",
+        split="tail",
+        validation_split=0.1,
+        seed=42,
+    ),
+    source="keras.io/examples/vision/vit_small_ds (A. Roy Gosthipaty, 2022), with the mistakes of its training mended",
+    accuracy="published: 53.1 % plain, 56.1 % with SPT + LSA",
+    cost="21.8 M parameters; 50 epochs took the author 9 to 13 minutes on one GPU",
+)
+
+_PAPER = Preset(
+    model=ModelConfig(
+        image_size=32,
+        patch_size=4,
+        embed_dim=192,
+        depth=9,
+        num_heads=12,
+        head_dim=16,
+        inner_width="embed_dim",
+        mlp_ratio=2,
+        mlp_output_gelu=False,
+        qkv_bias=False,
+        gelu="exact",
+        layer_norm_epsilon=1e-5,
+        pooling="cls",
+        head_units=(),
+        num_classes=100,
+        dropout_rate=0.0,
+        attention_dropout=0.0,
+        head_dropout=0.0,
+        drop_path_rate=0.1,
+        initialization="xavier_normal",
+        embedding_initialization="unit_normal",
+        tau_per="head",
+    ),
+    training=TrainConfig(
+        epochs=300,  # the authors' "100 epochs" of 150,000 images are 300 passes
+        batch_size=128,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        warmup_fraction=0.1,
+        weight_decay=0.05,
+        decay_all=True,
+        global_clipnorm=None,
+        label_smoothing=0.1,
+        augmentation="flip_crop",
+        split="stratified",
+        validation_split=0.1,
+    ),
+    source="github.com/aanna0701/SPT_LSA_ViT, the code of arXiv 2112.13492",
+    accuracy="published: 73.81 % plain, 76.92 % with SPT + LSA, with stronger augmentation than this recipe has so far",
+    cost="2.7 M parameters; 300 passes",
+)
+
+_MODERN = Preset(
+    model=ModelConfig(
+        image_size=32,
+        patch_size=4,
+        embed_dim=192,
+        depth=9,
+        num_heads=6,
+        head_dim=32,
+        inner_width="embed_dim",
+        mlp_ratio=2,
+        mlp_output_gelu=False,
+        qkv_bias=False,
+        gelu="tanh",
+        layer_norm_epsilon=1e-6,
+        pooling="mean",
+        head_units=(),
+        num_classes=100,
+        dropout_rate=0.0,
+        attention_dropout=0.0,
+        head_dropout=0.0,
+        drop_path_rate=0.1,
+        initialization="xavier_normal",
+        embedding_initialization="small_normal",
+        tau_per="head",
+    ),
+    training=TrainConfig(
+        epochs=300,
+        batch_size=512,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        warmup_fraction=0.05,
+        weight_decay=0.05,
+        decay_all=False,
+        global_clipnorm=1.0,
+        label_smoothing=0.1,
+        augmentation="flip_crop",
+        split="stratified",
+        validation_split=0.1,
+    ),
+    source="the authors' width and depth with 6 heads x 32 and mean pooling",
+    accuracy="not measured yet",
+    cost="2.7 M parameters; 300 passes; made for a GPU",
+)
+
+_LAPTOP = Preset(
+    model=ModelConfig(
+        image_size=32,
+        patch_size=4,
+        embed_dim=128,
+        depth=6,
+        num_heads=4,
+        head_dim=32,
+        inner_width="embed_dim",
+        mlp_ratio=2,
+        mlp_output_gelu=False,
+        qkv_bias=False,
+        gelu="tanh",
+        layer_norm_epsilon=1e-6,
+        pooling="mean",
+        head_units=(),
+        num_classes=100,
+        dropout_rate=0.0,
+        attention_dropout=0.0,
+        head_dropout=0.0,
+        drop_path_rate=0.0,
+        initialization="xavier_normal",
+        embedding_initialization="small_normal",
+        tau_per="head",
+    ),
+    training=TrainConfig(
+        epochs=30,
+        batch_size=128,
+        # On the validation split, six epochs of Muon reached what took AdamW at its best rate twelve.
+        optimizer="muon",
+        learning_rate=4e-3,
+        warmup_fraction=0.1,
+        weight_decay=0.05,
+        decay_all=False,
+        global_clipnorm=1.0,
+        label_smoothing=0.1,
+        augmentation="flip_crop",
+        split="stratified",
+        validation_split=0.1,
+    ),
+    source="ours: what fits into an hour of two CPU cores",
+    accuracy="",
+    cost="",
+)
+
+PRESETS = {"keras-example": _KERAS_EXAMPLE, "paper": _PAPER, "modern": _MODERN, "laptop": _LAPTOP}
+DEFAULT_PRESET = "modern"
+
+
+def with_variant(config, variant):
+    """The `ModelConfig` with the ideas of one of `VARIANTS` switched on.
+
+    Raises:
+        ValueError: `variant` is not one of `VARIANTS`.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant is {variant!r}; it must be one of {', '.join(VARIANTS)}")
+    return replace(config, use_spt=VARIANTS[variant].use_spt, use_lsa=VARIANTS[variant].use_lsa)

@@ -1,0 +1,212 @@
+"""The Vision Transformer, built from a `ModelConfig`, with everything it computes on the way by name.
+
+One class serves every preset and variant. What the presets change is in `ModelConfig`; what the variants change:
+`use_spt` takes `ShiftedPatchTokenization` for `PatchTokenization`, `use_lsa` takes `LocalitySelfAttention` for
+`SelfAttention`.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from smallvit.attention import LocalitySelfAttention, SelfAttention
+from smallvit.config import ModelConfig
+from smallvit.initializers import dense_initializer
+from smallvit.tokenization import ImagePreprocessing, PatchEncoder, PatchTokenization, ShiftedPatchTokenization
+from smallvit.transformer import MLP, TransformerBlock
+
+
+class Intermediates(NamedTuple):
+    """What one forward pass computes, as tensors.
+
+    Attributes:
+        image: [B, H, W, 3] float pixels 0-255, after resizing: what the model really sees.
+        shifted_images: [B, 5, H, W, 3] float pixels 0-255 in the order of `tokenization.SHIFT_NAMES`; without SPT
+            [B, 1, H, W, 3]. The vacated edge has the mean colour: the zeros that fill it are normalised pixels.
+        patches: [B, N, P * P * C], normalised, as they enter the projection; C is 15 with SPT, 3 without.
+        tokens: [B, N, D] after the encoder and its final LayerNorm; the class token first where there is one.
+        attention: [B, L, h, N, N], each row (a query) sums to 1.
+        tau: [L, h], or [L, 1] where the heads share one; constant without LSA.
+        logits: [B, K].
+    """
+
+    image: object
+    shifted_images: object
+    patches: object
+    tokens: object
+    attention: object
+    tau: object
+    logits: object
+
+
+@keras.saving.register_keras_serializable("smallvit")
+class VisionTransformer(keras.Model):
+    """A Vision Transformer that takes pixels and returns logits.
+
+    Args:
+        config: a `ModelConfig`, or the dict of its fields (what a saved model holds).
+
+    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32.
+
+    Reference: authors' `ViT` (`models/vit.py`): `transformer.layers.i.0.norm` is `blocks[i].attention_norm`, `.0.fn` is
+    `blocks[i].attention`, `.1.norm` is `blocks[i].mlp_norm`, `.1.fn` is `blocks[i].mlp`, `mlp_head.0` is `final_norm`,
+    `mlp_head.1` is `classifier`. Keras example (`create_vit_classifier`): the LayerNormalization before Flatten is
+    `final_norm`, `mlp(..., [2048, 1024])` is `head`, the last Dense is `classifier`.
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(config, ModelConfig):
+            config = ModelConfig(**config)
+        self.config = config
+        dtype = self.dtype_policy.name
+        self.preprocessing = ImagePreprocessing(
+            config.image_size, config.pixel_mean, config.pixel_std, dtype=dtype, name="preprocessing"
+        )
+        if config.use_spt:
+            self.tokenization = ShiftedPatchTokenization(
+                config.patch_size,
+                config.embed_dim,
+                config.initialization,
+                config.layer_norm_epsilon,
+                dtype=dtype,
+                name="tokenization",
+            )
+        else:
+            self.tokenization = PatchTokenization(
+                config.patch_size, config.embed_dim, config.initialization, dtype=dtype, name="tokenization"
+            )
+        self.patch_encoder = PatchEncoder(
+            config.pooling == "cls", config.embedding_initialization, dtype=dtype, name="patch_encoder"
+        )
+        self.blocks = [self._block(index) for index in range(config.depth)]
+        self.final_norm = keras.layers.LayerNormalization(
+            epsilon=config.layer_norm_epsilon, dtype=dtype, name="final_norm"
+        )
+        self.head_dropout = keras.layers.Dropout(config.head_dropout, dtype=dtype, name="head_dropout")
+        self.head = MLP(
+            config.head_units,
+            output_gelu=True,
+            dropout_rate=config.head_dropout,
+            gelu=config.gelu,
+            initialization=config.initialization,
+            dtype=dtype,
+            name="head",
+        )
+        self.classifier = keras.layers.Dense(
+            config.num_classes,
+            kernel_initializer=dense_initializer(config.initialization),
+            dtype="float32",  # logits in float32 whatever the rest computes in
+            name="classifier",
+        )
+
+    def _block(self, index):
+        config, dtype = self.config, self.dtype_policy.name
+        attention = {
+            "num_heads": config.num_heads,
+            "head_dim": config.head_dim,
+            "qkv_bias": config.qkv_bias,
+            "attention_dropout": config.attention_dropout,
+            "initialization": config.initialization,
+            "dtype": dtype,
+            "name": "attention",
+        }
+        return TransformerBlock(
+            attention=(
+                LocalitySelfAttention(tau_per=config.tau_per, **attention)
+                if config.use_lsa
+                else SelfAttention(**attention)
+            ),
+            mlp=MLP(
+                (config.embed_dim * config.mlp_ratio, config.embed_dim),
+                output_gelu=config.mlp_output_gelu,
+                dropout_rate=config.dropout_rate,
+                gelu=config.gelu,
+                initialization=config.initialization,
+                dtype=dtype,
+                name="mlp",
+            ),
+            layer_norm_epsilon=config.layer_norm_epsilon,
+            drop_path_rate=config.drop_path_rate,
+            dtype=dtype,
+            name=f"block_{index}",
+        )
+
+    def build(self, input_shape):
+        config = self.config
+        tokens_shape = (None, config.num_tokens, config.embed_dim)
+        self.tokenization.build((None, config.image_size, config.image_size, input_shape[-1]))
+        self.patch_encoder.build((None, config.num_patches, config.embed_dim))
+        for block in self.blocks:
+            block.build(tokens_shape)
+        self.final_norm.build(tokens_shape)
+        width = config.num_tokens * config.embed_dim if config.pooling == "flatten" else config.embed_dim
+        self.head.build((None, width))
+        self.classifier.build((None, config.head_units[-1] if config.head_units else width))
+
+    def get_config(self):
+        return {"config": dataclasses.asdict(self.config), "name": self.name}
+
+    def call(self, images, training=False):
+        tokens = self.patch_encoder(self.tokenization(self.preprocessing(images)))
+        for block in self.blocks:
+            tokens = block(tokens, training=training)
+        return self._classify(self.final_norm(tokens), training)
+
+    def intermediates(self, images):
+        """One forward pass in inference mode that keeps what it computes: pictures as for a call -> `Intermediates`."""
+        normalized = self.preprocessing(images)
+        shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
+        patches = self.tokenization.patches(normalized)
+        tokens = self.patch_encoder(self.tokenization.embed(patches))
+        attentions = []
+        for block in self.blocks:
+            tokens, attention = block(tokens, return_attention=True)
+            attentions.append(attention)
+        tokens = self.final_norm(tokens)
+        return Intermediates(
+            image=self.preprocessing.to_pixels(normalized),
+            shifted_images=self.preprocessing.to_pixels(shifted),
+            patches=patches,
+            tokens=tokens,
+            attention=ops.stack(attentions, axis=1),
+            tau=ops.stack([block.attention.temperature() for block in self.blocks]),
+            logits=self._classify(tokens, training=False),
+        )
+
+    def taus(self):
+        """The temperatures as they are now: NumPy [L, h], or [L, 1] where the heads share one."""
+        return np.stack([ops.convert_to_numpy(block.attention.temperature()) for block in self.blocks])
+
+    def _classify(self, tokens, training):
+        """Final tokens [B, N, D] -> logits [B, K]."""
+        if self.config.pooling == "cls":
+            pooled = tokens[:, 0]
+        elif self.config.pooling == "mean":
+            pooled = ops.mean(tokens, axis=1)
+        else:
+            pooled = ops.reshape(tokens, (-1, tokens.shape[1] * tokens.shape[2]))
+        features = self.head(self.head_dropout(pooled, training=training), training=training)
+        return self.classifier(features)
+
+
+def build_model(config, seed=None):
+    """Build a `VisionTransformer` with its weights drawn.
+
+    Args:
+        config: a `ModelConfig`.
+        seed: an int makes the weights and the dropout reproducible: Keras's global seed is set to it.
+    """
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    model = VisionTransformer(config)
+    model.build((None, None, None, 3))
+    return model
+
+
+def count_parameters(model):
+    """Trainable parameters."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

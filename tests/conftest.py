@@ -1,0 +1,17 @@
+"""Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`; `.ci/run` runs them on both."""
+
+import numpy as np
+import pytest
+
+from smallvit import backend  # noqa: F401  sets the environment before anything imports Keras
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def images(rng):
+    """Pictures whose every dimension has another size: uint8 [2, 24, 20, 3]."""
+    return rng.integers(0, 256, (2, 24, 20, 3), np.uint8)

@@ -1,0 +1,241 @@
+"""The layers against hand-computed values and against stock Keras layers."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from smallvit.attention import LocalitySelfAttention, SelfAttention
+from smallvit.tokenization import (
+    SHIFT_NAMES,
+    ImagePreprocessing,
+    PatchEncoder,
+    PatchTokenization,
+    ShiftedPatchTokenization,
+    extract_patches,
+    shift_diagonally,
+)
+from smallvit.transformer import MLP, DropPath, TransformerBlock
+
+ATTENTION = {
+    "num_heads": 3,
+    "head_dim": 5,
+    "qkv_bias": True,
+    "attention_dropout": 0.0,
+    "initialization": "keras",
+}
+
+
+def lsa(**changes):
+    return LocalitySelfAttention(**{**ATTENTION, "tau_per": "head", **changes})
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+@pytest.fixture
+def tokens(rng):
+    return rng.normal(size=(2, 7, 8)).astype("float32")
+
+
+class TestShift:
+    @pytest.mark.parametrize("shift", [1, 2, 3])
+    def test_an_impulse_moves_by_the_shift_along_each_diagonal(self, shift):
+        image = np.zeros((1, 10, 9, 2), "float32")
+        image[0, 4, 5, 1] = 1
+        shifted = numpy(shift_diagonally(image, shift))[0]
+        moves = {
+            "ORIGINAL": (0, 0),
+            "LEFT-UP": (-1, -1),
+            "LEFT-DOWN": (1, -1),
+            "RIGHT-UP": (-1, 1),
+            "RIGHT-DOWN": (1, 1),
+        }
+        for picture, name in zip(shifted, SHIFT_NAMES, strict=True):
+            down, right = moves[name]
+            assert np.argwhere(picture).tolist() == [[4 + shift * down, 5 + shift * right, 1]], name
+
+    def test_the_vacated_edge_is_zero_and_only_it(self):
+        shifted = numpy(shift_diagonally(np.ones((1, 6, 5, 1), "float32"), 2))[0, :, :, :, 0]
+        kept = {name: np.zeros((6, 5)) for name in SHIFT_NAMES}
+        kept["ORIGINAL"][:] = 1
+        kept["LEFT-UP"][:4, :3] = 1
+        kept["LEFT-DOWN"][2:, :3] = 1
+        kept["RIGHT-UP"][:4, 2:] = 1
+        kept["RIGHT-DOWN"][2:, 2:] = 1
+        for picture, name in zip(shifted, SHIFT_NAMES, strict=True):
+            np.testing.assert_array_equal(picture, kept[name], name)
+
+    def test_an_impulse_at_the_corner_falls_off_three_sides(self):
+        image = np.zeros((1, 6, 5, 1), "float32")
+        image[0, 0, 0] = 1
+        sums = numpy(shift_diagonally(image, 2)).sum(axis=(0, 2, 3, 4))
+        assert sums.tolist() == [1, 0, 0, 0, 1]  # only RIGHT-DOWN moves it into the picture
+
+
+class TestPatches:
+    def test_patches_are_the_squares_of_the_picture_row_by_row(self, rng):
+        images = rng.normal(size=(2, 6, 4, 3)).astype("float32")
+        patches = numpy(extract_patches(images, 2))
+        assert patches.shape == (2, 6, 12)
+        for row in range(3):
+            for column in range(2):
+                square = images[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+                np.testing.assert_array_equal(patches[:, 2 * row + column], square.reshape(2, 12))
+
+    def test_shifted_tokens_equal_the_equation_written_out(self, rng):
+        images = rng.normal(size=(2, 8, 12, 3)).astype("float32")
+        layer = ShiftedPatchTokenization(4, 10, "keras", 1e-6)
+        layer.build(images.shape)
+        gamma, beta = rng.normal(size=(2, 4 * 4 * 15)).astype("float32")
+        layer.layer_norm.set_weights([gamma, beta])
+        kernel, bias = (numpy(weight) for weight in layer.projection.weights)
+        channels = [images]
+        for down, right in ((-2, -2), (2, -2), (-2, 2), (2, 2)):
+            moved = np.roll(images, (down, right), axis=(1, 2))
+            moved[:, slice(-2, None) if down < 0 else slice(0, 2)] = 0
+            moved[:, :, slice(-2, None) if right < 0 else slice(0, 2)] = 0
+            channels.append(moved)
+        stacked = np.concatenate(channels, axis=-1)
+        patches = np.stack([stacked[:, r : r + 4, c : c + 4].reshape(2, -1) for r in (0, 4) for c in (0, 4, 8)], axis=1)
+        normalized = (patches - patches.mean(-1, keepdims=True)) / np.sqrt(patches.var(-1, keepdims=True) + 1e-6)
+        expected = (normalized * gamma + beta) @ kernel + bias
+        np.testing.assert_allclose(numpy(layer(images)), expected, atol=1e-5)
+
+    def test_an_odd_patch_cannot_be_halved(self):
+        with pytest.raises(ValueError, match=r"patch_size is 5"):
+            ShiftedPatchTokenization(5, 10, "keras", 1e-6)
+
+    def test_the_encoder_puts_the_class_token_first(self, tokens):
+        layer = PatchEncoder(True, "unit_normal")
+        encoded = numpy(layer(tokens))
+        assert encoded.shape == (2, 8, 8)
+        position = numpy(layer.position_embedding)
+        np.testing.assert_allclose(encoded[:, 0], np.tile(numpy(layer.class_token) + position[0], (2, 1)), atol=1e-6)
+        np.testing.assert_allclose(encoded[:, 1:], tokens + position[1:], atol=1e-6)
+
+
+class TestAttention:
+    @pytest.mark.parametrize("inner_width_equals_embed_dim", [True, False])
+    def test_without_mask_at_the_start_it_is_multi_head_attention(self, rng, inner_width_equals_embed_dim):
+        embed_dim = 15 if inner_width_equals_embed_dim else 8
+        tokens = rng.normal(size=(2, 7, embed_dim)).astype("float32")
+        stock = keras.layers.MultiHeadAttention(num_heads=3, key_dim=5)
+        expected, expected_attention = stock(tokens, tokens, return_attention_scores=True)
+        weights = {"/".join(weight.path.split("/")[-2:]): numpy(weight) for weight in stock.weights}
+        for layer in (lsa(mask_diagonal=False), SelfAttention(**ATTENTION)):
+            layer.build(tokens.shape)
+            layer.query_key_value.set_weights(
+                [
+                    np.concatenate(
+                        [weights[f"{part}/{kind}"].reshape(*shape, 15) for part in ("query", "key", "value")], axis=-1
+                    )
+                    for kind, shape in (("kernel", (embed_dim,)), ("bias", ()))
+                ]
+            )
+            output_kernel = weights["attention_output/kernel"].reshape(15, embed_dim)
+            layer.output_projection.set_weights([output_kernel, weights["attention_output/bias"]])
+            output, attention = layer(tokens, return_attention=True)
+            np.testing.assert_allclose(numpy(attention), numpy(expected_attention), atol=1e-5)
+            np.testing.assert_allclose(numpy(output), numpy(expected), atol=1e-5)
+
+    def test_rows_sum_to_one_with_a_zero_diagonal(self, tokens):
+        _, attention = lsa()(100 * tokens, return_attention=True)
+        attention = numpy(attention)
+        assert attention.shape == (2, 3, 7, 7)
+        np.testing.assert_allclose(attention.sum(axis=-1), 1, atol=1e-5)
+        assert not attention[:, :, range(7), range(7)].any()
+        _, plain = SelfAttention(**ATTENTION)(tokens, return_attention=True)
+        assert (numpy(plain)[:, :, range(7), range(7)] > 0).all()
+
+    @pytest.mark.parametrize(("tau_per", "shape"), [("head", (3,)), ("layer", (1,))])
+    def test_tau_is_trainable_and_starts_at_the_square_root(self, tokens, tau_per, shape):
+        layer = lsa(tau_per=tau_per)
+        layer.build(tokens.shape)
+        (tau,) = [weight for weight in layer.trainable_weights if weight.path.endswith("tau")]
+        assert tuple(tau.shape) == shape
+        np.testing.assert_allclose(numpy(tau), math.sqrt(5))
+
+    def test_tau_divides_the_scores_head_by_head(self, tokens):
+        layer = lsa(mask_diagonal=False)
+        _, before = layer(tokens, return_attention=True)
+        layer.tau.assign([math.sqrt(5), math.sqrt(5) / 2, 1e6])
+        _, after = layer(tokens, return_attention=True)
+        before, after = numpy(before), numpy(after)
+        np.testing.assert_allclose(after[:, 0], before[:, 0], atol=1e-6)
+        # Halving tau doubles every score: softmax(2 s) is the square of softmax(s), normalised.
+        squared = before[:, 1] ** 2
+        np.testing.assert_allclose(after[:, 1], squared / squared.sum(-1, keepdims=True), atol=1e-5)
+        np.testing.assert_allclose(after[:, 2], 1 / 7, atol=1e-4)
+
+    def test_the_initial_weights_are_drawn_as_keras_2_drew_them(self):
+        layer = SelfAttention(**{**ATTENTION, "num_heads": 4, "head_dim": 64})
+        layer.build((None, 9, 32))
+        # Of a kernel [32, 4, 64] fan_in is 32 x 4 and fan_out 32 x 64; of [4, 64, 32] they are 4 x 64 and 4 x 32.
+        largest = np.abs(numpy(layer.query_key_value.kernel)).max()
+        assert largest == pytest.approx(math.sqrt(6 / (32 * 4 + 32 * 64)), rel=0.01)
+        largest = np.abs(numpy(layer.output_projection.kernel)).max()
+        assert largest == pytest.approx(math.sqrt(6 / (4 * 64 + 4 * 32)), rel=0.01)
+
+
+class TestOtherLayers:
+    def test_preprocessing_normalizes_and_resizes(self, images):
+        layer = ImagePreprocessing(24, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+        normalized = numpy(layer(images[:, :, :1].repeat(24, axis=2)))
+        expected = (images[:, :, :1] / 255 - [0.1, 0.2, 0.3]) / [0.4, 0.5, 0.6]
+        np.testing.assert_allclose(normalized, expected.repeat(24, axis=2), atol=1e-5)
+        assert tuple(layer(images).shape) == (2, 24, 24, 3)
+        np.testing.assert_allclose(numpy(layer.to_pixels(normalized))[:, :, :1], images[:, :, :1], atol=1e-3)
+
+    def test_mlp_is_dense_gelu_dense(self, tokens):
+        layer = MLP((6, 4), output_gelu=False, dropout_rate=0.0, gelu="exact", initialization="keras")
+        output = numpy(layer(tokens))
+        first, second = layer.denses
+        hidden = tokens @ numpy(first.kernel) + numpy(first.bias)
+        erf = np.vectorize(math.erf)
+        hidden = 0.5 * hidden * (1 + erf(hidden / math.sqrt(2)))
+        expected = hidden @ numpy(second.kernel) + numpy(second.bias)
+        np.testing.assert_allclose(output, expected, atol=1e-5)
+        layer.output_gelu = True
+        np.testing.assert_allclose(numpy(layer(tokens)), 0.5 * expected * (1 + erf(expected / math.sqrt(2))), atol=1e-5)
+
+    def test_drop_path_drops_whole_pictures_and_keeps_the_mean(self):
+        layer = DropPath(0.25, seed=3)
+        branch = np.ones((4000, 2, 3), "float32")
+        dropped = numpy(layer(branch, training=True))
+        assert set(np.unique(dropped)) == {0, np.float32(1 / 0.75)}
+        assert (dropped == dropped[:, :1, :1]).all()
+        assert abs(dropped.mean() - 1) < 0.03
+        np.testing.assert_array_equal(numpy(layer(branch, training=False)), branch)
+
+
+def layers():
+    mlp = {"output_gelu": False, "dropout_rate": 0.1, "gelu": "tanh", "initialization": "truncated_normal"}
+    return {
+        "preprocessing": (ImagePreprocessing(12, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), (2, 24, 20, 3)),
+        "plain patches": (PatchTokenization(4, 10, "xavier_normal"), (2, 12, 8, 3)),
+        "shifted patches": (ShiftedPatchTokenization(4, 10, "keras", 1e-5), (2, 12, 8, 3)),
+        "encoder": (PatchEncoder(True, "small_normal"), (2, 7, 8)),
+        "attention": (SelfAttention(**ATTENTION), (2, 7, 8)),
+        "locality attention": (lsa(tau_per="layer", mask_diagonal=False), (2, 7, 8)),
+        "mlp": (MLP((6, 8), **mlp), (2, 7, 8)),
+        "drop path": (DropPath(0.3, seed=5), (2, 7, 8)),
+        "block": (TransformerBlock(lsa(), MLP((16, 8), **mlp), 1e-5, 0.2), (2, 7, 8)),
+    }
+
+
+@pytest.mark.parametrize("name", layers())
+def test_every_layer_survives_its_config(name, rng):
+    layer, shape = layers()[name]
+    inputs = rng.normal(size=shape).astype("float32")
+    expected = numpy(layer(inputs))
+    config = keras.saving.serialize_keras_object(layer)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is type(layer)
+    assert copy.get_config() == layer.get_config()
+    copy(inputs)
+    copy.set_weights(layer.get_weights())
+    np.testing.assert_allclose(numpy(copy(inputs)), expected, atol=1e-6)
