@@ -45,6 +45,7 @@ class Record:
     model: ModelConfig
     training: TrainConfig
     data: str
+    picture_size: int  # side of the pictures trained on, in pixels, before the model resizes them to its image_size
     class_names: list[str]
     num_train: int
     num_validation: int

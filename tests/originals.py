@@ -1,12 +1,13 @@
 """Weights under the names of the original implementations, and how they become weights of a `VisionTransformer`.
 
-`golden/*.npz` hold the logits that the original code gave for these very weights and pictures: the authors' `models/vit.py`
-(github.com/aanna0701/SPT_LSA_ViT) under PyTorch 2.13, and the classes of the Keras example under tf-keras 2.21.
+`golden/*.npy` hold the logits [2, K] that the original code gave for these very weights and pictures: the authors'
+`models/vit.py` (github.com/aanna0701/SPT_LSA_ViT) under PyTorch 2.13 in float32, and the classes of the Keras example
+under tf-keras 2.21.
 """
 
 import numpy as np
 
-# Where each of our five pictures lies among the authors': theirs are ORIGINAL, RIGHT-DOWN, LEFT-DOWN, RIGHT-UP, LEFT-UP.
+# Where each of our pictures lies among theirs, which are ORIGINAL, RIGHT-DOWN, LEFT-DOWN, RIGHT-UP, LEFT-UP.
 AUTHORS_SHIFT_ORDER = (0, 4, 2, 3, 1)
 
 
@@ -37,7 +38,7 @@ def draw(shapes):
 
 
 def authors_shapes(config):
-    """Tensors of the authors' `ViT` by the names of its state dict (PyTorch: [out, in]); LayerNorm's weight as `gamma`."""
+    """Tensors of the authors' `ViT` by the names of its state dict, with `gamma` for LayerNorm's weight."""
     dim, inner = config.embed_dim, config.num_heads * config.head_dim
     patch_dim = config.patch_size**2 * (15 if config.use_spt else 3)
     shapes = {"pos_embedding": (1, config.num_tokens, dim), "cls_token": (1, 1, dim)}
