@@ -9,7 +9,6 @@ import platform
 
 # TensorFlow reads these at its import: its banner of CPU features helps nobody here. What the user set stays.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # XLA compiles every step; oneDNN only prints a notice
 
 import keras
 

@@ -1,0 +1,84 @@
+"""The page: `python app.py`, and the entry of the Hugging Face Space."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="Open the page that compares two Vision Transformers on a picture of yours."
+    )
+    parser.add_argument(
+        "--models",
+        action="append",
+        type=Path,
+        metavar="DIR",
+        help="a model folder that train.py wrote, or a folder of them; may be repeated (default: the bundled models)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help="port to listen on (default: $GRADIO_SERVER_PORT, else the first free one from 7860)",
+    )
+    return parser
+
+
+def create_demo(models=None):
+    """Build the page for the models at hand: those named, else, or where none of them can be loaded, the bundled ones.
+
+    Args:
+        models: paths of model folders, or of folders of them.
+
+    Returns:
+        A `gr.Blocks`.
+    """
+    # Imported here: importing this file starts nothing, and --help need not wait for TensorFlow.
+    from smallvit.backend import require_supported_backend
+    from smallvit.checkpoint import find_model_folders
+    from smallvit.demo import build_demo, load_classifiers
+    from smallvit.errors import UserError
+
+    require_supported_backend()
+    classifiers, problems = [], []
+    for paths in (models or [], [ASSETS / "models"]):
+        for path in paths:
+            try:
+                loaded, failed = load_classifiers(find_model_folders(path))
+            except UserError as error:
+                logging.warning("%s", error)
+                loaded, failed = [], [str(error)]
+            classifiers += loaded
+            problems += failed
+        if classifiers:
+            break
+    return build_demo(classifiers, problems, sorted((ASSETS / "examples").glob("*.jpg")))
+
+
+def main(arguments=None):
+    """Serve the page until interrupted; return the exit code: 0 interrupted, 2 bad input."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    from smallvit.errors import UserError
+
+    try:
+        demo = create_demo(options.models)
+    except UserError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    from smallvit.demo import LAUNCH_OPTIONS
+
+    try:
+        demo.queue(max_size=64).launch(server_port=options.port, **LAUNCH_OPTIONS)
+    except OSError as error:  # the port is taken
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+"""The Gradio page, given classifiers: it shows what they say and what the two ideas do."""
+
+import logging
+import math
+import time
+from pathlib import Path
+
+import gradio as gr
+
+from smallvit import images, plots
+from smallvit.config import VARIANTS
+from smallvit.errors import UserError
+from smallvit.inference import Classifier
+from smallvit.tokenization import SHIFT_NAMES
+
+log = logging.getLogger(__name__)
+
+TITLE = "smallvit: Vision Transformers for small data sets"
+PAPER_URL = "https://arxiv.org/abs/2112.13492"
+
+INTRODUCTION = f"""
+# A Vision Transformer that learns from little data
+
+A ViT needs much data because nothing tells it that neighbouring pixels belong together. Two ideas of
+[Lee, Lee and Song (2021)]({PAPER_URL}) mend that: **Shifted Patch Tokenization** (SPT) and
+**Locality Self-Attention** (LSA). Give a picture to both models: same recipe, same data, with the ideas and without.
+"""
+
+SHIFTS_TEXT = """
+## Shifted Patch Tokenization: each patch sees past its edge
+
+A plain ViT cuts the picture into patches and makes a token of each. With SPT a token is made of five patches at once: the
+one of the original, and those that four copies have in the same place, each moved by half a patch along a diagonal.
+"""
+
+TAU_TEXT = """
+## Locality Self-Attention: a learned temperature
+
+Attention divides its scores by a temperature τ before the softmax. A plain ViT keeps √d, the root of the head's width.
+LSA learns τ, and forbids a token to attend to itself: the lower τ, the more sharply a token picks whom it attends to.
+"""
+
+THEME = gr.themes.Soft(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+
+CSS = """
+.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
+.crisp img { image-rendering: pixelated; }
+.patches { gap: 12px !important; }
+"""
+
+LAUNCH_OPTIONS = {
+    "theme": THEME,
+    "css": CSS,
+    "max_file_size": images.MAX_BYTES,
+    "enable_monitoring": False,
+    "footer_links": ["api", "gradio"],
+}
+"""How every entry launches the page."""
+
+
+def load_classifiers(paths):
+    """Load what can be loaded.
+
+    Args:
+        paths: model folders.
+
+    Returns:
+        (classifiers, one sentence for each folder that could not be loaded).
+    """
+    classifiers, problems = [], []
+    for path in paths:
+        try:
+            classifiers.append(Classifier.from_path(path))
+        except UserError as error:
+            log.warning("%s", error)
+            problems.append(str(error))
+    return classifiers, problems
+
+
+def build_demo(classifiers, problems=(), examples=()):
+    """Build the page.
+
+    Args:
+        classifiers: the `Classifier`s that it compares, in order.
+        problems: sentences to show above everything else.
+        examples: paths of example pictures.
+
+    Returns:
+        A `gr.Blocks`; launch it with `LAUNCH_OPTIONS`.
+    """
+    shifter = next((item for item in classifiers if item.record.model.use_spt), None)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+        gr.Markdown(INTRODUCTION)
+        for problem in problems:
+            gr.Markdown(f"⚠️ **A model is missing.** {problem}")
+        if not classifiers:
+            gr.Markdown(
+                "No model could be loaded, so no picture can be classified. `python train.py --preset laptop` trains both."
+            )
+            return demo
+        with gr.Row():
+            with gr.Column(scale=2, min_width=280):
+                picture = gr.Image(
+                    label="Your picture",
+                    type="filepath",
+                    image_mode=None,  # the file as it came: `images` decodes it
+                    sources=["upload", "webcam", "clipboard"],
+                    height=300,
+                    elem_id="picture",
+                )
+                if examples:
+                    gr.Examples(
+                        [str(path) for path in examples],
+                        inputs=picture,
+                        label="Examples",
+                        example_labels=[Path(path).stem for path in examples],
+                        cache_examples=False,
+                    )
+            with gr.Column(scale=1, min_width=160):
+                side = classifiers[0].record.picture_size
+                seen = gr.Image(
+                    label=f"What they see: {side} x {side} pixels",
+                    format="png",
+                    interactive=False,
+                    height=300,
+                    elem_classes="crisp",
+                    buttons=["download"],
+                    alt_text=f"Your picture, cut to a square and reduced to {side} by {side} pixels",
+                )
+            with gr.Column(scale=3, min_width=320), gr.Row():
+                labels = [
+                    gr.Label(label=_label_title(item.record), num_top_classes=5, min_width=220, elem_classes="answer")
+                    for item in classifiers
+                ]
+        grids = _shift_section(shifter) if shifter else []
+        _tau_section(classifiers)
+        _models_section(classifiers)
+
+        def classify(uploaded):
+            """Classify a picture with every model.
+
+            Args:
+                uploaded: the picture, as a file.
+
+            Returns:
+                The pixels that the models see, the five most probable classes of each model, and the patch grids.
+            """
+            if uploaded is None:
+                return [None] * (1 + len(labels) + len(grids))
+            started = time.perf_counter()
+            try:
+                picture = images.load_picture(uploaded["path"])
+            except UserError as error:
+                raise gr.Error(str(error), title="This picture cannot be used", duration=None) from error
+            answers, shifted = [], []
+            for item in classifiers:
+                pixels = images.centre_square(picture, item.record.picture_size)
+                result = item.classify(pixels)
+                answers.append(item.top(result.probabilities, 5))
+                if item is shifter:
+                    shifted = [plots.patch_grid(copy, item.record.model.patch_size) for copy in result.shifted_images]
+            log.info("classified in %.0f ms", 1000 * (time.perf_counter() - started))
+            seen_pixels = images.centre_square(picture, side)
+            return [plots.enlarge(seen_pixels, 300), *answers, *shifted]
+
+        # `preprocess=False` hands on the uploaded file; Gradio's own step would decode it first, and fail in its own words.
+        picture.change(
+            classify,
+            inputs=picture,
+            outputs=[seen, *labels, *grids],
+            preprocess=False,
+            api_name="classify",
+            show_progress="minimal",
+            show_progress_on=labels,
+        )
+    return demo
+
+
+def _label_title(record):
+    return f"{VARIANTS[record.variant].title}: {record.metrics['test']['top1']:.1%} of the test pictures right"
+
+
+def _shift_section(shifter):
+    """Add the patch grids; return their components in the order of `SHIFT_NAMES`."""
+    half = shifter.record.model.patch_size // 2
+    gr.Markdown(SHIFTS_TEXT)
+    with gr.Row(elem_classes="patches"):
+        grids = [
+            gr.Image(
+                label=name,
+                format="png",  # Gradio's default, WebP, smears the edges of the pixels
+                interactive=False,
+                min_width=180,
+                elem_classes="crisp grid",
+                buttons=["download", "fullscreen"],
+                alt_text=f"The picture cut into patches, {_movement(name, half)}",
+            )
+            for name in SHIFT_NAMES
+        ]
+    gr.Markdown(
+        f"Patches of {2 * half} x {2 * half} pixels, moves of {half} pixels. The edge that a move leaves empty is filled "
+        "with zeros, which after normalisation is the mean colour of the training pictures."
+    )
+    return grids
+
+
+def _movement(name, pixels):
+    return "not moved" if name == SHIFT_NAMES[0] else f"moved {name.lower().replace('-', ' and ')} by {pixels} pixels"
+
+
+def _tau_section(classifiers):
+    """Add chart and table of the temperatures of every model that learned them; they do not depend on the picture."""
+    learners = [item for item in classifiers if item.record.model.use_lsa]
+    if not learners:
+        return
+    gr.Markdown(TAU_TEXT)
+    for item in learners:
+        start = math.sqrt(item.record.model.head_dim)
+        depth, num_taus = item.tau.shape
+        rows = [
+            [layer, round(start, 3), *(round(float(tau), 3) for tau in taus)]
+            for layer, taus in enumerate(item.tau, start=1)
+        ]
+        names = [f"head {head + 1}" for head in range(num_taus)] if num_taus > 1 else ["learned"]
+        with gr.Row():
+            gr.Image(
+                plots.tau_chart(item.tau, start),
+                label=f"τ of {item.title}",
+                format="png",
+                interactive=False,
+                min_width=320,
+                buttons=["download", "fullscreen"],
+                alt_text=(
+                    f"The learned temperature of each of {depth} layers against its start {start:.2f}; "
+                    f"means over the heads: {', '.join(f'{taus.mean():.2f}' for taus in item.tau)}"
+                ),
+            )
+            gr.Dataframe(
+                rows,
+                headers=["layer", "start √d", *names],
+                label=f"τ of {item.title}",
+                interactive=False,
+                min_width=320,
+                elem_id="tau",
+            )
+
+
+def _models_section(classifiers):
+    """Add where the models come from."""
+    rows = [
+        [
+            item.title,
+            item.record.preset,
+            f"{item.record.parameters:,}",
+            item.record.epochs_trained,
+            f"{item.record.metrics['test']['top1']:.2%}",
+            f"{item.record.metrics['test']['top5']:.2%}",
+        ]
+        for item in classifiers
+    ]
+    gr.Markdown(f"## The models\n\nTrained from scratch on {classifiers[0].record.data}; accuracies on its test split.")
+    gr.Dataframe(
+        rows,
+        headers=["model", "preset", "parameters", "epochs", "top-1", "top-5"],
+        interactive=False,
+        elem_id="models",
+    )
