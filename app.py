@@ -5,6 +5,11 @@ import logging
 import sys
 from pathlib import Path
 
+from smallvit.backend import require_supported_backend
+from smallvit.checkpoint import find_model_folders
+from smallvit.demo import LAUNCH_OPTIONS, build_demo, load_classifiers
+from smallvit.errors import UserError
+
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -37,12 +42,6 @@ def create_demo(models=None):
     Returns:
         A `gr.Blocks`.
     """
-    # Imported here: importing this file starts nothing, and --help need not wait for TensorFlow.
-    from smallvit.backend import require_supported_backend
-    from smallvit.checkpoint import find_model_folders
-    from smallvit.demo import build_demo, load_classifiers
-    from smallvit.errors import UserError
-
     require_supported_backend()
     classifiers, problems = [], []
     for paths in (models or [], [ASSETS / "models"]):
@@ -63,15 +62,11 @@ def main(arguments=None):
     """Serve the page until interrupted; return the exit code: 0 interrupted, 2 bad input."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
-    from smallvit.errors import UserError
-
     try:
         demo = create_demo(options.models)
     except UserError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
-    from smallvit.demo import LAUNCH_OPTIONS
-
     try:
         demo.queue(max_size=64).launch(server_port=options.port, **LAUNCH_OPTIONS)
     except OSError as error:  # the port is taken

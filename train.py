@@ -11,6 +11,7 @@ from pathlib import Path
 from smallvit import __version__
 from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, TrainConfig
 from smallvit.errors import UserError
+from smallvit.runs import train_variants
 
 # Options that override a field of the preset's recipe, with what --help says of each.
 RECIPE_OPTIONS = {
@@ -93,8 +94,6 @@ def main(arguments=None):
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
     try:
-        from smallvit.runs import train_variants  # imports Keras: --help need not wait for it
-
         train_variants(
             preset=options.preset,
             variants=list(dict.fromkeys(options.variant)),

@@ -6,7 +6,10 @@ Axis letters in every docstring: B batch, H W C picture height, width, channels,
 h heads, d `head_dim`, L layers (`depth`), K classes. Pictures are uint8 RGB, 0-255, at every public boundary.
 
 `import smallvit` registers the layers and the model with Keras, so that `keras.saving.load_model` opens a model folder.
-It downloads nothing and starts nothing; `smallvit.config` alone needs no Keras.
+It downloads nothing and starts nothing.
 """
 
 __version__ = "0.1.0"
+
+from smallvit import backend as backend  # first: it sets the environment that Keras's backend reads when imported
+from smallvit import model as model

@@ -7,7 +7,7 @@ step, which `fit` has no place for. Layers, losses and augmentation stay in `ker
 import os
 import platform
 
-# TensorFlow reads these at its import: its banner of CPU features helps nobody here. What the user set stays.
+# TensorFlow reads this at its import: its banner of CPU features helps nobody here. What the user set stays.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras

@@ -90,7 +90,9 @@ The test split was read once, after the last epoch. One seed ({record.training.s
 ## Use
 
 ```python
-import numpy as np, keras, smallvit.model  # registers the model with Keras
+import keras
+import numpy as np
+import smallvit  # registers the model with Keras: run it from a checkout of smallvit
 
 model = keras.saving.load_model("path/to/this/folder")
 images = np.zeros((1, 32, 32, 3), "uint8")  # RGB pixels 0-255, any size: the model resizes and normalises

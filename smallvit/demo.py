@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from pathlib import Path
 
 import gradio as gr
@@ -29,8 +28,8 @@ A ViT needs much data because nothing tells it that neighbouring pixels belong t
 SHIFTS_TEXT = """
 ## Shifted Patch Tokenization: each patch sees past its edge
 
-A plain ViT cuts the picture into patches and makes a token of each. With SPT a token is made of five patches at once: the
-one of the original, and those that four copies have in the same place, each moved by half a patch along a diagonal.
+A plain ViT cuts the picture into patches and makes a token of each. With SPT a token is made of five patches at once:
+that of the original, and those that four copies have in the same place, each moved by half a patch along a diagonal.
 """
 
 TAU_TEXT = """
@@ -43,9 +42,13 @@ LSA learns τ, and forbids a token to attend to itself: the lower τ, the more s
 THEME = gr.themes.Soft(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
-.crisp img { image-rendering: pixelated; }
-.patches { gap: 12px !important; }
+.gradio-container { max-width: 1200px !important; width: 100% !important; margin: 0 auto !important; }
+/* A wide table scrolls by itself; without this it would widen the whole page on a phone. */
+.gradio-container .main, .gradio-container .wrap, .gradio-container .contain { min-width: 0 !important; }
+.pixels img { image-rendering: pixelated; }
+/* The buttons lie on the picture; they wait for the pointer. */
+.shown .icon-button-wrapper { opacity: 0; transition: opacity 0.15s; }
+.shown:hover .icon-button-wrapper, .shown:focus-within .icon-button-wrapper { opacity: 1; }
 """
 
 LAUNCH_OPTIONS = {
@@ -74,6 +77,8 @@ def load_classifiers(paths):
         except UserError as error:
             log.warning("%s", error)
             problems.append(str(error))
+    # The plain model first, the one with both ideas last; models of one variant as they came.
+    classifiers.sort(key=lambda item: list(VARIANTS).index(item.record.variant))
     return classifiers, problems
 
 
@@ -95,7 +100,8 @@ def build_demo(classifiers, problems=(), examples=()):
             gr.Markdown(f"⚠️ **A model is missing.** {problem}")
         if not classifiers:
             gr.Markdown(
-                "No model could be loaded, so no picture can be classified. `python train.py --preset laptop` trains both."
+                "No model could be loaded, so no picture can be classified. "
+                "`python train.py --preset laptop` trains both."
             )
             return demo
         with gr.Row():
@@ -118,20 +124,18 @@ def build_demo(classifiers, problems=(), examples=()):
                     )
             with gr.Column(scale=1, min_width=160):
                 side = classifiers[0].record.picture_size
+                _caption(f"**What they see**<br>{side} x {side} pixels")
                 seen = gr.Image(
-                    label=f"What they see: {side} x {side} pixels",
-                    format="png",
+                    label="What they see",
+                    show_label=False,
+                    format="png",  # Gradio's default, WebP, smears the edges of the pixels
                     interactive=False,
-                    height=300,
-                    elem_classes="crisp",
+                    height=230,
+                    elem_classes=["shown", "pixels"],
                     buttons=["download"],
                     alt_text=f"Your picture, cut to a square and reduced to {side} by {side} pixels",
                 )
-            with gr.Column(scale=3, min_width=320), gr.Row():
-                labels = [
-                    gr.Label(label=_label_title(item.record), num_top_classes=5, min_width=220, elem_classes="answer")
-                    for item in classifiers
-                ]
+            labels = [_answer(item) for item in classifiers]
         grids = _shift_section(shifter) if shifter else []
         _tau_section(classifiers)
         _models_section(classifiers)
@@ -147,11 +151,12 @@ def build_demo(classifiers, problems=(), examples=()):
             """
             if uploaded is None:
                 return [None] * (1 + len(labels) + len(grids))
-            started = time.perf_counter()
             try:
+                if uploaded["path"] is None:  # an API client sent a data: URL
+                    raise UserError("The picture has to be sent as a file.")
                 picture = images.load_picture(uploaded["path"])
             except UserError as error:
-                raise gr.Error(str(error), title="This picture cannot be used", duration=None) from error
+                raise gr.Error(str(error), duration=None, print_exception=False) from error
             answers, shifted = [], []
             for item in classifiers:
                 pixels = images.centre_square(picture, item.record.picture_size)
@@ -159,11 +164,10 @@ def build_demo(classifiers, problems=(), examples=()):
                 answers.append(item.top(result.probabilities, 5))
                 if item is shifter:
                     shifted = [plots.patch_grid(copy, item.record.model.patch_size) for copy in result.shifted_images]
-            log.info("classified in %.0f ms", 1000 * (time.perf_counter() - started))
             seen_pixels = images.centre_square(picture, side)
             return [plots.enlarge(seen_pixels, 300), *answers, *shifted]
 
-        # `preprocess=False` hands on the uploaded file; Gradio's own step would decode it first, and fail in its own words.
+        # `preprocess=False` hands on the uploaded file; Gradio's own step would decode it first, and fail in its words.
         picture.change(
             classify,
             inputs=picture,
@@ -176,36 +180,49 @@ def build_demo(classifiers, problems=(), examples=()):
     return demo
 
 
-def _label_title(record):
-    return f"{VARIANTS[record.variant].title}: {record.metrics['test']['top1']:.1%} of the test pictures right"
+def _caption(text):
+    """Add what stands above a picture; Gradio's own label would cover a part of it."""
+    gr.Markdown(text)
+
+
+def _answer(classifier):
+    """Add the place for a model's answer."""
+    with gr.Column(scale=2, min_width=220):
+        accuracy = classifier.record.metrics["test"]["top1"]
+        _caption(f"**{classifier.title}**<br>right on {accuracy:.1%} of the test pictures")
+        return gr.Label(label=classifier.title, show_label=False, num_top_classes=5, elem_classes="answer")
 
 
 def _shift_section(shifter):
     """Add the patch grids; return their components in the order of `SHIFT_NAMES`."""
     half = shifter.record.model.patch_size // 2
     gr.Markdown(SHIFTS_TEXT)
-    with gr.Row(elem_classes="patches"):
-        grids = [
-            gr.Image(
-                label=name,
-                format="png",  # Gradio's default, WebP, smears the edges of the pixels
-                interactive=False,
-                min_width=180,
-                elem_classes="crisp grid",
-                buttons=["download", "fullscreen"],
-                alt_text=f"The picture cut into patches, {_movement(name, half)}",
-            )
-            for name in SHIFT_NAMES
-        ]
+    with gr.Row():
+        grids = [_grid(name, half) for name in SHIFT_NAMES]
     gr.Markdown(
-        f"Patches of {2 * half} x {2 * half} pixels, moves of {half} pixels. The edge that a move leaves empty is filled "
-        "with zeros, which after normalisation is the mean colour of the training pictures."
+        f"Patches of {2 * half} x {2 * half} pixels, moves of {half} pixels. What a move leaves empty is filled with "
+        "zeros; as the pixels are normalised, zero is the mean colour of the training pictures."
     )
     return grids
 
 
-def _movement(name, pixels):
-    return "not moved" if name == SHIFT_NAMES[0] else f"moved {name.lower().replace('-', ' and ')} by {pixels} pixels"
+def _grid(name, pixels):
+    """Add the place for the patch grid of the copy that is moved by `pixels`."""
+    if name == SHIFT_NAMES[0]:
+        movement = "not moved"
+    else:
+        movement = f"moved {' and '.join(f'{way} by {pixels} pixels' for way in name.lower().split('-'))}"
+    with gr.Column(min_width=150):
+        _caption(f"**{name}**")
+        return gr.Image(
+            label=name,
+            show_label=False,
+            format="png",
+            interactive=False,
+            elem_classes=["shown", "pixels"],
+            buttons=["download", "fullscreen"],
+            alt_text=f"The picture cut into patches, {movement}",
+        )
 
 
 def _tau_section(classifiers):
@@ -222,13 +239,16 @@ def _tau_section(classifiers):
             for layer, taus in enumerate(item.tau, start=1)
         ]
         names = [f"head {head + 1}" for head in range(num_taus)] if num_taus > 1 else ["learned"]
+        _caption(f"**τ of {item.title}**")
         with gr.Row():
             gr.Image(
                 plots.tau_chart(item.tau, start),
                 label=f"τ of {item.title}",
+                show_label=False,
                 format="png",
                 interactive=False,
                 min_width=320,
+                elem_classes="shown",
                 buttons=["download", "fullscreen"],
                 alt_text=(
                     f"The learned temperature of each of {depth} layers against its start {start:.2f}; "
@@ -239,9 +259,10 @@ def _tau_section(classifiers):
                 rows,
                 headers=["layer", "start √d", *names],
                 label=f"τ of {item.title}",
+                show_label=False,
                 interactive=False,
                 min_width=320,
-                elem_id="tau",
+                elem_classes="tau",
             )
 
 

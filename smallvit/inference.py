@@ -8,6 +8,7 @@ from keras import ops
 from smallvit import backend
 from smallvit.checkpoint import ModelFolder, read_model_folder
 from smallvit.config import VARIANTS
+from smallvit.model import Intermediates
 
 
 class Classification(NamedTuple):
@@ -43,7 +44,6 @@ class Classifier:
         self.tau = model.taus()
         """[L, h], or [L, 1] where the heads share one."""
         self._forward = backend.compile_function(lambda images: tuple(model.intermediates(images)), model.variables)
-        self._fields = model.intermediates_type._fields
 
     @classmethod
     def from_path(cls, path):
@@ -64,14 +64,14 @@ class Classifier:
         Returns:
             A `Classification`.
         """
-        parts = dict(zip(self._fields, self._forward(ops.convert_to_tensor(picture[None])), strict=True))
-        logits = ops.convert_to_numpy(parts["logits"])[0].astype(np.float64)
+        parts = Intermediates(*self._forward(ops.convert_to_tensor(picture[None])))
+        logits = ops.convert_to_numpy(parts.logits)[0].astype(np.float64)
         exponentials = np.exp(logits - logits.max())
         return Classification(
             probabilities=exponentials / exponentials.sum(),
-            image=_to_uint8(parts["image"]),
-            shifted_images=_to_uint8(parts["shifted_images"]),
-            attention=ops.convert_to_numpy(parts["attention"])[0],
+            image=_to_uint8(parts.image),
+            shifted_images=_to_uint8(parts.shifted_images),
+            attention=ops.convert_to_numpy(parts.attention)[0],
         )
 
     def top(self, probabilities, count):

@@ -78,7 +78,7 @@ def tau_chart(tau, start):
     axes.set_xlabel("layer")
     axes.set_ylabel("temperature τ")
     axes.set_xticks(layers)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.25 * max(start, tau.max()))  # room for the legend
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
