@@ -4,7 +4,7 @@ import math
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from smallvit.config import PRESETS, VARIANTS
+from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PRESETS, VARIANTS
 
 PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
@@ -128,6 +128,8 @@ def _ideas(variant):
 
 def _recipe(training):
     decay = "all weights" if training.decay_all else "matrices only"
+    if training.optimizer == "muon":
+        decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps: the classifier" + " and vectors" * training.decay_all
     clip = f", gradient norm clipped at {training.global_clipnorm:g}" if training.global_clipnorm else ""
     return (
         f"{training.optimizer}, batch {training.batch_size}, peak rate {training.learning_rate:g}, "

@@ -3,11 +3,16 @@
 Every hyperparameter of the project lives in this file. It needs the standard library only.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 CIFAR100_MEAN = (0.5071, 0.4866, 0.4409)
 CIFAR100_STD = (0.2673, 0.2564, 0.2762)
+
+# Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this much,
+# Keras's default.
+MUON_ADAM_WEIGHT_DECAY = 0.004
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ def _require_rates(config, names):
 def _require_positive(config, names):
     for name in names:
         value = getattr(config, name)
-        if value <= 0:
-            raise ValueError(f"{name} is {value}; it must be more than 0")
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value}; it must be a finite number more than 0")
 
 
 def _require_choices(config):
@@ -152,7 +157,7 @@ class TrainConfig:
     optimizer: Literal["adamw", "muon"]
     learning_rate: float  # the peak
     warmup_fraction: float  # of all steps, linear from 0; a cosine to 0 follows
-    weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w
+    weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w; see MUON_ADAM_WEIGHT_DECAY
     decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
     global_clipnorm: float | None
     label_smoothing: float
@@ -165,12 +170,12 @@ class TrainConfig:
         _require_choices(self)
         _require_positive(self, ("epochs", "batch_size", "learning_rate"))
         _require_rates(self, ("warmup_fraction", "label_smoothing", "validation_split"))
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay is {self.weight_decay}; it must be at least 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay is {self.weight_decay}; it must be a finite number of at least 0")
         if self.validation_split == 0:
             raise ValueError("validation_split is 0; some pictures must be held out to choose by")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must be at least 0")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
 
 
 @dataclass(frozen=True, kw_only=True)

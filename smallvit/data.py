@@ -165,11 +165,12 @@ def _split(content, name, num_classes, path):
         raise UserError(
             f"{path}: the file {name} has {len(pixels)} pictures and {found} fine_labels; it needs one each."
         )
-    labels = np.asarray(labels)
-    if labels.dtype.kind != "i" or labels.min() < 0 or labels.max() >= num_classes:
+    if not labels:
+        raise UserError(f"{path}: the file {name} has no pictures; that of CIFAR-100 has thousands.")
+    if not all(type(label) is int and 0 <= label < num_classes for label in labels):
         raise UserError(f"{path}: the file {name} has labels that are not integers from 0 to {num_classes - 1}.")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the release stores channels first
-    return Split(np.ascontiguousarray(images), labels.astype(np.int32))
+    return Split(np.ascontiguousarray(images), np.array(labels, np.int32))
 
 
 def split_validation(labels, validation_split, how, seed):

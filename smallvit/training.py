@@ -20,7 +20,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smallvit import augment, backend
 from smallvit.checkpoint import TrainingState, read_training_state, write_training_state
-from smallvit.config import ModelConfig, TrainConfig
+from smallvit.config import MUON_ADAM_WEIGHT_DECAY, ModelConfig, TrainConfig
 from smallvit.data import Split
 from smallvit.errors import UserError
 from smallvit.model import build_model, count_parameters
@@ -234,8 +234,9 @@ def build_optimizer(config, schedule, model):
             schedule,
             weight_decay=config.weight_decay,
             global_clipnorm=config.global_clipnorm,
-            # Muon is for hidden matrices: the classifier, embeddings and all vectors get Adam's step.
+            # Muon is for hidden matrices: the classifier, embeddings and all vectors get Adam's step and its decay.
             exclude_layers=["classifier", "position_embedding", "class_token"],
+            adam_weight_decay=MUON_ADAM_WEIGHT_DECAY,
         )
     if not config.decay_all:
         optimizer.exclude_from_weight_decay(var_names=list(_UNDECAYED))

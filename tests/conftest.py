@@ -1,9 +1,9 @@
 """Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`; `.ci/run` runs them on both."""
 
+import smallvit  # noqa: F401, I001  first: it sets the environment before anything imports Keras
+
 import numpy as np
 import pytest
-
-from smallvit import backend  # noqa: F401  sets the environment before anything imports Keras
 
 
 @pytest.fixture

@@ -11,22 +11,9 @@ from keras import ops
 from smallvit.config import PRESETS, VARIANTS, with_variant
 from smallvit.model import build_model, count_parameters
 from smallvit.training import build_optimizer, learning_rate_schedule
-from tests import originals
+from tests import originals, tiny
 
 GOLDEN = Path(__file__).parent / "golden"
-
-TINY = replace(
-    PRESETS["modern"].model,
-    image_size=12,
-    patch_size=4,
-    embed_dim=10,
-    depth=3,
-    num_heads=2,
-    head_dim=5,
-    num_classes=7,
-    drop_path_rate=0.0,
-)
-
 
 def numpy(tensor):
     return ops.convert_to_numpy(tensor)
@@ -53,7 +40,7 @@ def test_modern_stays_under_three_million():
 @pytest.mark.parametrize("pooling", ["cls", "mean", "flatten"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_intermediates_are_those_of_the_call(variant, pooling, images):
-    config = replace(with_variant(TINY, variant), pooling=pooling, head_units=(6, 9))
+    config = replace(with_variant(tiny.MODEL, variant), pooling=pooling, head_units=(6, 9))
     model = build_model(config, seed=1)
     parts = model.intermediates(images)
     num_tokens = 9 + (pooling == "cls")
@@ -76,12 +63,12 @@ def test_intermediates_are_those_of_the_call(variant, pooling, images):
 
 def test_the_resized_picture_is_the_bilinear_one(images):
     expected = ops.image.resize(images.astype("float32"), (12, 12), interpolation="bilinear")
-    parts = build_model(TINY).intermediates(images)
+    parts = build_model(tiny.MODEL).intermediates(images)
     np.testing.assert_allclose(numpy(parts.image), numpy(expected), atol=1e-2)
 
 
 def test_uint8_and_float_pixels_give_the_same(images):
-    model = build_model(TINY)
+    model = build_model(tiny.MODEL)
     np.testing.assert_allclose(numpy(model(images)), numpy(model(images.astype("float32"))), atol=1e-6)
 
 
@@ -97,7 +84,7 @@ def fit_steps(model, images, labels, steps, learning_rate):
 
 
 def test_tau_moves_in_one_step_and_survives_saving(images, tmp_path):
-    model = build_model(with_variant(TINY, "spt_lsa"), seed=1)
+    model = build_model(with_variant(tiny.MODEL, "spt_lsa"), seed=1)
     before = model.taus()
     fit_steps(model, images, np.array([1, 4]), steps=1, learning_rate=0.01)
     after = model.taus()
@@ -109,7 +96,7 @@ def test_tau_moves_in_one_step_and_survives_saving(images, tmp_path):
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
 def test_eight_pictures_can_be_learned_by_heart(variant, rng):
     images = rng.integers(0, 256, (8, 12, 12, 3), np.uint8)
-    history = fit_steps(build_model(with_variant(TINY, variant), seed=1), images, np.arange(8) % 7, 150, 0.005)
+    history = fit_steps(build_model(with_variant(tiny.MODEL, variant), seed=1), images, np.arange(8) % 7, 150, 0.005)
     assert history["accuracy"][-1] == 1
     assert history["loss"][-1] < 0.1
 
@@ -118,10 +105,10 @@ def test_bfloat16_computes_logits_in_float32(images):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build_model(with_variant(TINY, "spt_lsa"), seed=1)
+        model = build_model(with_variant(tiny.MODEL, "spt_lsa"), seed=1)
     finally:
         keras.config.set_dtype_policy(policy)
-    exact = build_model(with_variant(TINY, "spt_lsa"), seed=1)
+    exact = build_model(with_variant(tiny.MODEL, "spt_lsa"), seed=1)
     exact.set_weights(model.get_weights())
     logits = model(images)
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"

@@ -1,0 +1,107 @@
+"""Augmentation against windows, mirror images and SciPy's interpolation of the same pictures."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import ndimage
+
+from smallvit import augment
+
+
+def seed(value=5):
+    return keras.random.SeedGenerator(value)
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def draws(shape, low, high, generator):
+    """The numbers that an augmentation draws from an equal generator."""
+    return numpy(keras.random.uniform(shape, low, high, seed=generator))
+
+
+@pytest.fixture
+def pictures(rng):
+    """uint8 [64, 7, 9, 3]."""
+    return rng.integers(0, 256, (64, 7, 9, 3), np.uint8)
+
+
+def test_a_flip_mirrors_about_half_of_the_pictures(pictures):
+    flipped = numpy(augment.random_flip(pictures, seed()))
+    mirrored = [np.array_equal(after, before[:, ::-1]) for before, after in zip(pictures, flipped, strict=True)]
+    kept = [np.array_equal(after, before) for before, after in zip(pictures, flipped, strict=True)]
+    assert all(one != other for one, other in zip(mirrored, kept, strict=True))
+    assert 16 < sum(mirrored) < 48
+    assert flipped.dtype == np.uint8
+
+
+def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_comes(pictures):
+    many = np.tile(pictures, (8, 1, 1, 1))
+    cropped = numpy(augment.random_crop(many, padding=2, seed=seed()))
+    assert cropped.shape == many.shape
+    places = set()
+    for before, after in zip(many, cropped, strict=True):
+        padded = np.pad(before, ((2, 2), (2, 2), (0, 0)))
+        windows = [(y, x) for y in range(5) for x in range(5) if np.array_equal(padded[y : y + 7, x : x + 9], after)]
+        assert len(windows) == 1
+        places.add(windows[0])
+    assert len(places) == 25
+
+
+def test_flip_crop_keeps_uint8_and_moves_by_at_most_four(pictures):
+    result = numpy(augment.flip_crop(np.full((64, 11, 12, 3), 255, np.uint8), seed()))
+    assert result.dtype == np.uint8
+    black_rows = (result.max(axis=(2, 3)) == 0).sum(axis=1)
+    black_columns = (result.max(axis=(1, 3)) == 0).sum(axis=1)
+    assert black_rows.max() == black_columns.max() == 4
+
+
+def test_rotation_is_scipys(pictures):
+    rotated = numpy(augment.random_rotation(pictures.astype("float32"), max_turn=0.1, seed=seed()))
+    angles = draws((64, 1, 1), -0.1, 0.1, seed())[:, 0, 0] * 2 * math.pi
+    assert np.ptp(angles) > 0.8
+    centre = np.array([3.0, 4.0])
+    for before, after, angle in zip(pictures, rotated, angles, strict=True):
+        matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+        offset = centre - matrix @ centre
+        for channel in range(3):
+            plane = before[..., channel].astype(float)
+            expected = ndimage.affine_transform(plane, matrix, offset, order=1, mode="reflect")
+            np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
+
+
+def test_zoom_is_scipys(pictures):
+    zoomed = numpy(augment.random_zoom(pictures.astype("float32"), max_zoom=0.3, seed=seed()))
+    generator = seed()
+    heights, widths = (draws((64, 1, 1), 0.7, 1.3, generator)[:, 0, 0] for _ in range(2))
+    assert not np.allclose(heights, widths)
+    centre = np.array([3.0, 4.0])
+    for before, after, height, width in zip(pictures, zoomed, heights, widths, strict=True):
+        matrix = np.diag([height, width])
+        offset = centre - matrix @ centre
+        for channel in range(3):
+            plane = before[..., channel].astype(float)
+            expected = ndimage.affine_transform(plane, matrix, offset, order=1, mode="reflect")
+            np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
+
+
+def test_the_keras_examples_augmentation_resizes_and_stays_in_range(pictures):
+    result = numpy(augment.keras_example(pictures, seed(), image_size=18))
+    assert result.shape == (64, 18, 18, 3)
+    assert result.min() >= 0
+    assert result.max() <= 255
+    assert np.std(result, axis=(1, 2, 3)).min() > 20  # pictures, not constants
+
+
+@pytest.mark.parametrize("function", [augment.flip_crop, lambda x, s: augment.keras_example(x, s, image_size=18)])
+def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, rng):
+    same = np.tile(rng.integers(0, 256, (1, 7, 9, 3), np.uint8), (32, 1, 1, 1))
+    generator = seed()
+    first, second = (numpy(function(same, generator)) for _ in range(2))
+    np.testing.assert_array_equal(first, numpy(function(same, seed())))
+    assert not np.array_equal(first, second)
+    assert len({picture.tobytes() for picture in first}) > 20

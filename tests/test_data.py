@@ -1,0 +1,208 @@
+"""Reading CIFAR-100 from disk, in every state it may be in, and choosing the validation pictures."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from smallvit import data
+from smallvit.data import load_cifar100, split_validation
+from smallvit.errors import UserError
+from tests import tiny
+
+
+class Evil:
+    """Unpickled by `pickle.load`, it would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def same(left, right):
+    for a, b in ((left.train, right.train), (left.test, right.test)):
+        np.testing.assert_array_equal(a.images, b.images)
+        np.testing.assert_array_equal(a.labels, b.labels)
+    assert left.class_names == right.class_names
+
+
+def test_a_release_becomes_pictures_labels_and_names(tmp_path):
+    contents = tiny.release_contents(num_train=21, num_test=14)
+    dataset = load_cifar100(tiny.write_release(tmp_path, contents))
+    assert dataset.train.images.shape == (21, 32, 32, 3)
+    assert dataset.test.images.shape == (14, 32, 32, 3)
+    assert dataset.train.images.dtype == np.uint8
+    assert dataset.train.labels.tolist() == contents["train"][b"fine_labels"]
+    assert dataset.class_names == tiny.CLASS_NAMES
+    # The release stores 1024 reds, 1024 greens, 1024 blues, row by row.
+    row = contents["train"][b"data"][5]
+    for channel, y, x in ((0, 0, 0), (1, 3, 30), (2, 31, 7)):
+        assert dataset.train.images[5, y, x, channel] == row[1024 * channel + 32 * y + x]
+
+
+def test_the_folder_its_parent_and_the_tarball_are_the_same(tmp_path):
+    expected = load_cifar100(tiny.write_release(tmp_path))
+    same(load_cifar100(tmp_path), expected)
+    same(load_cifar100(str(tiny.write_tarball(tmp_path))), expected)
+
+
+def test_arrays_pickled_by_numpy_1_are_read(tmp_path):
+    folder = tiny.write_release(tmp_path)
+    expected = load_cifar100(folder)
+    for name in ("train", "test"):
+        content = (folder / name).read_bytes()
+        assert b"numpy._core.multiarray" in content
+        (folder / name).write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    same(load_cifar100(folder), expected)
+
+
+def test_a_pickle_that_asks_for_code_is_refused_and_not_run(tmp_path):
+    folder = tiny.write_release(tmp_path)
+    (folder / "meta").write_bytes(pickle.dumps(Evil(tmp_path / "written")))
+    with pytest.raises(UserError, match=r"meta is damaged or is no file of CIFAR-100 \(it asks for (io|_io)\.open\)"):
+        load_cifar100(folder)
+    assert not (tmp_path / "written").exists()
+
+
+def test_a_malicious_tarball_is_refused_too(tmp_path):
+    path = tiny.write_tarball(tmp_path, {**tiny.release_contents(), "test": Evil(tmp_path / "written")})
+    with pytest.raises(UserError, match="it asks for"):
+        load_cifar100(path)
+    assert not (tmp_path / "written").exists()
+
+
+def test_an_object_array_is_refused(tmp_path):
+    """NumPy rebuilds object arrays from any pickled objects; theirs must be refused as well."""
+    contents = tiny.release_contents()
+    contents["train"][b"data"] = np.array([Evil(tmp_path / "written")], dtype=object)
+    with pytest.raises(UserError, match="it asks for"):
+        load_cifar100(tiny.write_release(tmp_path, contents))
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 5000])
+def test_truncated_files_are_refused(tmp_path, keep):
+    folder, tarball = tiny.write_release(tmp_path), tiny.write_tarball(tmp_path)
+    for path in (folder / "train", tarball):
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(UserError, match=f"{path.name}"):
+            load_cifar100(folder if path.name == "train" else tarball)
+
+
+@pytest.mark.parametrize("name", ["train", "test", "meta"])
+def test_a_missing_file_is_named(tmp_path, name):
+    contents = tiny.release_contents()
+    del contents[name]
+    folder = tiny.write_release(tmp_path, contents)
+    with pytest.raises(UserError, match=f"has no file {name}"):
+        load_cifar100(folder)
+    with pytest.raises(UserError, match=f"has no cifar-100-python/{name}"):
+        load_cifar100(tiny.write_tarball(tmp_path, contents))
+
+
+def test_no_file_and_a_foreign_file(tmp_path):
+    with pytest.raises(UserError, match=r"There is no .*nowhere; --data takes"):
+        load_cifar100(tmp_path / "nowhere")
+    foreign = tmp_path / "cat.jpg"
+    foreign.write_bytes(b"\xff\xd8\xff not a tarball")
+    with pytest.raises(UserError, match=r"cat\.jpg cannot be read to its end as a tarball"):
+        load_cifar100(foreign)
+    with pytest.raises(UserError, match="has no file train or test or meta"):
+        load_cifar100(tmp_path)
+
+
+def changed(part, **fields):
+    contents = tiny.release_contents()
+    for name, value in fields.items():
+        contents[part][name.encode()] = value
+    return contents
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (changed("train", data=np.zeros((60, 100), np.uint8)), r"data of the file train is uint8 \[60, 100\]"),
+        (changed("test", data=np.zeros((30, 3072))), r"data of the file test is float64 \[30, 3072\]"),
+        (changed("test", data=None), "data of the file test is NoneType"),
+        (changed("train", fine_labels=[0, 1]), "the file train has 60 pictures and 2 fine_labels"),
+        (changed("train", fine_labels=None), "the file train has 60 pictures and no fine_labels"),
+        (changed("train", fine_labels=[7] * 60), "labels that are not integers from 0 to 6"),
+        (changed("train", fine_labels=[-1] * 60), "labels that are not integers from 0 to 6"),
+        (changed("train", fine_labels=[0.5] * 60), "labels that are not integers from 0 to 6"),
+        (changed("train", fine_labels=[[1, 2]] * 60), "labels that are not integers from 0 to 6"),
+        (
+            changed("train", fine_labels=[], data=np.zeros((0, 3072), np.uint8)),
+            "the file train has no pictures",
+        ),
+        (changed("meta", fine_label_names=None), "has no list fine_label_names"),
+        (changed("meta", fine_label_names=[]), "has no list fine_label_names"),
+        ({**tiny.release_contents(), "train": [1, 2]}, "train holds a list; a file of CIFAR-100 holds a dict"),
+    ],
+)
+def test_foreign_contents_are_named(tmp_path, contents, message):
+    with pytest.raises(UserError, match=message):
+        load_cifar100(tiny.write_release(tmp_path, contents))
+
+
+def test_without_a_network_the_sentence_names_data(tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(data, "CIFAR100_URL", "http://127.0.0.1:9/cifar-100-python.tar.gz")  # nobody listens there
+    monkeypatch.setattr(keras.utils, "get_file", _with_cache(keras.utils.get_file, tmp_path))
+    with pytest.raises(UserError, match=r"(?s)CIFAR-100 could not be downloaded.*--data"):
+        load_cifar100()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_keras_downloads_what_is_not_there(tmp_path, monkeypatch):
+    import keras
+
+    served = tiny.write_tarball(tmp_path)
+    monkeypatch.setattr(data, "CIFAR100_URL", served.as_uri())
+    monkeypatch.setattr(data, "CIFAR100_SHA256", keras.src.utils.file_utils.hash_file(str(served)))
+    monkeypatch.setattr(keras.utils, "get_file", _with_cache(keras.utils.get_file, tmp_path / "cache"))
+    same(load_cifar100(), load_cifar100(served))
+    assert (tmp_path / "cache/datasets/cifar-100-python.tar.gz").is_file()
+
+
+def _with_cache(get_file, folder):
+    folder.mkdir(exist_ok=True)  # Keras takes /tmp where the folder is not there
+    return lambda **arguments: get_file(cache_dir=str(folder), **arguments)
+
+
+@pytest.mark.parametrize("how", ["tail", "stratified"])
+@pytest.mark.parametrize(("count", "share", "held_out"), [(50, 0.1, 5), (37, 0.3, 11), (10, 0.05, 0), (3, 0.9, 3)])
+def test_sizes_of_the_split(how, count, share, held_out):
+    labels = np.arange(count) % 4
+    if 0 < held_out < count:
+        training, validation = split_validation(labels, share, how, seed=0)
+        assert len(validation) == held_out
+        assert sorted([*training, *validation]) == list(range(count))
+    else:
+        with pytest.raises(UserError, match=f"validation split of {share} leaves {count - held_out} of {count}"):
+            split_validation(labels, share, how, seed=0)
+
+
+def test_tail_is_the_last_pictures():
+    training, validation = split_validation(np.zeros(20, int), 0.1, "tail", seed=5)
+    assert validation.tolist() == [18, 19]
+    assert training.tolist() == list(range(18))
+
+
+def test_stratified_takes_the_same_share_of_each_class_by_seed():
+    labels = np.repeat(np.arange(5), [40, 10, 20, 30, 100])
+    chosen = [split_validation(labels, 0.1, "stratified", seed)[1] for seed in (1, 1, 2)]
+    for validation in chosen:
+        assert np.bincount(labels[validation]).tolist() == [4, 1, 2, 3, 10]
+    assert chosen[0].tolist() == chosen[1].tolist() != chosen[2].tolist()
+
+
+
+def test_take_keeps_pictures_and_labels_together(tmp_path):
+    split = load_cifar100(tiny.write_release(tmp_path)).train
+    taken = split.take(np.array([7, 2]))
+    np.testing.assert_array_equal(taken.images, split.images[[7, 2]])
+    np.testing.assert_array_equal(taken.labels, split.labels[[7, 2]])

@@ -1,0 +1,264 @@
+"""The trainer: schedule, decay, loss, evaluation, and that it ends with the same weights however often it is stopped."""
+
+import errno
+import logging
+import math
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from smallvit import checkpoint as checkpoints
+from smallvit import training
+from smallvit.config import PRESETS, with_variant
+from smallvit.data import Split
+from smallvit.errors import UserError
+from smallvit.training import Trainer, build_optimizer, evaluate, fit, learning_rate_schedule
+from tests import tiny
+
+MODEL = replace(with_variant(tiny.MODEL, "spt_lsa"), depth=1)  # XLA takes seconds for every block
+
+
+@pytest.fixture
+def train():
+    """54 pictures: six batches of 8 and one of 6."""
+    return split(54, seed=1)
+
+
+@pytest.fixture
+def validation():
+    return split(11, seed=2)
+
+
+def split(count, seed):
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 7).astype(np.int32)
+    images = np.clip(labels[:, None, None, None] * 30 + rng.integers(0, 40, (count, 16, 16, 3)), 0, 255)
+    return Split(images.astype(np.uint8), labels)
+
+
+def rates(recipe, num_train, steps):
+    schedule = learning_rate_schedule(recipe, num_train)
+    return [float(ops.convert_to_numpy(schedule(step))) for step in steps]
+
+
+def test_the_rate_warms_up_linearly_and_falls_as_a_cosine():
+    recipe = replace(tiny.RECIPE, epochs=4, batch_size=10, learning_rate=0.6, warmup_fraction=0.25)
+    # 25 pictures are 3 steps, 4 epochs 12 steps, of which 3 warm up.
+    got = rates(recipe, 25, [0, 1, 2, 3, 6, 9, 12])
+    cosine = [0.6 * (1 + math.cos(math.pi * step / 9)) / 2 for step in (0, 3, 6, 9)]
+    np.testing.assert_allclose(got, [0, 0.2, 0.4, *cosine], atol=1e-6)
+
+
+def test_no_warm_up_starts_at_the_peak():
+    recipe = replace(tiny.RECIPE, epochs=2, batch_size=5, learning_rate=0.6, warmup_fraction=0)
+    np.testing.assert_allclose(rates(recipe, 10, [0, 2, 4]), [0.6, 0.3, 0], atol=1e-6)
+
+
+def test_the_keras_examples_rate_counts_the_pictures_really_trained_on():
+    """The example counts 50,000 pictures though it trains on 45,000, and never hands its schedule to the optimizer."""
+    recipe = PRESETS["keras-example"].training
+    assert math.ceil(45_000 / 256) * 50 == 8800
+    np.testing.assert_allclose(rates(recipe, 45_000, [440, 880, 8800]), [5e-4, 1e-3, 0], atol=1e-8)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    optimizer = build_optimizer(recipe, learning_rate_schedule(recipe, 45_000), model)
+    optimizer.iterations.assign(440)
+    assert float(ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(5e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("decay_all", [True, False])
+def test_decay_shrinks_matrices_and_spares_the_rest(optimizer, decay_all):
+    recipe = replace(tiny.RECIPE, optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, decay_all=decay_all)
+    model = tiny.build("spt_lsa")
+    for variable in model.trainable_variables:
+        variable.assign(ops.ones(variable.shape))
+    update = build_optimizer(recipe, learning_rate_schedule(replace(recipe, warmup_fraction=0), 8), model)
+    update.apply([ops.zeros(variable.shape) for variable in model.trainable_variables], model.trainable_variables)
+    for variable in model.trainable_variables:
+        spared = not decay_all and not variable.path.endswith("kernel")
+        by_adam = "classifier" in variable.path or not variable.path.endswith("kernel")
+        decay = 0.004 if optimizer == "muon" and by_adam else 0.5
+        expected = 1.0 if spared else 1 - 0.1 * decay
+        np.testing.assert_allclose(ops.convert_to_numpy(variable), expected, atol=1e-6, err_msg=variable.path)
+
+
+def test_loss_and_hits_of_an_epoch_are_those_of_numpy(train):
+    recipe = replace(tiny.RECIPE, learning_rate=1e-30, warmup_fraction=0, weight_decay=0.0, label_smoothing=0.1)
+    trainer = Trainer(MODEL, recipe, train)
+    trainer.augment = lambda images, seed: images
+    logits = ops.convert_to_numpy(trainer.model(train.images)).astype(np.float64)
+    metrics = trainer.train_epoch(0, Bar())
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = np.eye(7)[train.labels] * 0.9 + 0.1 / 7
+    best = np.argsort(-logits, axis=1)
+    assert metrics["loss"] == pytest.approx(-(targets * log_softmax).sum(axis=1).mean(), abs=1e-5)
+    assert metrics["top1"] == pytest.approx((best[:, 0] == train.labels).mean())
+    assert metrics["top5"] == pytest.approx((best[:, :5] == train.labels[:, None]).any(axis=1).mean())
+
+
+class Bar:
+    """What `train_epoch` needs of a tqdm bar; counts the pictures."""
+
+    count = 0
+
+    def update(self, count):
+        self.count += count
+
+    def set_postfix_str(self, text, refresh):
+        pass
+
+
+def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(train):
+    trainer = Trainer(MODEL, tiny.RECIPE, train)
+    orders, step = [], trainer._step
+
+    def spy(images, labels, indices):
+        orders[-1].extend(ops.convert_to_numpy(indices).tolist())
+        return step(images, labels, indices)
+
+    trainer._step = spy
+    for epoch in (0, 1):
+        orders.append([])
+        bar = Bar()
+        trainer.train_epoch(epoch, bar)
+        assert bar.count == 54
+        assert sorted(orders[-1]) == list(range(54))
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 11])
+def test_evaluation_counts_every_picture_once(count, monkeypatch):
+    monkeypatch.setattr(training, "EVALUATION_BATCH_SIZE", 5)
+    pictures = split(count, seed=4)
+    model = tiny.build("vit")
+    logits = ops.convert_to_numpy(model(pictures.images)).astype(np.float64)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    best = np.argsort(-logits, axis=1)
+    got = evaluate(training.compile_prediction(model), pictures)
+    assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), pictures.labels].mean(), abs=1e-5)
+    assert got["top1"] == (best[:, 0] == pictures.labels).mean()
+    assert got["top5"] == (best[:, :5] == pictures.labels[:, None]).any(axis=1).mean()
+
+
+def test_measuring_a_step_changes_nothing(train):
+    trainer = Trainer(MODEL, tiny.RECIPE, train)
+    before = trainer.values()
+    assert trainer.measure_step_seconds() > 0
+    for old, new in zip(before, trainer.values(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def weights(result):
+    return np.concatenate([value.ravel() for value in result.model.get_weights()])
+
+
+def without_times(history):
+    return [
+        {key: value for key, value in epoch.items() if key not in ("seconds", "images_per_second")} for epoch in history
+    ]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
+    train, validation, tmp_path, monkeypatch, optimizer
+):
+    model = replace(MODEL, dropout_rate=0.1, attention_dropout=0.1, drop_path_rate=0.1)  # random states matter
+    recipe = replace(tiny.RECIPE, optimizer=optimizer)
+    whole = fit(model, recipe, train, validation, tmp_path / "whole.npz")
+    assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
+    assert whole.history[-1]["top1"] > 2 / 7  # it learns
+
+    again = fit(model, recipe, train, validation, tmp_path / "again.npz")
+    np.testing.assert_array_equal(weights(again), weights(whole))
+    other = fit(model, replace(recipe, seed=1), train, validation, tmp_path / "other.npz")
+    assert not np.array_equal(weights(other), weights(whole))
+
+    calls = []
+
+    def interrupted(predict, pictures):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(predict, pictures)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "evaluate", interrupted)
+        fit(model, recipe, train, validation, tmp_path / "stopped.npz")
+    resumed = fit(model, recipe, train, validation, tmp_path / "stopped.npz")
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    assert without_times(resumed.history) == without_times(whole.history)
+
+
+def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path):
+    path = tmp_path / "run.npz"
+    recipe = replace(tiny.RECIPE, epochs=1)
+    fit(MODEL, recipe, train, validation, path)
+    with pytest.raises(UserError, match=r"run\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"):
+        fit(MODEL, replace(recipe, learning_rate=0.01), train, validation, path)
+    with pytest.raises(UserError, match="whose training pictures is"):
+        fit(MODEL, recipe, split(54, seed=9), validation, path)
+    with pytest.raises(UserError, match="whose depth is 1, not 2"):
+        fit(replace(MODEL, depth=2), recipe, train, validation, path)
+    with pytest.raises(UserError, match="whose precision is float32, not bfloat16"):
+        fit(MODEL, recipe, train, validation, path, precision="bfloat16")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"run\.npz is damaged"):
+        fit(MODEL, recipe, train, validation, path)
+
+
+def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_path):
+    recipe = replace(tiny.RECIPE, learning_rate=1e30, warmup_fraction=0)
+    with pytest.raises(UserError, match=r"no longer a finite number in epoch 1, step \d+; a learning rate below 1e\+30"):
+        fit(MODEL, recipe, train, validation, tmp_path / "run.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_path, monkeypatch):
+    path, written = tmp_path / "run.npz", []
+    savez = np.savez
+
+    def until_full(file, **arrays):
+        if written:
+            file.write(b"half a checkpoint")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(1)
+        savez(file, **arrays)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"after epoch 2 \(No space left on device\)"):
+        patch.setattr(checkpoints.np, "savez", until_full)
+        fit(MODEL, tiny.RECIPE, train, validation, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+    assert len(checkpoints.read_training_state(path).history) == 1
+    resumed = fit(MODEL, tiny.RECIPE, train, validation, path)
+    np.testing.assert_array_equal(
+        weights(resumed), weights(fit(MODEL, tiny.RECIPE, train, validation, tmp_path / "whole.npz"))
+    )
+
+
+def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
+    result = fit(MODEL, replace(tiny.RECIPE, epochs=1), train, validation, tmp_path / "run.npz", precision="bfloat16")
+    assert result.model.dtype_policy.compute_dtype == "bfloat16"
+    assert {value.dtype.name for value in result.model.get_weights()} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog, capfd):
+    caplog.set_level(logging.INFO)
+    fit(MODEL, replace(tiny.RECIPE, epochs=2), train, validation, tmp_path / "run.npz", name="small")
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("smallvit")]
+    assert len(messages) == 3
+    assert "parameters, 2 epochs of 7 steps, about " in messages[0]
+    assert messages[2].startswith("small epoch 2/2: loss ")
+    assert messages[2].endswith("0 s left")
+    assert "\r" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5369, "89 min"), (5400, "1 h 30 min"), (11100, "3 h 05 min")],
+)
+def test_durations(seconds, text):
+    assert training.format_duration(seconds) == text

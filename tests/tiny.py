@@ -1,0 +1,136 @@
+"""Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, a model folder."""
+
+import io
+import pickle
+import pickletools
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from smallvit.checkpoint import Record, write_model_folder
+from smallvit.config import PRESETS, with_variant
+from smallvit.model import build_model, count_parameters
+
+MODEL = replace(
+    PRESETS["modern"].model,
+    image_size=12,
+    patch_size=4,
+    embed_dim=10,
+    depth=3,
+    num_heads=2,
+    head_dim=5,
+    num_classes=7,
+    drop_path_rate=0.0,
+)
+RECIPE = replace(PRESETS["laptop"].training, epochs=3, batch_size=8, learning_rate=5e-3)
+CLASS_NAMES = ["apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee"]
+HISTORY = [
+    {
+        "epoch": epoch,
+        "loss": 2.0 / epoch,
+        "top1": 0.1 * epoch,
+        "top5": 0.2 * epoch,
+        "learning_rate": 1e-3,
+        "images_per_second": 100.0,
+        "val_loss": 2.5 / epoch,
+        "val_top1": 0.09 * epoch,
+        "val_top5": 0.19 * epoch,
+        "seconds": 1.5,
+    }
+    for epoch in (1, 2, 3)
+]
+
+
+def release_contents(num_train=60, num_test=30, seed=3):
+    """What the pickles of a small release of CIFAR-100 hold; each class has its own colour, so it can be learned."""
+    rng = np.random.default_rng(seed)
+    colors = rng.integers(40, 216, (len(CLASS_NAMES), 3, 1))
+
+    def split(count):
+        labels = rng.permutation(np.arange(count) % len(CLASS_NAMES))
+        pixels = colors[labels] + rng.integers(-40, 40, (count, 3, 1024))
+        return {b"data": pixels.reshape(count, 3072).astype(np.uint8), b"fine_labels": labels.tolist()}
+
+    meta = {b"fine_label_names": [name.encode() for name in CLASS_NAMES]}
+    return {"train": split(num_train), "test": split(num_test), "meta": meta}
+
+
+def pickle_as_python2(content):
+    """Pickle as the release was: Python 2's strings, which have other opcodes than the bytes of Python 3."""
+    data = bytearray(pickle.dumps(content, protocol=3))
+    opcodes = {"SHORT_BINBYTES": b"U", "BINBYTES": b"T"}  # -> SHORT_BINSTRING, BINSTRING, of the same layout
+    for opcode, _, position in pickletools.genops(bytes(data)):
+        if opcode.name in opcodes:
+            data[position : position + 1] = opcodes[opcode.name]
+    return bytes(data)
+
+
+def write_release(folder, contents=None):
+    """Write a release as the folder cifar-100-python inside `folder`; return its path."""
+    path = Path(folder) / "cifar-100-python"
+    path.mkdir(parents=True)
+    for name, content in (contents or release_contents()).items():
+        (path / name).write_bytes(pickle_as_python2(content))
+    return path
+
+
+def write_tarball(folder, contents=None):
+    """Write a release as folder/cifar-100-python.tar.gz; return its path."""
+    path = Path(folder) / "cifar-100-python.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in (contents or release_contents()).items():
+            data = pickle_as_python2(content)
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def build(variant, seed=1):
+    """A model whose temperatures are no longer where they start."""
+    model = build_model(with_variant(MODEL, variant), seed=seed)
+    rng = np.random.default_rng(seed)
+    for block in model.blocks:
+        if model.config.use_lsa:
+            tau = block.attention.tau
+            tau.assign(rng.uniform(1, 3, tau.shape))
+    return model
+
+
+def record(variant, model, **changes):
+    values = {
+        "preset": "laptop",
+        "variant": variant,
+        "model": model.config,
+        "training": RECIPE,
+        "data": "CIFAR-100",
+        "picture_size": 32,
+        "class_names": CLASS_NAMES,
+        "num_train": 54,
+        "num_validation": 6,
+        "num_test": 30,
+        "parameters": count_parameters(model),
+        "metrics": {
+            "validation": {"loss": 1.25, "top1": 0.61, "top5": 0.81},
+            "test": {"loss": 1.5, "top1": 0.5432, "top5": 0.8765},
+        },
+        "epochs_trained": 3,
+        "seconds": 90.0,
+        "images_per_second": 123.4,
+        "precision": "float32",
+        "hardware": "a test, 2 cores",
+        "versions": {"smallvit": "0.1.0", "python": "3.12.1", "keras": "3.15.0", "backend": "jax 0.1", "numpy": "2.0"},
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "command": "python train.py --preset laptop",
+        "date": "2026-01-31",
+    }
+    return Record(**{**values, **changes})
+
+
+def write_folder(path, variant, **changes):
+    """Write a model folder with an untrained model; return the model."""
+    model = build(variant)
+    write_model_folder(path, model, record(variant, model, **changes), HISTORY, b"\x89PNG of curves", "# A card\n")
+    return model
