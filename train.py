@@ -46,7 +46,7 @@ def build_parser():
         parser.add_argument(f"--{name.replace('_', '-')}", type=types[name], metavar="N", help=f"{text} (see below)")
     parser.add_argument(
         "--data",
-        default=os.environ.get("SMALLVIT_DATA"),
+        default=os.environ.get("SMALLVIT_DATA") or None,
         metavar="PATH",
         help="CIFAR-100 on disk: the folder cifar-100-python or cifar-100-python.tar.gz "
         "(default: $SMALLVIT_DATA, else Keras downloads it)",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from smallvit.config import ModelConfig, TrainConfig
+from smallvit.config import VARIANTS, ModelConfig, TrainConfig
 from smallvit.errors import UserError
 from smallvit.model import VisionTransformer, build_model
 
@@ -38,6 +38,9 @@ class Record:
 
     Accuracies and losses are in `metrics[split]` as "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats),
     for the splits "validation" and "test".
+
+    Raises:
+        ValueError: fields contradict each other, or lack what the page and the card show.
     """
 
     preset: str
@@ -61,6 +64,16 @@ class Record:
     commit: str | None
     command: str
     date: str
+
+    def __post_init__(self):
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant is {self.variant!r}; it must be one of {', '.join(VARIANTS)}")
+        if len(self.class_names) != self.model.num_classes:
+            raise ValueError(f"there are {len(self.class_names)} class_names for {self.model.num_classes} classes")
+        for split in ("validation", "test"):
+            for key in ("loss", "top1", "top5"):
+                if not isinstance(self.metrics.get(split, {}).get(key), float):
+                    raise ValueError(f"metrics lack the {key} of the {split} split")
 
 
 class ModelFolder(NamedTuple):
@@ -180,12 +193,8 @@ def read_model_folder(path):
         content["model"] = ModelConfig(**content["model"])
         content["training"] = TrainConfig(**content["training"])
         record = Record(**content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
-    if len(record.class_names) != record.model.num_classes:
-        raise UserError(
-            f"{path / RECORD_FILE} has {len(record.class_names)} class names for {record.model.num_classes} classes."
-        )
     file = path / WEIGHTS_FILE
     if not file.is_file():
         raise UserError(f"{path} has no {WEIGHTS_FILE}.")

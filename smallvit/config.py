@@ -10,8 +10,8 @@ from typing import Literal
 CIFAR100_MEAN = (0.5071, 0.4866, 0.4409)
 CIFAR100_STD = (0.2673, 0.2564, 0.2762)
 
-# Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this much,
-# Keras's default.
+# Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this
+# much, Keras's default.
 MUON_ADAM_WEIGHT_DECAY = 0.004
 
 

@@ -43,11 +43,17 @@ def load_picture(path):
                     )
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))
+    except UserError:
+        raise
     except UnidentifiedImageError:
         raise UserError(f"The file is no picture that can be read; {', '.join(FORMATS)} can.") from None
     except Image.DecompressionBombError:
-        raise UserError(f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:  # what Pillow's decoders raise for damage
+        raise UserError(
+            f"The picture has far more pixels than the {MAX_PIXELS // 1_000_000} million that are read."
+        ) from None
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise nearly anything for damage: OSError, RuntimeError, struct.error
         raise UserError("The picture is damaged or cut off; its pixels could not be read to the end.") from error
 
 

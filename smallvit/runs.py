@@ -5,6 +5,7 @@ import datetime
 import logging
 import platform
 import subprocess
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
         train.labels, train_config.validation_split, train_config.split, train_config.seed
     )
     train, validation = train.take(train_indices), train.take(validation_indices)
+    _require_writable(output_dir)
     log.info(
         "%s: %d training, %d validation, %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, "
         "peak learning rate %g",
@@ -76,6 +78,7 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
     for variant, folder in folders.items():
         if variant in finished:
             log.info("%s: finished before, in %s", variant, folder)
+            _checkpoint_path(folder).unlink(missing_ok=True)  # killed between the two, the last run left both
             records[variant] = finished[variant]
             continue
         checkpoint = _checkpoint_path(folder)
@@ -153,6 +156,17 @@ def _require_free(folders):
                 f"{_checkpoint_path(folder)} is an unfinished training; --resume goes on with it, another --output-dir "
                 "trains anew beside it."
             )
+
+
+def _require_writable(folder):
+    """Find out before the training, not after its first epoch."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--output-dir {folder} cannot be written to ({error.strerror}); a folder of yours would be right."
+        ) from error
 
 
 def _versions():

@@ -79,7 +79,6 @@ def fit(model_config, train_config, train, validation, checkpoint, precision="fl
             metrics.update({f"val_{key}": value for key, value in evaluate(trainer.predict, validation).items()})
             metrics["seconds"] = time.perf_counter() - started
             history.append({"epoch": epoch + 1, **metrics})
-            _log_epoch(name, history[-1], train_config.epochs)
             try:
                 write_training_state(checkpoint, TrainingState(fingerprint, history, trainer.values()))
             except OSError as error:
@@ -87,6 +86,7 @@ def fit(model_config, train_config, train, validation, checkpoint, precision="fl
                     f"The checkpoint {checkpoint} could not be written after epoch {epoch + 1} "
                     f"({error.strerror or error}); the one before it is whole: make room and go on with --resume."
                 ) from error
+            _log_epoch(name, history[-1], train_config.epochs)  # not before: an epoch that is told of is safe
     return FitResult(trainer.model, history)
 
 

@@ -200,7 +200,6 @@ def test_stratified_takes_the_same_share_of_each_class_by_seed():
     assert chosen[0].tolist() == chosen[1].tolist() != chosen[2].tolist()
 
 
-
 def test_take_keeps_pictures_and_labels_together(tmp_path):
     split = load_cifar100(tiny.write_release(tmp_path)).train
     taken = split.take(np.array([7, 2]))

@@ -15,6 +15,7 @@ from tests import originals, tiny
 
 GOLDEN = Path(__file__).parent / "golden"
 
+
 def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 

@@ -1,4 +1,4 @@
-"""The trainer: schedule, decay, loss, evaluation, and that it ends with the same weights however often it is stopped."""
+"""The trainer: schedule, decay, loss, evaluation; it ends with the same weights however often it is stopped."""
 
 import errno
 import logging
@@ -211,7 +211,9 @@ def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path
 
 def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_path):
     recipe = replace(tiny.RECIPE, learning_rate=1e30, warmup_fraction=0)
-    with pytest.raises(UserError, match=r"no longer a finite number in epoch 1, step \d+; a learning rate below 1e\+30"):
+    with pytest.raises(
+        UserError, match=r"no longer a finite number in epoch 1, step \d+; a learning rate below 1e\+30"
+    ):
         fit(MODEL, recipe, train, validation, tmp_path / "run.npz")
     assert not list(tmp_path.iterdir())
 

@@ -1,0 +1,59 @@
+"""The model card says what the record says, and the Hub's own parser reads it."""
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+
+from smallvit.card import model_card
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def record():
+    return tiny.record("spt_lsa", tiny.build("spt_lsa"))
+
+
+def test_the_front_matter_is_what_the_hub_reads(record):
+    data = ModelCard(model_card(record, np.full((3, 2), 1.5))).data
+    assert data.library_name == "keras"
+    assert data.pipeline_tag == "image-classification"
+    assert data.license == "mit"
+    assert data.datasets == ["uoft-cs/cifar100"]
+    assert {"shifted-patch-tokenization", "locality-self-attention"} <= set(data.tags)
+    assert [(r.metric_name, r.metric_value, r.dataset_split) for r in data.eval_results] == [
+        ("top-1", 0.5432, "test"),
+        ("top-5", 0.8765, "test"),
+    ]
+
+
+def test_the_text_has_the_results_how_they_came_and_the_temperatures(record):
+    card = model_card(record, np.array([[1.5, 2.25], [0.125, 3.0], [4.0, 5.0]]))
+    for part in (
+        "| validation | 6 | 61.00% | 81.00% | 1.250 |",
+        "| test | 30 | 54.32% | 87.65% | 1.500 |",
+        "`python train.py --preset laptop`, 2026-01-31",
+        "3 epochs of 54 pictures in 1.5 minutes",
+        "a test, 2 cores: 123 images/s, float32",
+        "jax 0.1; commit 0123456789abcdef",
+        "One seed (0)",
+        "tau started at sqrt(5) = 2.236",
+        "| layer | head 1 | head 2 |",
+        "| 2 | 0.125 | 3.000 |",
+    ):
+        assert part in card
+
+
+def test_plain_models_have_a_constant_temperature_and_no_tags_of_the_ideas():
+    card = model_card(tiny.record("vit", tiny.build("vit"), commit=None), np.full((3, 1), 5**0.5))
+    assert "tau is the constant sqrt(5) = 2.236 in every layer." in card
+    assert "commit unknown" in card
+    assert not {"shifted-patch-tokenization", "locality-self-attention"} & set(ModelCard(card).data.tags)
+
+
+def test_the_usage_runs_as_printed(record, tmp_path, monkeypatch):
+    card = model_card(record, np.ones((3, 2)))
+    code = card.split("```python\n")[1].split("```")[0]
+    tiny.write_folder(tmp_path / "m", "spt_lsa")
+    scope = {}
+    exec(code.replace("path/to/this/folder", str(tmp_path / "m")), scope)
+    assert scope["probabilities"].shape == (1, 7)

@@ -1,0 +1,197 @@
+"""`train.py` as a user runs it: a process, killed and interrupted for real; folders; sentences and exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import train
+from smallvit.checkpoint import read_model_folder
+from smallvit.config import PRESETS
+from tests import tiny
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A release large enough for an epoch to take a moment."""
+    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=4000, num_test=70))
+
+
+@pytest.fixture(scope="module")
+def small_data(tmp_path_factory):
+    return tiny.write_release(tmp_path_factory.mktemp("small"))
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.tiny_train", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments, **environment):
+    """Run to the end: (exit code, stdout, stderr)."""
+    process = start(*arguments, **environment)
+    out, error = process.communicate(timeout=300)
+    return process.returncode, out, error
+
+
+def stop(process, signal_number, after):
+    """Send a signal as soon as a line with `after` comes; return (exit code, stderr)."""
+    for line in process.stdout:
+        if after in line:
+            process.send_signal(signal_number)
+            break
+    else:
+        pytest.fail(f"{after!r} never came: {process.stderr.read()}")
+    process.stdout.read()
+    error = process.stderr.read()
+    return process.wait(timeout=60), error
+
+
+def learned(folder):
+    """The weights of a model folder as one vector, and its history without times."""
+    read = read_model_folder(folder)
+    weights = np.concatenate([value.ravel() for value in read.load_model().get_weights()])
+    times = ("seconds", "images_per_second")
+    return weights, [{key: value for key, value in epoch.items() if key not in times} for epoch in read.history]
+
+
+def test_killed_twice_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data, tmp_path):
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
+    code, out, error = run(*options, "--output-dir", tmp_path / "whole")
+    assert code == 0, error
+    assert "3600 training, 400 validation, 70 test pictures of 7 classes" in out
+
+    killed = [*options, "--output-dir", tmp_path / "killed"]
+    assert stop(start(*killed), signal.SIGKILL, after="epoch 1/4")[0] == -signal.SIGKILL
+    code, _, error = run(*killed)
+    assert code == 2
+    assert "is an unfinished training; --resume goes on with it" in error
+    assert stop(start(*killed, "--resume"), signal.SIGKILL, after="epoch 3/4")[0] == -signal.SIGKILL
+    code, out, error = run(*killed, "--resume")
+    assert code == 0, error
+    assert "spt_lsa: resumed after epoch" in out
+    assert "epoch 1/4" not in out
+
+    weights, history = learned(tmp_path / "killed/tiny-spt_lsa")
+    expected_weights, expected_history = learned(tmp_path / "whole/tiny-spt_lsa")
+    np.testing.assert_array_equal(weights, expected_weights)
+    assert history == expected_history
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
+    visible = [path.name for path in (tmp_path / "killed").iterdir() if not path.name.startswith(".")]
+    assert visible == ["tiny-spt_lsa"]
+
+
+def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_path):
+    options = ["--preset", "tiny", "--variant", "vit", "--data", data, "--output-dir", tmp_path / "runs"]
+    code, error = stop(start(*options), signal.SIGINT, after="epoch 1/4")
+    assert code == 130
+    assert error.splitlines()[-1].endswith("--resume")
+    assert "train.py: interrupted; after the last finished epoch goes on: python train.py --preset tiny" in error
+    assert "Traceback" not in error
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-vit.checkpoint.npz"]
+
+
+def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path):
+    options = ["--preset", "tiny", "--seed", 3, "--output-dir", tmp_path / "runs"]
+    code, out, error = run(*options, SMALLVIT_DATA=str(small_data))
+    assert code == 0, error
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-spt_lsa", "tiny-vit"]
+    table = out.split("\n\n")[-1].splitlines()
+    for row, variant, title in ((table[1], "vit", "ViT "), (table[2], "spt_lsa", "ViT + SPT + LSA")):
+        folder = read_model_folder(tmp_path / "runs" / f"tiny-{variant}")
+        test = folder.record.metrics["test"]
+        assert row.startswith(title)
+        assert f"{test['top1']:.2%}" in row
+        assert f"{test['top5']:.2%}" in row
+        assert folder.record.training.seed == 3
+        assert folder.record.command.startswith("python train.py --preset tiny --seed 3")
+        assert folder.record.class_names == tiny.CLASS_NAMES
+        assert folder.record.model.num_classes == 7
+        assert len(folder.history) == folder.record.epochs_trained == 4
+        assert json.loads((folder.path / "history.json").read_text()) == folder.history
+        assert folder.record.metrics["validation"]["top1"] == folder.history[-1]["val_top1"]
+        assert (folder.path / "curves.png").read_bytes().startswith(b"\x89PNG")
+        assert keras.saving.load_model(folder.path)(np.zeros((1, 32, 32, 3))).shape == (1, 7)
+
+    # A second time: refused; with --resume: kept.
+    code, _, error = run(*options, "--data", small_data)
+    assert code == 2
+    assert "tiny-vit is already there; --resume keeps it" in error
+    code, out, error = run(*options, "--data", small_data, "--resume")
+    assert code == 0, error
+    assert "vit: finished before" in out
+    assert out.split("\n\n")[-1].splitlines() == table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "There is no nowhere; --data takes the folder"),
+        (["--epochs", "0"], "epochs is 0; it must be"),
+        (["--batch-size", "-4"], "batch_size is -4; it must be"),
+        (["--learning-rate", "nan"], "learning_rate is nan; it must be"),
+        (["--validation-split", "1"], "validation_split is 1.0; it must be"),
+        (["--validation-split", "0.001"], "A validation split of 0.001 leaves 60 of 60 pictures to train on and 0"),
+        (["--seed", "-1"], "seed is -1; it must be"),
+        (["--limit", "0"], "--limit is 0; it must be at least 1"),
+        (["--output-dir", "/dev/null/runs"], "--output-dir /dev/null/runs cannot be written to (Not a directory)"),
+    ],
+)
+def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(
+    small_data, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMALLVIT_DATA", str(small_data))
+    assert train.main(["--preset", "laptop", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"train.py: {message}") or f": {message}" in error
+    assert error.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "huge"], "'huge'"),
+        (["--variant", "vit", "both"], "'both'"),
+        (["--epochs", "ten"], "'ten'"),
+        (["--precision", "float16"], "'float16'"),
+    ],
+)
+def test_options_that_do_not_exist_end_in_usage_and_exit_code_2(capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        train.main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_the_defaults_of_every_preset(capsys):
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--help"])
+    assert caught.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, preset in PRESETS.items():
+        recipe = preset.training
+        row = next(line for line in lines if line.split()[:2] == [name, str(recipe.epochs)])
+        values = [recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.validation_split, recipe.seed]
+        assert row.split() == [name, *map(str, values)]
+
+
+def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):
+    code, _, error = run("--data", small_data, "--output-dir", tmp_path, KERAS_BACKEND="numpy")
+    assert code == 2
+    assert "KERAS_BACKEND is numpy; smallvit runs on tensorflow and jax" in error
