@@ -106,7 +106,7 @@ def build_demo(classifiers, problems=(), examples=()):
             return demo
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                picture = gr.Image(
+                upload = gr.Image(
                     label="Your picture",
                     type="filepath",
                     image_mode=None,  # the file as it came: `images` decodes it
@@ -117,7 +117,7 @@ def build_demo(classifiers, problems=(), examples=()):
                 if examples:
                     gr.Examples(
                         [str(path) for path in examples],
-                        inputs=picture,
+                        inputs=upload,
                         label="Examples",
                         example_labels=[Path(path).stem for path in examples],
                         cache_examples=False,
@@ -140,37 +140,37 @@ def build_demo(classifiers, problems=(), examples=()):
         _tau_section(classifiers)
         _models_section(classifiers)
 
-        def classify(uploaded):
+        def classify(picture):
             """Classify a picture with every model.
 
             Args:
-                uploaded: the picture, as a file.
+                picture: the picture, as an uploaded file.
 
             Returns:
                 The pixels that the models see, the five most probable classes of each model, and the patch grids.
             """
-            if uploaded is None:
+            if picture is None:
                 return [None] * (1 + len(labels) + len(grids))
             try:
-                if uploaded["path"] is None:  # an API client sent a data: URL
+                if picture["path"] is None:  # an API client sent a data: URL
                     raise UserError("The picture has to be sent as a file.")
-                picture = images.load_picture(uploaded["path"])
+                image = images.load_picture(picture["path"])
             except UserError as error:
                 raise gr.Error(str(error), duration=None, print_exception=False) from error
             answers, shifted = [], []
             for item in classifiers:
-                pixels = images.centre_square(picture, item.record.picture_size)
+                pixels = images.centre_square(image, item.record.picture_size)
                 result = item.classify(pixels)
                 answers.append(item.top(result.probabilities, 5))
                 if item is shifter:
                     shifted = [plots.patch_grid(copy, item.record.model.patch_size) for copy in result.shifted_images]
-            seen_pixels = images.centre_square(picture, side)
+            seen_pixels = images.centre_square(image, side)
             return [plots.enlarge(seen_pixels, 300), *answers, *shifted]
 
         # `preprocess=False` hands on the uploaded file; Gradio's own step would decode it first, and fail in its words.
-        picture.change(
+        upload.change(
             classify,
-            inputs=picture,
+            inputs=upload,
             outputs=[seen, *labels, *grids],
             preprocess=False,
             api_name="classify",
