@@ -60,18 +60,22 @@ def test_flip_crop_keeps_uint8_and_moves_by_at_most_four(pictures):
     assert black_rows.max() == black_columns.max() == 4
 
 
+def assert_resampled(before, after, matrix):
+    """`after` is `before` [7, 9, 3] as SciPy resamples it at `matrix` @ place, about the centre."""
+    centre = np.array([3.0, 4.0])
+    for channel in range(3):
+        plane = before[..., channel].astype(float)
+        expected = ndimage.affine_transform(plane, matrix, centre - matrix @ centre, order=1, mode="reflect")
+        np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
+
+
 def test_rotation_is_scipys(pictures):
     rotated = numpy(augment.random_rotation(pictures.astype("float32"), max_turn=0.1, seed=seed()))
     angles = draws((64, 1, 1), -0.1, 0.1, seed())[:, 0, 0] * 2 * math.pi
     assert np.ptp(angles) > 0.8
-    centre = np.array([3.0, 4.0])
     for before, after, angle in zip(pictures, rotated, angles, strict=True):
-        matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-        offset = centre - matrix @ centre
-        for channel in range(3):
-            plane = before[..., channel].astype(float)
-            expected = ndimage.affine_transform(plane, matrix, offset, order=1, mode="reflect")
-            np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
+        cosine, sine = math.cos(angle), math.sin(angle)
+        assert_resampled(before, after, np.array([[cosine, sine], [-sine, cosine]]))
 
 
 def test_zoom_is_scipys(pictures):
@@ -79,14 +83,8 @@ def test_zoom_is_scipys(pictures):
     generator = seed()
     heights, widths = (draws((64, 1, 1), 0.7, 1.3, generator)[:, 0, 0] for _ in range(2))
     assert not np.allclose(heights, widths)
-    centre = np.array([3.0, 4.0])
     for before, after, height, width in zip(pictures, zoomed, heights, widths, strict=True):
-        matrix = np.diag([height, width])
-        offset = centre - matrix @ centre
-        for channel in range(3):
-            plane = before[..., channel].astype(float)
-            expected = ndimage.affine_transform(plane, matrix, offset, order=1, mode="reflect")
-            np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
+        assert_resampled(before, after, np.diag([height, width]))
 
 
 def test_the_keras_examples_augmentation_resizes_and_stays_in_range(pictures):
