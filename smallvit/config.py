@@ -356,7 +356,7 @@ _LAPTOP = Preset(
         tau_per="head",
     ),
     training=TrainConfig(
-        epochs=30,
+        epochs=18,
         batch_size=128,
         # On the validation split, SPT + LSA: six epochs of Muon ended at 48.1 % with rate 2e-3; with 4e-3 they stood at
         # 47.6 % after four. AdamW needed more than ten for that.

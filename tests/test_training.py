@@ -169,7 +169,7 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
     recipe = replace(tiny.RECIPE, optimizer=optimizer)
     whole = fit(model, recipe, train, validation, tmp_path / "whole.npz")
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
-    assert whole.history[-1]["top1"] > 2 / 7  # it learns
+    assert whole.history[-1]["loss"] < whole.history[0]["loss"]
 
     again = fit(model, recipe, train, validation, tmp_path / "again.npz")
     np.testing.assert_array_equal(weights(again), weights(whole))
