@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,13 +108,10 @@ class ModelFolder(NamedTuple):
 def atomic_file(path):
     """Yield a temporary path beside `path`; rename it to `path` if the block ends well, delete it if not."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
-    temporary = Path(temporary)
+    temporary = _temporary(path)
     try:
         yield temporary
         _flush_to_disk(temporary)
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -125,16 +121,21 @@ def atomic_file(path):
 def atomic_folder(path):
     """Yield a temporary folder beside `path`; rename it to `path`, which must not exist, if the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    temporary = _temporary(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
         yield temporary
         for file in temporary.iterdir():
             _flush_to_disk(file)
-        temporary.chmod(0o755)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path):
+    """Always the same name: what a killed process left there, the next one replaces."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def _flush_to_disk(path):
@@ -214,7 +215,8 @@ def find_model_folders(path):
     path = Path(path)
     if (path / RECORD_FILE).exists():
         return [path]
-    found = sorted(file.parent for file in path.glob(f"*/{RECORD_FILE}")) if path.is_dir() else []
+    # A name with a dot in front is a folder that is being written, or was when its writer was killed.
+    found = sorted(file.parent for file in path.glob(f"[!.]*/{RECORD_FILE}")) if path.is_dir() else []
     if not found:
         raise UserError(f"There is no model folder at {path}; one holds {RECORD_FILE}, as train.py writes it.")
     return found

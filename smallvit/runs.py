@@ -53,6 +53,8 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
     if not resume:
         _require_free(folders.values())
     finished = {variant: read_model_folder(folder).record for variant, folder in folders.items() if folder.exists()}
+    for variant, record in finished.items():
+        _require_same(record, train_config, precision, folders[variant])
 
     dataset = load_cifar100(data)
     train, test = (split if limit is None else split.take(slice(limit)) for split in (dataset.train, dataset.test))
@@ -154,6 +156,18 @@ def _require_free(folders):
         if _checkpoint_path(folder).exists():
             raise UserError(
                 f"{_checkpoint_path(folder)} is an unfinished training; --resume goes on with it, another --output-dir "
+                "trains anew beside it."
+            )
+
+
+def _require_same(record, train_config, precision, folder):
+    """A finished training is kept under the options that it was made with, and under no others."""
+    found = {**dataclasses.asdict(record.training), "precision": record.precision}
+    asked = {**dataclasses.asdict(train_config), "precision": precision}
+    for name, value in asked.items():
+        if found[name] != value:
+            raise UserError(
+                f"{folder} is a finished training whose {name} is {found[name]}, not {value}; another --output-dir "
                 "trains anew beside it."
             )
 

@@ -176,7 +176,7 @@ def test_no_folder(tmp_path):
 def test_folders_are_found_directly_and_one_level_down(written, tmp_path):
     path = written[0]
     assert find_model_folders(path) == [path]
-    for name in ("b", "a"):
+    for name in ("b", "a", ".c.partial"):
         shutil.copytree(path, tmp_path / "models" / name)
     (tmp_path / "models" / "notes").mkdir()
     assert [found.name for found in find_model_folders(tmp_path / "models")] == ["a", "b"]
@@ -195,6 +195,17 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_model_folder(tmp_path / "m", model, tiny.record("vit", model), [], b"", "")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_replaced(tmp_path):
+    leftover = tmp_path / ".m.partial"
+    leftover.mkdir()
+    (leftover / "model.weights.h5").write_bytes(b"half")
+    (leftover / "surprise").write_bytes(b"")
+    tiny.write_folder(tmp_path / "m", "vit")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert not (tmp_path / "m/surprise").exists()
+    read_model_folder(tmp_path / "m")
 
 
 def test_a_folder_that_is_there_is_not_overwritten(folder, written):

@@ -91,8 +91,7 @@ def test_killed_twice_and_resumed_the_weights_are_those_of_the_uninterrupted_run
     np.testing.assert_array_equal(weights, expected_weights)
     assert history == expected_history
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
-    visible = [path.name for path in (tmp_path / "killed").iterdir() if not path.name.startswith(".")]
-    assert visible == ["tiny-spt_lsa"]
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["tiny-spt_lsa"]
 
 
 def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_path):
@@ -135,6 +134,9 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path)
     assert code == 0, error
     assert "vit: finished before" in out
     assert out.split("\n\n")[-1].splitlines() == table
+    code, _, error = run(*options, "--data", small_data, "--resume", "--epochs", "9")
+    assert code == 2
+    assert "tiny-vit is a finished training whose epochs is 4, not 9" in error
 
 
 @pytest.mark.parametrize(
