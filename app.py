@@ -13,6 +13,13 @@ from smallvit.errors import UserError
 ASSETS = Path(__file__).parent / "assets"
 
 
+def port_number(text):
+    """The number of a TCP port, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port; a number from 1 to 65535 would be right")
+    return int(text)
+
+
 def build_parser():
     parser = argparse.ArgumentParser(
         prog="app.py", description="Open the page that compares two Vision Transformers on a picture of yours."
@@ -26,7 +33,7 @@ def build_parser():
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=port_number,
         metavar="N",
         help="port to listen on (default: $GRADIO_SERVER_PORT, else the first free one from 7860)",
     )

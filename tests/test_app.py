@@ -172,6 +172,14 @@ def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("port", ["0", "-5", "65536", "http"])
+def test_what_is_no_port_ends_in_a_sentence(port, capsys):
+    with pytest.raises(SystemExit) as caught:
+        app.main([f"--port={port}"])
+    assert caught.value.code == 2
+    assert f"{port} is no port; a number from 1 to 65535 would be right" in capsys.readouterr().err
+
+
 def test_importing_any_module_starts_nothing(tmp_path):
     """No socket, no process, no argument parsing, no file."""
     code = """
