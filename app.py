@@ -66,19 +66,17 @@ def create_demo(models=None):
 
 
 def main(arguments=None):
-    """Serve the page until interrupted; return the exit code: 0 interrupted, 2 bad input."""
+    """Serve the page until interrupted; return the exit code: 0 stopped, 2 bad input, 130 interrupted before it ran."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
         demo = create_demo(options.models)
-    except UserError as error:
-        print(f"app.py: {error}", file=sys.stderr)
-        return 2
-    try:
         demo.queue(max_size=64).launch(server_port=options.port, **LAUNCH_OPTIONS)
-    except OSError as error:  # the port is taken
+    except (UserError, OSError) as error:  # OSError: the port is taken
         print(f"app.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while the models were loaded; the server handles its own
+        return 130
     return 0
 
 

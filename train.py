@@ -29,6 +29,7 @@ def build_parser():
         description="Train Vision Transformers from scratch on CIFAR-100; each becomes a model folder.",
         epilog=presets_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--variant",
@@ -90,7 +91,8 @@ def main(arguments=None):
     """Train what the arguments ask for; return the exit code: 0 done, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
-    command = shlex.join(["python", "train.py", *arguments])
+    # What gives the result from the start: resuming is no part of it.
+    command = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
     try:
@@ -109,8 +111,7 @@ def main(arguments=None):
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        resume = command if options.resume else f"{command} --resume"
-        print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {resume}", file=sys.stderr)
+        print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {command} --resume", file=sys.stderr)
         return 130
     return 0
 

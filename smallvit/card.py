@@ -4,9 +4,7 @@ import math
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PRESETS, VARIANTS
-
-PAPER_URL = "https://arxiv.org/abs/2112.13492"
+from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS
 
 _CITATION = """\
 ```bibtex

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from smallvit.config import VARIANTS, ModelConfig, TrainConfig
-from smallvit.errors import UserError
+from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types
+from smallvit.errors import UserError, readable
 from smallvit.model import VisionTransformer, build_model
 
 RECORD_FILE = "smallvit.json"
@@ -65,6 +65,9 @@ class Record:
     date: str
 
     def __post_init__(self):
+        require_types(self)
+        if not all(isinstance(name, str) for name in self.class_names):
+            raise ValueError(f"class_names are {self.class_names!r}; they must be strings")
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant!r}; it must be one of {', '.join(VARIANTS)}")
         if len(self.class_names) != self.model.num_classes:
@@ -94,8 +97,8 @@ class ModelFolder(NamedTuple):
         Raises:
             UserError: the weights do not fit the model that the record describes.
         """
-        model = build_model(self.record.model)
         try:
+            model = build_model(self.record.model)
             model.load_weights(self.path / WEIGHTS_FILE)
         except Exception as error:  # whatever Keras and h5py raise for a file that is whole but holds something else
             raise UserError(
@@ -170,10 +173,11 @@ def write_model_folder(path, model, record, history, curves, card):
             **dataclasses.asdict(record),
             "weights": {"bytes": weights.stat().st_size, "sha256": _sha256(weights)},
         }
-        (folder / RECORD_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        (folder / HISTORY_FILE).write_text(json.dumps(history, indent=1) + "\n")
+        (folder / RECORD_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (folder / HISTORY_FILE).write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
         (folder / CURVES_FILE).write_bytes(curves)
-        (folder / CARD_FILE).write_text(card)
+        # The command in the card may name a path that is no text.
+        (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
 
 
 def read_model_folder(path):
@@ -182,7 +186,11 @@ def read_model_folder(path):
     Raises:
         UserError: the folder is not there, not ours, not whole, or was changed.
     """
-    path = Path(path)
+    with readable(path):
+        return _read_model_folder(Path(path))
+
+
+def _read_model_folder(path):
     if not path.is_dir():
         raise UserError(f"There is no folder {path}; a model folder is what train.py writes.")
     content = _read_json(path / RECORD_FILE, dict)
@@ -213,10 +221,11 @@ def find_model_folders(path):
         UserError: there is none.
     """
     path = Path(path)
-    if (path / RECORD_FILE).exists():
-        return [path]
-    # A name with a dot in front is a folder that is being written, or was when its writer was killed.
-    found = sorted(file.parent for file in path.glob(f"[!.]*/{RECORD_FILE}")) if path.is_dir() else []
+    with readable(path):
+        if (path / RECORD_FILE).exists():
+            return [path]
+        # A name with a dot in front is a folder that is being written, or was when its writer was killed.
+        found = sorted(file.parent for file in path.glob(f"[!.]*/{RECORD_FILE}")) if path.is_dir() else []
     if not found:
         raise UserError(f"There is no model folder at {path}; one holds {RECORD_FILE}, as train.py writes it.")
     return found
@@ -224,7 +233,7 @@ def find_model_folders(path):
 
 def _read_json(path, kind):
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path.parent} has no {path.name}.") from None
     except (ValueError, OSError) as error:

@@ -1,11 +1,14 @@
 """What can be built and how it is trained: `ModelConfig`, `TrainConfig`, the table of variants, the presets.
 
-Every hyperparameter of the project lives in this file. It needs the standard library only.
+Every hyperparameter of models and recipes lives in this file; only what an augmentation does under its name is in
+smallvit/augment.py. It needs the standard library only.
 """
 
 import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
+
+PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
 CIFAR100_MEAN = (0.5071, 0.4866, 0.4409)
 CIFAR100_STD = (0.2673, 0.2564, 0.2762)
@@ -44,6 +47,17 @@ def _require_positive(config, names):
         value = getattr(config, name)
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; it must be a finite number more than 0")
+
+
+def require_types(config):
+    """Check every field annotated with a plain type: what is read from a file can hold anything."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.type not in (bool, int, float, str):
+            continue
+        accepted = (int, float) if item.type is float else item.type
+        if not isinstance(value, accepted) or (isinstance(value, bool) and item.type is not bool):
+            raise ValueError(f"{item.name} is {value!r}; it must be of type {item.type.__name__}")
 
 
 def _require_choices(config):
@@ -92,7 +106,7 @@ class ModelConfig:
     drop_path_rate: float
 
     # Initial weights, see smallvit/initializers.py.
-    initialization: Literal["keras", "xavier_normal", "truncated_normal"]
+    initialization: Literal["keras", "xavier_normal"]
     embedding_initialization: Literal["keras", "unit_normal", "small_normal"]
 
     # The paper's two ideas; `with_variant` sets them.
@@ -104,6 +118,7 @@ class ModelConfig:
         # JSON has lists only; a config read back from a file equals the one that was written.
         for name in ("pixel_mean", "pixel_std", "head_units"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        require_types(self)
         _require_choices(self)
         _require_positive(
             self, ("image_size", "patch_size", "embed_dim", "depth", "num_heads", "head_dim", "mlp_ratio")
@@ -167,6 +182,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
+        require_types(self)
         _require_choices(self)
         _require_positive(self, ("epochs", "batch_size", "learning_rate"))
         _require_rates(self, ("warmup_fraction", "label_smoothing", "validation_split"))
@@ -226,8 +242,9 @@ _KERAS_EXAMPLE = Preset(
         optimizer="adamw",
         learning_rate=1e-3,
         warmup_fraction=0.1,
-        # The example asks tfa.optimizers.AdamW for 1e-4, which that class subtracts unmultiplied by the rate. At the
-        # peak rate 1e-3, Keras's AdamW decays as much with 1e-4 / 1e-3.
+        # The example asks tfa.optimizers.AdamW for 1e-4, which that class subtracts unmultiplied by the rate. The
+        # example's rate stayed at its peak, 1e-3; there Keras's AdamW decays as much with 1e-4 / 1e-3. Below the peak,
+        # where the schedule now leads, the decay falls with the rate, as the paper of AdamW has it.
         weight_decay=0.1,
         decay_all=True,
         global_clipnorm=None,

@@ -5,14 +5,16 @@ arrays and nothing else.
 """
 
 import io
+import lzma
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.errors import UserError
+from smallvit.errors import UserError, readable
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"  # as Keras's own loader has it
@@ -55,14 +57,16 @@ def load_cifar100(path=None):
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     path = _download() if path is None else Path(path).expanduser()
-    if path.is_dir():
-        contents = _read_folder(path)
-    elif path.exists():
-        contents = _read_tarball(path)
-    else:
-        raise UserError(
-            f"There is no {path}; --data takes the folder {_FOLDER}, or {_FOLDER}.tar.gz, or nothing to download it."
-        )
+    with readable(path):
+        if path.is_dir():
+            contents = _read_folder(path)
+        elif path.exists():
+            contents = _read_tarball(path)
+        else:
+            raise UserError(
+                f"There is no {path}; --data takes the folder {_FOLDER}, or {_FOLDER}.tar.gz, or nothing to download "
+                "it."
+            )
     class_names = _class_names(contents["meta"], path)
     return Dataset(
         name="CIFAR-100",
@@ -104,7 +108,10 @@ def _read_tarball(path):
                 folder, _, name = member.name.removeprefix("./").rpartition("/")
                 if member.isfile() and folder == _FOLDER and name in _FILES:
                     contents[name] = _unpickle(archive.extractfile(member).read(), path / member.name)
-    except (tarfile.TarError, EOFError, OSError) as error:  # gzip reports damage as OSError and EOFError
+            # The checksum stands at the very end, behind what tarfile reads.
+            while archive.fileobj.read(1 << 20):
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise UserError(
             f"{path} cannot be read to its end as a tarball ({error}); get it again from {CIFAR100_URL}."
         ) from error

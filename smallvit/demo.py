@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit import images, plots
-from smallvit.config import VARIANTS
+from smallvit.config import PAPER_URL, VARIANTS, with_variant
 from smallvit.errors import UserError
 from smallvit.inference import Classifier
 from smallvit.tokenization import SHIFT_NAMES
@@ -15,15 +15,17 @@ from smallvit.tokenization import SHIFT_NAMES
 log = logging.getLogger(__name__)
 
 TITLE = "smallvit: Vision Transformers for small data sets"
-PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
 INTRODUCTION = f"""
 # A Vision Transformer that learns from little data
 
 A ViT needs much data because nothing tells it that neighbouring pixels belong together. Two ideas of
 [Lee, Lee and Song (2021)]({PAPER_URL}) mend that: **Shifted Patch Tokenization** (SPT) and
-**Locality Self-Attention** (LSA). Give a picture to both models: same recipe, same data, with the ideas and without.
+**Locality Self-Attention** (LSA).
 """
+
+FAIR_COMPARISON = "Give a picture to both models: same recipe, same data, with the ideas and without."
+"""Said only where it is true; see `_is_fair`."""
 
 SHIFTS_TEXT = """
 ## Shifted Patch Tokenization: each patch sees past its edge
@@ -77,8 +79,6 @@ def load_classifiers(paths):
         except UserError as error:
             log.warning("%s", error)
             problems.append(str(error))
-    # The plain model first, the one with both ideas last; models of one variant as they came.
-    classifiers.sort(key=lambda item: list(VARIANTS).index(item.record.variant))
     return classifiers, problems
 
 
@@ -86,22 +86,24 @@ def build_demo(classifiers, problems=(), examples=()):
     """Build the page.
 
     Args:
-        classifiers: the `Classifier`s that it compares, in order.
+        classifiers: the `Classifier`s that it compares; the page has the plain model first, that with both ideas last.
         problems: sentences to show above everything else.
         examples: paths of example pictures.
 
     Returns:
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS`.
     """
+    classifiers = sorted(classifiers, key=lambda item: list(VARIANTS).index(item.record.variant))
+    names = _names(classifiers)
     shifter = next((item for item in classifiers if item.record.model.use_spt), None)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
-        gr.Markdown(INTRODUCTION)
+        gr.Markdown(INTRODUCTION + (FAIR_COMPARISON if _is_fair(classifiers) else ""))
         for problem in problems:
             gr.Markdown(f"⚠️ **A model is missing.** {problem}")
         if not classifiers:
             gr.Markdown(
                 "No model could be loaded, so no picture can be classified. "
-                "`python train.py --preset laptop` trains both."
+                "`python train.py --preset laptop` trains both, `python app.py --models runs` shows them."
             )
             return demo
         with gr.Row():
@@ -135,10 +137,10 @@ def build_demo(classifiers, problems=(), examples=()):
                     buttons=["download"],
                     alt_text=f"Your picture, cut to a square and reduced to {side} by {side} pixels",
                 )
-            labels = [_answer(item) for item in classifiers]
+            labels = [_answer(item, name) for item, name in zip(classifiers, names, strict=True)]
         grids = _shift_section(shifter) if shifter else []
-        _tau_section(classifiers)
-        _models_section(classifiers)
+        _tau_section(classifiers, names)
+        _models_section(classifiers, names)
 
         def classify(picture):
             """Classify a picture with every model.
@@ -152,7 +154,10 @@ def build_demo(classifiers, problems=(), examples=()):
             if picture is None:
                 return [None] * (1 + len(labels) + len(grids))
             try:
-                if picture["path"] is None:  # an API client sent a data: URL
+                # Gradio checks the path only where a client says that it is that of a file; a client may say nothing,
+                # or send a data: URL instead.
+                uploads = Path(upload.GRADIO_CACHE).resolve()
+                if picture["path"] is None or not Path(picture["path"]).resolve().is_relative_to(uploads):
                     raise UserError("The picture has to be sent as a file.")
                 image = images.load_picture(picture["path"])
             except UserError as error:
@@ -180,17 +185,37 @@ def build_demo(classifiers, problems=(), examples=()):
     return demo
 
 
+def _names(classifiers):
+    """What each model is called on the page: its title, with its folder's name where two would be called the same."""
+    titles = [item.title for item in classifiers]
+    return [
+        f"{title} ({item.folder.path.name})" if titles.count(title) > 1 else title
+        for item, title in zip(classifiers, titles, strict=True)
+    ]
+
+
+def _is_fair(classifiers):
+    """Whether there are two models that differ in the paper's ideas alone."""
+    if len(classifiers) != 2 or classifiers[0].record.variant == classifiers[1].record.variant:
+        return False
+    first, second = (
+        (record.training, record.data, record.precision, with_variant(record.model, "vit"))
+        for record in (item.record for item in classifiers)
+    )
+    return first == second
+
+
 def _caption(text):
     """Add what stands above a picture; Gradio's own label would cover a part of it."""
     gr.Markdown(text)
 
 
-def _answer(classifier):
+def _answer(classifier, name):
     """Add the place for a model's answer."""
     with gr.Column(scale=2, min_width=220):
         accuracy = classifier.record.metrics["test"]["top1"]
-        _caption(f"**{classifier.title}**<br>right on {accuracy:.1%} of the test pictures")
-        return gr.Label(label=classifier.title, show_label=False, num_top_classes=5, elem_classes="answer")
+        _caption(f"**{name}**<br>right on {accuracy:.1%} of the test pictures")
+        return gr.Label(label=name, show_label=False, num_top_classes=5, elem_classes="answer")
 
 
 def _shift_section(shifter):
@@ -225,25 +250,25 @@ def _grid(name, pixels):
         )
 
 
-def _tau_section(classifiers):
+def _tau_section(classifiers, names):
     """Add chart and table of the temperatures of every model that learned them; they do not depend on the picture."""
-    learners = [item for item in classifiers if item.record.model.use_lsa]
+    learners = [pair for pair in zip(classifiers, names, strict=True) if pair[0].record.model.use_lsa]
     if not learners:
         return
     gr.Markdown(TAU_TEXT)
-    for item in learners:
+    for item, name in learners:
         start = math.sqrt(item.record.model.head_dim)
         depth, num_taus = item.tau.shape
         rows = [
             [layer, round(start, 3), *(round(float(tau), 3) for tau in taus)]
             for layer, taus in enumerate(item.tau, start=1)
         ]
-        names = [f"head {head + 1}" for head in range(num_taus)] if num_taus > 1 else ["learned"]
-        _caption(f"**τ of {item.title}**")
+        columns = [f"head {head + 1}" for head in range(num_taus)] if num_taus > 1 else ["learned"]
+        _caption(f"**τ of {name}**")
         with gr.Row():
             gr.Image(
                 plots.tau_chart(item.tau, start),
-                label=f"τ of {item.title}",
+                label=f"τ of {name}",
                 show_label=False,
                 format="png",
                 interactive=False,
@@ -257,8 +282,8 @@ def _tau_section(classifiers):
             )
             gr.Dataframe(
                 rows,
-                headers=["layer", "start √d", *names],
-                label=f"τ of {item.title}",
+                headers=["layer", "start √d", *columns],
+                label=f"τ of {name}",
                 show_label=False,
                 interactive=False,
                 min_width=320,
@@ -266,20 +291,21 @@ def _tau_section(classifiers):
             )
 
 
-def _models_section(classifiers):
+def _models_section(classifiers, names):
     """Add where the models come from."""
     rows = [
         [
-            item.title,
+            name,
             item.record.preset,
             f"{item.record.parameters:,}",
             item.record.epochs_trained,
             f"{item.record.metrics['test']['top1']:.2%}",
             f"{item.record.metrics['test']['top5']:.2%}",
         ]
-        for item in classifiers
+        for item, name in zip(classifiers, names, strict=True)
     ]
-    gr.Markdown(f"## The models\n\nTrained from scratch on {classifiers[0].record.data}; accuracies on its test split.")
+    data = " or ".join(dict.fromkeys(item.record.data for item in classifiers))
+    gr.Markdown(f"## The models\n\nTrained from scratch on {data}; accuracies on its test split.")
     gr.Dataframe(
         rows,
         headers=["model", "preset", "parameters", "epochs", "top-1", "top-5"],

@@ -26,7 +26,10 @@ def load_picture(path):
         UserError: the file is none of these, damaged or too large; the message does not contain the path.
     """
     path = Path(path)
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError("The file is not there any more; send the picture again.") from error
     if size == 0:
         raise UserError("The file is empty; a picture is needed.")
     if size > MAX_BYTES:

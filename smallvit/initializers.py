@@ -11,7 +11,6 @@ def dense_initializer(initialization):
         "keras": keras.initializers.GlorotUniform(),
         # torch.nn.init.xavier_normal_ does not truncate, Keras's GlorotNormal does.
         "xavier_normal": keras.initializers.VarianceScaling(1.0, "fan_avg", "untruncated_normal"),
-        "truncated_normal": keras.initializers.TruncatedNormal(stddev=0.02),
     }[initialization]
 
 

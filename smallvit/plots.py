@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
-# Two colours that stay apart for every kind of colour vision (Okabe and Ito), and a grey for what does not vary.
-LEARNED_COLOR, REFERENCE_COLOR, GUIDE_COLOR = "#0072B2", "#D55E00", "#767676"
-LINE_COLORS = (REFERENCE_COLOR, LEARNED_COLOR)
+# Two colours that stay apart for every kind of colour vision (Okabe and Ito).
+LEARNED_COLOR, REFERENCE_COLOR = "#0072B2", "#D55E00"
 
 
 def patch_grid(pixels, patch_size, scale=6, gap=4):
@@ -85,23 +84,24 @@ def tau_chart(tau, start):
     return np.asarray(Image.open(io.BytesIO(_png(figure))).convert("RGB"))
 
 
-def training_curves(histories):
-    """Draw loss and top-1 by epoch, training dashed, validation solid.
+def training_curves(title, history):
+    """Draw loss and top-1 by epoch, on the training pictures (augmented) and on the validation pictures.
 
     Args:
-        histories: {title: list of the epochs' dicts as `training.fit` returns them}, one or two of them.
+        title: of the model.
+        history: one dict for each epoch, as `training.fit` returns them.
 
     Returns:
         PNG bytes.
     """
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
+    figure.suptitle(title)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    for color, (title, history) in zip(LINE_COLORS, histories.items(), strict=False):
-        epochs = [metrics["epoch"] for metrics in history]
-        for axes, key in ((loss_axes, "loss"), (accuracy_axes, "top1")):
-            axes.plot(epochs, [metrics[key] for metrics in history], "--", color=color, label=f"{title}, training")
-            values = [metrics[f"val_{key}"] for metrics in history]
-            axes.plot(epochs, values, "-", color=color, label=f"{title}, validation")
+    epochs = [metrics["epoch"] for metrics in history]
+    for axes, key in ((loss_axes, "loss"), (accuracy_axes, "top1")):
+        training, validation = ([metrics[prefix + key] for metrics in history] for prefix in ("", "val_"))
+        axes.plot(epochs, training, "--", color=REFERENCE_COLOR, label="training")
+        axes.plot(epochs, validation, "-", color=LEARNED_COLOR, label="validation")
     loss_axes.set_ylabel("cross-entropy (nats)")
     accuracy_axes.set_ylabel("top-1")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

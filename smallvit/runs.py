@@ -50,19 +50,18 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
     if limit is not None and limit < 1:
         raise UserError(f"--limit is {limit}; it must be at least 1.")
     folders = {variant: Path(output_dir) / f"{preset}-{variant}" for variant in variants}
+    _require_writable(output_dir)
     if not resume:
         _require_free(folders.values())
-    finished = {variant: read_model_folder(folder).record for variant, folder in folders.items() if folder.exists()}
-    for variant, record in finished.items():
-        _require_same(record, train_config, precision, folders[variant])
+    commit = _git_commit()  # now: by the end the checkout may be at another
 
     dataset = load_cifar100(data)
+    data_name = dataset.name if limit is None else f"{dataset.name}, first {limit} pictures of each split"
     train, test = (split if limit is None else split.take(slice(limit)) for split in (dataset.train, dataset.test))
     train_indices, validation_indices = split_validation(
         train.labels, train_config.validation_split, train_config.split, train_config.seed
     )
     train, validation = train.take(train_indices), train.take(validation_indices)
-    _require_writable(output_dir)
     log.info(
         "%s: %d training, %d validation, %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, "
         "peak learning rate %g",
@@ -78,15 +77,16 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
 
     records = {}
     for variant, folder in folders.items():
-        if variant in finished:
-            log.info("%s: finished before, in %s", variant, folder)
-            _checkpoint_path(folder).unlink(missing_ok=True)  # killed between the two, the last run left both
-            records[variant] = finished[variant]
-            continue
         checkpoint = _checkpoint_path(folder)
         model_config = dataclasses.replace(
             with_variant(PRESETS[preset].model, variant), num_classes=len(dataset.class_names)
         )
+        if folder.exists():
+            records[variant] = read_model_folder(folder).record
+            _require_same(records[variant], model_config, train_config, data_name, precision, folder)
+            log.info("%s: finished before, in %s", variant, folder)
+            checkpoint.unlink(missing_ok=True)  # killed between the two, the last run left both
+            continue
         fitted = fit(model_config, train_config, train, validation, checkpoint, precision, name=variant)
         # The one time that the test split is read: everything is chosen by now.
         predict = compile_prediction(fitted.model)
@@ -96,7 +96,7 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
             variant=variant,
             model=model_config,
             training=train_config,
-            data=dataset.name if limit is None else f"{dataset.name}, first {limit} pictures of each split",
+            data=data_name,
             picture_size=train.images.shape[1],
             class_names=dataset.class_names,
             num_train=len(train.labels),
@@ -110,11 +110,11 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
             precision=precision,
             hardware=backend.describe_device(),
             versions=_versions(),
-            commit=_git_commit(),
+            commit=commit,
             command=command,
             date=datetime.date.today().isoformat(),
         )
-        curves = training_curves({VARIANTS[variant].title: fitted.history})
+        curves = training_curves(VARIANTS[variant].title, fitted.history)
         card = model_card(record, fitted.model.taus())
         try:
             write_model_folder(folder, fitted.model, record, fitted.history, curves, card)
@@ -160,11 +160,14 @@ def _require_free(folders):
             )
 
 
-def _require_same(record, train_config, precision, folder):
+def _require_same(record, model_config, train_config, data_name, precision, folder):
     """A finished training is kept under the options that it was made with, and under no others."""
-    found = {**dataclasses.asdict(record.training), "precision": record.precision}
-    asked = {**dataclasses.asdict(train_config), "precision": precision}
-    for name, value in asked.items():
+
+    def facts(model, training, data, precision):
+        return {**dataclasses.asdict(model), **dataclasses.asdict(training), "data": data, "precision": precision}
+
+    found = facts(record.model, record.training, record.data, record.precision)
+    for name, value in facts(model_config, train_config, data_name, precision).items():
         if found[name] != value:
             raise UserError(
                 f"{folder} is a finished training whose {name} is {found[name]}, not {value}; another --output-dir "

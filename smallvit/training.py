@@ -77,6 +77,8 @@ def fit(model_config, train_config, train, validation, checkpoint, precision="fl
             started = time.perf_counter()
             metrics = trainer.train_epoch(epoch, bar)
             metrics.update({f"val_{key}": value for key, value in evaluate(trainer.predict, validation).items()})
+            # The last step can be the one that diverges; its weights must not replace the checkpoint.
+            trainer.require_finite(metrics["val_loss"], f"after epoch {epoch + 1}")
             metrics["seconds"] = time.perf_counter() - started
             history.append({"epoch": epoch + 1, **metrics})
             try:
@@ -129,7 +131,7 @@ class Trainer:
         targets = ops.one_hot(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
         losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
         own_logit = ops.take_along_axis(logits, labels[:, None], axis=1)
-        rank = ops.sum(ops.cast(logits > own_logit, "int32"), axis=1)
+        rank = num_classes - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last, not first
         hits = [ops.sum(ops.cast(rank < k, "int32")) for k in (1, 5)]
         return ops.mean(losses), (ops.sum(losses), *hits)
 
@@ -156,7 +158,7 @@ class Trainer:
                 totals += np.sum([[float(value) for value in metrics] for metrics in pending], axis=0)
                 pending.clear()
                 last_look = time.perf_counter()
-                self._require_finite(totals[0], epoch, start // batch_size + 1)
+                self.require_finite(totals[0], f"in epoch {epoch + 1}, step {start // batch_size + 1}")
                 loss, top1, top5 = (float(total) for total in totals / seen)
                 bar.set_postfix_str(
                     f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, rate {self.learning_rate():.1e}",
@@ -200,10 +202,11 @@ class Trainer:
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
 
-    def _require_finite(self, total, epoch, step):
-        if not np.isfinite(total):
+    def require_finite(self, loss, when):
+        """Raise `UserError` if the loss is infinite or no number; `when` completes the sentence."""
+        if not np.isfinite(loss):
             raise UserError(
-                f"The loss is no longer a finite number in epoch {epoch + 1}, step {step}; a learning rate below "
+                f"The loss is no longer a finite number {when}; a learning rate below "
                 f"{self.config.learning_rate:g} (--learning-rate) would be right."
             )
 
@@ -259,7 +262,7 @@ def evaluate(predict, split: Split):
         own_logit = logits[np.arange(len(labels)), labels]
         highest = logits.max(axis=1)
         loss += np.sum(highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)) - own_logit)
-        rank = np.sum(logits > own_logit[:, None], axis=1)
+        rank = logits.shape[1] - np.sum(own_logit[:, None] >= logits, axis=1)  # NaN ranks last, not first
         hits += [np.sum(rank < k) for k in (1, 5)]
     top1, top5 = hits / len(split.labels)
     return {"loss": float(loss / len(split.labels)), "top1": float(top1), "top5": float(top5)}

@@ -106,12 +106,15 @@ def post(url, payload):
         return response.read().decode()
 
 
-def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path):
-    """The path in a request must be that of an upload."""
+@pytest.mark.parametrize("extra", [{}, {"meta": {}}, {"meta": {"_type": "gradio.FileData"}}], ids=str)
+@pytest.mark.parametrize("name", ["private.png", "nothing.png", "../../private.png"])
+def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
+    """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
-    answer = post(url, {"path": str(tmp_path / "private.png"), "meta": {"_type": "gradio.FileData"}})
+    answer = post(url, {"path": str(tmp_path / name), **extra})
     assert answer.startswith("event: error")
     assert "label" not in answer
+    assert extra.get("meta") or "The picture has to be sent as a file" in answer
 
 
 def test_a_data_url_gets_a_sentence(url):
@@ -133,6 +136,24 @@ def test_a_damaged_model_is_named_and_the_others_are_served(models):
     assert "damaged/model.weights.h5 has 4 bytes instead of" in said
     assert "right on 54.3% of the test pictures" in said
     assert said.index("**ViT**") < said.index("**ViT + SPT + LSA**")
+
+
+def test_two_models_under_one_recipe_are_called_a_fair_comparison_and_others_are_not(models, tmp_path):
+    said = texts(app.create_demo([models / "laptop-spt_lsa", models / "laptop-vit"]))
+    assert "same recipe, same data" in said
+    assert said.index("**ViT**") < said.index("**ViT + SPT + LSA**")
+    tiny.write_folder(tmp_path / "less-vit", "vit", data="CIFAR-100, first 60 pictures of each split")
+    said = texts(app.create_demo([models / "laptop-spt_lsa", tmp_path / "less-vit"]))
+    assert "same recipe, same data" not in said
+    assert "Trained from scratch on CIFAR-100, first 60 pictures of each split or CIFAR-100;" in said
+
+
+def test_two_models_of_one_variant_are_told_apart_by_their_folders(models, tmp_path):
+    tiny.write_folder(tmp_path / "modern-vit", "vit")
+    said = texts(app.create_demo([models / "laptop-vit", tmp_path / "modern-vit"]))
+    assert "**ViT (laptop-vit)**" in said
+    assert "**ViT (modern-vit)**" in said
+    assert "same recipe, same data" not in said
 
 
 def test_every_temperature_is_in_the_table(models):
@@ -188,10 +209,10 @@ import pkgutil, socket, subprocess, sys
 def refuse(*arguments, **options):
     raise AssertionError(f"at import: {arguments}")
 
+import gradio, keras, matplotlib  # what these do at import is theirs
 sys.argv = ["python", "--no-such-option"]
-socket.socket.connect = socket.socket.bind = refuse
+socket.socket.connect = socket.socket.bind = subprocess.Popen.__init__ = refuse
 import app, train, smallvit
-subprocess.Popen.__init__ = refuse
 for module in pkgutil.walk_packages(smallvit.__path__, "smallvit."):
     __import__(module.name)
 print("nothing started")

@@ -105,6 +105,11 @@ def change_record(folder, **fields):
     file.write_text(json.dumps(content))
 
 
+def change_model(folder, **fields):
+    content = json.loads((folder / "smallvit.json").read_text())
+    change_record(folder, model={**content["model"], **fields})
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -124,6 +129,10 @@ def change_record(folder, **fields):
         (lambda folder: change_record(folder, variant=None), "is not what train.py writes"),
         (lambda folder: change_record(folder, variant="huge"), "variant is 'huge'"),
         (lambda folder: change_record(folder, metrics={}), "metrics lack the loss of the validation split"),
+        (lambda folder: change_record(folder, parameters="many"), "parameters is 'many'; it must be of type int"),
+        (lambda folder: change_record(folder, seconds=True), "seconds is True; it must be of type float"),
+        (lambda folder: change_model(folder, depth=2.5), r"depth is 2\.5; it must be of type int"),
+        (lambda folder: change_record(folder, class_names=list(range(7))), "class_names are .*; they must be strings"),
         (lambda folder: change_record(folder, surprise=1), "is not what train.py writes"),
         (lambda folder: change_record(folder, class_names=["cat"]), "there are 1 class_names for 7 classes"),
     ],
@@ -171,6 +180,12 @@ def test_reading_runs_no_code_of_the_folder(folder, images):
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match=r"There is no folder .*nothing"):
         read_model_folder(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("read", [read_model_folder, find_model_folders])
+def test_what_the_system_refuses_is_a_sentence(read, tmp_path):
+    with pytest.raises(UserError, match=r"cannot be read \(File name too long\)"):
+        read(tmp_path / ("n" * 300))
 
 
 def test_folders_are_found_directly_and_one_level_down(written, tmp_path):

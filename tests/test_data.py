@@ -102,6 +102,23 @@ def test_a_missing_file_is_named(tmp_path, name):
         load_cifar100(tiny.write_tarball(tmp_path, contents))
 
 
+def test_one_wrong_bit_anywhere_in_the_tarball_is_refused(tmp_path):
+    """The pictures would be others, or zlib would fail: the checksum tells at the latest."""
+    path = tiny.write_tarball(tmp_path)
+    content = path.read_bytes()
+    for position in np.random.default_rng(5).integers(10, len(content) - 8, 40):  # between gzip's header and trailer
+        damaged = bytearray(content)
+        damaged[position] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"cifar-100-python"):
+            load_cifar100(path)
+
+
+def test_a_name_that_the_system_refuses_is_a_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be read \(File name too long\)"):
+        load_cifar100(tmp_path / ("n" * 300))
+
+
 def test_no_file_and_a_foreign_file(tmp_path):
     with pytest.raises(UserError, match=r"There is no .*nowhere; --data takes"):
         load_cifar100(tmp_path / "nowhere")

@@ -213,7 +213,7 @@ class TestOtherLayers:
 
 
 def layers():
-    mlp = {"output_gelu": False, "dropout_rate": 0.1, "gelu": "tanh", "initialization": "truncated_normal"}
+    mlp = {"output_gelu": False, "dropout_rate": 0.1, "gelu": "tanh", "initialization": "xavier_normal"}
     return {
         "preprocessing": (ImagePreprocessing(12, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)), (2, 24, 20, 3)),
         "plain patches": (PatchTokenization(4, 10, "xavier_normal"), (2, 12, 8, 3)),

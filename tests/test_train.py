@@ -137,6 +137,9 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path)
     code, _, error = run(*options, "--data", small_data, "--resume", "--epochs", "9")
     assert code == 2
     assert "tiny-vit is a finished training whose epochs is 4, not 9" in error
+    code, _, error = run(*options, "--data", small_data, "--resume", "--limit", "50")
+    assert code == 2
+    assert "whose data is CIFAR-100, not CIFAR-100, first 50 pictures of each split" in error
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(
     monkeypatch.setenv("SMALLVIT_DATA", str(small_data))
     assert train.main(["--preset", "laptop", *arguments]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"train.py: {message}") or f": {message}" in error
+    assert error.startswith(f"train.py: {message}")
     assert error.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -209,7 +212,6 @@ def test_every_preset_trains(preset, tmp_path):
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     folder = read_model_folder(tmp_path / f"runs/{preset}-spt_lsa")
-    assert folder.record.parameters > 800_000 * (preset != "laptop")
     assert folder.history[0]["loss"] < 5
     taus = folder.load_model().taus()
     assert (taus != np.float32(np.sqrt(folder.record.model.head_dim))).any()

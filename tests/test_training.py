@@ -218,6 +218,28 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, validation, tmp_path, monkeypatch):
+    """The losses of an epoch are those before each step; what the last step did shows on the validation split only."""
+    path = tmp_path / "run.npz"
+    train_epoch = Trainer.train_epoch
+
+    def then_diverge(trainer, epoch, bar):
+        metrics = train_epoch(trainer, epoch, bar)
+        if epoch == 1:
+            trainer.model.classifier.bias.assign(np.full(7, np.nan))
+        return metrics
+
+    monkeypatch.setattr(Trainer, "train_epoch", then_diverge)
+    with pytest.raises(UserError, match="no longer a finite number after epoch 2; a learning rate below 0"):
+        fit(MODEL, tiny.RECIPE, train, validation, path)
+    assert len(checkpoints.read_training_state(path).history) == 1
+
+
+def test_a_prediction_that_is_no_number_is_wrong(validation):
+    metrics = evaluate(lambda images: np.full((len(images), 7), np.nan), validation)
+    assert (metrics["top1"], metrics["top5"]) == (0, 0)
+
+
 def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_path, monkeypatch):
     path, written = tmp_path / "run.npz", []
     savez = np.savez
