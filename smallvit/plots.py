@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
 # Two colours that stay apart for every kind of colour vision (Okabe and Ito).
@@ -107,6 +107,7 @@ def training_curves(title, history):
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for axes in (loss_axes, accuracy_axes):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
