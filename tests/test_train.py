@@ -1,6 +1,7 @@
 """`train.py` as a user runs it: a process, killed and interrupted for real; folders; sentences and exit codes."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -104,7 +105,7 @@ def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_pa
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-vit.checkpoint.npz"]
 
 
-def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path):
+def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path, monkeypatch, caplog, capsys):
     options = ["--preset", "tiny", "--seed", 3, "--output-dir", tmp_path / "runs"]
     code, out, error = run(*options, SMALLVIT_DATA=str(small_data))
     assert code == 0, error
@@ -126,20 +127,30 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path)
         assert (folder.path / "curves.png").read_bytes().startswith(b"\x89PNG")
         assert keras.saving.load_model(folder.path)(np.zeros((1, 32, 32, 3))).shape == (1, 7)
 
-    # A second time: refused; with --resume: kept.
-    code, _, error = run(*options, "--data", small_data)
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    caplog.set_level(logging.INFO)
+
+    def again(*more):
+        """The same command once more, in this process: (exit code, log, stderr)."""
+        caplog.clear()
+        code = train.main([*map(str, options), "--data", str(small_data), *more])
+        return code, caplog.text, capsys.readouterr().err
+
+    code, _, error = again()
     assert code == 2
     assert "tiny-vit is already there; --resume keeps it" in error
-    code, out, error = run(*options, "--data", small_data, "--resume")
+    code, log, error = again("--resume")
     assert code == 0, error
-    assert "vit: finished before" in out
-    assert out.split("\n\n")[-1].splitlines() == table
-    code, _, error = run(*options, "--data", small_data, "--resume", "--epochs", "9")
-    assert code == 2
-    assert "tiny-vit is a finished training whose epochs is 4, not 9" in error
-    code, _, error = run(*options, "--data", small_data, "--resume", "--limit", "50")
-    assert code == 2
-    assert "whose data is CIFAR-100, not CIFAR-100, first 50 pictures of each split" in error
+    assert "vit: finished before" in log
+    assert log.splitlines()[-3:] == table
+    for option, value, message in (
+        ("--epochs", "9", "whose epochs is 4, not 9"),
+        ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, first 50 pictures of each split"),
+        ("--precision", "bfloat16", "whose precision is float32, not bfloat16"),
+    ):
+        code, _, error = again("--resume", option, value)
+        assert code == 2
+        assert f"tiny-vit is a finished training {message}" in error
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ MODEL = replace(
     drop_path_rate=0.0,
 )
 RECIPE = replace(PRESETS["laptop"].training, epochs=3, batch_size=8, learning_rate=5e-3)
+PRESET = replace(PRESETS["laptop"], model=replace(MODEL, depth=1, dropout_rate=0.1), training=replace(RECIPE, epochs=4))
 CLASS_NAMES = ["apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee"]
 HISTORY = [
     {
