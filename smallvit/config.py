@@ -389,8 +389,8 @@ _LAPTOP = Preset(
         validation_split=0.1,
     ),
     source="ours: what fits into an hour of two CPU cores",
-    accuracy="",
-    cost="",
+    accuracy="measured: 60.9 % plain, 63.3 % with SPT + LSA, one run each",
+    cost="0.8 M parameters; 18 epochs took 52 and 51 minutes on two cores of an AMD EPYC",
 )
 
 PRESETS = {"keras-example": _KERAS_EXAMPLE, "paper": _PAPER, "modern": _MODERN, "laptop": _LAPTOP}

@@ -260,7 +260,7 @@ def _tau_section(classifiers, names):
         start = math.sqrt(item.record.model.head_dim)
         depth, num_taus = item.tau.shape
         rows = [
-            [layer, round(start, 3), *(round(float(tau), 3) for tau in taus)]
+            [str(layer), f"{start:.3f}", *(f"{tau:.3f}" for tau in taus)]
             for layer, taus in enumerate(item.tau, start=1)
         ]
         columns = [f"head {head + 1}" for head in range(num_taus)] if num_taus > 1 else ["learned"]

@@ -159,7 +159,7 @@ def test_two_models_of_one_variant_are_told_apart_by_their_folders(models, tmp_p
 def test_every_temperature_is_in_the_table(models):
     said = texts(app.create_demo([models / "laptop-spt_lsa"]))
     for tau in tiny.build("spt_lsa").taus().ravel():
-        assert str(round(float(tau), 3)) in said
+        assert f'"{tau:.3f}"' in said
 
 
 def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models):

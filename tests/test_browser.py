@@ -108,7 +108,7 @@ def test_the_temperatures_stand_in_a_chart_and_a_table(page):
     assert picture.std() > 10
     table = page.locator(".tau")
     for tau in tiny.build("spt_lsa").taus()[:, 0]:
-        expect(table).to_contain_text(str(round(float(tau), 3)))
+        expect(table).to_contain_text(f"{tau:.3f}")
 
 
 def test_what_is_no_picture_gets_a_message_and_the_page_goes_on(page, tmp_path):
