@@ -14,10 +14,10 @@ from smallvit.card import model_card
 from smallvit.checkpoint import Record, read_model_folder, write_model_folder
 from smallvit.config import PRESETS, VARIANTS, with_variant
 from smallvit.data import load_cifar100, split_validation
-from smallvit.errors import UserError
+from smallvit.errors import UserError, readable
 from smallvit.model import count_parameters
 from smallvit.plots import training_curves
-from smallvit.training import compile_prediction, evaluate, fit
+from smallvit.training import compile_prediction, describe_options, evaluate, fit, require_same
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
     if limit is not None and limit < 1:
         raise UserError(f"--limit is {limit}; it must be at least 1.")
     folders = {variant: Path(output_dir) / f"{preset}-{variant}" for variant in variants}
-    _require_writable(output_dir)
     if not resume:
-        _require_free(folders.values())
+        with readable(output_dir):
+            _require_free(folders.values())
     commit = _git_commit()  # now: by the end the checkout may be at another
 
     dataset = load_cifar100(data)
@@ -62,6 +62,20 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
         train.labels, train_config.validation_split, train_config.split, train_config.seed
     )
     train, validation = train.take(train_indices), train.take(validation_indices)
+    models = {
+        variant: dataclasses.replace(with_variant(PRESETS[preset].model, variant), num_classes=len(dataset.class_names))
+        for variant in variants
+    }
+    # All of them before the first training: it may take hours.
+    finished = {variant: read_model_folder(folder).record for variant, folder in folders.items() if folder.exists()}
+    for variant, record in finished.items():
+        require_same(
+            {**describe_options(record.model, record.training, record.precision), "data": record.data},
+            {**describe_options(models[variant], train_config, precision), "data": data_name},
+            f"{folders[variant]} is a finished training",
+            "another --output-dir trains anew beside it",
+        )
+    _require_writable(output_dir)
     log.info(
         "%s: %d training, %d validation, %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, "
         "peak learning rate %g",
@@ -78,23 +92,19 @@ def train_variants(preset, variants, overrides, data, output_dir, resume, limit,
     records = {}
     for variant, folder in folders.items():
         checkpoint = _checkpoint_path(folder)
-        model_config = dataclasses.replace(
-            with_variant(PRESETS[preset].model, variant), num_classes=len(dataset.class_names)
-        )
-        if folder.exists():
-            records[variant] = read_model_folder(folder).record
-            _require_same(records[variant], model_config, train_config, data_name, precision, folder)
+        if variant in finished:
             log.info("%s: finished before, in %s", variant, folder)
             checkpoint.unlink(missing_ok=True)  # killed between the two, the last run left both
+            records[variant] = finished[variant]
             continue
-        fitted = fit(model_config, train_config, train, validation, checkpoint, precision, name=variant)
+        fitted = fit(models[variant], train_config, train, validation, checkpoint, precision, name=variant)
         # The one time that the test split is read: everything is chosen by now.
         predict = compile_prediction(fitted.model)
         metrics = {"validation": evaluate(predict, validation), "test": evaluate(predict, test)}
         record = Record(
             preset=preset,
             variant=variant,
-            model=model_config,
+            model=models[variant],
             training=train_config,
             data=data_name,
             picture_size=train.images.shape[1],
@@ -156,21 +166,6 @@ def _require_free(folders):
         if _checkpoint_path(folder).exists():
             raise UserError(
                 f"{_checkpoint_path(folder)} is an unfinished training; --resume goes on with it, another --output-dir "
-                "trains anew beside it."
-            )
-
-
-def _require_same(record, model_config, train_config, data_name, precision, folder):
-    """A finished training is kept under the options that it was made with, and under no others."""
-
-    def facts(model, training, data, precision):
-        return {**dataclasses.asdict(model), **dataclasses.asdict(training), "data": data, "precision": precision}
-
-    found = facts(record.model, record.training, record.data, record.precision)
-    for name, value in facts(model_config, train_config, data_name, precision).items():
-        if found[name] != value:
-            raise UserError(
-                f"{folder} is a finished training whose {name} is {found[name]}, not {value}; another --output-dir "
                 "trains anew beside it."
             )
 

@@ -66,7 +66,12 @@ def fit(model_config, train_config, train, validation, checkpoint, precision="fl
     history = []
     if checkpoint.exists():
         state = read_training_state(checkpoint)
-        _require_same(state.fingerprint, fingerprint, checkpoint)
+        require_same(
+            state.fingerprint,
+            fingerprint,
+            f"{checkpoint} belongs to a training",
+            "give the same options to go on with it, or another --output-dir to start anew",
+        )
         trainer.set_values(state.values, checkpoint)
         history = state.history
         log.info("%s: resumed after epoch %d of %d", name, len(history), train_config.epochs)
@@ -321,19 +326,22 @@ def format_duration(seconds):
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _fingerprint(model_config: ModelConfig, train_config: TrainConfig, train: Split, precision):
+def describe_options(model_config: ModelConfig, train_config: TrainConfig, precision):
+    """What two trainings have to share to be the same one, but for the data: a flat dict of JSON values."""
+    options = {**dataclasses.asdict(model_config), **dataclasses.asdict(train_config), "precision": precision}
+    # JSON turns tuples into lists; do the same here so that both compare equal.
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+
+
+def require_same(saved, current, what, advice):
+    """Raise `UserError`, a sentence that begins with `what` and ends with `advice`, where `saved` lacks `current`."""
+    for key, value in current.items():
+        if saved.get(key) != value:
+            raise UserError(f"{what} whose {key} is {saved.get(key)}, not {value}; {advice}.")
+
+
+def _fingerprint(model_config, train_config, train: Split, precision):
     """What must not change between the two halves of a training."""
     pictures = hashlib.sha256(train.images.tobytes() + train.labels.tobytes()).hexdigest()
-    configs = {**dataclasses.asdict(model_config), **dataclasses.asdict(train_config)}
-    # JSON turns tuples into lists; do the same here so that both compare equal.
-    configs = {key: list(value) if isinstance(value, tuple) else value for key, value in configs.items()}
-    return {**configs, "precision": precision, "backend": keras.backend.backend(), "training pictures": pictures}
-
-
-def _require_same(saved, current, checkpoint):
-    for key in current:
-        if saved.get(key) != current[key]:
-            raise UserError(
-                f"{checkpoint} belongs to a training whose {key} is {saved.get(key)}, not {current[key]}; give "
-                "the same options to go on with it, or another --output-dir to start anew."
-            )
+    options = describe_options(model_config, train_config, precision)
+    return {**options, "backend": keras.backend.backend(), "training pictures": pictures}

@@ -152,6 +152,13 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         assert code == 2
         assert f"tiny-vit is a finished training {message}" in error
 
+    # What is finished is looked at before anything is trained, whatever the order.
+    code, log, error = again("--resume", "--epochs", "9", "--variant", "lsa", "vit")
+    assert code == 2
+    assert "tiny-vit is a finished training" in error
+    assert "lsa" not in log
+    assert not (tmp_path / "runs/tiny-lsa.checkpoint.npz").exists()
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -223,5 +230,6 @@ def test_every_preset_trains(preset, tmp_path):
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     folder = read_model_folder(tmp_path / f"runs/{preset}-spt_lsa")
+    assert folder.record.parameters > 800_000
     taus = folder.load_model().taus()
     assert (taus != np.float32(np.sqrt(folder.record.model.head_dim))).any()

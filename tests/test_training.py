@@ -260,7 +260,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
         fit(MODEL, tiny.RECIPE, train, validation, path)
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
     assert len(checkpoints.read_training_state(path).history) == 1
-    assert [epoch["epoch"] for epoch in fit(MODEL, tiny.RECIPE, train, validation, path).history] == [1, 2, 3]
+    resumed = fit(MODEL, tiny.RECIPE, train, validation, path)
+    np.testing.assert_array_equal(
+        weights(resumed), weights(fit(MODEL, tiny.RECIPE, train, validation, tmp_path / "whole.npz"))
+    )
 
 
 def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
