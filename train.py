@@ -1,7 +1,6 @@
 """Train Vision Transformers on CIFAR-100: `python train.py --variant spt_lsa`."""
 
 import argparse
-import dataclasses
 import logging
 import os
 import shlex
@@ -9,17 +8,18 @@ import sys
 from pathlib import Path
 
 from smallvit import __version__
-from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, TrainConfig
+from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
 from smallvit.errors import UserError
-from smallvit.runs import train_variants
+from smallvit.runs import train_variants, write_preview
 
-# Options that override a field of the preset's recipe, with what --help says of each.
+# Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
 RECIPE_OPTIONS = {
-    "epochs": "passes over the training pictures",
-    "batch_size": "pictures in one step",
-    "learning_rate": "the peak of the schedule",
-    "validation_split": "share of the training pictures held out, in (0, 1)",
-    "seed": "of weights, order, augmentation and stratified split",
+    "epochs": (int, "passes over the training pictures"),
+    "batch_size": (int, "pictures in one step"),
+    "learning_rate": (float, "the peak of the schedule"),
+    "precision": (str, "float32 or bfloat16, of the activations"),
+    "validation_split": (float, "share of the training pictures held out, in (0, 1)"),
+    "seed": (int, "of weights, order, augmentation and stratified split"),
 }
 
 
@@ -42,9 +42,24 @@ def build_parser():
     parser.add_argument(
         "--preset", choices=PRESETS, default=DEFAULT_PRESET, help="model and recipe (default: %(default)s)"
     )
-    types = {field.name: field.type for field in dataclasses.fields(TrainConfig)}
-    for name, text in RECIPE_OPTIONS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=types[name], metavar="N", help=f"{text} (see below)")
+    for name, (kind, text) in RECIPE_OPTIONS.items():
+        metavar = "TYPE" if kind is str else "N"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=f"{text} (see below)")
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="replace any other field of the preset (smallvit/config.py lists them), such as drop_path_rate=0.2",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train with N seeds, from --seed on, and report mean and standard deviation (default: %(default)s)",
+    )
     parser.add_argument(
         "--data",
         default=os.environ.get("SMALLVIT_DATA") or None,
@@ -64,10 +79,19 @@ def build_parser():
         "--limit", type=int, metavar="N", help="use the first N pictures of each split only, to try things out"
     )
     parser.add_argument(
-        "--precision",
-        choices=["float32", "bfloat16"],
-        default="float32",
-        help="of the activations; weights, softmax and logits stay float32 (default: %(default)s)",
+        "--time-limit",
+        type=float,
+        metavar="MINUTES",
+        help="begin no epoch that would end later; --resume goes on from there",
+    )
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR")
+    parser.add_argument(
+        "--preview-augmentation",
+        type=Path,
+        nargs="?",
+        const=Path("augmentation.png"),
+        metavar="PNG",
+        help="train nothing; write a picture of a batch before and after augmentation (default: %(const)s)",
     )
     parser.add_argument("--version", action="version", version=f"smallvit {__version__}")
     return parser
@@ -87,8 +111,44 @@ def presets_table():
     return "\n".join(lines)
 
 
+def read_overrides(options):
+    """The fields of the preset to replace, from the options of their own and from --set."""
+    overrides = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
+    for text in options.set:
+        try:
+            name, value = parse_override(text)
+        except ValueError as error:
+            raise UserError(f"--set {text}: {error}.") from error
+        if name in overrides:
+            raise UserError(f"--set {text}: {name} is given twice; once would be right.")
+        overrides[name] = value
+    return overrides
+
+
+def run(options, command):
+    what = {
+        "preset": options.preset,
+        "overrides": read_overrides(options),
+        "data": options.data,
+        "limit": options.limit,
+    }
+    if options.preview_augmentation is not None:
+        write_preview(options.preview_augmentation, variant=options.variant[0], **what)
+        return
+    train_variants(
+        variants=list(dict.fromkeys(options.variant)),
+        output_dir=options.output_dir,
+        command=command,
+        num_seeds=options.seeds,
+        resume=options.resume,
+        time_limit=options.time_limit,
+        tensorboard=options.tensorboard,
+        **what,
+    )
+
+
 def main(arguments=None):
-    """Train what the arguments ask for; return the exit code: 0 done, 2 bad input, 130 interrupted."""
+    """Do what the arguments ask for; return the exit code: 0 done, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     # What gives the result from the start: resuming is no part of it.
@@ -96,17 +156,7 @@ def main(arguments=None):
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
     try:
-        train_variants(
-            preset=options.preset,
-            variants=list(dict.fromkeys(options.variant)),
-            overrides={name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None},
-            data=options.data,
-            output_dir=options.output_dir,
-            resume=options.resume,
-            limit=options.limit,
-            precision=options.precision,
-            command=command,
-        )
+        run(options, command)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

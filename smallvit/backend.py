@@ -50,39 +50,54 @@ def compile_function(function, variables):
     return lambda *inputs: pure([variable.value for variable in variables], *inputs)
 
 
-def compile_train_step(loss_function, optimizer, trainable, non_trainable):
-    """Compile one optimizer step.
+def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
+    """Compile one optimizer step after the other, without a return to Python between them.
 
     Args:
-        loss_function: takes tensors, returns (loss, metrics): a scalar and a (nested) tuple of tensors.
+        loss_function: takes a row of `batches` and the other inputs; returns (loss, metrics): a scalar, and a float32
+            vector of sums.
         optimizer: a built Keras optimizer.
         trainable: the Keras variables to train.
         non_trainable: the other Keras variables that `loss_function` reads or changes, random states included.
 
     Returns:
-        A function of the same tensors that updates the variables and returns the metrics.
+        A function of (batches, *inputs), where `batches` is [S, ...] for S steps, that updates the variables and
+        returns the metrics, summed. Each new shape compiles once.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        @tf.function(jit_compile=True)
-        def step(*inputs):
+        def step(batch, *inputs):
             with tf.GradientTape() as tape:
-                loss, metrics = loss_function(*inputs)
+                loss, metrics = loss_function(batch, *inputs)
             gradients = tape.gradient(loss, [variable.value for variable in trainable])
             optimizer.apply(gradients, trainable)
             return metrics
 
-        return step
+        @tf.function(jit_compile=True)
+        def steps(batches, *inputs):
+            metrics = step(batches[0], *inputs)
+            if batches.shape[0] == 1:
+                return metrics
+            _, metrics = tf.while_loop(
+                lambda index, _: index < batches.shape[0],
+                lambda index, metrics: (index + 1, metrics + step(batches[index], *inputs)),
+                (1, metrics),
+            )
+            return metrics
+
+        return steps
 
     import jax
 
-    def pure(trainable_values, non_trainable_values, optimizer_values, *inputs):
+    def step(batch, values, *inputs):
+        trainable_values, non_trainable_values, optimizer_values = values
+
         def loss_of(trainable_values):
-            values = list(zip(trainable, trainable_values, strict=True))
-            values += zip(non_trainable, non_trainable_values, strict=True)
-            with keras.StatelessScope(state_mapping=values) as scope:
-                loss, metrics = loss_function(*inputs)
+            mapping = list(zip(trainable, trainable_values, strict=True))
+            mapping += zip(non_trainable, non_trainable_values, strict=True)
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                loss, metrics = loss_function(batch, *inputs)
             changed = [scope.get_current_value(variable) for variable in non_trainable]
             return loss, (metrics, changed)
 
@@ -90,37 +105,64 @@ def compile_train_step(loss_function, optimizer, trainable, non_trainable):
         trainable_values, optimizer_values = optimizer.stateless_apply(optimizer_values, gradients, trainable_values)
         return metrics, (trainable_values, non_trainable_values, optimizer_values)
 
-    compiled = jax.jit(pure, donate_argnums=(0, 1, 2))
+    def pure(values, batches, *inputs):
+        if batches.shape[0] == 1:
+            return step(batches[0], values, *inputs)
+
+        def following(values, batch):
+            metrics, values = step(batch, values, *inputs)
+            return values, metrics
+
+        values, metrics = jax.lax.scan(following, values, batches)
+        return metrics.sum(axis=0), values
+
+    compiled = jax.jit(pure, donate_argnums=0)
     groups = (trainable, non_trainable, optimizer.variables)
 
-    def step(*inputs):
-        metrics, new_values = compiled(*([variable.value for variable in group] for group in groups), *inputs)
+    def steps(batches, *inputs):
+        metrics, new_values = compiled(
+            tuple([variable.value for variable in group] for group in groups), batches, *inputs
+        )
         for group, values in zip(groups, new_values, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
         return metrics
 
-    return step
+    return steps
+
+
+def steps_per_call():
+    """How many steps one call should take at most: an accelerator must not wait for Python between them."""
+    return 32 if _accelerators() else 1
+
+
+def is_out_of_memory(error):
+    """Whether an exception is the device's word that its memory is full."""
+    return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def describe_device():
     """The hardware that computes, as its maker calls it, and how many: `"NVIDIA H200"`, `"AMD EPYC, 2 cores"`."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        names = [
-            tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-            for gpu in tf.config.list_physical_devices("GPU")
-        ]
-    else:
-        import jax
-
-        names = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    names = _accelerators()
     if names:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
     return (
         f"{_cpu_name()}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
     )
+
+
+def _accelerators():
+    """The names of the devices that are no CPU."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return [
+            tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+    import jax
+
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
 
 def _cpu_name():

@@ -66,7 +66,8 @@ A Vision Transformer with {record.parameters:,} parameters, trained from scratch
 {_metrics_row("validation", record.num_validation, validation)}
 {_metrics_row("test", record.num_test, test)}
 
-The test split was read once, after the last epoch. One seed ({record.training.seed}).
+The weights are {"the moving average" if record.averaged else "those"} after epoch {record.epoch} of \
+{record.epochs_trained}. The test split was read once, for these weights alone. One seed ({record.training.seed}).
 
 ![Loss and top-1 by epoch](curves.png)
 
@@ -75,11 +76,11 @@ The test split was read once, after the last epoch. One seed ({record.training.s
 `{record.command}`, {record.date}
 
 - {record.epochs_trained} epochs of {record.num_train:,} pictures in {record.seconds / 60:.1f} minutes
-- {record.hardware}: {record.images_per_second:.0f} images/s, {record.precision}
+- {record.hardware}: {record.images_per_second:.0f} images/s, {record.training.precision}
 - {_recipe(record.training)}
 - {", ".join(f"{name} {value}" for name, value in record.versions.items() if name != "backend")}, \
 {record.versions["backend"]}; commit {record.commit or "unknown"}
-- Source of the preset: {PRESETS[record.preset].source}
+{_overrides(record)}- Source of the preset: {PRESETS[record.preset].source}
 
 ## Temperatures
 
@@ -124,16 +125,42 @@ def _ideas(variant):
     return f"It has {' and '.join(ideas)}." if ideas else "It is the plain model, trained to be compared with."
 
 
+def _overrides(record):
+    """A line of its own where the preset was not taken as it is."""
+    if not record.overrides:
+        return ""
+    return f"- Other than in the preset: {', '.join(f'{name} {value}' for name, value in record.overrides.items())}\n"
+
+
 def _recipe(training):
     decay = "all weights" if training.decay_all else "matrices only"
     if training.optimizer == "muon":
         decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps: the classifier" + " and vectors" * training.decay_all
-    clip = f", gradient norm clipped at {training.global_clipnorm:g}" if training.global_clipnorm else ""
-    return (
+    parts = [
         f"{training.optimizer}, batch {training.batch_size}, peak rate {training.learning_rate:g}, "
-        f"{training.warmup_fraction:.0%} warm-up, cosine to 0, weight decay {training.weight_decay:g} ({decay}){clip}, "
-        f"label smoothing {training.label_smoothing:g}, augmentation {training.augmentation.replace('_', ' ')}"
-    )
+        f"{training.warmup_fraction:.0%} warm-up, cosine to 0, weight decay {training.weight_decay:g} ({decay})"
+    ]
+    if training.global_clipnorm:
+        parts.append(f"gradient norm clipped at {training.global_clipnorm:g}")
+    if training.ema_decay:
+        parts.append(f"moving average of the weights with decay {training.ema_decay:g}")
+    parts += [
+        f"label smoothing {training.label_smoothing:g}",
+        f"augmentation {training.augmentation.replace('_', ' ')}",
+    ]
+    if training.policy == "randaugment":
+        parts.append(f"RandAugment ({training.randaugment_num_ops} of {training.randaugment_magnitude:g})")
+    elif training.policy == "autoaugment":
+        parts.append("AutoAugment for CIFAR")
+    if training.erasing_probability:
+        parts.append(f"random erasing {training.erasing_probability:g}")
+    mixes = {"Mixup": training.mixup_alpha, "CutMix": training.cutmix_alpha}
+    if any(mixes.values()):
+        named = " or ".join(f"{name} ({alpha:g})" for name, alpha in mixes.items() if alpha)
+        parts.append(f"{named} with probability {training.mix_probability:g}")
+        if training.unmixed_fraction:
+            parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
+    return ", ".join(parts)
 
 
 def _tau_table(record, taus):

@@ -55,9 +55,11 @@ class Record:
     parameters: int
     metrics: dict[str, dict[str, float]]
     epochs_trained: int
+    epoch: int  # after which the weights stood, from 1: the best on the validation split
+    averaged: bool  # whether they are the moving average that the recipe keeps
+    overrides: dict[str, object]  # fields of the preset's model and recipe that were set to something else
     seconds: float  # wall time of the epochs, validation included
     images_per_second: float  # training steps alone
-    precision: str
     hardware: str
     versions: dict[str, str]
     commit: str | None
@@ -262,29 +264,78 @@ class TrainingState(NamedTuple):
     values: list[np.ndarray]
 
 
-def write_training_state(path, state):
-    """Write a `TrainingState`; what was there before is whole until the new one is.
+class BestWeights(NamedTuple):
+    """The weights that did best on the validation pictures so far.
 
-    Raises:
-        OSError: it could not be written; the one before is still there.
+    Attributes:
+        fingerprint: that of the training they belong to.
+        top1: on the validation pictures, [0, 1].
+        epoch: after which they stood, from 1.
+        averaged: whether they are the moving average.
+        weights: in the order of `model.get_weights()`.
     """
-    path = Path(path)
+
+    fingerprint: dict
+    top1: float
+    epoch: int
+    averaged: bool
+    weights: list[np.ndarray]
+
+
+class TrainingFiles(NamedTuple):
+    """The two files of a training that is not finished: where it stands, and the best weights so far.
+
+    Each is replaced whole: what was there before is whole until the new one is.
+    """
+
+    state: Path
+    best: Path
+
+    @classmethod
+    def beside(cls, folder):
+        """Those of the training that will end in the model folder `folder`."""
+        return cls(*(folder.with_name(f"{folder.name}.{name}.npz") for name in ("last", "best")))
+
+    def write_state(self, state):
+        """Write a `TrainingState`. Raises `OSError`."""
+        _write_arrays(self.state, state._replace(values=None)._asdict(), state.values)
+
+    def write_best(self, best):
+        """Write `BestWeights`. Raises `OSError`."""
+        _write_arrays(self.best, best._replace(weights=None)._asdict(), best.weights)
+
+    def read(self):
+        """Return the `TrainingState` and the `BestWeights`, None where none were found yet.
+
+        Raises:
+            UserError: a file is damaged or missing.
+        """
+        state = TrainingState(*_read_arrays(self.state, TrainingState._fields))
+        if not any("val_top1" in epoch for epoch in state.history):
+            return state, None
+        return state, BestWeights(*_read_arrays(self.best, BestWeights._fields))
+
+    def delete(self):
+        for path in self:
+            path.unlink(missing_ok=True)
+
+
+def _write_arrays(path, header, arrays):
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"fingerprint": state.fingerprint, "history": state.history})
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, header=np.array(header), **{f"value_{i}": value for i, value in enumerate(state.values)})
+        np.savez(file, header=np.array(json.dumps(header)), **{f"value_{i}": value for i, value in enumerate(arrays)})
 
 
-def read_training_state(path):
-    """Read what `write_training_state` wrote.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+def _read_arrays(path, names):
+    """The fields `names` of the header, the last of them the list of arrays."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
             values = [arrays[f"value_{i}"] for i in range(len(arrays.files) - 1)]
-        return TrainingState(header["fingerprint"], header["history"], values)
+        return [*(header[name] for name in names[:-1]), values]
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing; it belongs to a training that was begun: delete what is left of it."
+        ) from None
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); delete it to train from the start.") from error

@@ -4,6 +4,8 @@ Every hyperparameter of models and recipes lives in this file; only what an augm
 smallvit/augment.py. It needs the standard library only.
 """
 
+import ast
+import difflib
 import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -49,15 +51,36 @@ def _require_positive(config, names):
             raise ValueError(f"{name} is {value}; it must be a finite number more than 0")
 
 
+def _require_within(config, names, low, high):
+    for name in names:
+        value = getattr(config, name)
+        if not (low <= value <= high and value < math.inf):
+            bounds = f"between {low} and {high}" if high < math.inf else f"a finite number of at least {low}"
+            raise ValueError(f"{name} is {value}; it must be {bounds}")
+
+
 def require_types(config):
     """Check every field annotated with a plain type: what is read from a file can hold anything."""
     for item in fields(config):
         value = getattr(config, item.name)
-        if item.type not in (bool, int, float, str):
+        kind = float if item.type == float | None and value is not None else item.type
+        if kind not in (bool, int, float, str):
             continue
-        accepted = (int, float) if item.type is float else item.type
-        if not isinstance(value, accepted) or (isinstance(value, bool) and item.type is not bool):
-            raise ValueError(f"{item.name} is {value!r}; it must be of type {item.type.__name__}")
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{item.name} is {value!r}; it must be of type {kind.__name__}")
+
+
+def _require_numbers(config, names, kind, count=None):
+    """Check tuples of positive numbers."""
+    for name in names:
+        values = getattr(config, name)
+        numbers = isinstance(values, tuple) and all(
+            isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf for value in values
+        )
+        if not numbers or count not in (None, len(values)):
+            what = "whole numbers" if kind is int else "numbers"
+            raise ValueError(f"{name} is {values!r}; it must be {'' if count is None else f'{count} '}positive {what}")
 
 
 def _require_choices(config):
@@ -103,7 +126,8 @@ class ModelConfig:
     dropout_rate: float
     attention_dropout: float
     head_dropout: float
-    drop_path_rate: float
+    drop_path_rate: float  # of the last block
+    drop_path_schedule: Literal["constant", "linear"]  # linear: from 0 in the first block
 
     # Initial weights, see smallvit/initializers.py.
     initialization: Literal["keras", "xavier_normal"]
@@ -117,8 +141,11 @@ class ModelConfig:
     def __post_init__(self):
         # JSON has lists only; a config read back from a file equals the one that was written.
         for name in ("pixel_mean", "pixel_std", "head_units"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         require_types(self)
+        _require_numbers(self, ("pixel_mean", "pixel_std"), (int, float), 3)
+        _require_numbers(self, ("head_units",), int)
         _require_choices(self)
         _require_positive(
             self, ("image_size", "patch_size", "embed_dim", "depth", "num_heads", "head_dim", "mlp_ratio")
@@ -169,25 +196,48 @@ class TrainConfig:
 
     epochs: int
     batch_size: int
+    precision: Literal["float32", "bfloat16"]  # of the activations; weights, softmax and logits stay float32
+
+    # Optimizer. The rate rises linearly from 0 and falls as a cosine to 0.
     optimizer: Literal["adamw", "muon"]
     learning_rate: float  # the peak
-    warmup_fraction: float  # of all steps, linear from 0; a cosine to 0 follows
+    warmup_fraction: float  # of all steps
     weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w; see MUON_ADAM_WEIGHT_DECAY
     decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
     global_clipnorm: float | None
-    label_smoothing: float
+    ema_decay: float  # of the moving average of the weights, per step; 0 keeps none
+
+    # Augmentation, in the order in which it is applied; see smallvit/augment.
     augmentation: Literal["flip_crop", "keras_example"]
+    policy: Literal["none", "randaugment", "autoaugment"]
+    randaugment_num_ops: int
+    randaugment_magnitude: float  # 0-30
+    erasing_probability: float
+    label_smoothing: float
+    mixup_alpha: float  # 0 switches it off
+    cutmix_alpha: float  # 0 switches it off
+    mix_probability: float  # of one of the two, for each picture
+    cutmix_probability: float  # of CutMix rather than Mixup, where both are on
+    unmixed_fraction: float  # share of the epochs, the last ones, without both
+
+    # Validation.
     split: Literal["tail", "stratified"]  # how the validation pictures are chosen
     validation_split: float  # share of the training pictures held out
+    evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
     seed: int = 0
 
     def __post_init__(self):
         require_types(self)
         _require_choices(self)
-        _require_positive(self, ("epochs", "batch_size", "learning_rate"))
-        _require_rates(self, ("warmup_fraction", "label_smoothing", "validation_split"))
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay is {self.weight_decay}; it must be a finite number of at least 0")
+        _require_positive(self, ("epochs", "batch_size", "learning_rate", "randaugment_num_ops", "evaluation_interval"))
+        if self.global_clipnorm is not None:
+            _require_positive(self, ("global_clipnorm",))
+        _require_rates(
+            self, ("warmup_fraction", "ema_decay", "label_smoothing", "unmixed_fraction", "validation_split")
+        )
+        _require_within(self, ("erasing_probability", "mix_probability", "cutmix_probability"), 0, 1)
+        _require_within(self, ("randaugment_magnitude",), 0, 30)
+        _require_within(self, ("weight_decay", "mixup_alpha", "cutmix_alpha"), 0, math.inf)
         if self.validation_split == 0:
             raise ValueError("validation_split is 0; some pictures must be held out to choose by")
         if not 0 <= self.seed < 2**32:
@@ -232,6 +282,7 @@ _KERAS_EXAMPLE = Preset(
         attention_dropout=0.1,
         head_dropout=0.5,
         drop_path_rate=0.0,
+        drop_path_schedule="constant",
         initialization="keras",
         embedding_initialization="keras",
         tau_per="layer",
@@ -239,6 +290,7 @@ _KERAS_EXAMPLE = Preset(
     training=TrainConfig(
         epochs=50,
         batch_size=256,
+        precision="float32",
         optimizer="adamw",
         learning_rate=1e-3,
         warmup_fraction=0.1,
@@ -248,10 +300,21 @@ _KERAS_EXAMPLE = Preset(
         weight_decay=0.1,
         decay_all=True,
         global_clipnorm=None,
-        label_smoothing=0.0,
+        ema_decay=0.0,
         augmentation="keras_example",
+        policy="none",
+        randaugment_num_ops=2,
+        randaugment_magnitude=9.0,
+        erasing_probability=0.0,
+        label_smoothing=0.0,
+        mixup_alpha=0.0,
+        cutmix_alpha=0.0,
+        mix_probability=1.0,
+        cutmix_probability=0.5,
+        unmixed_fraction=0.0,
         split="tail",
         validation_split=0.1,
+        evaluation_interval=2,
         seed=42,
     ),
     source="keras.io/examples/vision/vit_small_ds (A. Roy Gosthipaty, 2022), with the mistakes of its training mended",
@@ -280,6 +343,7 @@ _PAPER = Preset(
         attention_dropout=0.0,
         head_dropout=0.0,
         drop_path_rate=0.1,
+        drop_path_schedule="constant",
         initialization="xavier_normal",
         embedding_initialization="unit_normal",
         tau_per="head",
@@ -287,16 +351,28 @@ _PAPER = Preset(
     training=TrainConfig(
         epochs=300,  # the authors' "100 epochs" of 150,000 images are 300 passes
         batch_size=128,
+        precision="float32",
         optimizer="adamw",
         learning_rate=1e-3,
         warmup_fraction=0.1,
         weight_decay=0.05,
         decay_all=True,
         global_clipnorm=None,
-        label_smoothing=0.1,
+        ema_decay=0.0,
         augmentation="flip_crop",
+        policy="autoaugment",
+        randaugment_num_ops=2,
+        randaugment_magnitude=9.0,
+        erasing_probability=0.25,
+        label_smoothing=0.1,
+        mixup_alpha=1.0,
+        cutmix_alpha=1.0,
+        mix_probability=0.5,
+        cutmix_probability=0.5,
+        unmixed_fraction=0.0,
         split="stratified",
         validation_split=0.1,
+        evaluation_interval=5,
     ),
     source="github.com/aanna0701/SPT_LSA_ViT, the code of arXiv 2112.13492",
     accuracy="published: 73.81 % plain, 76.92 % with SPT + LSA, with stronger augmentation than this recipe has so far",
@@ -324,6 +400,7 @@ _MODERN = Preset(
         attention_dropout=0.0,
         head_dropout=0.0,
         drop_path_rate=0.1,
+        drop_path_schedule="constant",
         initialization="xavier_normal",
         embedding_initialization="small_normal",
         tau_per="head",
@@ -331,16 +408,28 @@ _MODERN = Preset(
     training=TrainConfig(
         epochs=300,
         batch_size=512,
+        precision="bfloat16",
         optimizer="adamw",
         learning_rate=2e-3,
         warmup_fraction=0.05,
         weight_decay=0.05,
         decay_all=False,
         global_clipnorm=1.0,
-        label_smoothing=0.1,
+        ema_decay=0.9995,
         augmentation="flip_crop",
+        policy="randaugment",
+        randaugment_num_ops=2,
+        randaugment_magnitude=9.0,
+        erasing_probability=0.25,
+        label_smoothing=0.1,
+        mixup_alpha=0.8,
+        cutmix_alpha=1.0,
+        mix_probability=1.0,
+        cutmix_probability=0.5,
+        unmixed_fraction=0.05,
         split="stratified",
         validation_split=0.1,
+        evaluation_interval=5,
     ),
     source="the authors' width and depth with 6 heads x 32 and mean pooling",
     accuracy="not measured yet",
@@ -368,6 +457,7 @@ _LAPTOP = Preset(
         attention_dropout=0.0,
         head_dropout=0.0,
         drop_path_rate=0.0,
+        drop_path_schedule="constant",
         initialization="xavier_normal",
         embedding_initialization="small_normal",
         tau_per="head",
@@ -375,6 +465,7 @@ _LAPTOP = Preset(
     training=TrainConfig(
         epochs=18,
         batch_size=128,
+        precision="float32",
         # On the validation split, SPT + LSA: six epochs of Muon ended at 48.1 % with rate 2e-3; with 4e-3 they stood at
         # 47.6 % after four. AdamW needed more than ten for that.
         optimizer="muon",
@@ -383,10 +474,21 @@ _LAPTOP = Preset(
         weight_decay=0.05,
         decay_all=False,
         global_clipnorm=1.0,
-        label_smoothing=0.1,
+        ema_decay=0.0,
         augmentation="flip_crop",
+        policy="none",
+        randaugment_num_ops=2,
+        randaugment_magnitude=9.0,
+        erasing_probability=0.0,
+        label_smoothing=0.1,
+        mixup_alpha=0.0,
+        cutmix_alpha=0.0,
+        mix_probability=1.0,
+        cutmix_probability=0.5,
+        unmixed_fraction=0.0,
         split="stratified",
         validation_split=0.1,
+        evaluation_interval=2,
     ),
     source="ours: what fits into an hour of two CPU cores",
     accuracy="measured: 60.9 % plain, 63.3 % with SPT + LSA, one run each",
@@ -406,3 +508,52 @@ def with_variant(config, variant):
     if variant not in VARIANTS:
         raise ValueError(f"variant is {variant!r}; it must be one of {', '.join(VARIANTS)}")
     return replace(config, use_spt=VARIANTS[variant].use_spt, use_lsa=VARIANTS[variant].use_lsa)
+
+
+# What --set cannot change, and what does.
+_SET_ELSEWHERE = {
+    "use_spt": "--variant sets it",
+    "use_lsa": "--variant sets it",
+    "num_classes": "it follows from the data",
+}
+
+
+def parse_override(text):
+    """Read `NAME=VALUE`: a field of `ModelConfig` or `TrainConfig` and a Python literal, or a word.
+
+    Returns:
+        (name, value).
+
+    Raises:
+        ValueError: it is not of that form, or there is no such field to set.
+    """
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError(f"{text!r} is not of the form NAME=VALUE")
+    known = [field.name for kind in (ModelConfig, TrainConfig) for field in fields(kind)]
+    if name in _SET_ELSEWHERE:
+        raise ValueError(f"{name} cannot be set: {_SET_ELSEWHERE[name]}")
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; {close[0]} is the nearest" if close else f"; there are {', '.join(sorted(known))}"
+        raise ValueError(f"{name!r} is no field of a preset{hint}")
+    try:
+        return name, ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(value, value))
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def with_overrides(preset, overrides):
+    """The (`ModelConfig`, `TrainConfig`) of a `Preset` with fields of either replaced.
+
+    Args:
+        overrides: values by name, as `parse_override` reads them.
+
+    Raises:
+        ValueError: the result cannot be.
+    """
+    of_model = {field.name for field in fields(ModelConfig)}
+    return (
+        replace(preset.model, **{name: value for name, value in overrides.items() if name in of_model}),
+        replace(preset.training, **{name: value for name, value in overrides.items() if name not in of_model}),
+    )

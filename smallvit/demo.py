@@ -199,7 +199,7 @@ def _is_fair(classifiers):
     if len(classifiers) != 2 or classifiers[0].record.variant == classifiers[1].record.variant:
         return False
     first, second = (
-        (record.training, record.data, record.precision, with_variant(record.model, "vit"))
+        (record.training, record.data, with_variant(record.model, "vit"))
         for record in (item.record for item in classifiers)
     )
     return first == second

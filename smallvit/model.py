@@ -130,10 +130,15 @@ class VisionTransformer(keras.Model):
                 name="mlp",
             ),
             layer_norm_epsilon=config.layer_norm_epsilon,
-            drop_path_rate=config.drop_path_rate,
+            drop_path_rate=self._drop_path_rate(index),
             dtype=dtype,
             name=f"block_{index}",
         )
+
+    def _drop_path_rate(self, index):
+        if self.config.drop_path_schedule == "constant" or self.config.depth == 1:
+            return self.config.drop_path_rate
+        return self.config.drop_path_rate * index / (self.config.depth - 1)
 
     def build(self, input_shape):
         config = self.config

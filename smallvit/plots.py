@@ -85,7 +85,7 @@ def tau_chart(tau, start):
 
 
 def training_curves(title, history):
-    """Draw loss and top-1 by epoch, on the training pictures (augmented) and on the validation pictures.
+    """Draw loss and top-1 by epoch, on the augmented training pictures and on the validation pictures where evaluated.
 
     Args:
         title: of the model.
@@ -97,11 +97,16 @@ def training_curves(title, history):
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     figure.suptitle(title)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    epochs = [metrics["epoch"] for metrics in history]
+    lines = (
+        ("", "training", {"linestyle": "--", "color": REFERENCE_COLOR}),
+        ("val_", "validation", {"linestyle": "-", "color": LEARNED_COLOR}),
+        ("ema_val_", "validation, averaged weights", {"linestyle": ":", "color": LEARNED_COLOR}),
+    )
     for axes, key in ((loss_axes, "loss"), (accuracy_axes, "top1")):
-        training, validation = ([metrics[prefix + key] for metrics in history] for prefix in ("", "val_"))
-        axes.plot(epochs, training, "--", color=REFERENCE_COLOR, label="training")
-        axes.plot(epochs, validation, "-", color=LEARNED_COLOR, label="validation")
+        for prefix, label, style in lines:
+            points = [(metrics["epoch"], metrics[prefix + key]) for metrics in history if prefix + key in metrics]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) == 1 else None, **style)
     loss_axes.set_ylabel("cross-entropy (nats)")
     accuracy_axes.set_ylabel("top-1")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -111,6 +116,31 @@ def training_curves(title, history):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
+    return _png(figure)
+
+
+def augmentation_preview(title, before, after, captions, columns=6):
+    """Draw pictures with what augmentation made of each below it.
+
+    Args:
+        title: of the whole.
+        before, after: [n, H, W, 3] and [n, H', W', 3], pixels 0-255.
+        captions: n texts, for the augmented ones.
+
+    Returns:
+        PNG bytes.
+    """
+    rows = -(-len(before) // columns)
+    figure = Figure(figsize=(2.1 * columns, 0.5 + 4.4 * rows), dpi=100, layout="constrained")
+    figure.suptitle(title)
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.axis("off")
+    for index, (original, augmented, caption) in enumerate(zip(before, after, captions, strict=True)):
+        row, column = 2 * (index // columns), index % columns
+        grid[row, column].imshow(original)
+        grid[row + 1, column].imshow(np.clip(np.round(augmented), 0, 255).astype(np.uint8))
+        grid[row + 1, column].set_title(caption, fontsize=9)
     return _png(figure)
 
 

@@ -4,157 +4,269 @@ import dataclasses
 import datetime
 import logging
 import platform
+import statistics
 import subprocess
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from smallvit import __version__, backend
 from smallvit.card import model_card
-from smallvit.checkpoint import Record, read_model_folder, write_model_folder
-from smallvit.config import PRESETS, VARIANTS, with_variant
+from smallvit.checkpoint import Record, TrainingFiles, atomic_file, read_model_folder, write_model_folder
+from smallvit.config import PRESETS, VARIANTS, ModelConfig, TrainConfig, with_overrides, with_variant
 from smallvit.data import load_cifar100, split_validation
 from smallvit.errors import UserError, readable
+from smallvit.evaluation import compile_prediction, evaluate
 from smallvit.model import count_parameters
 from smallvit.plots import training_curves
-from smallvit.training import compile_prediction, describe_options, evaluate, fit, require_same
+from smallvit.preview import preview_augmentation
+from smallvit.tensorboard import require_tensorboard, tensorboard_logs
+from smallvit.training import describe_options, fit, require_same
 
 log = logging.getLogger(__name__)
 
 
-def train_variants(preset, variants, overrides, data, output_dir, resume, limit, precision, command):
-    """Train each variant under the same recipe and write its folder to `output_dir`/PRESET-VARIANT.
+def train_variants(
+    preset,
+    variants,
+    overrides,
+    data,
+    output_dir,
+    command,
+    num_seeds=1,
+    resume=False,
+    limit=None,
+    time_limit=None,
+    tensorboard=None,
+):
+    """Train each variant with each seed under the same recipe; each becomes a model folder in `output_dir`.
 
     Args:
         preset: one of `config.PRESETS`.
         variants: of `config.VARIANTS`.
-        overrides: fields of the preset's `TrainConfig` to replace.
+        overrides: fields of the preset's `ModelConfig` and `TrainConfig` to replace.
         data: see `data.load_cifar100`.
-        output_dir: a folder; made where missing.
+        output_dir: a folder; made where missing. The model folders in it are PRESET-VARIANT, or PRESET-VARIANT-seedS
+            where there are several seeds.
+        command: what the user typed, for the record.
+        num_seeds: how many seeds to train with: the recipe's and those that follow it.
         resume: whether to go on with unfinished trainings, and to keep finished ones, found in `output_dir`.
         limit: use the first `limit` pictures of each split only; None uses all.
-        precision: see `training.fit`.
-        command: what the user typed, for the record.
+        time_limit: minutes after which no epoch shall end; None has no limit.
+        tensorboard: folder for TensorBoard's logs; None writes none.
 
     Returns:
-        The `Record` of each variant.
+        The `Record`s of the finished trainings.
 
     Raises:
         UserError: something the user gave or has cannot be used.
     """
+    started = time.monotonic()
     backend.require_supported_backend()
-    try:
-        train_config = dataclasses.replace(PRESETS[preset].training, **overrides)
-    except ValueError as error:
-        raise UserError(f"{error}.") from error
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit is {limit}; it must be at least 1.")
-    folders = {variant: Path(output_dir) / f"{preset}-{variant}" for variant in variants}
+    model_config, train_config = _configs(preset, overrides)
+    for name, value in (("--limit", limit), ("--seeds", num_seeds)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} is {value}; it must be at least 1.")
+    if time_limit is not None and not time_limit > 0:
+        raise UserError(f"--time-limit is {time_limit:g}; it must be more than 0 minutes.")
+    deadline = None if time_limit is None else started + 60 * time_limit
+    if tensorboard is not None:
+        require_tensorboard()
+    runs = _plan(preset, variants, model_config, train_config, num_seeds, Path(output_dir))
     if not resume:
         with readable(output_dir):
-            _require_free(folders.values())
+            _require_free(run.folder for run in runs)
     commit = _git_commit()  # now: by the end the checkout may be at another
 
-    dataset = load_cifar100(data)
-    data_name = dataset.name if limit is None else f"{dataset.name}, first {limit} pictures of each split"
-    train, test = (split if limit is None else split.take(slice(limit)) for split in (dataset.train, dataset.test))
-    train_indices, validation_indices = split_validation(
-        train.labels, train_config.validation_split, train_config.split, train_config.seed
-    )
-    train, validation = train.take(train_indices), train.take(validation_indices)
-    models = {
-        variant: dataclasses.replace(with_variant(PRESETS[preset].model, variant), num_classes=len(dataset.class_names))
-        for variant in variants
-    }
+    dataset = _load(data, limit)
+    runs = [run._replace(model=dataclasses.replace(run.model, num_classes=len(dataset.class_names))) for run in runs]
     # All of them before the first training: it may take hours.
-    finished = {variant: read_model_folder(folder).record for variant, folder in folders.items() if folder.exists()}
-    for variant, record in finished.items():
-        require_same(
-            {**describe_options(record.model, record.training, record.precision), "data": record.data},
-            {**describe_options(models[variant], train_config, precision), "data": data_name},
-            f"{folders[variant]} is a finished training",
-            "another --output-dir trains anew beside it",
-        )
+    finished = {run.folder: _finished(run, dataset) for run in runs if run.folder.exists()}
     _require_writable(output_dir)
     log.info(
-        "%s: %d training, %d validation, %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, "
-        "peak learning rate %g",
+        "%s: %d training pictures, the validation among them, and %d test pictures of %d classes; preset %s, %d epochs "
+        "of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
-        *(len(split.labels) for split in (train, validation, test)),
+        *(len(split.labels) for split in (dataset.train, dataset.test)),
         len(dataset.class_names),
         preset,
         train_config.epochs,
         train_config.batch_size,
         train_config.optimizer,
         train_config.learning_rate,
+        train_config.precision,
     )
 
-    records = {}
-    for variant, folder in folders.items():
-        checkpoint = _checkpoint_path(folder)
-        if variant in finished:
-            log.info("%s: finished before, in %s", variant, folder)
-            checkpoint.unlink(missing_ok=True)  # killed between the two, the last run left both
-            records[variant] = finished[variant]
+    records = []
+    for run in runs:
+        files = TrainingFiles.beside(run.folder)
+        if run.folder in finished:
+            log.info("%s: finished before, in %s", run.name, run.folder)
+            files.delete()  # killed between the two, the last run left both
+            records.append(finished[run.folder])
             continue
-        fitted = fit(models[variant], train_config, train, validation, checkpoint, precision, name=variant)
-        # The one time that the test split is read: everything is chosen by now.
-        predict = compile_prediction(fitted.model)
-        metrics = {"validation": evaluate(predict, validation), "test": evaluate(predict, test)}
-        record = Record(
-            preset=preset,
-            variant=variant,
-            model=models[variant],
-            training=train_config,
-            data=data_name,
-            picture_size=train.images.shape[1],
-            class_names=dataset.class_names,
-            num_train=len(train.labels),
-            num_validation=len(validation.labels),
-            num_test=len(test.labels),
-            parameters=count_parameters(fitted.model),
-            metrics=metrics,
-            epochs_trained=len(fitted.history),
-            seconds=sum(epoch["seconds"] for epoch in fitted.history),
-            images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
-            precision=precision,
-            hardware=backend.describe_device(),
-            versions=_versions(),
-            commit=commit,
-            command=command,
-            date=datetime.date.today().isoformat(),
-        )
-        curves = training_curves(VARIANTS[variant].title, fitted.history)
-        card = model_card(record, fitted.model.taus())
-        try:
-            write_model_folder(folder, fitted.model, record, fitted.history, curves, card)
-        except OSError as error:
-            raise UserError(
-                f"The model folder {folder} could not be written ({error.strerror or error}); the training is safe in "
-                f"{checkpoint}: make room and repeat the command with --resume."
-            ) from error
-        checkpoint.unlink()
-        log.info("%s: written to %s", variant, folder)
-        records[variant] = record
-    log.info("\n%s", results_table(records.values()))
+        logs = None if tensorboard is None else Path(tensorboard) / run.folder.name
+        record = _train(run, dataset, files, deadline, logs, preset, overrides, command, commit)
+        if record is None:
+            break
+        records.append(record)
+    if records:
+        log.info("\n%s", results_table(records))
     return records
 
 
+class Run(NamedTuple):
+    """One training that was asked for."""
+
+    name: str
+    variant: str
+    model: ModelConfig
+    training: TrainConfig
+    folder: Path
+
+
+def _configs(preset, overrides):
+    try:
+        return with_overrides(PRESETS[preset], overrides)
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+
+
+def _plan(preset, variants, model_config, train_config, num_seeds, output_dir):
+    runs = []
+    for seed in range(train_config.seed, train_config.seed + num_seeds):
+        for variant in variants:
+            suffix = f"-seed{seed}" if num_seeds > 1 else ""
+            try:
+                model = with_variant(model_config, variant)
+                training = dataclasses.replace(train_config, seed=seed)
+            except ValueError as error:
+                raise UserError(f"{error}.") from error
+            runs.append(Run(f"{variant}{suffix}", variant, model, training, output_dir / f"{preset}-{variant}{suffix}"))
+    return runs
+
+
+def _load(data, limit):
+    dataset = load_cifar100(data)
+    if limit is None:
+        return dataset
+    return dataset._replace(
+        name=f"{dataset.name}, first {limit} pictures of each split",
+        train=dataset.train.take(slice(limit)),
+        test=dataset.test.take(slice(limit)),
+    )
+
+
+def _finished(run, dataset):
+    """The `Record` of a training that was finished before. Raises `UserError` if it was another one."""
+    record = read_model_folder(run.folder).record
+    require_same(
+        {**describe_options(record.model, record.training), "data": record.data},
+        {**describe_options(run.model, run.training), "data": dataset.name},
+        f"{run.folder} is a finished training",
+        "another --output-dir trains anew beside it",
+    )
+    return record
+
+
+def _train(run, dataset, files, deadline, logs, preset, overrides, command, commit):
+    """Train one model and write its folder; return its `Record`, or None where the deadline came first."""
+    train, validation = training_splits(dataset, run.training)
+    with tensorboard_logs(logs) as on_epoch:
+        fitted = fit(run.model, run.training, train, validation, files, run.name, deadline, on_epoch)
+    if fitted is None:
+        return None
+    # The one time that the test split is read: everything is chosen by now.
+    predict = compile_prediction(fitted.model)
+    metrics = {"validation": evaluate(predict, validation), "test": evaluate(predict, dataset.test)}
+    record = Record(
+        preset=preset,
+        variant=run.variant,
+        model=run.model,
+        training=run.training,
+        data=dataset.name,
+        picture_size=train.images.shape[1],
+        class_names=dataset.class_names,
+        num_train=len(train.labels),
+        num_validation=len(validation.labels),
+        num_test=len(dataset.test.labels),
+        parameters=count_parameters(fitted.model),
+        metrics=metrics,
+        epochs_trained=len(fitted.history),
+        epoch=fitted.best.epoch,
+        averaged=fitted.best.averaged,
+        overrides=overrides,
+        seconds=sum(epoch["seconds"] for epoch in fitted.history),
+        images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
+        hardware=backend.describe_device(),
+        versions=_versions(),
+        commit=commit,
+        command=command,
+        date=datetime.date.today().isoformat(),
+    )
+    curves = training_curves(VARIANTS[run.variant].title, fitted.history)
+    card = model_card(record, fitted.model.taus())
+    try:
+        write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card)
+    except OSError as error:
+        raise UserError(
+            f"The model folder {run.folder} could not be written ({error.strerror or error}); the training is safe in "
+            f"{files.state}: make room and repeat the command with --resume."
+        ) from error
+    files.delete()
+    log.info("%s: written to %s", run.name, run.folder)
+    return record
+
+
+def training_splits(dataset, train_config):
+    """The training pictures to train on and those held out, as two `Split`s."""
+    indices = split_validation(
+        dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed
+    )
+    return tuple(dataset.train.take(part) for part in indices)
+
+
+def write_preview(path, preset, variant, overrides, data, limit):
+    """Write a PNG of a batch before and after the augmentation of a recipe to `path`.
+
+    Raises:
+        UserError: something the user gave or has cannot be used.
+    """
+    backend.require_supported_backend()
+    model_config, train_config = _configs(preset, overrides)
+    dataset = _load(data, limit)
+    model_config = dataclasses.replace(with_variant(model_config, variant), num_classes=len(dataset.class_names))
+    train, _ = training_splits(dataset, train_config)
+    title = f"{dataset.name}, preset {preset}: pictures, and below each what augmentation makes of it"
+    png = preview_augmentation(title, model_config, train_config, train, dataset.class_names)
+    try:
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(png)
+    except OSError as error:
+        raise UserError(f"--preview-augmentation {path} could not be written ({error.strerror or error}).") from error
+    log.info("written to %s", path)
+
+
 def results_table(records):
-    """Top-1 and top-5 on the test split of each record, as lines of text."""
-    lines = [f"{'':20}{'parameters':>12}{'test top-1':>12}{'test top-5':>12}{'time':>12}"]
-    for record in records:
-        test = record.metrics["test"]
-        minutes = f"{record.seconds / 60:.1f} min"
+    """Top-1 and top-5 on the test split of each variant, as lines of text; mean +- standard deviation over seeds."""
+    lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{'test top-1':>18}{'test top-5':>18}{'time':>12}"]
+    for variant in dict.fromkeys(record.variant for record in records):
+        group = [record for record in records if record.variant == variant]
+        top1, top5 = (
+            _mean_and_deviation([record.metrics["test"][key] for record in group]) for key in ("top1", "top5")
+        )
+        minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
         lines.append(
-            f"{VARIANTS[record.variant].title:20}{record.parameters:>12,}{test['top1']:>12.2%}{test['top5']:>12.2%}"
-            f"{minutes:>12}"
+            f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{top1:>18}{top5:>18}{minutes:>12}"
         )
     return "\n".join(lines)
 
 
-def _checkpoint_path(folder):
-    return folder.with_name(f"{folder.name}.checkpoint.npz")
+def _mean_and_deviation(shares):
+    mean = f"{statistics.mean(shares):.2%}"
+    return mean if len(shares) == 1 else f"{mean} +- {100 * statistics.stdev(shares):.2f}"
 
 
 def _require_free(folders):
@@ -163,10 +275,10 @@ def _require_free(folders):
             raise UserError(
                 f"{folder} is already there; --resume keeps it, another --output-dir trains anew beside it."
             )
-        if _checkpoint_path(folder).exists():
+        if TrainingFiles.beside(folder).state.exists():
             raise UserError(
-                f"{_checkpoint_path(folder)} is an unfinished training; --resume goes on with it, another --output-dir "
-                "trains anew beside it."
+                f"{TrainingFiles.beside(folder).state} is an unfinished training; --resume goes on with it, another "
+                "--output-dir trains anew beside it."
             )
 
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from smallvit.config import PRESETS, VARIANTS, with_variant
 from smallvit.model import build_model, count_parameters
-from smallvit.training import build_optimizer, learning_rate_schedule
+from smallvit.optimization import build_optimizer, learning_rate_schedule
 from tests import originals, tiny
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -1,5 +1,6 @@
 """`train.py` as a user runs it: a process, killed and interrupted for real; folders; sentences and exit codes."""
 
+import importlib.util
 import json
 import logging
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.util import tensor_util
 
 import train
 from smallvit.checkpoint import read_model_folder
@@ -74,7 +78,7 @@ def test_killed_twice_and_resumed_the_weights_are_those_of_the_uninterrupted_run
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
     assert code == 0, error
-    assert "3600 training, 400 validation, 70 test pictures of 7 classes" in out
+    assert "4000 training pictures, the validation among them, and 70 test pictures of 7 classes" in out
 
     killed = [*options, "--output-dir", tmp_path / "killed"]
     assert stop(start(*killed), signal.SIGKILL, after="epoch 1/4")[0] == -signal.SIGKILL
@@ -102,7 +106,7 @@ def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_pa
     assert error.splitlines()[-1].endswith("--resume")
     assert "train.py: interrupted; after the last finished epoch goes on: python train.py --preset tiny" in error
     assert "Traceback" not in error
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-vit.checkpoint.npz"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
 
 
 def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path, monkeypatch, caplog, capsys):
@@ -123,7 +127,10 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         assert folder.record.model.num_classes == 7
         assert len(folder.history) == folder.record.epochs_trained == 4
         assert json.loads((folder.path / "history.json").read_text()) == folder.history
-        assert folder.record.metrics["validation"]["top1"] == folder.history[-1]["val_top1"]
+        best = folder.history[folder.record.epoch - 1]
+        assert folder.record.metrics["validation"]["top1"] == best["val_top1"]
+        assert best["val_top1"] == max(epoch["val_top1"] for epoch in folder.history)
+        assert folder.record.overrides == {"seed": 3}
         assert (folder.path / "curves.png").read_bytes().startswith(b"\x89PNG")
         assert keras.saving.load_model(folder.path)(np.zeros((1, 32, 32, 3))).shape == (1, 7)
 
@@ -157,7 +164,7 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
     assert code == 2
     assert "tiny-vit is a finished training" in error
     assert "lsa" not in log
-    assert not (tmp_path / "runs/tiny-lsa.checkpoint.npz").exists()
+    assert not (tmp_path / "runs/tiny-lsa.last.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,18 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         (["--validation-split", "0.001"], "A validation split of 0.001 leaves 60 of 60 pictures to train on and 0"),
         (["--seed", "-1"], "seed is -1; it must be"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
+        (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
+        (["--time-limit", "-2"], "--time-limit is -2; it must be more than 0 minutes"),
+        (["--precision", "float16"], "precision is 'float16'; it must be one of float32, bfloat16"),
+        (["--set", "epochs"], "--set epochs: 'epochs' is not of the form NAME=VALUE"),
+        (["--set", "drop_path=0.1"], "--set drop_path=0.1: 'drop_path' is no field of a preset; drop_path_rate is"),
+        (["--set", "use_spt=True"], "--set use_spt=True: use_spt cannot be set: --variant sets it"),
+        (["--epochs", "3", "--set", "epochs=3"], "--set epochs=3: epochs is given twice; once would be right"),
+        (["--set", "pooling=max"], "pooling is 'max'; it must be one of cls, mean, flatten"),
+        (["--set", "depth=two"], "depth is 'two'; it must be of type int"),
+        (["--set", "mix_probability=1.5"], "mix_probability is 1.5; it must be between 0 and 1"),
+        (["--set", "head_units=[8,0]"], "head_units is (8, 0); it must be positive whole numbers"),
+        (["--set", "patch_size=5", "image_size=35"], "patch_size 5 is odd; Shifted Patch Tokenization moves"),
         (["--output-dir", "/dev/null/runs"], "--output-dir /dev/null/runs cannot be written to (Not a directory)"),
     ],
 )
@@ -192,7 +211,7 @@ def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(
         (["--preset", "huge"], "'huge'"),
         (["--variant", "vit", "both"], "'both'"),
         (["--epochs", "ten"], "'ten'"),
-        (["--precision", "float16"], "'float16'"),
+        (["--seeds", "two"], "'two'"),
     ],
 )
 def test_options_that_do_not_exist_end_in_usage_and_exit_code_2(capsys, arguments, message):
@@ -210,8 +229,63 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
     for name, preset in PRESETS.items():
         recipe = preset.training
         row = next(line for line in lines if line.split()[:2] == [name, str(recipe.epochs)])
-        values = [recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.validation_split, recipe.seed]
+        values = [getattr(recipe, option) for option in train.RECIPE_OPTIONS]
         assert row.split() == [name, *map(str, values)]
+
+
+def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
+    small_data, tmp_path, monkeypatch, caplog, capsys
+):
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    caplog.set_level(logging.INFO)
+    options = ["--preset", "tiny", "--variant", "vit", "--seeds", "2", "--seed", "5", "--data", str(small_data)]
+    options += ["--set", "drop_path_rate=0.2", "drop_path_schedule=linear", "epochs=1", "ema_decay=0.9"]
+    logs = tmp_path / "logs"
+    code = train.main([*options, "--output-dir", str(tmp_path / "runs"), "--tensorboard", str(logs)])
+    assert code == 0, capsys.readouterr().err
+    records = [read_model_folder(tmp_path / f"runs/tiny-vit-seed{seed}").record for seed in (5, 6)]
+    assert [record.training.seed for record in records] == [5, 6]
+    for record in records:
+        assert (record.model.drop_path_rate, record.model.drop_path_schedule) == (0.2, "linear")
+        assert record.overrides["drop_path_rate"] == 0.2
+    top1 = [100 * record.metrics["test"]["top1"] for record in records]
+    row = next(line for line in caplog.text.splitlines() if line.startswith("ViT "))
+    assert f" 2 {np.mean(top1):>8.2f}% +- {np.std(top1, ddof=1):.2f}" in row
+    card = (tmp_path / "runs/tiny-vit-seed5/README.md").read_text()
+    assert "Other than in the preset: seed 5, drop_path_rate 0.2, drop_path_schedule linear" in card
+
+    # One file of events for training and one for validation, for each of the two.
+    accumulator = event_accumulator.EventAccumulator(str(logs / "tiny-vit-seed6/validation")).Reload()
+    history = read_model_folder(tmp_path / "runs/tiny-vit-seed6").history
+    logged = tensor_util.make_ndarray(accumulator.Tensors("epoch_top1")[0].tensor_proto)
+    assert logged == pytest.approx(history[0]["val_top1"])
+
+
+def test_tensorboard_that_is_not_installed_is_named(small_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else object())
+    assert train.main(["--data", str(small_data), "--tensorboard", str(tmp_path), "--output-dir", str(tmp_path)]) == 2
+    assert "--tensorboard needs the package tensorboard: pip install tensorboard" in capsys.readouterr().err
+
+
+def test_a_time_limit_ends_in_a_folder_that_can_be_resumed(data, tmp_path):
+    options = ["--preset", "tiny", "--variant", "vit", "spt_lsa", "--data", data, "--output-dir", tmp_path / "runs"]
+    code, out, error = run(*options, "--time-limit", "0.01")
+    assert code == 0, error
+    assert "vit: stopped by --time-limit after epoch 1 of 4: validation loss" in out
+    assert "spt_lsa" not in out
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
+
+
+def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys):
+    options = ["--preset", "modern", "--data", str(small_data), "--output-dir", str(tmp_path / "runs")]
+    assert train.main([*options, "--preview-augmentation", str(tmp_path / "batch.png")]) == 0
+    with Image.open(tmp_path / "batch.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["batch.png"]
+    assert train.main([*options, "--preview-augmentation", str(tmp_path / "none/batch.png")]) == 2
+    assert "none/batch.png could not be written (No such file or directory)" in capsys.readouterr().err
 
 
 def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):

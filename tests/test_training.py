@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import time
 from dataclasses import replace
 
 import keras
@@ -10,12 +11,17 @@ import numpy as np
 import pytest
 from keras import ops
 
+from smallvit import backend, evaluation, training
 from smallvit import checkpoint as checkpoints
-from smallvit import training
+from smallvit.augment import pipeline
+from smallvit.checkpoint import TrainingFiles
 from smallvit.config import PRESETS, with_variant
 from smallvit.data import Split
 from smallvit.errors import UserError
-from smallvit.training import Trainer, build_optimizer, evaluate, fit, learning_rate_schedule
+from smallvit.evaluation import compile_prediction, evaluate
+from smallvit.optimization import build_optimizer, learning_rate_schedule
+from smallvit.trainer import Trainer
+from smallvit.training import fit
 from tests import tiny
 
 MODEL = replace(with_variant(tiny.MODEL, "spt_lsa"), depth=1)  # XLA takes seconds for every block
@@ -25,6 +31,10 @@ MODEL = replace(with_variant(tiny.MODEL, "spt_lsa"), depth=1)  # XLA takes secon
 def train():
     """54 pictures: six batches of 8 and one of 6."""
     return split(54, seed=1)
+
+
+def files(folder, name="run"):
+    return TrainingFiles.beside(folder / name)
 
 
 @pytest.fixture
@@ -85,10 +95,10 @@ def test_decay_shrinks_matrices_and_spares_the_rest(optimizer, decay_all):
         np.testing.assert_allclose(ops.convert_to_numpy(variable), expected, atol=1e-6, err_msg=variable.path)
 
 
-def test_loss_and_hits_of_an_epoch_are_those_of_numpy(train):
+def test_loss_and_hits_of_an_epoch_are_those_of_numpy(train, monkeypatch):
     recipe = replace(tiny.RECIPE, learning_rate=1e-30, warmup_fraction=0, weight_decay=0.0, label_smoothing=0.1)
     trainer = Trainer(MODEL, recipe, train)
-    trainer.augment = lambda images, seed: images
+    monkeypatch.setattr(pipeline, "flip_crop", lambda images, seed: images)
     logits = ops.convert_to_numpy(trainer.model(train.images)).astype(np.float64)
     metrics = trainer.train_epoch(0, Bar())
     log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -113,13 +123,13 @@ class Bar:
 
 def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(train):
     trainer = Trainer(MODEL, tiny.RECIPE, train)
-    orders, step = [], trainer._step
+    orders, steps = [], trainer._steps
 
-    def spy(images, labels, indices):
-        orders[-1].extend(ops.convert_to_numpy(indices).tolist())
-        return step(images, labels, indices)
+    def spy(indices, *inputs):
+        orders[-1].extend(ops.convert_to_numpy(indices).ravel().tolist())
+        return steps(indices, *inputs)
 
-    trainer._step = spy
+    trainer._steps = spy
     for epoch in (0, 1):
         orders.append([])
         bar = Bar()
@@ -131,13 +141,13 @@ def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(train):
 
 @pytest.mark.parametrize("count", [1, 5, 6, 11])
 def test_evaluation_counts_every_picture_once(count, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH_SIZE", 5)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH_SIZE", 5)
     pictures = split(count, seed=4)
     model = tiny.build("vit")
     logits = ops.convert_to_numpy(model(pictures.images)).astype(np.float64)
     log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     best = np.argsort(-logits, axis=1)
-    got = evaluate(training.compile_prediction(model), pictures)
+    got = evaluate(compile_prediction(model), pictures)
     assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), pictures.labels].mean(), abs=1e-5)
     assert got["top1"] == (best[:, 0] == pictures.labels).mean()
     assert got["top5"] == (best[:, :5] == pictures.labels[:, None]).any(axis=1).mean()
@@ -176,7 +186,7 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
 ):
     model = replace(MODEL, dropout_rate=0.1, attention_dropout=0.1, drop_path_rate=0.1)  # random states matter
     recipe = replace(tiny.RECIPE, optimizer=optimizer)
-    whole = fit(model, recipe, train, validation, tmp_path / "whole.npz")
+    whole = fit(model, recipe, train, validation, files(tmp_path, "whole"))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
     assert whole.history[-1]["loss"] < whole.history[0]["loss"]
 
@@ -190,26 +200,28 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "evaluate", interrupted)
-        fit(model, recipe, train, validation, tmp_path / "stopped.npz")
-    resumed = fit(model, recipe, train, validation, tmp_path / "stopped.npz")
+        fit(model, recipe, train, validation, files(tmp_path, "stopped"))
+    resumed = fit(model, recipe, train, validation, files(tmp_path, "stopped"))
     np.testing.assert_array_equal(weights(resumed), weights(whole))
     assert without_times(resumed.history) == without_times(whole.history)
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path):
-    path = tmp_path / "run.npz"
+    path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
     fit(MODEL, recipe, train, validation, path)
-    with pytest.raises(UserError, match=r"run\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"):
+    with pytest.raises(
+        UserError, match=r"run\.last\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"
+    ):
         fit(MODEL, replace(recipe, learning_rate=0.01), train, validation, path)
     with pytest.raises(UserError, match="whose training pictures is"):
         fit(MODEL, recipe, split(54, seed=9), validation, path)
     with pytest.raises(UserError, match="whose depth is 1, not 2"):
         fit(replace(MODEL, depth=2), recipe, train, validation, path)
     with pytest.raises(UserError, match="whose precision is float32, not bfloat16"):
-        fit(MODEL, recipe, train, validation, path, precision="bfloat16")
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"run\.npz is damaged"):
+        fit(MODEL, replace(recipe, precision="bfloat16"), train, validation, path)
+    path.state.write_bytes(path.state.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"run\.last\.npz is damaged"):
         fit(MODEL, recipe, train, validation, path)
 
 
@@ -218,13 +230,13 @@ def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_pat
     with pytest.raises(
         UserError, match=r"no longer a finite number in epoch 1, step \d+; a learning rate below 1e\+30"
     ):
-        fit(MODEL, recipe, train, validation, tmp_path / "run.npz")
+        fit(MODEL, recipe, train, validation, files(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, validation, tmp_path, monkeypatch):
     """The losses of an epoch are those before each step; what the last step did shows on the validation split only."""
-    path = tmp_path / "run.npz"
+    path = files(tmp_path)
     train_epoch = Trainer.train_epoch
 
     def then_diverge(trainer, epoch, bar):
@@ -236,7 +248,7 @@ def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, valida
     monkeypatch.setattr(Trainer, "train_epoch", then_diverge)
     with pytest.raises(UserError, match="no longer a finite number after epoch 2; a learning rate below 0"):
         fit(MODEL, tiny.RECIPE, train, validation, path)
-    assert len(checkpoints.read_training_state(path).history) == 1
+    assert len(path.read()[0].history) == 1
 
 
 def test_a_prediction_that_is_no_number_is_wrong(validation):
@@ -245,11 +257,11 @@ def test_a_prediction_that_is_no_number_is_wrong(validation):
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_path, monkeypatch):
-    path, written = tmp_path / "run.npz", []
+    path, written = files(tmp_path), []
     savez = np.savez
 
     def until_full(file, **arrays):
-        if written:
+        if len(written) == 2:  # the two files of the first epoch
             file.write(b"half a checkpoint")
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(1)
@@ -258,16 +270,16 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
     with monkeypatch.context() as patch, pytest.raises(UserError, match=r"after epoch 2 \(No space left on device\)"):
         patch.setattr(checkpoints.np, "savez", until_full)
         fit(MODEL, tiny.RECIPE, train, validation, path)
-    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
-    assert len(checkpoints.read_training_state(path).history) == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.best.npz", "run.last.npz"]
+    assert len(path.read()[0].history) == 1
     resumed = fit(MODEL, tiny.RECIPE, train, validation, path)
     np.testing.assert_array_equal(
-        weights(resumed), weights(fit(MODEL, tiny.RECIPE, train, validation, tmp_path / "whole.npz"))
+        weights(resumed), weights(fit(MODEL, tiny.RECIPE, train, validation, files(tmp_path, "whole")))
     )
 
 
 def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
-    result = fit(MODEL, replace(tiny.RECIPE, epochs=1), train, validation, tmp_path / "run.npz", precision="bfloat16")
+    result = fit(MODEL, replace(tiny.RECIPE, epochs=1, precision="bfloat16"), train, validation, files(tmp_path))
     assert result.model.dtype_policy.compute_dtype == "bfloat16"
     assert {value.dtype.name for value in result.model.get_weights()} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
@@ -275,13 +287,89 @@ def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
 
 def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog, capfd):
     caplog.set_level(logging.INFO)
-    fit(MODEL, replace(tiny.RECIPE, epochs=2), train, validation, tmp_path / "run.npz", name="small")
+    fit(MODEL, replace(tiny.RECIPE, epochs=2), train, validation, files(tmp_path), name="small")
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("smallvit")]
     assert len(messages) == 3
     assert "parameters, 2 epochs of 7 steps, about " in messages[0]
     assert messages[2].startswith("small epoch 2/2: loss ")
     assert messages[2].endswith("0 s left")
     assert "\r" not in capfd.readouterr().err
+
+
+def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
+    model = replace(MODEL, dropout_rate=0.1)  # the random states pass from step to step
+    recipe = replace(tiny.RECIPE, ema_decay=0.9, mixup_alpha=0.8, cutmix_alpha=1.0)
+    one_by_one, together = (Trainer(model, recipe, train, steps_per_call=steps) for steps in (1, 4))
+    assert [call.shape for call in one_by_one.calls(0)] == [(1, 8)] * 6 + [(1, 6)]
+    assert [call.shape for call in together.calls(0)] == [(3, 8), (3, 8), (1, 6)]
+    np.testing.assert_array_equal(
+        *(np.concatenate([call.ravel() for call in trainer.calls(0)]) for trainer in (one_by_one, together))
+    )
+    first, second = (trainer.train_epoch(0, Bar()) for trainer in (one_by_one, together))
+    for key in ("loss", "top1", "top5", "learning_rate"):
+        assert first[key] == pytest.approx(second[key], abs=1e-5)
+    for value, other in zip(one_by_one.values(), together.values(), strict=True):
+        np.testing.assert_allclose(value, other, atol=1e-5)
+
+
+def test_the_average_of_the_weights_is_the_one_of_its_definition(train):
+    trainer = Trainer(MODEL, replace(tiny.RECIPE, ema_decay=0.7, batch_size=54, learning_rate=0.05), train)
+    average = None
+    for epoch in range(3):
+        trainer.train_epoch(epoch, Bar())
+        kernel = ops.convert_to_numpy(trainer.model.classifier.kernel)
+        average = kernel if average is None else 0.7 * average + 0.3 * kernel
+    assert np.abs(average - kernel).max() > 1e-3
+    with trainer.averaged_weights():
+        np.testing.assert_allclose(ops.convert_to_numpy(trainer.model.classifier.kernel), average, atol=1e-6)
+    np.testing.assert_array_equal(ops.convert_to_numpy(trainer.model.classifier.kernel), kernel)
+
+
+def test_the_model_has_the_weights_that_did_best_on_the_validation_pictures(train, validation, tmp_path, monkeypatch):
+    recipe = replace(tiny.RECIPE, ema_decay=0.5, epochs=4, evaluation_interval=2)
+    top1 = iter([0.2, 0.6, 0.6, 0.5])  # raw and averaged, after epochs 2 and 4
+    seen = []
+
+    def judge(predict, split):
+        seen.append(ops.convert_to_numpy(predict(split.images[:1])))
+        return {"loss": 1.0, "top1": next(top1), "top5": 1.0}
+
+    monkeypatch.setattr(training, "evaluate", judge)
+    result = fit(MODEL, recipe, train, validation, files(tmp_path))
+    assert (result.best.top1, result.best.epoch, result.best.averaged) == (0.6, 2, True)
+    logits = ops.convert_to_numpy(compile_prediction(result.model)(validation.images[:1]))
+    np.testing.assert_allclose(logits, seen[1], atol=1e-6)
+    assert not np.allclose(logits, seen[2], atol=1e-4)
+    assert [epoch.get("val_top1") for epoch in result.history] == [None, 0.2, None, 0.6]
+    assert [epoch.get("ema_val_top1") for epoch in result.history] == [None, 0.6, None, 0.5]
+
+
+def test_the_last_epochs_are_not_mixed(train):
+    recipe = replace(tiny.RECIPE, epochs=10, unmixed_fraction=0.25, mixup_alpha=1.0)
+    trainer = Trainer(MODEL, recipe, train)
+    assert [trainer.mixing(epoch) for epoch in range(10)] == [1.0] * 8 + [0.0] * 2
+
+
+def test_a_deadline_ends_after_an_epoch_and_changes_nothing_of_the_result(train, validation, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    recipe = replace(tiny.RECIPE, evaluation_interval=2)
+    whole = fit(MODEL, recipe, train, validation, files(tmp_path, "whole"))
+    assert fit(MODEL, recipe, train, validation, files(tmp_path), deadline=time.monotonic()) is None
+    assert "stopped by --time-limit after epoch 1 of 3: validation loss" in caplog.text
+    assert len(files(tmp_path).read()[0].history) == 1
+    resumed = fit(MODEL, recipe, train, validation, files(tmp_path), deadline=time.monotonic() + 3600)
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    assert without_times(resumed.history) == without_times(whole.history)
+
+
+def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_path, monkeypatch):
+    def too_much(trainer, *_):
+        allocate = backend.compile_function(lambda x: ops.sum(ops.outer(x, x)[:, :, None] * ops.sort(x)), [])
+        return allocate(np.ones(2**16, np.float32))  # 2 ** 48 numbers
+
+    monkeypatch.setattr(Trainer, "train_epoch", too_much)
+    with pytest.raises(UserError, match=r"out of memory with batch_size 8; --batch-size 4 would be worth a try"):
+        fit(MODEL, tiny.RECIPE, train, validation, files(tmp_path))
 
 
 @pytest.mark.parametrize(

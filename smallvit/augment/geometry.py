@@ -1,36 +1,11 @@
-"""Random augmentation of whole batches, drawn per picture, in `keras.ops`: it runs inside the compiled training step.
-
-A function here takes pictures [B, H, W, C] of pixels 0-255 and a `keras.random.SeedGenerator`, and returns pictures.
-"""
+"""Operations that move pixels: flips, crops, rotation, zoom, shears and shifts."""
 
 import math
 
 import keras
 from keras import ops
 
-
-def flip_crop(images, seed):
-    """Mirror half of the pictures, then move each by up to 4 pixels along each axis; what comes in is black.
-
-    Reference: the usual CIFAR augmentation, He et al. 2016, arXiv 1512.03385, section 4.2.
-    """
-    return random_crop(random_flip(images, seed), padding=4, seed=seed)
-
-
-def keras_example(images, seed, image_size):
-    """The augmentation of the Keras example: resize, flip, rotate by up to 7.2 degrees, zoom each axis by up to 20 %.
-
-    Resizing comes first, as there: rotating 32 x 32 pixels and then enlarging them would blur the picture twice.
-
-    Args:
-        image_size: side to which the pictures are resized, bilinear.
-    """
-    images = ops.image.resize(
-        ops.cast(images, "float32"), (image_size, image_size), interpolation="bilinear", data_format="channels_last"
-    )
-    images = random_flip(images, seed)
-    images = random_rotation(images, max_turn=0.02, seed=seed)
-    return random_zoom(images, max_zoom=0.2, seed=seed)
+FILL = 128.0  # grey, what AutoAugment fills the vacated corners with: about the mean of CIFAR's pixels
 
 
 def random_flip(images, seed):
@@ -50,7 +25,7 @@ def random_crop(images, padding, seed):
 
 
 def random_rotation(images, max_turn, seed):
-    """Rotate each picture about its centre by up to `max_turn` of a full turn; the edge is reflected."""
+    """Rotate each picture about its centre by up to `max_turn` of a full turn; bilinear, the edge is reflected."""
     angle = keras.random.uniform((ops.shape(images)[0], 1, 1), -max_turn, max_turn, seed=seed) * 2 * math.pi
     rows, columns = _centred_grid(images)
     cosine, sine = ops.cos(angle), ops.sin(angle)
@@ -64,6 +39,72 @@ def random_zoom(images, max_zoom, seed):
     height_factor = keras.random.uniform(shape, 1 - max_zoom, 1 + max_zoom, seed=seed)
     width_factor = keras.random.uniform(shape, 1 - max_zoom, 1 + max_zoom, seed=seed)
     return _sample(images, rows * height_factor + 0 * columns, columns * width_factor + 0 * rows)
+
+
+# The affine maps of AutoAugment: from a strength for every picture [B] to the coefficients [B, 6] that Pillow's
+# `Image.transform` takes. Output pixel (x, y) shows the input at (a x + b y + c, d x + e y + f).
+
+
+def identity(strength):
+    zero = ops.zeros_like(strength)
+    return _coefficients(zero + 1, zero, zero, zero, zero + 1, zero)
+
+
+def shear_x(slope):
+    """Move each row by `slope` times its distance from the top edge."""
+    zero = ops.zeros_like(slope)
+    return _coefficients(zero + 1, slope, zero, zero, zero + 1, zero)
+
+
+def shear_y(slope):
+    """Move each column by `slope` times its distance from the left edge."""
+    zero = ops.zeros_like(slope)
+    return _coefficients(zero + 1, zero, zero, slope, zero + 1, zero)
+
+
+def translate_x(pixels):
+    """Move the content left by `pixels`."""
+    zero = ops.zeros_like(pixels)
+    return _coefficients(zero + 1, zero, pixels, zero, zero + 1, zero)
+
+
+def translate_y(pixels):
+    """Move the content up by `pixels`."""
+    zero = ops.zeros_like(pixels)
+    return _coefficients(zero + 1, zero, zero, zero, zero + 1, pixels)
+
+
+def rotate(degrees, size):
+    """Rotate counter-clockwise about the centre of pictures of `size` (height, width)."""
+    height, width = size
+    angle = degrees * (math.pi / 180)
+    cosine, sine = ops.cos(angle), ops.sin(angle)
+    x, y = width / 2, height / 2
+    return _coefficients(cosine, -sine, x - cosine * x + sine * y, sine, cosine, y - sine * x - cosine * y)
+
+
+def affine(images, coefficients):
+    """Transform each picture by its own affine map, nearest pixel; what comes in from outside is `FILL`.
+
+    Args:
+        images: [B, H, W, C].
+        coefficients: [B, 6], see above.
+
+    Reference: `PIL.Image.transform(size, AFFINE, coefficients, NEAREST)`.
+    """
+    _, height, width, _ = images.shape
+    # Pillow takes the pixel in which the centre of the output pixel falls.
+    x = ops.arange(width, dtype="float32")[None, None, :] + 0.5
+    y = ops.arange(height, dtype="float32")[None, :, None] + 0.5
+    a, b, c, d, e, f = (coefficient[:, None, None] for coefficient in ops.unstack(coefficients, 6, axis=1))
+    columns, rows = ops.floor(a * x + b * y + c), ops.floor(d * x + e * y + f)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    moved = _pixels_at(images, ops.clip(rows, 0, height - 1), ops.clip(columns, 0, width - 1))
+    return ops.where(inside[..., None], moved, ops.cast(FILL, images.dtype))
+
+
+def _coefficients(*columns):
+    return ops.stack(columns, axis=1)
 
 
 def _pixels_at(images, rows, columns):

@@ -1,4 +1,4 @@
-"""Augmentation against windows, mirror images and SciPy's interpolation of the same pictures."""
+"""Moves against windows and mirror images, SciPy's interpolation and Pillow's transforms of the same pictures."""
 
 import math
 
@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
 from scipy import ndimage
 
-from smallvit import augment
+from smallvit.augment import geometry, pipeline
 
 
 def seed(value=5):
@@ -31,7 +32,7 @@ def pictures(rng):
 
 
 def test_a_flip_mirrors_about_half_of_the_pictures(pictures):
-    flipped = numpy(augment.random_flip(pictures, seed()))
+    flipped = numpy(geometry.random_flip(pictures, seed()))
     mirrored = [np.array_equal(after, before[:, ::-1]) for before, after in zip(pictures, flipped, strict=True)]
     kept = [np.array_equal(after, before) for before, after in zip(pictures, flipped, strict=True)]
     assert all(one != other for one, other in zip(mirrored, kept, strict=True))
@@ -41,7 +42,7 @@ def test_a_flip_mirrors_about_half_of_the_pictures(pictures):
 
 def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_comes(pictures):
     many = np.tile(pictures, (8, 1, 1, 1))
-    cropped = numpy(augment.random_crop(many, padding=2, seed=seed()))
+    cropped = numpy(geometry.random_crop(many, padding=2, seed=seed()))
     assert cropped.shape == many.shape
     places = set()
     for before, after in zip(many, cropped, strict=True):
@@ -53,7 +54,7 @@ def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_comes(picture
 
 
 def test_flip_crop_keeps_uint8_and_moves_by_at_most_four(pictures):
-    result = numpy(augment.flip_crop(np.full((64, 11, 12, 3), 255, np.uint8), seed()))
+    result = numpy(pipeline.flip_crop(np.full((64, 11, 12, 3), 255, np.uint8), seed()))
     assert result.dtype == np.uint8
     black_rows = (result.max(axis=(2, 3)) == 0).sum(axis=1)
     black_columns = (result.max(axis=(1, 3)) == 0).sum(axis=1)
@@ -70,7 +71,7 @@ def assert_resampled(before, after, matrix):
 
 
 def test_rotation_is_scipys(pictures):
-    rotated = numpy(augment.random_rotation(pictures.astype("float32"), max_turn=0.1, seed=seed()))
+    rotated = numpy(geometry.random_rotation(pictures.astype("float32"), max_turn=0.1, seed=seed()))
     angles = draws((64, 1, 1), -0.1, 0.1, seed())[:, 0, 0] * 2 * math.pi
     assert np.ptp(angles) > 0.8
     for before, after, angle in zip(pictures, rotated, angles, strict=True):
@@ -79,7 +80,7 @@ def test_rotation_is_scipys(pictures):
 
 
 def test_zoom_is_scipys(pictures):
-    zoomed = numpy(augment.random_zoom(pictures.astype("float32"), max_zoom=0.3, seed=seed()))
+    zoomed = numpy(geometry.random_zoom(pictures.astype("float32"), max_zoom=0.3, seed=seed()))
     generator = seed()
     heights, widths = (draws((64, 1, 1), 0.7, 1.3, generator)[:, 0, 0] for _ in range(2))
     assert not np.allclose(heights, widths)
@@ -88,14 +89,14 @@ def test_zoom_is_scipys(pictures):
 
 
 def test_the_keras_examples_augmentation_resizes_and_stays_in_range(pictures):
-    result = numpy(augment.keras_example(pictures, seed(), image_size=18))
+    result = numpy(pipeline.keras_example(pictures, seed(), image_size=18))
     assert result.shape == (64, 18, 18, 3)
     assert result.min() >= 0
     assert result.max() <= 255
     assert np.std(result, axis=(1, 2, 3)).min() > 20  # pictures, not constants
 
 
-@pytest.mark.parametrize("function", [augment.flip_crop, lambda x, s: augment.keras_example(x, s, image_size=18)])
+@pytest.mark.parametrize("function", [pipeline.flip_crop, lambda x, s: pipeline.keras_example(x, s, image_size=18)])
 def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, rng):
     same = np.tile(rng.integers(0, 256, (1, 7, 9, 3), np.uint8), (32, 1, 1, 1))
     generator = seed()
@@ -103,3 +104,30 @@ def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, 
     np.testing.assert_array_equal(first, numpy(function(same, seed())))
     assert not np.array_equal(first, second)
     assert len({picture.tobytes() for picture in first}) > 20
+
+
+@pytest.mark.parametrize(
+    ("move", "strengths", "pillow"),
+    [
+        (geometry.shear_x, [-0.3, 0.07, 0.21], lambda image, s: affine(image, (1, s, 0, 0, 1, 0))),
+        (geometry.shear_y, [-0.3, 0.07, 0.21], lambda image, s: affine(image, (1, 0, 0, s, 1, 0))),
+        (geometry.translate_x, [-4.1, 2.0, 3.7], lambda image, s: affine(image, (1, 0, s, 0, 1, 0))),
+        (geometry.translate_y, [-4.1, 2.0, 3.7], lambda image, s: affine(image, (1, 0, 0, 0, 1, s))),
+        (lambda s: geometry.rotate(s, (32, 27)), [-30.0, 7.0, 23.3], lambda image, s: rotate(image, s)),
+        (geometry.identity, [1.0, 2.0, 3.0], lambda image, s: image),
+    ],
+)
+def test_moves_are_pillows(rng, move, strengths, pillow):
+    pictures = rng.integers(0, 256, (3, 32, 27, 3), np.uint8)
+    moved = numpy(geometry.affine(pictures, move(ops.convert_to_tensor(strengths))))
+    assert moved.dtype == np.uint8
+    for before, after, strength in zip(pictures, moved, strengths, strict=True):
+        np.testing.assert_array_equal(after, np.asarray(pillow(Image.fromarray(before), strength)))
+
+
+def affine(image, coefficients):
+    return image.transform(image.size, Image.Transform.AFFINE, coefficients, fillcolor=(128, 128, 128))
+
+
+def rotate(image, degrees):
+    return image.rotate(degrees, fillcolor=(128, 128, 128))

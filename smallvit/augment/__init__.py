@@ -1,0 +1,11 @@
+"""Random augmentation of whole batches, drawn per picture, in `keras.ops`: it runs inside the compiled training step.
+
+`geometry` and `color` hold the operations, each on a batch with a strength for every picture; `policies` draws them as
+RandAugment and AutoAugment do; `erasing` and `mixing` follow; `pipeline` puts together what a recipe asks for.
+
+Pictures are [B, H, W, C] of pixels 0-255, uint8 or float32. A `seed` is a `keras.random.SeedGenerator`.
+"""
+
+from smallvit.augment.pipeline import Augmentation
+
+__all__ = ["Augmentation"]

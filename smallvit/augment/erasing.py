@@ -1,0 +1,44 @@
+"""Random erasing."""
+
+import math
+
+import keras
+from keras import ops
+
+AREA = (0.02, 0.4)  # smallest and largest share of the picture
+_ASPECT = 0.3  # height / width is between this and its inverse
+
+
+def random_erasing(images, probability, fill, seed):
+    """Cover a rectangle of each picture with one colour, with some probability.
+
+    Args:
+        images: float32 [B, H, W, C].
+        probability: [0, 1].
+        fill: colour of the rectangle, C numbers 0-255.
+
+    Reference: Zhong et al. 2017, arXiv 1708.04896; `utils/random_erasing.py` of the code of arXiv 2112.13492.
+    Differs from both: the logarithm of the aspect is uniform, so that no direction is preferred, and a rectangle that
+    is too long is cut, not drawn again.
+    """
+    batch, height, width, _ = images.shape
+
+    def uniform(low, high):
+        return keras.random.uniform((batch, 1, 1, 1), low, high, seed=seed)
+
+    area = uniform(*AREA) * height * width
+    aspect = ops.exp(uniform(math.log(_ASPECT), -math.log(_ASPECT)))
+    rows = ops.clip(ops.round(ops.sqrt(area * aspect)), 1, height)
+    columns = ops.clip(ops.round(ops.sqrt(area / aspect)), 1, width)
+    top = ops.floor(uniform(0, 1) * (height - rows + 1))
+    left = ops.floor(uniform(0, 1) * (width - columns + 1))
+    inside = rectangle(height, width, top, left, top + rows, left + columns)
+    erased = inside & (uniform(0, 1) < probability)
+    return ops.where(erased, ops.convert_to_tensor(fill, images.dtype), images)
+
+
+def rectangle(height, width, top, left, bottom, right):
+    """Which pixels lie in each picture's rectangle: edges [B, 1, 1, 1] -> bool [B, H, W, 1]."""
+    y = ops.arange(height, dtype="float32")[None, :, None, None]
+    x = ops.arange(width, dtype="float32")[None, None, :, None]
+    return (y >= top) & (y < bottom) & (x >= left) & (x < right)

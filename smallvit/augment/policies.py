@@ -1,0 +1,190 @@
+"""RandAugment and AutoAugment: which operation a picture gets, and how strong."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from smallvit.augment import color, geometry
+
+_MOVES = {
+    "ShearX": geometry.shear_x,
+    "ShearY": geometry.shear_y,
+    "TranslateX": geometry.translate_x,
+    "TranslateY": geometry.translate_y,
+    "Rotate": geometry.rotate,
+}
+_COLORS = {
+    "Brightness": color.brightness,
+    "Color": color.color,
+    "Contrast": color.contrast,
+    "Sharpness": color.sharpness,
+    "Posterize": color.posterize,
+    "Solarize": color.solarize,
+    "AutoContrast": color.autocontrast,
+    "Equalize": color.equalize,
+    "Invert": color.invert,
+}
+OPERATIONS = ("Identity", *_MOVES, *_COLORS)
+_ENHANCEMENTS = ("Brightness", "Color", "Contrast", "Sharpness")
+_RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name != "Invert")
+RANDAUGMENT_MAX_MAGNITUDE = 30
+
+# Sub-policies of two operations, each with its probability and its level, 0-9 (None where it has no strength).
+_CIFAR_POLICY = (
+    (("Invert", 0.1, None), ("Contrast", 0.2, 6)),
+    (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
+    (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
+    (("ShearY", 0.5, 8), ("TranslateY", 0.7, 9)),
+    (("AutoContrast", 0.5, None), ("Equalize", 0.9, None)),
+    (("ShearY", 0.2, 7), ("Posterize", 0.3, 7)),
+    (("Color", 0.4, 3), ("Brightness", 0.6, 7)),
+    (("Sharpness", 0.3, 9), ("Brightness", 0.7, 9)),
+    (("Equalize", 0.6, None), ("Equalize", 0.5, None)),
+    (("Contrast", 0.6, 7), ("Sharpness", 0.6, 5)),
+    (("Color", 0.7, 7), ("TranslateX", 0.5, 8)),
+    (("Equalize", 0.3, None), ("AutoContrast", 0.4, None)),
+    (("TranslateY", 0.4, 3), ("Sharpness", 0.2, 6)),
+    (("Brightness", 0.9, 6), ("Color", 0.2, 8)),
+    (("Solarize", 0.5, 2), ("Invert", 0.0, None)),
+    (("Equalize", 0.2, None), ("AutoContrast", 0.6, None)),
+    (("Equalize", 0.2, None), ("Equalize", 0.6, None)),
+    (("Color", 0.9, 9), ("Equalize", 0.6, None)),
+    (("AutoContrast", 0.8, None), ("Solarize", 0.2, 8)),
+    (("Brightness", 0.1, 3), ("Color", 0.7, 0)),
+    (("Solarize", 0.4, 5), ("AutoContrast", 0.9, None)),
+    (("TranslateY", 0.9, 9), ("TranslateY", 0.7, 9)),
+    (("AutoContrast", 0.9, None), ("Solarize", 0.8, 3)),
+    (("Equalize", 0.8, None), ("Invert", 0.1, None)),
+    (("TranslateY", 0.7, 9), ("AutoContrast", 0.9, None)),
+)
+
+
+class Strength(NamedTuple):
+    """How strong an operation is: in its own unit, with either sign where `signed`, added to `offset`."""
+
+    value: float
+    signed: bool
+    offset: float
+
+
+def strength(name, level, size):
+    """The strength of an operation at a level between none and full.
+
+    Args:
+        name: one of `OPERATIONS`.
+        level: [0, 1].
+        size: (height, width) of the pictures.
+
+    Returns:
+        A `Strength`: shears as a slope to 0.3, shifts in pixels to 150/331 of the side, rotations in degrees to 30,
+        enhancements as the factor 1 +- 0.9, posterize in bits from 8 down to 4, solarize as the threshold from 256 down
+        to 0; 0 for the others.
+
+    Reference: Cubuk et al. 2019, arXiv 1805.09501, table 6; torchvision's `RandAugment` and `AutoAugment`.
+    """
+    height, width = size
+    if name in ("ShearX", "ShearY"):
+        return Strength(0.3 * level, True, 0)
+    if name in ("TranslateX", "TranslateY"):
+        return Strength(150 / 331 * level * (width if name == "TranslateX" else height), True, 0)
+    if name == "Rotate":
+        return Strength(30 * level, True, 0)
+    if name in _ENHANCEMENTS:
+        return Strength(0.9 * level, True, 1)
+    if name == "Posterize":
+        return Strength(8 - round(4 * level), False, 0)
+    if name == "Solarize":
+        return Strength(256 * (1 - level), False, 0)
+    return Strength(0, False, 0)
+
+
+def randaugment(images, num_operations, magnitude, seed):
+    """Apply `num_operations` operations to each picture, drawn from 14 with equal probability, all at one magnitude.
+
+    Args:
+        images: [B, H, W, 3], uint8 or float32 with whole values 0-255.
+        magnitude: [0, 30].
+
+    Returns:
+        float32 with whole values.
+
+    Reference: Cubuk et al. 2020, arXiv 1909.13719.
+    """
+    batch, *size, _ = images.shape
+    table = np.array(
+        [
+            [OPERATIONS.index(name), *strength(name, magnitude / RANDAUGMENT_MAX_MAGNITUDE, size)]
+            for name in _RANDAUGMENT_OPERATIONS
+        ],
+        "float32",
+    )
+    images = ops.cast(images, "float32")
+    for _ in range(num_operations):
+        drawn = ops.take(table, keras.random.randint((batch,), 0, len(table), seed=seed), axis=0)
+        images = _apply_drawn(images, drawn, seed)
+    return images
+
+
+def autoaugment(images, seed):
+    """Apply one of the 25 sub-policies found for CIFAR-10 to each picture.
+
+    Args:
+        images: [B, H, W, 3], uint8 or float32 with whole values 0-255.
+
+    Returns:
+        float32 with whole values.
+
+    Reference: Cubuk et al. 2019, arXiv 1805.09501, table 7; `CIFAR10Policy` of `utils/autoaug.py` in the code of arXiv
+    2112.13492.
+    Differs from the latter: shears take the nearest pixel, as all moves do in the first, and not a bicubic mean.
+    """
+    batch, *size, _ = images.shape
+    table = np.array(
+        [
+            [
+                [OPERATIONS.index(name), *strength(name, (level or 0) / 9, size), probability]
+                for name, probability, level in sub_policy
+            ]
+            for sub_policy in _CIFAR_POLICY
+        ],
+        "float32",
+    )
+    chosen = ops.take(table, keras.random.randint((batch,), 0, len(table), seed=seed), axis=0)  # [B, 2, 5]
+    images = ops.cast(images, "float32")
+    for step in range(2):
+        drawn, probability = chosen[:, step, :4], chosen[:, step, 4]
+        applied = keras.random.uniform((batch,), seed=seed) < probability
+        images = _apply_drawn(images, ops.where(applied[:, None], drawn, 0), seed)  # operation 0 is the identity
+    return images
+
+
+def _apply_drawn(images, drawn, seed):
+    """Rows of operation, value, signed, offset: [B, 4]; the sign is drawn here."""
+    operation, value, signed, offset = ops.unstack(drawn, 4, axis=1)
+    sign = ops.where(keras.random.uniform(operation.shape, seed=seed) < 0.5, -1.0, 1.0)
+    return apply_operations(images, ops.cast(operation, "int32"), offset + value * ops.where(signed > 0, sign, 1.0))
+
+
+def apply_operations(images, operations, strengths):
+    """Apply to each picture an operation of its own.
+
+    Every operation is computed for every picture and one is kept: branches cost more than that on a device. The moves
+    share one gather.
+
+    Args:
+        images: [B, H, W, 3] float32 with whole values 0-255.
+        operations: int [B], places in `OPERATIONS`.
+        strengths: float [B], in the operation's own unit.
+    """
+    size = images.shape[1:3]
+    coefficients = geometry.identity(strengths)
+    for name, move in _MOVES.items():
+        own = move(strengths, size) if name == "Rotate" else move(strengths)
+        coefficients = ops.where((operations == OPERATIONS.index(name))[:, None], own, coefficients)
+    result = moved = geometry.affine(images, coefficients)
+    for name, change in _COLORS.items():
+        chosen = (operations == OPERATIONS.index(name))[:, None, None, None]
+        result = ops.where(chosen, change(moved, strengths), result)
+    return result

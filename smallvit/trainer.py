@@ -1,0 +1,176 @@
+"""One model in training: its variables, its compiled step, an epoch of steps."""
+
+import time
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from keras import ops
+
+from smallvit import backend
+from smallvit.augment import Augmentation
+from smallvit.errors import UserError
+from smallvit.evaluation import compile_prediction
+from smallvit.model import build_model
+from smallvit.optimization import build_optimizer, learning_rate_schedule
+
+_PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
+_MEASURED_CALLS = 3  # for the time that a training is expected to take
+
+
+class Trainer:
+    """A model, its recipe, and the data set on the device.
+
+    Args:
+        model_config: a `ModelConfig`.
+        train_config: a `TrainConfig`.
+        train: the `Split` to train on.
+        steps_per_call: most steps that one call of the compiled function takes; None leaves it to the device.
+    """
+
+    def __init__(self, model_config, train_config, train, steps_per_call=None):
+        self.config = train_config
+        self.train = train
+        self.steps_per_call = steps_per_call or backend.steps_per_call()
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[train_config.precision])
+        try:
+            self.model = build_model(model_config, seed=train_config.seed)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        self.augment = Augmentation(model_config, train_config)
+        self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
+        self.schedule = learning_rate_schedule(train_config, len(train.labels))
+        self.optimizer = build_optimizer(train_config, self.schedule, self.model)
+        self.images = ops.convert_to_tensor(train.images)
+        self.labels = ops.convert_to_tensor(train.labels)
+        trainable = self.model.trainable_variables
+        trainable_ids = {id(variable) for variable in trainable}
+        others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
+        others.append(self.augmentation_seed.state)
+        self.variables = [*trainable, *others, *self.optimizer.variables]
+        self._steps = backend.compile_train_steps(self._loss, self.optimizer, trainable, others)
+        self.predict = compile_prediction(self.model)
+
+    def _loss(self, indices, images, labels, mixing):
+        """The mean loss of the pictures at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
+
+        On mixed pictures a hit is the class of which there is most.
+        """
+        pictures, targets = self.augment(
+            ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mixing
+        )
+        logits = self.model(pictures, training=True)
+        losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
+        own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
+        rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last, not first
+        hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
+        return ops.mean(losses), ops.stack([ops.sum(losses), *hits])
+
+    def steps_per_epoch(self):
+        return -(-len(self.train.labels) // self.config.batch_size)
+
+    def mixing(self, epoch):
+        """1.0, or 0.0 in the last epochs, which see no Mixup and CutMix."""
+        return float(epoch < self.config.epochs - round(self.config.unmixed_fraction * self.config.epochs))
+
+    def calls(self, epoch):
+        """The order of the pictures, which follows from seed and epoch, as int32 [S, B] for each call of the steps.
+
+        Few shapes, since each compiles: calls of two neighbouring lengths, and one step with what is left.
+        """
+        count, batch_size = len(self.train.labels), self.config.batch_size
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(count).astype(np.int32)
+        full = count // batch_size
+        calls = []
+        if full:
+            batches = order[: full * batch_size].reshape(full, batch_size)
+            calls += np.array_split(batches, -(-full // self.steps_per_call))
+        if count % batch_size:
+            calls.append(order[None, full * batch_size :])
+        return calls
+
+    def train_epoch(self, epoch, bar):
+        """Train on every picture once; return the epoch's metrics.
+
+        Args:
+            epoch: from 0.
+            bar: a tqdm bar that counts pictures.
+        """
+        count = len(self.train.labels)
+        mixing = ops.convert_to_tensor(self.mixing(epoch), "float32")
+        totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
+        started = last_look = time.perf_counter()
+        for indices in self.calls(epoch):
+            pending.append(self._steps(ops.convert_to_tensor(indices), self.images, self.labels, mixing))
+            seen += indices.size
+            steps += len(indices)
+            # Reading a number waits for the device, so it is not done at every call.
+            if time.perf_counter() - last_look > _PROGRESS_INTERVAL or seen == count:
+                totals += np.sum([ops.convert_to_numpy(metrics) for metrics in pending], axis=0, dtype=np.float64)
+                pending.clear()
+                last_look = time.perf_counter()
+                self.require_finite(totals[0], f"in epoch {epoch + 1}, step {steps}")
+                loss, top1, top5 = (float(total) for total in totals / seen)
+                bar.set_postfix_str(
+                    f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, rate {self.learning_rate():.1e}",
+                    refresh=False,
+                )
+                bar.update(seen - reported)
+                reported = seen
+        return {
+            "loss": loss,
+            "top1": top1,
+            "top5": top5,
+            "learning_rate": self.learning_rate(),
+            "images_per_second": count / (time.perf_counter() - started),
+        }
+
+    def measure_step_seconds(self):
+        """Time one step of a full batch, compilation excluded; the variables are as before."""
+        before = self.values()
+        indices = self.calls(0)[0]
+        inputs = ops.convert_to_tensor(indices), self.images, self.labels, ops.convert_to_tensor(1.0, "float32")
+        ops.convert_to_numpy(self._steps(*inputs))
+        started = time.perf_counter()
+        for _ in range(_MEASURED_CALLS):
+            metrics = self._steps(*inputs)
+        ops.convert_to_numpy(metrics)
+        seconds = (time.perf_counter() - started) / _MEASURED_CALLS / len(indices)
+        self.set_values(before, "memory")
+        return seconds
+
+    def learning_rate(self):
+        """The rate of the next step."""
+        return float(ops.convert_to_numpy(self.schedule(self.optimizer.iterations)))
+
+    @contextmanager
+    def averaged_weights(self):
+        """Within it, the model has the moving average of its weights."""
+        trainable = self.model.trainable_variables
+        before = [np.array(ops.convert_to_numpy(variable)) for variable in trainable]
+        self.optimizer.finalize_variable_values(trainable)
+        try:
+            yield
+        finally:
+            for variable, value in zip(trainable, before, strict=True):
+                variable.assign(value)
+
+    def values(self):
+        """A copy of every variable, the random states included, as NumPy arrays."""
+        return [np.array(ops.convert_to_numpy(variable)) for variable in self.variables]
+
+    def set_values(self, values, source):
+        """Restore what `values` returned. Raises `UserError` naming `source` if they are of another model."""
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in self.variables]:
+            raise UserError(f"{source} holds the variables of another model; delete it to train from the start.")
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+
+    def require_finite(self, loss, when):
+        """Raise `UserError` if the loss is infinite or no number; `when` completes the sentence."""
+        if not np.isfinite(loss):
+            raise UserError(
+                f"The loss is no longer a finite number {when}; a learning rate below "
+                f"{self.config.learning_rate:g} (--learning-rate) would be right."
+            )

@@ -1,0 +1,143 @@
+"""Erasing, Mixup, CutMix: what is covered, in which proportion, and the labels in the same one; the whole pipeline."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import stats
+
+from smallvit.augment import Augmentation, mixing
+from smallvit.augment.erasing import AREA, random_erasing
+from tests import tiny
+
+
+def seed(value=5):
+    return keras.random.SeedGenerator(value)
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def test_erasing_covers_rectangles_of_the_share_that_is_asked_for():
+    pictures = np.zeros((2000, 20, 30, 3), "float32")
+    erased = numpy(random_erasing(pictures, 0.25, [10.0, 20.0, 30.0], seed()))
+    hit = (erased != 0).any(axis=(1, 2, 3))
+    assert hit.mean() == pytest.approx(0.25, abs=0.03)
+    shares = []
+    for picture in erased[hit]:
+        rows, columns = np.nonzero((picture == [10, 20, 30]).all(axis=2))
+        area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+        assert len(rows) == area  # a rectangle, filled
+        assert (picture.sum(axis=(0, 1)) == area * np.array([10, 20, 30])).all()
+        shares.append(area / 600)
+    assert min(shares) < 0.05
+    assert AREA[0] * 0.5 < min(shares)
+    assert 0.35 < max(shares) < AREA[1] * 1.1
+    assert np.mean(shares) == pytest.approx(np.mean(AREA), abs=0.03)
+
+
+def test_erasing_reaches_every_corner():
+    erased = numpy(random_erasing(np.zeros((500, 6, 9, 3), "float32"), 1.0, [1.0, 1.0, 1.0], seed()))[..., 0]
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert erased[:, row, column].any()
+
+
+def one_colour_each(count, height, width):
+    """Pictures whose pixels are their place in the batch, and targets that say the same."""
+    images = np.ones((count, height, width, 3), "float32") * np.arange(count, dtype="float32")[:, None, None, None]
+    return images, np.eye(count, dtype="float32")
+
+
+def test_cutmix_mixes_labels_as_the_areas():
+    images, targets = one_colour_each(40, 10, 14)
+    mixed, mixed_targets = (numpy(part) for part in mixing.mix(images, targets, 0, 1.0, 1.0, 0.5, seed()))
+    shares = []
+    for index, (picture, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
+        other = (index - 1) % 40
+        foreign = (picture == other).all(axis=2)
+        own = (picture == index).all(axis=2)
+        assert (foreign ^ own).all()  # each pixel is of one or of the other
+        if foreign.any():
+            rows, columns = np.nonzero(foreign)
+            assert foreign.sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+        np.testing.assert_allclose(target[index], own.mean(), atol=1e-6)
+        np.testing.assert_allclose(target[other], foreign.mean(), atol=1e-6)
+        shares.append(own.mean())
+    assert len(set(shares)) > 20  # drawn for each picture
+    assert min(shares) < 0.4
+    assert max(shares) > 0.9
+
+
+def test_mixup_mixes_labels_as_the_pixels():
+    images, targets = one_colour_each(40, 3, 5)
+    mixed, mixed_targets = (numpy(part) for part in mixing.mix(images, targets, 0.8, 0, 1.0, 0.5, seed()))
+    for index, (picture, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
+        other = (index - 1) % 40
+        assert target.sum() == pytest.approx(1)
+        np.testing.assert_allclose(picture, target[index] * index + target[other] * other, atol=1e-4)
+    assert len(np.unique(mixed_targets.max(axis=1).round(4))) > 20
+
+
+@pytest.mark.parametrize(("probability", "cutmix_probability"), [(0.3, 0.5), (1.0, 0.8), (0.0, 0.5)])
+def test_the_switch_decides_between_the_two_for_each_picture(probability, cutmix_probability):
+    images, targets = one_colour_each(3000, 4, 6)
+    images *= 1000  # so that no mixture is a whole multiple
+    drawn = mixing.mix(images, targets[:, :9], 0.8, 1.0, ops.convert_to_tensor(probability), cutmix_probability, seed())
+    mixed = numpy(drawn[0]) / 1000
+    whole = np.isclose(mixed, np.round(mixed), atol=1e-4).all(axis=(1, 2, 3))
+    kept = (mixed == images / 1000).all(axis=(1, 2, 3))
+    assert (~whole).mean() == pytest.approx(probability * (1 - cutmix_probability), abs=0.04)
+    # A CutMix whose rectangle is smaller than a pixel keeps the picture.
+    assert kept.mean() == pytest.approx(1 - probability, abs=0.08)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8, 1.0, 3.0])
+def test_the_weights_are_of_the_beta_distribution(alpha):
+    drawn = numpy(mixing._symmetric_beta((20_000,), alpha, seed()))
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    tolerance = 0.0125  # p > 0.003
+    if alpha < 0.5:
+        tolerance = 0.03  # of float32: what is nearer to 1 than 6e-8 is 1
+    assert stats.kstest(drawn, stats.beta(alpha, alpha).cdf).statistic < tolerance
+
+
+RECIPE = replace(
+    tiny.RECIPE,
+    policy="randaugment",
+    randaugment_num_ops=2,
+    randaugment_magnitude=9.0,
+    erasing_probability=0.25,
+    mixup_alpha=0.8,
+    cutmix_alpha=1.0,
+    mix_probability=1.0,
+    cutmix_probability=0.5,
+    label_smoothing=0.1,
+)
+
+
+@pytest.mark.parametrize("policy", ["none", "randaugment", "autoaugment"])
+def test_the_pipeline_gives_pictures_and_smoothed_targets(policy, rng):
+    images = rng.integers(0, 256, (12, 16, 16, 3), np.uint8)
+    labels = np.arange(12, dtype=np.int32) % 7
+    augment = Augmentation(tiny.MODEL, replace(RECIPE, policy=policy))
+    pictures, targets = (numpy(part) for part in augment(images, labels, seed()))
+    assert pictures.shape == images.shape
+    assert targets.shape == (12, 7)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
+    assert targets.min() >= 0.1 / 7 - 1e-6
+    assert (np.sort(targets, axis=1)[:, -2] > 0.05).any()  # two classes in one picture
+    _, unmixed = (numpy(part) for part in augment(images, labels, seed(), mixing=0.0))
+    np.testing.assert_allclose(unmixed, np.eye(7)[labels] * 0.9 + 0.1 / 7, atol=1e-6)
+
+
+def test_the_seed_decides_and_every_call_has_its_own_draw(rng):
+    images = rng.integers(0, 256, (8, 16, 16, 3), np.uint8)
+    labels = np.arange(8, dtype=np.int32) % 7
+    augment, generator = Augmentation(tiny.MODEL, RECIPE), seed()
+    first, second = (numpy(augment(images, labels, generator)[0]) for _ in range(2))
+    np.testing.assert_array_equal(first, numpy(augment(images, labels, seed())[0]))
+    assert not np.array_equal(first, second)
