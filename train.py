@@ -9,7 +9,9 @@ from pathlib import Path
 
 from smallvit import __version__
 from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
+from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
+from smallvit.processes import leave
 from smallvit.runs import train_variants, write_preview
 
 # Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
@@ -21,6 +23,9 @@ RECIPE_OPTIONS = {
     "validation_split": (float, "share of the training pictures held out, in (0, 1)"),
     "seed": (int, "of weights, order, augmentation and stratified split"),
 }
+
+# Options that may differ between the processes of one training.
+OF_ONE_PROCESS = ("process_id", "data", "output_dir", "tensorboard", "resume", "time_limit")
 
 
 def build_parser():
@@ -93,6 +98,12 @@ def build_parser():
         metavar="PNG",
         help="train nothing; write a picture of a batch before and after augmentation (default: %(const)s)",
     )
+    parser.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="divide each batch among N devices (JAX; default: 1)"
+    )
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help="train with other processes; of process 0 (JAX)")
+    parser.add_argument("--process-id", type=int, metavar="I", help="which of them this is, from 0")
+    parser.add_argument("--processes", type=int, metavar="N", help="how many there are")
     parser.add_argument("--version", action="version", version=f"smallvit {__version__}")
     return parser
 
@@ -125,6 +136,22 @@ def read_overrides(options):
     return overrides
 
 
+def require_whole_cluster(options):
+    """Raise `UserError` unless the options of several processes are given together and fit each other."""
+    given = {name: getattr(options, name) for name in ("coordinator", "process_id", "processes")}
+    if all(value is None for value in given.values()):
+        return
+    missing = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} would have to be given too, to train with other processes.")
+    if options.devices != 1:
+        raise UserError(f"--devices is {options.devices}; with --coordinator every process uses all that it sees.")
+    if options.processes < 2:
+        raise UserError(f"--processes is {options.processes}; it must be at least 2.")
+    if not 0 <= options.process_id < options.processes:
+        raise UserError(f"--process-id is {options.process_id}; it must be from 0 to {options.processes - 1}.")
+
+
 def run(options, command):
     what = {
         "preset": options.preset,
@@ -135,6 +162,15 @@ def run(options, command):
     if options.preview_augmentation is not None:
         write_preview(options.preview_augmentation, variant=options.variant[0], **what)
         return
+    require_whole_cluster(options)
+    shared = {name: value for name, value in vars(options).items() if name not in OF_ONE_PROCESS}
+    with distributed(options.devices, options.coordinator, options.process_id, options.processes, shared):
+        if not is_main():
+            logging.getLogger("smallvit").setLevel(logging.WARNING)
+        _train(options, command, what)
+
+
+def _train(options, command, what):
     train_variants(
         variants=list(dict.fromkeys(options.variant)),
         output_dir=options.output_dir,
@@ -155,15 +191,17 @@ def main(arguments=None):
     command = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
+    code = 0
     try:
         run(options, command)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
-        return 2
+        code = 2
     except KeyboardInterrupt:
         print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {command} --resume", file=sys.stderr)
-        return 130
-    return 0
+        code = 130
+    leave(code)
+    return code
 
 
 if __name__ == "__main__":

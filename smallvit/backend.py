@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
+from smallvit import distribution
 from smallvit.errors import UserError
 
 SUPPORTED_BACKENDS = ("tensorflow", "jax")
@@ -42,12 +43,12 @@ def compile_function(function, variables):
 
     import jax
 
-    @jax.jit
     def pure(values, *inputs):
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return function(*inputs)
 
-    return lambda *inputs: pure([variable.value for variable in variables], *inputs)
+    compiled = jax.jit(pure, out_shardings=distribution.replicated_sharding())
+    return lambda *inputs: compiled([variable.value for variable in variables], *inputs)
 
 
 def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
@@ -116,7 +117,7 @@ def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
         values, metrics = jax.lax.scan(following, values, batches)
         return metrics.sum(axis=0), values
 
-    compiled = jax.jit(pure, donate_argnums=0)
+    compiled = jax.jit(pure, donate_argnums=0, out_shardings=distribution.replicated_sharding())
     groups = (trainable, non_trainable, optimizer.variables)
 
     def steps(batches, *inputs):
@@ -143,12 +144,11 @@ def is_out_of_memory(error):
 
 def describe_device():
     """The hardware that computes, as its maker calls it, and how many: `"NVIDIA H200"`, `"AMD EPYC, 2 cores"`."""
-    names = _accelerators()
+    names = _accelerators()[: distribution.num_devices()]
     if names:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-    return (
-        f"{_cpu_name()}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_cpu_name()}, {cores} cores"
 
 
 def _accelerators():

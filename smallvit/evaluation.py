@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from keras import ops
 
-from smallvit import backend
+from smallvit import backend, distribution
 from smallvit.data import Split
 
 EVALUATION_BATCH_SIZE = (
@@ -23,7 +23,7 @@ def evaluate(predict, split: Split):
     loss, hits = 0.0, np.zeros(2)
     for start in range(0, len(split.labels), EVALUATION_BATCH_SIZE):
         labels = split.labels[start : start + EVALUATION_BATCH_SIZE]
-        images = ops.convert_to_tensor(split.images[start : start + EVALUATION_BATCH_SIZE])
+        images = distribution.divide(split.images[start : start + EVALUATION_BATCH_SIZE], axis=0)
         logits = ops.convert_to_numpy(predict(images)).astype(np.float64)
         own_logit = logits[np.arange(len(labels)), labels]
         highest = logits.max(axis=1)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from smallvit import __version__, backend
+from smallvit import __version__, backend, distribution
 from smallvit.card import model_card
 from smallvit.checkpoint import Record, TrainingFiles, atomic_file, read_model_folder, write_model_folder
 from smallvit.config import PRESETS, VARIANTS, ModelConfig, TrainConfig, with_overrides, with_variant
@@ -75,7 +75,7 @@ def train_variants(
     if tensorboard is not None:
         require_tensorboard()
     runs = _plan(preset, variants, model_config, train_config, num_seeds, Path(output_dir))
-    if not resume:
+    if not resume and distribution.is_main():
         with readable(output_dir):
             _require_free(run.folder for run in runs)
     commit = _git_commit()  # now: by the end the checkout may be at another
@@ -83,8 +83,11 @@ def train_variants(
     dataset = _load(data, limit)
     runs = [run._replace(model=dataclasses.replace(run.model, num_classes=len(dataset.class_names))) for run in runs]
     # All of them before the first training: it may take hours.
-    finished = {run.folder: _finished(run, dataset) for run in runs if run.folder.exists()}
-    _require_writable(output_dir)
+    finished = {}
+    if distribution.is_main():
+        finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
+        _require_writable(output_dir)
+    finished_names = distribution.from_main(list(finished))
     log.info(
         "%s: %d training pictures, the validation among them, and %d test pictures of %d classes; preset %s, %d epochs "
         "of batch %d, %s, peak learning rate %g, %s",
@@ -102,12 +105,13 @@ def train_variants(
     records = []
     for run in runs:
         files = TrainingFiles.beside(run.folder)
-        if run.folder in finished:
+        if run.name in finished_names:
             log.info("%s: finished before, in %s", run.name, run.folder)
-            files.delete()  # killed between the two, the last run left both
-            records.append(finished[run.folder])
+            if distribution.is_main():
+                files.delete()  # killed between the two, the last run left both
+                records.append(finished[run.name])
             continue
-        logs = None if tensorboard is None else Path(tensorboard) / run.folder.name
+        logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
         record = _train(run, dataset, files, deadline, logs, preset, overrides, command, commit)
         if record is None:
             break
@@ -206,10 +210,13 @@ def _train(run, dataset, files, deadline, logs, preset, overrides, command, comm
         command=command,
         date=datetime.date.today().isoformat(),
     )
+    taus = fitted.model.taus()
+    if not distribution.is_main():
+        return record
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
-    card = model_card(record, fitted.model.taus())
     try:
-        write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card)
+        with distribution.local():
+            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, model_card(record, taus))
     except OSError as error:
         raise UserError(
             f"The model folder {run.folder} could not be written ({error.strerror or error}); the training is safe in "

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from smallvit import backend
+from smallvit import backend, distribution
 from smallvit.augment import Augmentation
 from smallvit.errors import UserError
 from smallvit.evaluation import compile_prediction
@@ -29,6 +29,11 @@ class Trainer:
     """
 
     def __init__(self, model_config, train_config, train, steps_per_call=None):
+        if train_config.batch_size % distribution.num_devices():
+            raise UserError(
+                f"batch_size {train_config.batch_size} cannot be divided among {distribution.num_devices()} devices; a "
+                "multiple would be right."
+            )
         self.config = train_config
         self.train = train
         self.steps_per_call = steps_per_call or backend.steps_per_call()
@@ -42,8 +47,8 @@ class Trainer:
         self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
         self.schedule = learning_rate_schedule(train_config, len(train.labels))
         self.optimizer = build_optimizer(train_config, self.schedule, self.model)
-        self.images = ops.convert_to_tensor(train.images)
-        self.labels = ops.convert_to_tensor(train.labels)
+        self.images = distribution.replicate(train.images)
+        self.labels = distribution.replicate(train.labels)
         trainable = self.model.trainable_variables
         trainable_ids = {id(variable) for variable in trainable}
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
@@ -98,11 +103,11 @@ class Trainer:
             bar: a tqdm bar that counts pictures.
         """
         count = len(self.train.labels)
-        mixing = ops.convert_to_tensor(self.mixing(epoch), "float32")
+        mixing = distribution.replicate(np.float32(self.mixing(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
         for indices in self.calls(epoch):
-            pending.append(self._steps(ops.convert_to_tensor(indices), self.images, self.labels, mixing))
+            pending.append(self._steps(distribution.divide(indices, axis=1), self.images, self.labels, mixing))
             seen += indices.size
             steps += len(indices)
             # Reading a number waits for the device, so it is not done at every call.
@@ -130,7 +135,7 @@ class Trainer:
         """Time one step of a full batch, compilation excluded; the variables are as before."""
         before = self.values()
         indices = self.calls(0)[0]
-        inputs = ops.convert_to_tensor(indices), self.images, self.labels, ops.convert_to_tensor(1.0, "float32")
+        inputs = distribution.divide(indices, axis=1), self.images, self.labels, distribution.replicate(np.float32(1))
         ops.convert_to_numpy(self._steps(*inputs))
         started = time.perf_counter()
         for _ in range(_MEASURED_CALLS):

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from smallvit import backend
+from smallvit import backend, distribution
 from smallvit.checkpoint import BestWeights, TrainingState
 from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
@@ -68,6 +68,12 @@ def fit(model_config, train_config, train, validation, files, name="model", dead
     with _readable_errors(train_config):
         trainer = Trainer(model_config, train_config, train)
         fingerprint = _fingerprint(model_config, train_config, train)
+        require_same(
+            fingerprint,
+            distribution.from_main(fingerprint),
+            "This process has a training",
+            "the options and the data of process 0 would be right",
+        )
         history, best = _resume(trainer, fingerprint, files, name)
         _log_start(name, trainer, train_config.epochs - len(history))
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
@@ -109,20 +115,28 @@ def _readable_errors(config):
 
 def _resume(trainer, fingerprint, files, name):
     """Set the trainer to where `files` stand; return the history and the `BestWeights` so far."""
-    if not files.state.exists():
+    state = best = None
+    if distribution.is_main() and files.state.exists():
+        state, best = files.read()
+        for part in (state, best):
+            if part is not None:
+                require_same(
+                    part.fingerprint,
+                    fingerprint,
+                    f"{files.state} belongs to a training",
+                    "give the same options to go on with it, or another --output-dir to start anew",
+                )
+    history = distribution.from_main([] if state is None else state.history)
+    if not history:
         return [], None
-    state, best = files.read()
-    for part in (state, best):
-        if part is not None:
-            require_same(
-                part.fingerprint,
-                fingerprint,
-                f"{files.state} belongs to a training",
-                "give the same options to go on with it, or another --output-dir to start anew",
-            )
-    trainer.set_values(state.values, files.state)
-    log.info("%s: resumed after epoch %d of %d", name, len(state.history), trainer.config.epochs)
-    return state.history, best
+    values = distribution.arrays_from_main(trainer.values() if state is None else state.values)
+    trainer.set_values(values, files.state)
+    header = distribution.from_main(None if best is None else best._replace(weights=None))
+    if header is not None:
+        weights = trainer.model.get_weights() if best is None else best.weights
+        best = BestWeights(*header)._replace(weights=distribution.arrays_from_main(weights))
+    log.info("%s: resumed after epoch %d of %d", name, len(history), trainer.config.epochs)
+    return history, best
 
 
 def _evaluate(trainer, validation, epoch, metrics):
@@ -158,6 +172,8 @@ def _write_state(trainer, state, files):
 
 
 def _write(write, content, path, epoch):
+    if not distribution.is_main():
+        return
     try:
         write(content)
     except OSError as error:
@@ -168,7 +184,7 @@ def _write(write, content, path, epoch):
 
 
 def _too_late(deadline, history):
-    return deadline is not None and time.monotonic() + history[-1]["seconds"] > deadline
+    return distribution.from_main(deadline is not None and time.monotonic() + history[-1]["seconds"] > deadline)
 
 
 def _log_deadline(name, trainer, validation, history):
@@ -208,7 +224,7 @@ def _progress_bar(name, trainer, epochs_done):
         total=epochs * count,
         initial=epochs_done * count,
         unit=" images",
-        disable=not sys.stderr.isatty(),
+        disable=not (sys.stderr.isatty() and distribution.is_main()),
         dynamic_ncols=True,
     )
 

@@ -1,0 +1,256 @@
+"""Speed of the trainer: `python -m benchmarks.training`.
+
+For each combination of preset, variant, backend and precision, in a process of its own, on random pictures:
+
+- images/s and ms per step of the compiled step, augmentation included, and the share of augmentation in it, from
+  timing it alone;
+- the share of an epoch that its evaluations take (45,000 training and 5,000 validation pictures);
+- FLOP/s of the matrix products of the model (3 x those of a forward pass), and their share of what one large matrix
+  product reaches on the same device in the same precision;
+- the peak of the memory: of the device where the backend tells, else of the process;
+- images/s of the same dimensions built from stock Keras layers and trained by `fit`, and the ratio to that.
+
+Compilation is excluded. The ratios are from one process, one minute apart; stop everything else first.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+from smallvit.config import PRESETS, VARIANTS, with_overrides, with_variant
+
+NUM_TRAIN, NUM_VALIDATION = 45_000, 5_000
+COLUMNS = (
+    ("preset", "{preset}"),
+    ("variant", "{variant}"),
+    ("backend", "{backend}"),
+    ("precision", "{precision}"),
+    ("images/s", "{images_per_second:,.0f}"),
+    ("ms/step", "{step_milliseconds:.1f}"),
+    ("augmentation", "{augmentation_share:.1%}"),
+    ("evaluation", "{evaluation_share:.1%}"),
+    ("GFLOP/s", "{gflops:,.0f}"),
+    ("of matmul", "{matmul_share:.0%}"),
+    ("memory", "{memory_mb:,.0f} MB"),
+    ("stock images/s", "{stock_images_per_second:,.0f}"),
+    ("ratio", "{ratio:.2f}"),
+)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="benchmarks.training", description="Measure the speed of the trainer.")
+    parser.add_argument("--preset", nargs="+", choices=PRESETS, default=["keras-example", "laptop"])
+    parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["vit", "spt_lsa"])
+    parser.add_argument("--backend", nargs="+", choices=["tensorflow", "jax"], default=["tensorflow"])
+    parser.add_argument("--precision", nargs="+", choices=["float32", "bfloat16"], default=["float32"])
+    parser.add_argument("--seconds", type=float, default=20, help="for each timing (default: %(default)s)")
+    parser.add_argument("--no-stock", action="store_true", help="leave out the baseline")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)  # one combination, in the process made for it
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(**json.loads(options.measure))))
+        return
+    combinations = [
+        {"preset": preset, "variant": variant, "precision": precision, "backend": backend}
+        for preset in options.preset
+        for backend in options.backend
+        for precision in options.precision
+        for variant in options.variant
+    ]
+    rows = []
+    for combination in combinations:
+        what = {**combination, "seconds": options.seconds, "stock": not options.no_stock}
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.training", "--measure", json.dumps(what)],
+            env={**os.environ, "KERAS_BACKEND": combination["backend"]},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        rows.append({**combination, **json.loads(done.stdout.splitlines()[-1])})
+        print(" ".join(str(value) for value in combination.values()), "measured", file=sys.stderr)
+    print(f"{rows[0]['hardware']}; {', '.join(sorted({row['versions'] for row in rows}))}\n")
+    print(table(rows))
+
+
+def table(rows):
+    cells = [[name for name, _ in COLUMNS]]
+    for row in rows:
+        cells.append([text.format(**row) if None not in _used(text, row) else "-" for _, text in COLUMNS])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [" | ".join(map(str.rjust, line, widths)) for line in cells]
+    return "\n".join(
+        [f"| {lines[0]} |", "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"]
+        + [f"| {line} |" for line in lines[1:]]
+    )
+
+
+def _used(text, row):
+    return [row[name] for name in row if f"{{{name}" in text]
+
+
+def measure(preset, variant, backend, precision, seconds, stock):
+    """Measure one combination in this process; return the numbers of a row."""
+    import keras
+    import numpy as np
+
+    from benchmarks.stock import stock_images_per_second
+    from smallvit import backend as smallvit_backend
+    from smallvit.data import Split
+    from smallvit.trainer import Trainer
+
+    model_config, train_config = with_overrides(PRESETS[preset], {"precision": precision})
+    model_config = with_variant(model_config, variant)
+    rng = np.random.default_rng(0)
+    count = 32 * train_config.batch_size
+    images = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    labels = rng.integers(0, model_config.num_classes, count).astype(np.int32)
+
+    trainer = Trainer(model_config, train_config, Split(images, labels))
+    step_seconds = _time_steps(trainer, seconds)
+    images_per_second = train_config.batch_size / step_seconds
+    augmentation_seconds = _time_augmentation(trainer, seconds / 4)
+    evaluation_seconds = _time_evaluation(trainer, Split(images, labels), seconds / 4)
+    evaluations = (1 + (train_config.ema_decay > 0)) / train_config.evaluation_interval
+    memory_mb = _peak_memory_mb()
+    flops = 3 * forward_flops(model_config) * images_per_second
+    stock_speed = None
+    if stock:
+        steps = max(2, round(seconds / step_seconds / 2))
+        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+        stock_speed = stock_images_per_second(model_config, train_config, images, labels, steps)
+    return {
+        "images_per_second": images_per_second,
+        "step_milliseconds": 1000 * step_seconds,
+        "augmentation_share": augmentation_seconds / step_seconds,
+        "evaluation_share": evaluations * NUM_VALIDATION * evaluation_seconds / (NUM_TRAIN / images_per_second),
+        "gflops": flops / 1e9,
+        "matmul_share": flops / _matmul_flops(precision),
+        "memory_mb": memory_mb,
+        "stock_images_per_second": stock_speed,
+        "ratio": stock_speed and images_per_second / stock_speed,
+        "hardware": smallvit_backend.describe_device(),
+        "versions": smallvit_backend.backend_version(),
+    }
+
+
+def _time_steps(trainer, seconds):
+    """Seconds of one step, from whole calls of the compiled function."""
+    return _per_call(trainer.measure_step_seconds, seconds)
+
+
+def _per_call(measure, seconds):
+    """The median of `measure()` over some seconds: other work on the machine adds to single ones."""
+    import numpy as np
+
+    started, values = time.perf_counter(), []
+    while not values or time.perf_counter() - started < seconds:
+        values.append(measure())
+    return float(np.median(values))
+
+
+def _timed(function, *arguments):
+    """Seconds of one call, the result waited for."""
+    from keras import ops
+
+    started = time.perf_counter()
+    for result in _leaves(function(*arguments)):
+        ops.convert_to_numpy(result)
+    return time.perf_counter() - started
+
+
+def _leaves(result):
+    return result if isinstance(result, (tuple, list)) else [result]
+
+
+def _time_augmentation(trainer, seconds):
+    """Seconds that the augmentation of one batch takes, alone."""
+    from keras import ops
+
+    from smallvit import backend
+
+    def augmented(indices, images, labels):
+        pictures, targets = trainer.augment(
+            ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), trainer.augmentation_seed, 1.0
+        )
+        return ops.sum(pictures), ops.sum(targets)
+
+    function = backend.compile_function(augmented, [trainer.augmentation_seed.state])
+    indices = ops.convert_to_tensor(trainer.calls(0)[0][0])
+    _timed(function, indices, trainer.images, trainer.labels)
+    return _per_call(lambda: _timed(function, indices, trainer.images, trainer.labels), seconds)
+
+
+def _time_evaluation(trainer, split, seconds):
+    """Seconds that the evaluation of one picture takes."""
+    from smallvit.evaluation import EVALUATION_BATCH_SIZE, evaluate
+
+    count = len(split.labels) // EVALUATION_BATCH_SIZE * EVALUATION_BATCH_SIZE
+    split = split.take(slice(count or len(split.labels)))
+    evaluate(trainer.predict, split)
+
+    def once():
+        started = time.perf_counter()
+        evaluate(trainer.predict, split)
+        return (time.perf_counter() - started) / len(split.labels)
+
+    return _per_call(once, seconds)
+
+
+def forward_flops(config):
+    """Floating-point operations of the matrix products of one picture's forward pass, two for each multiply-add."""
+    tokens, inner = config.num_tokens, config.num_heads * config.head_dim
+    patch_dim = config.patch_size**2 * 3 * (5 if config.use_spt else 1)
+    embedding = config.num_patches * patch_dim * config.embed_dim
+    attention = tokens * config.embed_dim * 4 * inner + 2 * tokens**2 * inner
+    mlp = 2 * tokens * config.embed_dim**2 * config.mlp_ratio
+    widths = [tokens * config.embed_dim if config.pooling == "flatten" else config.embed_dim, *config.head_units]
+    head = sum(width * following for width, following in zip(widths, [*widths[1:], config.num_classes], strict=True))
+    return 2 * (embedding + config.depth * (attention + mlp) + head)
+
+
+def _matmul_flops(precision, size=2048):
+    """FLOP/s of one large matrix product."""
+    import numpy as np
+    from keras import ops
+
+    from smallvit import backend
+
+    matrix = ops.cast(np.random.default_rng(0).normal(size=(size, size)), precision)
+    # The sum keeps the result from being copied; ten products keep one call's start from counting.
+    function = backend.compile_function(lambda x: ops.sum(_chain(ops, x)), [])
+    _timed(function, matrix)
+    return 10 * 2 * size**3 / _per_call(lambda: _timed(function, matrix), 2)
+
+
+def _chain(ops, matrix):
+    product = matrix
+    for _ in range(10):
+        product = ops.matmul(product, matrix) * (1 / matrix.shape[0])
+    return product
+
+
+def _peak_memory_mb():
+    """Of the accelerator where there is one, else the resident memory of the process."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.devices()[0].memory_stats() or {}
+        if "peak_bytes_in_use" in statistics:
+            return statistics["peak_bytes_in_use"] / 1e6
+    else:
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform == "linux" else 1e6)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Several devices and several processes, as a user starts them; one of them killed for real."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import train
+from smallvit.checkpoint import read_model_folder
+from tests import tiny
+from tests.server import ROOT
+
+SENTENCE = "train.py: another process of this training has ended, so this one ends too"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=200, num_test=30))
+
+
+def start(data, output_dir, *arguments, devices=1):
+    """Start `train.py` on JAX with so many virtual devices; batches of 16 and one of 4."""
+    command = [sys.executable, "-m", "tests.tiny_train", "--preset", "tiny", "--variant", "spt_lsa", "--data", data]
+    command += ["--set", "batch_size=16", "epochs=2", "ema_decay=0.9", "--output-dir", output_dir, *arguments]
+    environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    """(exit code, stdout, stderr)."""
+    out, error = process.communicate(timeout=240)
+    return process.returncode, out, error
+
+
+def together(data, folders, *arguments):
+    """Start two processes of one training, each with an output folder of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ["--coordinator", address, "--processes", 2]
+    return [start(data, folder, *options, "--process-id", index, *arguments) for index, folder in enumerate(folders)]
+
+
+def assert_same_training(folder, other):
+    """The same losses to 1e-3, the same accuracies, about the same weights."""
+    folder, other = (read_model_folder(path / "tiny-spt_lsa") for path in (folder, other))
+    assert len(folder.history) == len(other.history) == 2
+    for epoch, expected in zip(folder.history, other.history, strict=True):
+        for key in ("loss", "val_loss", "ema_val_loss"):
+            assert epoch[key] == pytest.approx(expected[key], abs=1e-3)
+    for value, expected in zip(folder.load_model().get_weights(), other.load_model().get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def single(data, tmp_path_factory):
+    """The output folder of a training on one device."""
+    folder = tmp_path_factory.mktemp("single")
+    code, _, error = finish(start(data, folder))
+    assert code == 0, error
+    return folder
+
+
+@pytest.mark.slow
+def test_four_devices_train_as_one_and_take_over_what_one_began(data, single, tmp_path):
+    code, _, error = finish(start(data, tmp_path, "--time-limit", 0.001))
+    assert code == 0, error
+    assert (tmp_path / "tiny-spt_lsa.last.npz").exists()
+    code, out, error = finish(start(data, tmp_path, "--resume", "--devices", 4, devices=4))
+    assert code == 0, error
+    assert "resumed after epoch 1 of 2" in out
+    assert_same_training(tmp_path, single)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_one_of_them_writes(data, single, tmp_path):
+    for process in together(data, (tmp_path / "first", tmp_path / "second")):
+        code, _, error = finish(process)
+        assert code == 0, error
+    assert_same_training(tmp_path / "first", single)
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_other_with_a_sentence(data, single, tmp_path, victim):
+    pair = together(data, (tmp_path / "first", tmp_path / "second"))
+    for line in pair[0].stdout:
+        if "epoch 1/2" in line:
+            break
+    pair[victim].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    code, _, error = finish(pair[1 - victim])
+    assert code == 2
+    assert SENTENCE in error
+    assert time.monotonic() - killed < 30
+    # The epoch that was told of is safe, and one process alone can go on.
+    code, out, error = finish(start(data, tmp_path / "first", "--resume"))
+    assert code == 0, error
+    assert "resumed after epoch 1 of 2" in out
+    assert_same_training(tmp_path / "first", single)
+
+
+@pytest.mark.slow
+def test_processes_that_do_not_belong_together_say_so(data, tmp_path):
+    first, second = together(data, (tmp_path / "first", tmp_path / "second"))
+    second.kill()
+    address = first.args[first.args.index("--coordinator") + 1]
+    other = start(
+        data, tmp_path, "--coordinator", address, "--processes", 2, "--process-id", 1, "--learning-rate", "0.5"
+    )
+    for process in (first, other):
+        code, _, error = finish(process)
+        assert code == 2
+        assert "train.py: Process 1 was started with other options than process 0." in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--devices", "2"], "--devices needs KERAS_BACKEND=jax; it is tensorflow"),
+        (["--coordinator", "localhost:1"], "--process-id and --processes would have to be given too"),
+        (
+            ["--coordinator", "localhost:1", "--processes", "2", "--process-id", "2"],
+            "--process-id is 2; it must be from 0 to 1",
+        ),
+        (["--coordinator", "localhost:1", "--processes", "1", "--process-id", "0"], "--processes is 1; it must be"),
+    ],
+)
+def test_what_does_not_fit_together_ends_in_a_sentence(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+    assert train.main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"train.py: {message}")
+
+
+def test_without_jax_it_is_said_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert train.main(["--devices", "2"]) == 2
+    assert '--devices needs JAX: pip install "jax[cuda13]"' in capsys.readouterr().err
