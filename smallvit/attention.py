@@ -8,6 +8,7 @@ import math
 import keras
 from keras import ops
 
+from smallvit.dropout import Dropout
 from smallvit.initializers import attention_initializers
 
 
@@ -35,7 +36,7 @@ class SelfAttention(keras.layers.Layer):
         self.head_dim = head_dim
         self.qkv_bias = qkv_bias
         self.initialization = initialization
-        self.attention_dropout = keras.layers.Dropout(attention_dropout, dtype=self.dtype_policy.name)
+        self.attention_dropout = Dropout(attention_dropout, dtype=self.dtype_policy.name)
 
     def build(self, input_shape):
         embed_dim = input_shape[-1]
@@ -66,8 +67,11 @@ class SelfAttention(keras.layers.Layer):
 
     def call(self, tokens, training=False, return_attention=False):
         _, num_tokens, _ = tokens.shape
-        qkv = ops.reshape(self.query_key_value(tokens), (-1, num_tokens, 3, self.num_heads, self.head_dim))
-        query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), axis=0)  # each [B, h, N, d]
+
+        def heads(part):  # [B, N, h d] -> [B, h, N, d]
+            return ops.transpose(ops.reshape(part, (-1, num_tokens, self.num_heads, self.head_dim)), (0, 2, 1, 3))
+
+        query, key, value = (heads(part) for part in ops.split(self.query_key_value(tokens), 3, axis=-1))
         # Dividing the queries costs N x d divisions instead of N x N; softmax always runs in float32.
         tau = ops.cast(self.temperature(), query.dtype)[:, None, None]
         scores = ops.cast(ops.matmul(query / tau, ops.transpose(key, (0, 1, 3, 2))), "float32")
@@ -125,6 +129,6 @@ class LocalitySelfAttention(SelfAttention):
     def mask(self, scores):
         if not self.mask_diagonal:
             return scores
-        num_tokens = scores.shape[-1]
-        # -1e9 and not -inf: exp() of it is exactly 0, and no row can become NaN.
-        return ops.where(ops.eye(num_tokens, dtype="bool"), -1e9, scores)
+        # -1e9 and not -inf: exp() of it is exactly 0, and no row can become NaN. An addition costs the backward pass
+        # nothing, as a choice would.
+        return scores - 1e9 * ops.eye(scores.shape[-1])

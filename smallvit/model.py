@@ -14,6 +14,7 @@ from keras import ops
 
 from smallvit.attention import LocalitySelfAttention, SelfAttention
 from smallvit.config import ModelConfig
+from smallvit.dropout import Dropout
 from smallvit.initializers import dense_initializer
 from smallvit.tokenization import ImagePreprocessing, PatchEncoder, PatchTokenization, ShiftedPatchTokenization
 from smallvit.transformer import MLP, TransformerBlock
@@ -86,7 +87,7 @@ class VisionTransformer(keras.Model):
         self.final_norm = keras.layers.LayerNormalization(
             epsilon=config.layer_norm_epsilon, dtype=dtype, name="final_norm"
         )
-        self.head_dropout = keras.layers.Dropout(config.head_dropout, dtype=dtype, name="head_dropout")
+        self.head_dropout = Dropout(config.head_dropout, dtype=dtype, name="head_dropout")
         self.head = MLP(
             config.head_units,
             output_gelu=True,

@@ -1,4 +1,4 @@
-"""The block of the Transformer: attention and MLP on residual branches, with stochastic depth.
+"""The block of the Transformer: attention and MLP on residual branches.
 
 In `keras.ops` alone: the same numbers on every backend.
 """
@@ -6,6 +6,7 @@ In `keras.ops` alone: the same numbers on every backend.
 import keras
 from keras import ops
 
+from smallvit.dropout import Dropout, DropPath
 from smallvit.initializers import dense_initializer
 
 
@@ -38,7 +39,7 @@ class MLP(keras.layers.Layer):
             )
             for index, width in enumerate(units)
         ]
-        self.dropouts = [keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy.name) for _ in units]
+        self.dropouts = [Dropout(dropout_rate, dtype=self.dtype_policy.name) for _ in units]
 
     def build(self, input_shape):
         for dense, width in zip(self.denses, (input_shape[-1], *self.units), strict=False):
@@ -52,31 +53,6 @@ class MLP(keras.layers.Layer):
                 outputs = ops.gelu(outputs, approximate=self.gelu == "tanh")
             outputs = dropout(outputs, training=training)
         return outputs
-
-
-@keras.saving.register_keras_serializable("smallvit")
-class DropPath(keras.layers.Layer):
-    """Stochastic depth: in training, drop the whole residual branch of a picture, scale the others by 1 / (1 - rate).
-
-    Args:
-        rate: share of the pictures whose branch is dropped, [0, 1).
-
-    Input and output [B, ...].
-
-    Reference: Huang et al. 2016, arXiv 1603.09382; `utils/drop_path.py` of the authors' code.
-    """
-
-    def __init__(self, rate, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, branch, training=False):
-        if not training or self.rate == 0:
-            return branch
-        shape = (ops.shape(branch)[0],) + (1,) * (len(branch.shape) - 1)
-        kept = keras.random.uniform(shape, seed=self.seed_generator) >= self.rate
-        return branch * ops.cast(kept, branch.dtype) / (1 - self.rate)
 
 
 @keras.saving.register_keras_serializable("smallvit")

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from smallvit.attention import LocalitySelfAttention, SelfAttention
+from smallvit.dropout import Dropout, DropPath
 from smallvit.tokenization import (
     SHIFT_NAMES,
     ImagePreprocessing,
@@ -17,7 +18,7 @@ from smallvit.tokenization import (
     extract_patches,
     shift_diagonally,
 )
-from smallvit.transformer import MLP, DropPath, TransformerBlock
+from smallvit.transformer import MLP, TransformerBlock
 
 ATTENTION = {
     "num_heads": 3,
@@ -202,6 +203,40 @@ class TestOtherLayers:
         layer.output_gelu = True
         np.testing.assert_allclose(numpy(layer(tokens)), 0.5 * expected * (1 + erf(expected / math.sqrt(2))), atol=1e-5)
 
+    @pytest.mark.parametrize("rate", [0.1, 0.5])
+    def test_dropout_drops_numbers_independently_and_keeps_the_mean(self, rate):
+        layer = Dropout(rate, seed=3)
+        ones = np.ones((40, 30, 200), "float32")
+        first, second = (numpy(layer(ones, training=True)) for _ in range(2))
+        assert set(np.unique(first)) == {0, np.float32(1 / (1 - rate))}
+        error = math.sqrt(rate * (1 - rate) / ones.size)
+        kept = [dropped > 0 for dropped in (first, second)]
+        for draw in kept:
+            assert abs(draw.mean() - (1 - rate)) < 4 * error
+        # A number says nothing of its neighbour along any axis, nor of itself in the next call.
+        pairs = [(kept[0][1:], kept[0][:-1]), (kept[0][:, 1:], kept[0][:, :-1]), (kept[0][..., 1:], kept[0][..., :-1])]
+        for one, other in [*pairs, kept]:
+            assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / math.sqrt(one.size)
+        np.testing.assert_array_equal(numpy(layer(ones, training=False)), ones)
+        np.testing.assert_array_equal(numpy(Dropout(rate, seed=3)(ones, training=True)), first)
+        assert not np.array_equal(numpy(Dropout(rate, seed=4)(ones, training=True)), first)
+
+    def test_dropout_draws_the_same_on_every_backend(self):
+        """Places 0-19 of the second call with seed 5, computed with Python's integers."""
+        layer = Dropout(0.5, seed=5)
+        layer(np.ones((4, 5), "float32"), training=True)
+        state = [int(number) for number in numpy(layer.seed_generator.state)]
+        dropped = numpy(layer(np.ones((4, 5), "float32"), training=True))
+
+        def mix(number):
+            for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+                number = (number ^ number >> shift) * factor % 2**32
+            return number ^ number >> 16
+
+        key = mix((state[0] + mix(state[1])) % 2**32)
+        kept = [mix(place ^ key) >> 8 >= 2**23 for place in range(20)]
+        np.testing.assert_array_equal(dropped.ravel() > 0, kept)
+
     def test_drop_path_drops_whole_pictures_and_keeps_the_mean(self):
         layer = DropPath(0.25, seed=3)
         branch = np.ones((4000, 2, 3), "float32")
@@ -222,6 +257,7 @@ def layers():
         "attention": (SelfAttention(**ATTENTION), (2, 7, 8)),
         "locality attention": (lsa(tau_per="layer", mask_diagonal=False), (2, 7, 8)),
         "mlp": (MLP((6, 8), **mlp), (2, 7, 8)),
+        "dropout": (Dropout(0.3, seed=5), (2, 7, 8)),
         "drop path": (DropPath(0.3, seed=5), (2, 7, 8)),
         "block": (TransformerBlock(lsa(), MLP((16, 8), **mlp), 1e-5, 0.2), (2, 7, 8)),
     }

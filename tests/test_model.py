@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from smallvit.config import PRESETS, VARIANTS, with_variant
-from smallvit.model import build_model, count_parameters
+from smallvit.model import VisionTransformer, build_model, count_parameters
 from smallvit.optimization import build_optimizer, learning_rate_schedule
 from tests import originals, tiny
 
@@ -133,3 +133,15 @@ def test_the_original_weights_give_the_original_logits(preset, shapes, load, var
     expected = np.load(GOLDEN / f"{preset}-{variant}.npy")
     assert np.ptp(expected, axis=1).min() > 1  # far more than the tolerance
     np.testing.assert_allclose(numpy(model(originals.pictures())), expected, atol=1e-4)
+
+
+def test_drop_path_is_constant_or_a_ramp():
+    config = replace(tiny.MODEL, depth=5, drop_path_rate=0.2)
+    rates = {
+        schedule: [
+            block.drop_path_rate for block in VisionTransformer(replace(config, drop_path_schedule=schedule)).blocks
+        ]
+        for schedule in ("constant", "linear")
+    }
+    assert rates["constant"] == [0.2] * 5
+    assert rates["linear"] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])

@@ -33,12 +33,27 @@ def random_rotation(images, max_turn, seed):
 
 
 def random_zoom(images, max_zoom, seed):
-    """Scale each axis of each picture by its own factor in 1 +- `max_zoom` about the centre; the edge is reflected."""
-    shape = (ops.shape(images)[0], 1, 1)
-    rows, columns = _centred_grid(images)
-    height_factor = keras.random.uniform(shape, 1 - max_zoom, 1 + max_zoom, seed=seed)
-    width_factor = keras.random.uniform(shape, 1 - max_zoom, 1 + max_zoom, seed=seed)
-    return _sample(images, rows * height_factor + 0 * columns, columns * width_factor + 0 * rows)
+    """Scale each axis of each picture by its own factor in 1 +- `max_zoom` about the centre; the edge is reflected.
+
+    Bilinear, as two products with small matrices of weights, which takes a device less time than gathering pixels.
+
+    Args:
+        images: float32 [B, H, W, C].
+    """
+    batch, height, width, channels = images.shape
+    height_factor = keras.random.uniform((batch, 1), 1 - max_zoom, 1 + max_zoom, seed=seed)
+    width_factor = keras.random.uniform((batch, 1), 1 - max_zoom, 1 + max_zoom, seed=seed)
+    zoomed = ops.matmul(_zoom_weights(height_factor, height), ops.reshape(images, (-1, height, width * channels)))
+    zoomed = ops.reshape(zoomed, (-1, height, width, channels))
+    return ops.einsum("bnw,bhwc->bhnc", _zoom_weights(width_factor, width), zoomed)
+
+
+def _zoom_weights(factor, size):
+    """How much of each pixel of one axis is in each zoomed one: factor [B, 1] -> [B, size (zoomed), size]."""
+    centre = (size - 1) / 2
+    pixels = ops.arange(size, dtype="float32")
+    places = ops.clip(_reflect((pixels - centre) * factor + centre, size), 0, size - 1)
+    return ops.maximum(0.0, 1 - ops.abs(places[:, :, None] - pixels))
 
 
 # The affine maps of AutoAugment: from a strength for every picture [B] to the coefficients [B, 6] that Pillow's
