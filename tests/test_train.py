@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A release large enough for an epoch to take a moment."""
-    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=4000, num_test=70))
+    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=2000, num_test=70))
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +74,17 @@ def learned(folder):
     return weights, [{key: value for key, value in epoch.items() if key not in times} for epoch in read.history]
 
 
-def test_killed_twice_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data, tmp_path):
+def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data, tmp_path):
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
     assert code == 0, error
-    assert "4000 training pictures, the validation among them, and 70 test pictures of 7 classes" in out
+    assert "2000 training pictures, the validation among them, and 70 test pictures of 7 classes" in out
 
     killed = [*options, "--output-dir", tmp_path / "killed"]
     assert stop(start(*killed), signal.SIGKILL, after="epoch 1/4")[0] == -signal.SIGKILL
     code, _, error = run(*killed)
     assert code == 2
     assert "is an unfinished training; --resume goes on with it" in error
-    assert stop(start(*killed, "--resume"), signal.SIGKILL, after="epoch 3/4")[0] == -signal.SIGKILL
     code, out, error = run(*killed, "--resume")
     assert code == 0, error
     assert "spt_lsa: resumed after epoch" in out
@@ -250,7 +249,7 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
         assert record.overrides["drop_path_rate"] == 0.2
     top1 = [100 * record.metrics["test"]["top1"] for record in records]
     row = next(line for line in caplog.text.splitlines() if line.startswith("ViT "))
-    assert f" 2 {np.mean(top1):>8.2f}% +- {np.std(top1, ddof=1):.2f}" in row
+    assert f"{np.mean(top1):.2f}% +- {np.std(top1, ddof=1):.2f} " in row
     card = (tmp_path / "runs/tiny-vit-seed5/README.md").read_text()
     assert "Other than in the preset: seed 5, drop_path_rate 0.2, drop_path_schedule linear" in card
 
@@ -268,13 +267,14 @@ def test_tensorboard_that_is_not_installed_is_named(small_data, tmp_path, monkey
     assert "--tensorboard needs the package tensorboard: pip install tensorboard" in capsys.readouterr().err
 
 
-def test_a_time_limit_ends_in_a_folder_that_can_be_resumed(data, tmp_path):
-    options = ["--preset", "tiny", "--variant", "vit", "spt_lsa", "--data", data, "--output-dir", tmp_path / "runs"]
-    code, out, error = run(*options, "--time-limit", "0.01")
-    assert code == 0, error
-    assert "vit: stopped by --time-limit after epoch 1 of 4: validation loss" in out
-    assert "spt_lsa" not in out
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
+def test_a_time_limit_ends_in_a_folder_that_can_be_resumed(small_data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    caplog.set_level(logging.INFO)
+    options = ["--preset", "tiny", "--variant", "vit", "spt_lsa", "--data", small_data, "--output-dir", tmp_path]
+    assert train.main([*map(str, options), "--time-limit", "0.001"]) == 0
+    assert "vit: stopped by --time-limit after epoch 1 of 4: validation loss" in caplog.text
+    assert "spt_lsa: " not in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
 
 
 def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys):
