@@ -25,7 +25,7 @@ RECIPE_OPTIONS = {
 }
 
 # Options that may differ between the processes of one training.
-OF_ONE_PROCESS = ("process_id", "data", "output_dir", "tensorboard", "resume", "time_limit")
+OF_ONE_PROCESS = ("coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit")
 
 
 def build_parser():
@@ -87,7 +87,7 @@ def build_parser():
         "--time-limit",
         type=float,
         metavar="MINUTES",
-        help="begin no epoch that would end later; --resume goes on from there",
+        help="begin no epoch that would end later, but for the first; --resume goes on from there",
     )
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR")
     parser.add_argument(

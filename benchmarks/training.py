@@ -4,13 +4,13 @@ For each combination of preset, variant, backend and precision, in a process of 
 
 - images/s and ms per step of the compiled step, augmentation included, and the share of augmentation in it, from
   timing it alone;
-- the share of an epoch that its evaluations take (45,000 training and 5,000 validation pictures);
+- the time of an epoch's evaluations as a share of its training (5,000 and 45,000 pictures);
 - FLOP/s of the matrix products of the model (3 x those of a forward pass), and their share of what one large matrix
   product reaches on the same device in the same precision;
 - the peak of the memory: of the device where the backend tells, else of the process;
 - images/s of the same dimensions built from stock Keras layers and trained by `fit`, and the ratio to that.
 
-Compilation is excluded. The ratios are from one process, one minute apart; stop everything else first.
+Compilation is excluded. The two numbers of a ratio come from one process; stop everything else first.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def measure(preset, variant, backend, precision, seconds, stock):
     from benchmarks.stock import stock_images_per_second
     from smallvit import backend as smallvit_backend
     from smallvit.data import Split
-    from smallvit.trainer import Trainer
+    from smallvit.trainer import DTYPE_POLICIES, Trainer
 
     model_config, train_config = with_overrides(PRESETS[preset], {"precision": precision})
     model_config = with_variant(model_config, variant)
@@ -121,7 +121,7 @@ def measure(preset, variant, backend, precision, seconds, stock):
     stock_speed = None
     if stock:
         steps = max(2, round(seconds / step_seconds / 2))
-        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+        keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
         stock_speed = stock_images_per_second(model_config, train_config, images, labels, steps)
     return {
         "images_per_second": images_per_second,

@@ -157,7 +157,8 @@ def _recipe(training):
     mixes = {"Mixup": training.mixup_alpha, "CutMix": training.cutmix_alpha}
     if any(mixes.values()):
         named = " or ".join(f"{name} ({alpha:g})" for name, alpha in mixes.items() if alpha)
-        parts.append(f"{named} with probability {training.mix_probability:g}")
+        share = f", CutMix in {training.cutmix_probability:.0%} of them" if all(mixes.values()) else ""
+        parts.append(f"{named} with probability {training.mix_probability:g}{share}")
         if training.unmixed_fraction:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
     return ", ".join(parts)

@@ -28,7 +28,7 @@ HISTORY_FILE = "history.json"
 WEIGHTS_FILE = "model.weights.h5"
 CURVES_FILE = "curves.png"
 CARD_FILE = "README.md"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

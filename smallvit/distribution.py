@@ -43,8 +43,6 @@ def distributed(devices=1, coordinator=None, process_id=None, num_processes=None
         return
     import jax
 
-    jax.config.update("jax_enable_preemption_service", False)  # for schedulers of clusters; it only adds noise here
-
     def start():
         keras.distribution.initialize(coordinator, num_processes, process_id)
 

@@ -1,7 +1,4 @@
-"""Layers that drop something at random in training: single numbers, whole residual branches.
-
-In `keras.ops` alone: the same draws on every backend.
-"""
+"""Layers that drop something at random in training: single numbers, whole residual branches."""
 
 import math
 
@@ -16,7 +13,7 @@ class Dropout(keras.layers.Layer):
     Args:
         rate: [0, 1).
 
-    Input and output of any shape, below 2**31 numbers.
+    Input and output [B, ...] with fewer than 2**31 numbers. The same seed draws the same on every backend.
 
     Reference: Srivastava et al. 2014.
     Differs from `keras.layers.Dropout`: each number is kept or dropped by a hash of its place and of a key drawn for
@@ -34,7 +31,11 @@ class Dropout(keras.layers.Layer):
             return inputs
         seed = ops.cast(self.seed_generator.next(), "uint32")
         key = _hash(seed[0] + _hash(seed[1]))
-        places = ops.reshape(ops.arange(math.prod(inputs.shape), dtype="int32"), inputs.shape)
+        size = inputs.shape[1:]
+        rows = ops.arange(ops.shape(inputs)[0], dtype="int32") * math.prod(size)
+        places = ops.reshape(rows, (-1,) + (1,) * len(size)) + ops.reshape(
+            ops.arange(math.prod(size), dtype="int32"), (1, *size)
+        )
         bits = _hash(ops.bitwise_xor(ops.cast(places, "uint32"), key))
         # The upper 24 bits: as many as float32 resolves.
         kept = ops.cast(ops.right_shift(bits, _uint32(8)), "int32") >= round(self.rate * 2**24)

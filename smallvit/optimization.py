@@ -11,7 +11,7 @@ _UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau
 def learning_rate_schedule(config, num_train):
     """Linear warm-up from 0 to the peak, then a cosine to 0 at the last step, counted from the pictures trained on."""
     total = config.epochs * -(-num_train // config.batch_size)
-    warmup = round(config.warmup_fraction * total)
+    warmup = min(round(config.warmup_fraction * total), total - 1)
     if warmup == 0:
         return keras.optimizers.schedules.CosineDecay(config.learning_rate, total)
     return keras.optimizers.schedules.CosineDecay(

@@ -18,8 +18,8 @@ from smallvit.errors import UserError
 
 MEETING_SECONDS = 120  # how long the processes wait for each other
 _GOODBYE = b"bye\n"
+_connections = []  # to the other processes, once they have met
 _ending = threading.Lock()
-_joined = threading.Event()
 
 
 @contextmanager
@@ -36,33 +36,35 @@ def joined(address, process_id, num_processes, options, start, stop):
     Raises:
         UserError: the processes did not find each other, or do not belong together.
     """
-    peers = (
-        _listen(address, num_processes, options)
-        if process_id == 0
-        else _call(address, process_id, num_processes, options)
-    )
-    _joined.set()
+    if process_id == 0:
+        _connections.extend(_listen(address, num_processes, options))
+    else:
+        _connections.append(_call(address, process_id, num_processes, options))
     _catch_abort()
-    for connection in peers:
+    for connection in _connections:
         connection.settimeout(None)
         threading.Thread(target=_watch, args=(connection.makefile("rb"),), daemon=True).start()
-    start()
     try:
+        start()
         yield
-    except (UserError, KeyboardInterrupt):
+    except UserError as error:
+        _tell(str(error))
+        raise
+    except KeyboardInterrupt:
+        _tell("Another process of this training was interrupted; the same commands with --resume go on.")
         raise
     except Exception:
         time.sleep(1)  # if it is because another process ended, the thread that watches it ends this one by now
         traceback.print_exc()
         leave(1)
-    for connection in peers:
+    for connection in _connections:
         connection.sendall(_GOODBYE)
     stop()
 
 
 def leave(code):
     """End this process if it had joined: the interpreter's own way out waits for processes that may never come."""
-    if not _joined.is_set():
+    if not _connections:
         return
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -90,7 +92,7 @@ def _listen(address, num_processes, options):
                 problem = f"After {MEETING_SECONDS} s process {missing} of {num_processes} had not come to {address}."
                 break
             hello = _receive(connection)
-            if hello is None:
+            if hello is None or not {"process_id", "num_processes", "options"} <= set(hello):
                 connection.close()  # a stranger
                 continue
             process_id = hello["process_id"]
@@ -100,7 +102,7 @@ def _listen(address, num_processes, options):
                     f"{num_processes}; the same number would be right."
                 )
             elif hello["options"] != options:
-                problem = f"Process {process_id} was started with other options than process 0."
+                problem = _difference(process_id, hello["options"], options)
             elif process_id in peers:
                 problem = f"Two processes were started with --process-id {process_id}."
                 _send(connection, {"problem": problem})
@@ -113,11 +115,15 @@ def _listen(address, num_processes, options):
 
 
 def _call(address, process_id, num_processes, options):
-    """Any other process: find process 0 and hear whether all is well; return the connection in a list."""
+    """Any other process: find process 0 and hear whether all is well; return the connection."""
     deadline = time.monotonic() + MEETING_SECONDS
     while time.monotonic() < deadline:
         try:
             connection = socket.create_connection(_split(address), timeout=2)
+        except socket.gaierror as error:
+            raise UserError(
+                f"--coordinator {address}: {error.strerror}; HOST:PORT of process 0 would be right."
+            ) from error
         except OSError:
             time.sleep(0.2)  # it may not have come yet
             continue
@@ -128,15 +134,29 @@ def _call(address, process_id, num_processes, options):
             continue
         if answer["problem"] is not None:
             raise UserError(answer["problem"])
-        return [connection]
+        return connection
     raise UserError(f"No process 0 answered at --coordinator {address} within {MEETING_SECONDS} s.")
 
 
 def _split(address):
     host, separator, port = address.rpartition(":")
-    if not separator or not port.isdigit() or not 0 < int(port) < 2**16:
+    if not separator or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError(f"--coordinator is {address}; HOST:PORT of process 0 would be right, such as 10.0.0.1:8476.")
     return host, int(port)
+
+
+def _difference(process_id, options, expected):
+    name = next(name for name in expected if options.get(name) != expected[name])
+    return (
+        f"Process {process_id} was started with {name} {options.get(name)}, process 0 with {expected[name]}; the same "
+        "would be right."
+    )
+
+
+def _tell(sentence):
+    """Say to the others why this process ends."""
+    for connection in _connections:
+        _send(connection, {"problem": sentence})
 
 
 def _send(connection, message):
@@ -160,25 +180,29 @@ def _watch(reader):
         line = reader.readline()
     except OSError:
         line = b""
-    if line != _GOODBYE:
-        _end()
+    if line == _GOODBYE:
+        return
+    _end(json.loads(line)["problem"] if line else _LOST)
 
 
-def _end(*_):
-    """From the thread that watches, or from within XLA's abort: one sentence, exit code 2."""
+_LOST = (
+    "Another process of this training has ended, so this one ends too; the same commands with --resume go on after the "
+    "last finished epoch."
+)
+
+
+def _end(sentence):
+    """From any thread: one sentence here and in the other processes, exit code 2."""
     if not _ending.acquire(blocking=False):
         time.sleep(60)  # another thread is ending the process
+    _tell(sentence)
     terminal = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what XLA's threads still have to say
-    os.write(
-        terminal,
-        b"\ntrain.py: another process of this training has ended, so this one ends too; the same commands with "
-        b"--resume go on after the last finished epoch.\n",
-    )
+    os.write(terminal, f"\ntrain.py: {sentence}\n".encode())
     os._exit(2)
 
 
-_on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(_end)  # has to outlive the process
+_on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda _: _end(_LOST))  # has to outlive the process
 
 
 def _catch_abort():

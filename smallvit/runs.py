@@ -7,7 +7,6 @@ import platform
 import statistics
 import subprocess
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,15 @@ from typing import NamedTuple
 from smallvit import __version__, backend, distribution
 from smallvit.card import model_card
 from smallvit.checkpoint import Record, TrainingFiles, atomic_file, read_model_folder, write_model_folder
-from smallvit.config import PRESETS, VARIANTS, ModelConfig, TrainConfig, with_overrides, with_variant
+from smallvit.config import (
+    PRESETS,
+    VARIANTS,
+    ModelConfig,
+    TrainConfig,
+    overridden,
+    with_overrides,
+    with_variant,
+)
 from smallvit.data import load_cifar100, split_validation
 from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, evaluate
@@ -23,7 +30,7 @@ from smallvit.model import count_parameters
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
-from smallvit.training import describe_options, fit, require_same
+from smallvit.training import TimeLimit, describe_options, fit, readable_errors, require_same
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +61,7 @@ def train_variants(
         num_seeds: how many seeds to train with: the recipe's and those that follow it.
         resume: whether to go on with unfinished trainings, and to keep finished ones, found in `output_dir`.
         limit: use the first `limit` pictures of each split only; None uses all.
-        time_limit: minutes after which no epoch shall end; None has no limit.
+        time_limit: minutes after which no epoch shall end, but for the first; None has no limit.
         tensorboard: folder for TensorBoard's logs; None writes none.
 
     Returns:
@@ -63,15 +70,13 @@ def train_variants(
     Raises:
         UserError: something the user gave or has cannot be used.
     """
-    started = time.monotonic()
+    limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
     backend.require_supported_backend()
     model_config, train_config = _configs(preset, overrides)
-    for name, value in (("--limit", limit), ("--seeds", num_seeds)):
-        if value is not None and value < 1:
-            raise UserError(f"{name} is {value}; it must be at least 1.")
+    if num_seeds < 1:
+        raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
     if time_limit is not None and not time_limit > 0:
         raise UserError(f"--time-limit is {time_limit:g}; it must be more than 0 minutes.")
-    deadline = None if time_limit is None else started + 60 * time_limit
     if tensorboard is not None:
         require_tensorboard()
     runs = _plan(preset, variants, model_config, train_config, num_seeds, Path(output_dir))
@@ -81,12 +86,14 @@ def train_variants(
     commit = _git_commit()  # now: by the end the checkout may be at another
 
     dataset = _load(data, limit)
+    if tensorboard is not None:
+        _require_writable(tensorboard, "--tensorboard")
     runs = [run._replace(model=dataclasses.replace(run.model, num_classes=len(dataset.class_names))) for run in runs]
     # All of them before the first training: it may take hours.
     finished = {}
     if distribution.is_main():
         finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
-        _require_writable(output_dir)
+        _require_writable(output_dir, "--output-dir")
     finished_names = distribution.from_main(list(finished))
     log.info(
         "%s: %d training pictures, the validation among them, and %d test pictures of %d classes; preset %s, %d epochs "
@@ -112,7 +119,8 @@ def train_variants(
                 records.append(finished[run.name])
             continue
         logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
-        record = _train(run, dataset, files, deadline, logs, preset, overrides, command, commit)
+        with readable_errors(run.training):
+            record = _train(run, dataset, files, limit_of_time, logs, preset, command, commit)
         if record is None:
             break
         records.append(record)
@@ -143,17 +151,33 @@ def _plan(preset, variants, model_config, train_config, num_seeds, output_dir):
     for seed in range(train_config.seed, train_config.seed + num_seeds):
         for variant in variants:
             suffix = f"-seed{seed}" if num_seeds > 1 else ""
-            try:
-                model = with_variant(model_config, variant)
-                training = dataclasses.replace(train_config, seed=seed)
-            except ValueError as error:
-                raise UserError(f"{error}.") from error
+            model, training = _of_variant(model_config, variant), _of_seed(train_config, seed)
             runs.append(Run(f"{variant}{suffix}", variant, model, training, output_dir / f"{preset}-{variant}{suffix}"))
     return runs
 
 
+def _of_variant(model_config, variant):
+    try:
+        return with_variant(model_config, variant)
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+
+
+def _of_seed(train_config, seed):
+    try:
+        return dataclasses.replace(train_config, seed=seed)
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+
+
 def _load(data, limit):
-    dataset = load_cifar100(data)
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit is {limit}; it must be at least 1.")
+    if distribution.is_main():
+        dataset = load_cifar100(data)
+    distribution.from_main(None)  # several processes of one host must not download to the same file at once
+    if not distribution.is_main():
+        dataset = load_cifar100(data)
     if limit is None:
         return dataset
     return dataset._replace(
@@ -175,11 +199,11 @@ def _finished(run, dataset):
     return record
 
 
-def _train(run, dataset, files, deadline, logs, preset, overrides, command, commit):
-    """Train one model and write its folder; return its `Record`, or None where the deadline came first."""
+def _train(run, dataset, files, time_limit, logs, preset, command, commit):
+    """Train one model and write its folder; return its `Record`, or None where the time limit came first."""
     train, validation = training_splits(dataset, run.training)
     with tensorboard_logs(logs) as on_epoch:
-        fitted = fit(run.model, run.training, train, validation, files, run.name, deadline, on_epoch)
+        fitted = fit(run.model, run.training, train, validation, files, run.name, time_limit, on_epoch)
     if fitted is None:
         return None
     # The one time that the test split is read: everything is chosen by now.
@@ -201,7 +225,7 @@ def _train(run, dataset, files, deadline, logs, preset, overrides, command, comm
         epochs_trained=len(fitted.history),
         epoch=fitted.best.epoch,
         averaged=fitted.best.averaged,
-        overrides=overrides,
+        overrides=overridden(PRESETS[preset], run.model, run.training),
         seconds=sum(epoch["seconds"] for epoch in fitted.history),
         images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
         hardware=backend.describe_device(),
@@ -242,9 +266,11 @@ def write_preview(path, preset, variant, overrides, data, limit):
         UserError: something the user gave or has cannot be used.
     """
     backend.require_supported_backend()
+    if not path.name or path.is_dir():
+        raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
     model_config, train_config = _configs(preset, overrides)
     dataset = _load(data, limit)
-    model_config = dataclasses.replace(with_variant(model_config, variant), num_classes=len(dataset.class_names))
+    model_config = dataclasses.replace(_of_variant(model_config, variant), num_classes=len(dataset.class_names))
     train, _ = training_splits(dataset, train_config)
     title = f"{dataset.name}, preset {preset}: pictures, and below each what augmentation makes of it"
     png = preview_augmentation(title, model_config, train_config, train, dataset.class_names)
@@ -289,14 +315,14 @@ def _require_free(folders):
             )
 
 
-def _require_writable(folder):
+def _require_writable(folder, option):
     """Find out before the training, not after its first epoch."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"--output-dir {folder} cannot be written to ({error.strerror}); a folder of yours would be right."
+            f"{option} {folder} cannot be written to ({error.strerror}); a folder of yours would be right."
         ) from error
 
 

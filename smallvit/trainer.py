@@ -17,6 +17,8 @@ from smallvit.optimization import build_optimizer, learning_rate_schedule
 _PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
 _MEASURED_CALLS = 3  # for the time that a training is expected to take
 
+DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
+
 
 class Trainer:
     """A model, its recipe, and the data set on the device.
@@ -38,7 +40,7 @@ class Trainer:
         self.train = train
         self.steps_per_call = steps_per_call or backend.steps_per_call()
         policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[train_config.precision])
+        keras.config.set_dtype_policy(DTYPE_POLICIES[train_config.precision])
         try:
             self.model = build_model(model_config, seed=train_config.seed)
         finally:
@@ -132,14 +134,21 @@ class Trainer:
         }
 
     def measure_step_seconds(self):
-        """Time one step of a full batch, compilation excluded; the variables are as before."""
+        """Time one step of a full batch; compile for every length of a call first. The variables are as before."""
         before = self.values()
+
+        def call(indices):
+            return self._steps(
+                distribution.divide(indices, axis=1), self.images, self.labels, distribution.replicate(np.float32(1))
+            )
+
+        of_each_shape = {indices.shape: indices for indices in reversed(self.calls(0))}
+        for indices in of_each_shape.values():
+            ops.convert_to_numpy(call(indices))
         indices = self.calls(0)[0]
-        inputs = distribution.divide(indices, axis=1), self.images, self.labels, distribution.replicate(np.float32(1))
-        ops.convert_to_numpy(self._steps(*inputs))
         started = time.perf_counter()
         for _ in range(_MEASURED_CALLS):
-            metrics = self._steps(*inputs)
+            metrics = call(indices)
         ops.convert_to_numpy(metrics)
         seconds = (time.perf_counter() - started) / _MEASURED_CALLS / len(indices)
         self.set_values(before, "memory")
@@ -153,7 +162,7 @@ class Trainer:
     def averaged_weights(self):
         """Within it, the model has the moving average of its weights."""
         trainable = self.model.trainable_variables
-        before = [np.array(ops.convert_to_numpy(variable)) for variable in trainable]
+        before = [ops.convert_to_numpy(variable) for variable in trainable]
         self.optimizer.finalize_variable_values(trainable)
         try:
             yield
@@ -163,7 +172,7 @@ class Trainer:
 
     def values(self):
         """A copy of every variable, the random states included, as NumPy arrays."""
-        return [np.array(ops.convert_to_numpy(variable)) for variable in self.variables]
+        return [ops.convert_to_numpy(variable) for variable in self.variables]
 
     def set_values(self, values, source):
         """Restore what `values` returned. Raises `UserError` naming `source` if they are of another model."""

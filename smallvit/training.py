@@ -29,6 +29,30 @@ from smallvit.trainer import Trainer
 log = logging.getLogger(__name__)
 
 
+class TimeLimit:
+    """When to begin no further epoch. At least one epoch is trained, or nothing would ever be done.
+
+    Args:
+        seconds: from now on; None has no limit.
+    """
+
+    def __init__(self, seconds=None):
+        self.end = None if seconds is None else time.monotonic() + seconds
+        self.epochs = 0  # that it has allowed
+        self.longest = 0.0  # of them, in seconds
+
+    def allows(self, estimate):
+        """Whether an epoch may begin, and count it; `estimate` is its seconds before one was trained."""
+        allowed = not self.is_over(estimate)
+        self.epochs += allowed
+        return allowed
+
+    def is_over(self, estimate=0.0):
+        """Whether an epoch would end too late."""
+        late = self.end is not None and self.epochs > 0 and time.monotonic() + (self.longest or estimate) > self.end
+        return distribution.from_main(late)  # the clocks of several processes differ
+
+
 class FitResult(NamedTuple):
     """What `fit` returns.
 
@@ -46,7 +70,7 @@ class FitResult(NamedTuple):
     best: BestWeights
 
 
-def fit(model_config, train_config, train, validation, files, name="model", deadline=None, on_epoch=None):
+def fit(model_config, train_config, train, validation, files, name="model", time_limit=None, on_epoch=None):
     """Train a model to the end of its recipe, from the checkpoint where there is one.
 
     Args:
@@ -55,17 +79,21 @@ def fit(model_config, train_config, train, validation, files, name="model", dead
         train, validation: `Split`s.
         files: `TrainingFiles`, read if they exist and written after every epoch.
         name: what the progress bar calls it.
-        deadline: `time.monotonic()` after which no epoch shall end; at least one is trained.
+        time_limit: a `TimeLimit`, None for none.
         on_epoch: called with the `Trainer` and each epoch's dict of the history.
 
     Returns:
-        A `FitResult`; None where the deadline came first.
+        A `FitResult`; None where the time limit came first.
 
     Raises:
         UserError: the loss is no longer finite, the device is out of memory, the checkpoint belongs to another training
             or cannot be written.
     """
-    with _readable_errors(train_config):
+    time_limit = time_limit or TimeLimit()
+    if time_limit.is_over():
+        log.info("%s: not begun, because of --time-limit; the same command with --resume trains it", name)
+        return None
+    with readable_errors(train_config):
         trainer = Trainer(model_config, train_config, train)
         fingerprint = _fingerprint(model_config, train_config, train)
         require_same(
@@ -75,12 +103,12 @@ def fit(model_config, train_config, train, validation, files, name="model", dead
             "the options and the data of process 0 would be right",
         )
         history, best = _resume(trainer, fingerprint, files, name)
-        _log_start(name, trainer, train_config.epochs - len(history))
+        step_seconds = trainer.measure_step_seconds() if len(history) < train_config.epochs else 0
+        _log_start(name, trainer, train_config.epochs - len(history), step_seconds)
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
-            first = len(history)
-            for epoch in range(first, train_config.epochs):
-                if epoch > first and _too_late(deadline, history):
-                    _log_deadline(name, trainer, validation, history)
+            for epoch in range(len(history), train_config.epochs):
+                if not time_limit.allows(step_seconds * trainer.steps_per_epoch()):
+                    _log_time_limit(name, trainer, validation, history)
                     return None
                 bar.set_description_str(f"{name} epoch {epoch + 1}/{train_config.epochs}")
                 started = time.perf_counter()
@@ -92,6 +120,7 @@ def fit(model_config, train_config, train, validation, files, name="model", dead
                 history.append({"epoch": epoch + 1, **metrics})
                 best = _keep_best(best, candidates, fingerprint, files)
                 _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
+                time_limit.longest = max(time_limit.longest, time.perf_counter() - started)
                 _log_epoch(name, history[-1], train_config.epochs)  # not before: an epoch that is told of is safe
                 if on_epoch is not None:
                     on_epoch(trainer, history[-1])
@@ -100,17 +129,17 @@ def fit(model_config, train_config, train, validation, files, name="model", dead
 
 
 @contextmanager
-def _readable_errors(config):
+def readable_errors(config):
     """Within it, a device that is out of memory is a `UserError`."""
     try:
         yield
     except Exception as error:  # each backend has its own type for it
         if not backend.is_out_of_memory(error):
             raise
-        raise UserError(
-            f"The device is out of memory with batch_size {config.batch_size}; --batch-size "
-            f"{max(1, config.batch_size // 2)} would be worth a try."
-        ) from error
+        devices = distribution.num_devices()
+        smaller = config.batch_size // 2 // devices * devices
+        advice = f"--batch-size {smaller} would be worth a try" if smaller else "a device with more would be needed"
+        raise UserError(f"The device is out of memory with batch_size {config.batch_size}; {advice}.") from error
 
 
 def _resume(trainer, fingerprint, files, name):
@@ -183,11 +212,7 @@ def _write(write, content, path, epoch):
         ) from error
 
 
-def _too_late(deadline, history):
-    return distribution.from_main(deadline is not None and time.monotonic() + history[-1]["seconds"] > deadline)
-
-
-def _log_deadline(name, trainer, validation, history):
+def _log_time_limit(name, trainer, validation, history):
     """Say where the training stands. The evaluation is for the eye only: what follows must not depend on the stop."""
     metrics = evaluate(trainer.predict, validation)
     log.info(
@@ -202,16 +227,14 @@ def _log_deadline(name, trainer, validation, history):
     )
 
 
-def _log_start(name, trainer, epochs_left):
-    steps = epochs_left * trainer.steps_per_epoch()
-    seconds = steps * trainer.measure_step_seconds() if steps else 0
+def _log_start(name, trainer, epochs_left, step_seconds):
     log.info(
         "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
         name,
         f"{count_parameters(trainer.model):,}",
         epochs_left,
         trainer.steps_per_epoch(),
-        format_duration(seconds),
+        format_duration(epochs_left * trainer.steps_per_epoch() * step_seconds),
         backend.describe_device(),
         backend.backend_version(),
     )

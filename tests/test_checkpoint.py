@@ -122,7 +122,7 @@ def change_model(folder, **fields):
         (lambda folder: (folder / "smallvit.json").write_bytes(b"\xff\xfe"), r"smallvit\.json cannot be read as JSON"),
         (lambda folder: (folder / "smallvit.json").write_text("[]"), r"smallvit\.json holds a list instead of a dict"),
         (lambda folder: (folder / "history.json").write_text("{}"), r"history\.json holds a dict instead of a list"),
-        (lambda folder: change_record(folder, format_version=99), "is not of format_version 1"),
+        (lambda folder: change_record(folder, format_version=99), "is not of format_version 2"),
         (lambda folder: change_record(folder, model={"depth": 3}), "is not what train.py writes"),
         (lambda folder: change_record(folder, weights=None), "is not what train.py writes"),
         (lambda folder: change_record(folder, weights={"bytes": 3}), "is not what train.py writes"),

@@ -8,7 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, ModelConfig, TrainConfig, with_variant
+from smallvit.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    VARIANTS,
+    ModelConfig,
+    TrainConfig,
+    overridden,
+    parse_override,
+    with_overrides,
+    with_variant,
+)
 
 MODEL = PRESETS["laptop"].model
 RECIPE = PRESETS["laptop"].training
@@ -34,6 +44,12 @@ RECIPE = PRESETS["laptop"].training
         (MODEL, {"head_dropout": 1.5}, "head_dropout is 1.5"),
         (MODEL, {"drop_path_rate": float("nan")}, "drop_path_rate is nan"),
         (MODEL, {"pooling": "max"}, "pooling is 'max'; it must be one of cls, mean, flatten"),
+        (MODEL, {"layer_norm_epsilon": -1.0}, "layer_norm_epsilon is -1.0; it must be"),
+        (MODEL, {"embed_dim": 2**31}, "embed_dim is 2147483648; it must be less than 2**31"),
+        (MODEL, {"pixel_std": (1.0, 0.0, 1.0)}, "pixel_std is (1.0, 0.0, 1.0); it must be 3 positive numbers"),
+        (RECIPE, {"mixup_alpha": 200.0}, "mixup_alpha is 200.0; it must be between 0 and 100"),
+        (RECIPE, {"randaugment_magnitude": 31.0}, "randaugment_magnitude is 31.0; it must be between 0 and 30"),
+        (RECIPE, {"global_clipnorm": "1"}, "global_clipnorm is '1'; it must be of type float"),
         (RECIPE, {"epochs": 0}, "epochs is 0"),
         (RECIPE, {"batch_size": -1}, "batch_size is -1"),
         (RECIPE, {"learning_rate": 0.0}, "learning_rate is 0.0"),
@@ -107,3 +123,28 @@ def test_config_imports_the_standard_library_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epochs=3", ("epochs", 3)),
+        ("drop_path_rate=0.2", ("drop_path_rate", 0.2)),
+        ("pooling=cls", ("pooling", "cls")),
+        ("policy=none", ("policy", "none")),
+        ("global_clipnorm=none", ("global_clipnorm", None)),
+        ("decay_all=true", ("decay_all", True)),
+        ("head_units=[64, 32]", ("head_units", [64, 32])),
+    ],
+)
+def test_overrides_are_read_as_what_they_mean(text, expected):
+    assert parse_override(text) == expected
+    model, training = with_overrides(PRESETS["paper"], dict([expected]))
+    value = getattr(model, expected[0], None) if hasattr(model, expected[0]) else getattr(training, expected[0])
+    assert value == (tuple(expected[1]) if isinstance(expected[1], list) else expected[1])
+
+
+def test_what_was_overridden_is_told_from_what_the_preset_has():
+    preset = PRESETS["paper"]
+    model, training = with_overrides(preset, {"epochs": preset.training.epochs, "seed": 7, "depth": 3})
+    assert overridden(preset, with_variant(model, "spt_lsa"), training) == {"depth": 3, "seed": 7}

@@ -15,16 +15,16 @@ from smallvit.checkpoint import read_model_folder
 from tests import tiny
 from tests.server import ROOT
 
-SENTENCE = "train.py: another process of this training has ended, so this one ends too"
+SENTENCE = "train.py: Another process of this training has ended, so this one ends too"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=200, num_test=30))
+    return tiny.write_release(tmp_path_factory.mktemp("data"), tiny.release_contents(num_train=198, num_test=20))
 
 
 def start(data, output_dir, *arguments, devices=1):
-    """Start `train.py` on JAX with so many virtual devices; batches of 16 and one of 4."""
+    """Start `train.py` on JAX with so many virtual devices; batches of 16 and one that cannot be divided by 4."""
     command = [sys.executable, "-m", "tests.tiny_train", "--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     command += ["--set", "batch_size=16", "epochs=2", "ema_decay=0.9", "--output-dir", output_dir, *arguments]
     environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
@@ -84,21 +84,10 @@ def test_four_devices_train_as_one_and_take_over_what_one_began(data, single, tm
     assert_same_training(tmp_path, single)
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_and_one_of_them_writes(data, single, tmp_path):
-    for process in together(data, (tmp_path / "first", tmp_path / "second")):
-        code, _, error = finish(process)
-        assert code == 0, error
-    assert_same_training(tmp_path / "first", single)
-    assert not (tmp_path / "second").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_with_a_sentence(data, single, tmp_path, victim):
-    pair = together(data, (tmp_path / "first", tmp_path / "second"))
+def kill(pair, victim, after):
+    """SIGKILL to one of two processes as soon as process 0 prints `after`; the other has to end with the sentence."""
     for line in pair[0].stdout:
-        if "epoch 1/2" in line:
+        if after in line:
             break
     pair[victim].send_signal(signal.SIGKILL)
     killed = time.monotonic()
@@ -106,11 +95,25 @@ def test_a_killed_process_ends_the_other_with_a_sentence(data, single, tmp_path,
     assert code == 2
     assert SENTENCE in error
     assert time.monotonic() - killed < 30
-    # The epoch that was told of is safe, and one process alone can go on.
-    code, out, error = finish(start(data, tmp_path / "first", "--resume"))
-    assert code == 0, error
-    assert "resumed after epoch 1 of 2" in out
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_one_of_them_writes_and_a_killed_one_ends_both(data, single, tmp_path):
+    folders = (tmp_path / "first", tmp_path / "second")
+    kill(together(data, folders), victim=1, after="epoch 1/2")
+    # The epoch that was told of is safe. Only process 0 has it on disk.
+    pair = together(data, folders, "--resume")
+    for process, said in zip(pair, ("resumed after epoch 1 of 2", ""), strict=True):
+        code, out, error = finish(process)
+        assert code == 0, error
+        assert said in out
     assert_same_training(tmp_path / "first", single)
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_coordinator_ends_the_others(data, tmp_path):
+    kill(together(data, (tmp_path / "first", tmp_path / "second")), victim=0, after="training pictures")
 
 
 @pytest.mark.slow
@@ -124,7 +127,17 @@ def test_processes_that_do_not_belong_together_say_so(data, tmp_path):
     for process in (first, other):
         code, _, error = finish(process)
         assert code == 2
-        assert "train.py: Process 1 was started with other options than process 0." in error
+        assert "train.py: Process 1 was started with learning_rate 0.5, process 0 with None" in error
+
+
+@pytest.mark.slow
+def test_what_is_wrong_in_one_process_is_said_by_all(data, tmp_path):
+    pair = together(data, (tmp_path / "first", tmp_path / "second"), "--limit", "9")
+    for process in pair:
+        code, _, error = finish(process)
+        assert code == 2
+        assert "train.py: A validation split of 0.1 leaves 9 of 9 pictures" in error
+        assert SENTENCE not in error
 
 
 @pytest.mark.parametrize(

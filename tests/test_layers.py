@@ -221,6 +221,12 @@ class TestOtherLayers:
         np.testing.assert_array_equal(numpy(Dropout(rate, seed=3)(ones, training=True)), first)
         assert not np.array_equal(numpy(Dropout(rate, seed=4)(ones, training=True)), first)
 
+    def test_dropout_takes_batches_of_any_size(self):
+        inputs = keras.Input((3, 4))
+        model = keras.Model(inputs, Dropout(0.5, seed=3)(inputs, training=True))
+        for count in (2, 5):
+            assert tuple(model(np.ones((count, 3, 4), "float32")).shape) == (count, 3, 4)
+
     def test_dropout_draws_the_same_on_every_backend(self):
         """Places 0-19 of the second call with seed 5, computed with Python's integers."""
         layer = Dropout(0.5, seed=5)

@@ -189,6 +189,7 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         (["--set", "mix_probability=1.5"], "mix_probability is 1.5; it must be between 0 and 1"),
         (["--set", "head_units=[8,0]"], "head_units is (8, 0); it must be positive whole numbers"),
         (["--set", "patch_size=5", "image_size=35"], "patch_size 5 is odd; Shifted Patch Tokenization moves"),
+        (["--tensorboard", "/dev/null/logs"], "--tensorboard /dev/null/logs cannot be written to (Not a directory)"),
         (["--output-dir", "/dev/null/runs"], "--output-dir /dev/null/runs cannot be written to (Not a directory)"),
     ],
 )
@@ -250,8 +251,9 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     top1 = [100 * record.metrics["test"]["top1"] for record in records]
     row = next(line for line in caplog.text.splitlines() if line.startswith("ViT "))
     assert f"{np.mean(top1):.2f}% +- {np.std(top1, ddof=1):.2f} " in row
-    card = (tmp_path / "runs/tiny-vit-seed5/README.md").read_text()
-    assert "Other than in the preset: seed 5, drop_path_rate 0.2, drop_path_schedule linear" in card
+    card = (tmp_path / "runs/tiny-vit-seed6/README.md").read_text()
+    assert "Other than in the preset: drop_path_rate 0.2, drop_path_schedule linear, epochs 1, ema_decay 0.9, s" in card
+    assert "One seed (6)" in card
 
     # One file of events for training and one for validation, for each of the two.
     accumulator = event_accumulator.EventAccumulator(str(logs / "tiny-vit-seed6/validation")).Reload()
@@ -286,6 +288,10 @@ def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["batch.png"]
     assert train.main([*options, "--preview-augmentation", str(tmp_path / "none/batch.png")]) == 2
     assert "none/batch.png could not be written (No such file or directory)" in capsys.readouterr().err
+    assert train.main([*options, "--preview-augmentation", str(tmp_path)]) == 2
+    assert "is a folder; a file name such as batch.png would be right" in capsys.readouterr().err
+    assert train.main([*options, "--preview-augmentation", "--variant", "spt", "--set", "patch_size=1"]) == 2
+    assert "patch_size 1 is odd" in capsys.readouterr().err
 
 
 def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):

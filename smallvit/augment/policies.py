@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from smallvit.augment import color, geometry
+from smallvit.config import RANDAUGMENT_MAX_MAGNITUDE
 
 _MOVES = {
     "ShearX": geometry.shear_x,
@@ -29,7 +30,6 @@ _COLORS = {
 OPERATIONS = ("Identity", *_MOVES, *_COLORS)
 _ENHANCEMENTS = ("Brightness", "Color", "Contrast", "Sharpness")
 _RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name != "Invert")
-RANDAUGMENT_MAX_MAGNITUDE = 30
 
 # Sub-policies of two operations, each with its probability and its level, 0-9 (None where it has no strength).
 _CIFAR_POLICY = (
@@ -104,8 +104,8 @@ def randaugment(images, num_operations, magnitude, seed):
     """Apply `num_operations` operations to each picture, drawn from 14 with equal probability, all at one magnitude.
 
     Args:
-        images: [B, H, W, 3], uint8 or float32 with whole values 0-255.
-        magnitude: [0, 30].
+        images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
+        magnitude: [0, RANDAUGMENT_MAX_MAGNITUDE].
 
     Returns:
         float32 with whole values.
@@ -120,7 +120,7 @@ def randaugment(images, num_operations, magnitude, seed):
         ],
         "float32",
     )
-    images = ops.cast(images, "float32")
+    images = ops.round(ops.cast(images, "float32"))
     for _ in range(num_operations):
         drawn = ops.take(table, keras.random.randint((batch,), 0, len(table), seed=seed), axis=0)
         images = _apply_drawn(images, drawn, seed)
@@ -131,7 +131,7 @@ def autoaugment(images, seed):
     """Apply one of the 25 sub-policies found for CIFAR-10 to each picture.
 
     Args:
-        images: [B, H, W, 3], uint8 or float32 with whole values 0-255.
+        images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
 
     Returns:
         float32 with whole values.
@@ -152,7 +152,7 @@ def autoaugment(images, seed):
         "float32",
     )
     chosen = ops.take(table, keras.random.randint((batch,), 0, len(table), seed=seed), axis=0)  # [B, 2, 5]
-    images = ops.cast(images, "float32")
+    images = ops.round(ops.cast(images, "float32"))
     for step in range(2):
         drawn, probability = chosen[:, step, :4], chosen[:, step, 4]
         applied = keras.random.uniform((batch,), seed=seed) < probability
