@@ -132,11 +132,11 @@ def test_processes_that_do_not_belong_together_say_so(data, tmp_path):
 
 @pytest.mark.slow
 def test_what_is_wrong_in_one_process_is_said_by_all(data, tmp_path):
-    pair = together(data, (tmp_path / "first", tmp_path / "second"), "--limit", "9")
+    pair = together(data, (tmp_path / "first", tmp_path / "second"), "--limit", "3")
     for process in pair:
         code, _, error = finish(process)
         assert code == 2
-        assert "train.py: A validation split of 0.1 leaves 9 of 9 pictures" in error
+        assert "train.py: A validation split of 0.1 leaves 3 of 3 pictures" in error
         assert SENTENCE not in error
 
 
