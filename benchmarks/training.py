@@ -10,7 +10,8 @@ For each combination of preset, variant, backend and precision, in a process of 
 - the peak of the memory: of the device where the backend tells, else of the process;
 - images/s of the same dimensions built from stock Keras layers and trained by `fit`, and the ratio to that.
 
-Compilation is excluded. The two numbers of a ratio come from one process; stop everything else first.
+Compilation is excluded, and each number is the median of several timings. The two numbers of a ratio are taken one
+after the other, each in a process of its own; stop everything else first.
 """
 
 import argparse
@@ -63,18 +64,26 @@ def main():
     ]
     rows = []
     for combination in combinations:
-        what = {**combination, "seconds": options.seconds, "stock": not options.no_stock}
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.training", "--measure", json.dumps(what)],
-            env={**os.environ, "KERAS_BACKEND": combination["backend"]},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        rows.append({**combination, **json.loads(done.stdout.splitlines()[-1])})
+        row = {**combination, "stock_images_per_second": None, "ratio": None}
+        row.update(_in_a_process(combination, {**combination, "seconds": options.seconds, "what": "smallvit"}))
+        if not options.no_stock:
+            row.update(_in_a_process(combination, {**combination, "seconds": options.seconds, "what": "stock"}))
+            row["ratio"] = row["images_per_second"] / row["stock_images_per_second"]
+        rows.append(row)
         print(" ".join(str(value) for value in combination.values()), "measured", file=sys.stderr)
     print(f"{rows[0]['hardware']}; {', '.join(sorted({row['versions'] for row in rows}))}\n")
     print(table(rows))
+
+
+def _in_a_process(combination, arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.training", "--measure", json.dumps(arguments)],
+        env={**os.environ, "KERAS_BACKEND": combination["backend"]},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(rows):
@@ -93,8 +102,8 @@ def _used(text, row):
     return [row[name] for name in row if f"{{{name}" in text]
 
 
-def measure(preset, variant, backend, precision, seconds, stock):
-    """Measure one combination in this process; return the numbers of a row."""
+def measure(preset, variant, backend, precision, seconds, what):
+    """Measure one combination in this process, smallvit or the stock model; return numbers of a row."""
     import keras
     import numpy as np
 
@@ -110,6 +119,9 @@ def measure(preset, variant, backend, precision, seconds, stock):
     images = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
     labels = rng.integers(0, model_config.num_classes, count).astype(np.int32)
 
+    if what == "stock":
+        keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
+        return {"stock_images_per_second": stock_images_per_second(model_config, train_config, images, labels, seconds)}
     trainer = Trainer(model_config, train_config, Split(images, labels))
     step_seconds = _time_steps(trainer, seconds)
     images_per_second = train_config.batch_size / step_seconds
@@ -118,11 +130,6 @@ def measure(preset, variant, backend, precision, seconds, stock):
     evaluations = (1 + (train_config.ema_decay > 0)) / train_config.evaluation_interval
     memory_mb = _peak_memory_mb()
     flops = 3 * forward_flops(model_config) * images_per_second
-    stock_speed = None
-    if stock:
-        steps = max(2, round(seconds / step_seconds / 2))
-        keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
-        stock_speed = stock_images_per_second(model_config, train_config, images, labels, steps)
     return {
         "images_per_second": images_per_second,
         "step_milliseconds": 1000 * step_seconds,
@@ -131,8 +138,6 @@ def measure(preset, variant, backend, precision, seconds, stock):
         "gflops": flops / 1e9,
         "matmul_share": flops / _matmul_flops(precision),
         "memory_mb": memory_mb,
-        "stock_images_per_second": stock_speed,
-        "ratio": stock_speed and images_per_second / stock_speed,
         "hardware": smallvit_backend.describe_device(),
         "versions": smallvit_backend.backend_version(),
     }
