@@ -52,19 +52,20 @@ class PositionEmbedding(layers.Layer):
         return tokens + self.embedding(ops.arange(self.num_tokens))
 
 
-def stock_model(config, augmentation):
+def stock_model(config):
     """Build the model that a `ModelConfig` describes, from stock layers.
+
+    The random layers before the encoder are those of the Keras example where the pictures are enlarged, and otherwise a
+    flip and a translation by up to 4 pixels.
 
     Args:
         config: a `ModelConfig`. Of LSA only the mask of the diagonal is built, not the learned temperature.
-        augmentation: whether random layers stand before the encoder. They are those of the Keras example where the
-            pictures are enlarged, and otherwise a flip and a translation by up to 4 pixels.
 
     Returns:
         A functional model: pixels 0-255 [B, 32, 32, 3] -> logits [B, K].
     """
     inputs = layers.Input((INPUT_SIZE, INPUT_SIZE, 3))
-    images = _preprocess(inputs, config, augmentation)
+    images = _preprocess(inputs, config)
     norm = partial(layers.LayerNormalization, epsilon=config.layer_norm_epsilon)
     if config.use_spt:
         images = layers.Concatenate()([images, *_shifted(images, config.patch_size // 2)])
@@ -112,7 +113,7 @@ def stock_images_per_second(config, train_config, images, labels, seconds):
         labels: int [n].
         seconds: how long to measure.
     """
-    model = stock_model(config, augmentation=True)
+    model = stock_model(config)
     model.compile(
         keras.optimizers.AdamW(train_config.learning_rate, weight_decay=train_config.weight_decay),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -135,22 +136,19 @@ def stock_images_per_second(config, train_config, images, labels, seconds):
     return float(np.median(speeds))
 
 
-def _preprocess(images, config, augmentation):
+def _preprocess(images, config):
     """Pixels [B, 32, 32, 3] -> normalised [B, S, S, 3] as the encoder takes them."""
     normalize = layers.Normalization(
         mean=[255 * mean for mean in config.pixel_mean], variance=[(255 * std) ** 2 for std in config.pixel_std]
     )
     if config.image_size == INPUT_SIZE:
-        steps = [normalize]
-        if augmentation:
-            shift = 4 / INPUT_SIZE
-            # RandomCrop would cut the whole batch at one place.
-            translate = layers.RandomTranslation(shift, shift, fill_mode="constant", interpolation="nearest")
-            steps = [layers.RandomFlip("horizontal"), translate, normalize]
+        shift = 4 / INPUT_SIZE
+        # RandomCrop would cut the whole batch at one place.
+        translate = layers.RandomTranslation(shift, shift, fill_mode="constant", interpolation="nearest")
+        steps = [layers.RandomFlip("horizontal"), translate, normalize]
     else:
         steps = [normalize, layers.Resizing(config.image_size, config.image_size)]
-        if augmentation:
-            steps += [layers.RandomFlip("horizontal"), layers.RandomRotation(0.02), layers.RandomZoom(0.2, 0.2)]
+        steps += [layers.RandomFlip("horizontal"), layers.RandomRotation(0.02), layers.RandomZoom(0.2, 0.2)]
     return keras.Sequential(steps)(images)
 
 

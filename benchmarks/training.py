@@ -65,9 +65,9 @@ def main():
     rows = []
     for combination in combinations:
         row = {**combination, "stock_images_per_second": None, "ratio": None}
-        row.update(_in_a_process(combination, {**combination, "seconds": options.seconds, "what": "smallvit"}))
+        row.update(_in_a_process(**combination, seconds=options.seconds, what="smallvit"))
         if not options.no_stock:
-            row.update(_in_a_process(combination, {**combination, "seconds": options.seconds, "what": "stock"}))
+            row.update(_in_a_process(**combination, seconds=options.seconds, what="stock"))
             row["ratio"] = row["images_per_second"] / row["stock_images_per_second"]
         rows.append(row)
         print(" ".join(str(value) for value in combination.values()), "measured", file=sys.stderr)
@@ -75,10 +75,10 @@ def main():
     print(table(rows))
 
 
-def _in_a_process(combination, arguments):
+def _in_a_process(**arguments):
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.training", "--measure", json.dumps(arguments)],
-        env={**os.environ, "KERAS_BACKEND": combination["backend"]},
+        env={**os.environ, "KERAS_BACKEND": arguments["backend"]},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -123,7 +123,7 @@ def measure(preset, variant, backend, precision, seconds, what):
         keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
         return {"stock_images_per_second": stock_images_per_second(model_config, train_config, images, labels, seconds)}
     trainer = Trainer(model_config, train_config, Split(images, labels))
-    step_seconds = _time_steps(trainer, seconds)
+    step_seconds = _per_call(trainer.measure_step_seconds, seconds)
     images_per_second = train_config.batch_size / step_seconds
     augmentation_seconds = _time_augmentation(trainer, seconds / 4)
     evaluation_seconds = _time_evaluation(trainer, Split(images, labels), seconds / 4)
@@ -141,11 +141,6 @@ def measure(preset, variant, backend, precision, seconds, what):
         "hardware": smallvit_backend.describe_device(),
         "versions": smallvit_backend.backend_version(),
     }
-
-
-def _time_steps(trainer, seconds):
-    """Seconds of one step, from whole calls of the compiled function."""
-    return _per_call(trainer.measure_step_seconds, seconds)
 
 
 def _per_call(measure, seconds):

@@ -8,6 +8,15 @@ class UserError(Exception):
 
 
 @contextmanager
+def usable():
+    """Within it, the `ValueError` of a configuration that cannot be is a `UserError`."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+
+
+@contextmanager
 def readable(path):
     """Within it, what the system says against reading `path` (no permission, a name too long) is a `UserError`."""
     try:

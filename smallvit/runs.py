@@ -24,7 +24,7 @@ from smallvit.config import (
     with_variant,
 )
 from smallvit.data import load_cifar100, split_validation
-from smallvit.errors import UserError, readable
+from smallvit.errors import UserError, readable, usable
 from smallvit.evaluation import compile_prediction, evaluate
 from smallvit.model import count_parameters
 from smallvit.plots import training_curves
@@ -72,7 +72,8 @@ def train_variants(
     """
     limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
     backend.require_supported_backend()
-    model_config, train_config = _configs(preset, overrides)
+    with usable():
+        model_config, train_config = with_overrides(PRESETS[preset], overrides)
     if num_seeds < 1:
         raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
     if time_limit is not None and not time_limit > 0:
@@ -139,35 +140,16 @@ class Run(NamedTuple):
     folder: Path
 
 
-def _configs(preset, overrides):
-    try:
-        return with_overrides(PRESETS[preset], overrides)
-    except ValueError as error:
-        raise UserError(f"{error}.") from error
-
-
 def _plan(preset, variants, model_config, train_config, num_seeds, output_dir):
     runs = []
     for seed in range(train_config.seed, train_config.seed + num_seeds):
         for variant in variants:
             suffix = f"-seed{seed}" if num_seeds > 1 else ""
-            model, training = _of_variant(model_config, variant), _of_seed(train_config, seed)
+            with usable():
+                model = with_variant(model_config, variant)
+                training = dataclasses.replace(train_config, seed=seed)
             runs.append(Run(f"{variant}{suffix}", variant, model, training, output_dir / f"{preset}-{variant}{suffix}"))
     return runs
-
-
-def _of_variant(model_config, variant):
-    try:
-        return with_variant(model_config, variant)
-    except ValueError as error:
-        raise UserError(f"{error}.") from error
-
-
-def _of_seed(train_config, seed):
-    try:
-        return dataclasses.replace(train_config, seed=seed)
-    except ValueError as error:
-        raise UserError(f"{error}.") from error
 
 
 def _load(data, limit):
@@ -268,9 +250,11 @@ def write_preview(path, preset, variant, overrides, data, limit):
     backend.require_supported_backend()
     if not path.name or path.is_dir():
         raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
-    model_config, train_config = _configs(preset, overrides)
+    with usable():
+        model_config, train_config = with_overrides(PRESETS[preset], overrides)
+        model_config = with_variant(model_config, variant)
     dataset = _load(data, limit)
-    model_config = dataclasses.replace(_of_variant(model_config, variant), num_classes=len(dataset.class_names))
+    model_config = dataclasses.replace(model_config, num_classes=len(dataset.class_names))
     train, _ = training_splits(dataset, train_config)
     title = f"{dataset.name}, preset {preset}: pictures, and below each what augmentation makes of it"
     png = preview_augmentation(title, model_config, train_config, train, dataset.class_names)

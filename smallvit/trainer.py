@@ -117,7 +117,8 @@ class Trainer:
                 totals += np.sum([ops.convert_to_numpy(metrics) for metrics in pending], axis=0, dtype=np.float64)
                 pending.clear()
                 last_look = time.perf_counter()
-                self.require_finite(totals[0], f"in epoch {epoch + 1}, step {steps}")
+                if not np.isfinite(totals[0]):
+                    raise self.diverged(f"in epoch {epoch + 1}, step {steps}")
                 loss, top1, top5 = (float(total) for total in totals / seen)
                 bar.set_postfix_str(
                     f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, rate {self.learning_rate():.1e}",
@@ -142,10 +143,10 @@ class Trainer:
                 distribution.divide(indices, axis=1), self.images, self.labels, distribution.replicate(np.float32(1))
             )
 
-        of_each_shape = {indices.shape: indices for indices in reversed(self.calls(0))}
-        for indices in of_each_shape.values():
+        calls = self.calls(0)
+        for indices in {indices.shape: indices for indices in calls}.values():
             ops.convert_to_numpy(call(indices))
-        indices = self.calls(0)[0]
+        indices = calls[0]
         started = time.perf_counter()
         for _ in range(_MEASURED_CALLS):
             metrics = call(indices)
@@ -181,10 +182,9 @@ class Trainer:
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
 
-    def require_finite(self, loss, when):
-        """Raise `UserError` if the loss is infinite or no number; `when` completes the sentence."""
-        if not np.isfinite(loss):
-            raise UserError(
-                f"The loss is no longer a finite number {when}; a learning rate below "
-                f"{self.config.learning_rate:g} (--learning-rate) would be right."
-            )
+    def diverged(self, when):
+        """The `UserError` of a loss that is infinite or no number; `when` completes the sentence."""
+        return UserError(
+            f"The loss is no longer a finite number {when}; a learning rate below {self.config.learning_rate:g} "
+            "(--learning-rate) would be right."
+        )

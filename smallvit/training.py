@@ -196,7 +196,7 @@ def _keep_best(best, candidates, fingerprint, files):
 def _write_state(trainer, state, files):
     # The losses of an epoch are those before each step. What the last step did must not replace a good checkpoint.
     if not all(np.isfinite(values).all() for values in state.values):
-        trainer.require_finite(np.nan, f"after epoch {len(state.history)}")
+        raise trainer.diverged(f"after epoch {len(state.history)}")
     _write(files.write_state, state, files.state, len(state.history))
 
 

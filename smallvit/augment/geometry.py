@@ -61,32 +61,27 @@ def _zoom_weights(factor, size):
 
 
 def identity(strength):
-    zero = ops.zeros_like(strength)
-    return _coefficients(zero + 1, zero, zero, zero, zero + 1, zero)
+    return _coefficients(strength)
 
 
 def shear_x(slope):
     """Move each row by `slope` times its distance from the top edge."""
-    zero = ops.zeros_like(slope)
-    return _coefficients(zero + 1, slope, zero, zero, zero + 1, zero)
+    return _coefficients(slope, b=slope)
 
 
 def shear_y(slope):
     """Move each column by `slope` times its distance from the left edge."""
-    zero = ops.zeros_like(slope)
-    return _coefficients(zero + 1, zero, zero, slope, zero + 1, zero)
+    return _coefficients(slope, d=slope)
 
 
 def translate_x(pixels):
     """Move the content left by `pixels`."""
-    zero = ops.zeros_like(pixels)
-    return _coefficients(zero + 1, zero, pixels, zero, zero + 1, zero)
+    return _coefficients(pixels, c=pixels)
 
 
 def translate_y(pixels):
     """Move the content up by `pixels`."""
-    zero = ops.zeros_like(pixels)
-    return _coefficients(zero + 1, zero, zero, zero, zero + 1, pixels)
+    return _coefficients(pixels, f=pixels)
 
 
 def rotate(degrees, size):
@@ -95,7 +90,9 @@ def rotate(degrees, size):
     angle = degrees * (math.pi / 180)
     cosine, sine = ops.cos(angle), ops.sin(angle)
     x, y = width / 2, height / 2
-    return _coefficients(cosine, -sine, x - cosine * x + sine * y, sine, cosine, y - sine * x - cosine * y)
+    return _coefficients(
+        degrees, a=cosine, b=-sine, c=x - cosine * x + sine * y, d=sine, e=cosine, f=y - sine * x - cosine * y
+    )
 
 
 def affine(images, coefficients):
@@ -118,8 +115,10 @@ def affine(images, coefficients):
     return ops.where(inside[..., None], moved, ops.cast(FILL, images.dtype))
 
 
-def _coefficients(*columns):
-    return ops.stack(columns, axis=1)
+def _coefficients(strength, a=1.0, b=0.0, c=0.0, d=0.0, e=1.0, f=0.0):
+    """The coefficients of as many pictures as there are strengths; those not given are of the identity."""
+    zero = ops.zeros_like(strength)
+    return ops.stack([zero + coefficient for coefficient in (a, b, c, d, e, f)], axis=1)
 
 
 def _pixels_at(images, rows, columns):
