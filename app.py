@@ -7,8 +7,9 @@ from pathlib import Path
 
 from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders
-from smallvit.demo import LAUNCH_OPTIONS, build_demo, load_classifiers
 from smallvit.errors import UserError
+from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
+from smallvit.page.models import ModelShelf
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -40,29 +41,42 @@ def build_parser():
     return parser
 
 
-def create_demo(models=None):
-    """Build the page for the models at hand: those named, else, or where none of them can be loaded, the bundled ones.
+def find_models(paths=None):
+    """Find the models at hand: those named, else, or where none of them can be read, the bundled ones.
 
     Args:
-        models: paths of model folders, or of folders of them.
+        paths: model folders, or folders of them.
+
+    Returns:
+        (`ModelShelf`, sentences about what could not be read).
+    """
+    require_supported_backend()
+    problems = []
+    for group in (paths or [], [ASSETS / "models"]):
+        folders = []
+        for path in group:
+            try:
+                folders += find_model_folders(path)
+            except UserError as error:
+                logging.warning("%s", error)
+                problems.append(str(error))
+        models = ModelShelf(folders)
+        problems += models.problems
+        if len(models):
+            break
+    return models, problems
+
+
+def create_demo(paths=None):
+    """Build the page for the models at hand, see `find_models`; they begin to load in the background.
 
     Returns:
         A `gr.Blocks`.
     """
-    require_supported_backend()
-    classifiers, problems = [], []
-    for paths in (models or [], [ASSETS / "models"]):
-        for path in paths:
-            try:
-                loaded, failed = load_classifiers(find_model_folders(path))
-            except UserError as error:
-                logging.warning("%s", error)
-                loaded, failed = [], [str(error)]
-            classifiers += loaded
-            problems += failed
-        if classifiers:
-            break
-    return build_demo(classifiers, problems, sorted((ASSETS / "examples").glob("*.jpg")))
+    models, problems = find_models(paths)
+    if len(models):
+        models.warm(models.first_pair)
+    return build_demo(models, problems, sorted((ASSETS / "examples").glob("*.jpg")))
 
 
 def main(arguments=None):
@@ -71,11 +85,11 @@ def main(arguments=None):
     logging.basicConfig(format="%(message)s")
     try:
         demo = create_demo(options.models)
-        demo.queue(max_size=64).launch(server_port=options.port, **LAUNCH_OPTIONS)
+        demo.queue(**QUEUE_OPTIONS).launch(server_port=options.port, **LAUNCH_OPTIONS)
     except (UserError, OSError) as error:  # OSError: the port is taken
         print(f"app.py: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # while the models were loaded; the server handles its own
+    except KeyboardInterrupt:  # while the page was built; the server handles its own
         return 130
     return 0
 

@@ -6,15 +6,13 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS
 
-_CITATION = """\
-```bibtex
+CITATION = """\
 @article{lee2021vision,
   title={Vision Transformer for Small-Size Datasets},
   author={Lee, Seung Hoon and Lee, Seunghyun and Song, Byung Cheol},
   journal={arXiv preprint arXiv:2112.13492},
   year={2021}
-}
-```"""
+}"""
 
 
 def model_card(record, taus):
@@ -103,10 +101,13 @@ probabilities = keras.ops.softmax(model(images))
 It knows the {len(record.class_names)} classes of {record.data} and nothing else, and sees pictures of
 {record.model.image_size} x {record.model.image_size} pixels.
 Shown anything else, it names one of those classes all the same.
+{_unsure(record.unsure_below)}
 
 ## Citation
 
-{_CITATION}
+```bibtex
+{CITATION}
+```
 """
 
 
@@ -123,6 +124,15 @@ def _ideas(variant):
     lsa = "Locality Self-Attention (no token attends to itself, and the temperature of the attention is learned)"
     ideas = [spt] * variant.use_spt + [lsa] * variant.use_lsa
     return f"It has {' and '.join(ideas)}." if ideas else "It is the plain model, trained to be compared with."
+
+
+def _unsure(threshold):
+    if not threshold:
+        return "It gets no validation picture right, so nothing says when it is unsure."
+    return (
+        f"It counts as unsure of a picture when its top probability is below {threshold:.1%}, as it is for one in "
+        "twenty of the validation pictures that it gets right."
+    )
 
 
 def _overrides(record):

@@ -28,7 +28,7 @@ HISTORY_FILE = "history.json"
 WEIGHTS_FILE = "model.weights.h5"
 CURVES_FILE = "curves.png"
 CARD_FILE = "README.md"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,8 @@ class Record:
     """What a model is and how it was made: the content of smallvit.json.
 
     Accuracies and losses are in `metrics[split]` as "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats),
-    for the splits "validation" and "test".
+    for the splits "validation" and "test". A model counts as unsure of a picture when its top probability is lower
+    than `unsure_below`, which is in [0, 1]; see `evaluation.unsure_threshold`.
 
     Raises:
         ValueError: fields contradict each other, or lack what the page and the card show.
@@ -54,6 +55,7 @@ class Record:
     num_test: int
     parameters: int
     metrics: dict[str, dict[str, float]]
+    unsure_below: float  # measured on the validation split; 0.0 where the model gets none of it right
     epochs_trained: int
     epoch: int  # after which the weights stood, from 1: the best on the validation split
     averaged: bool  # whether they are the moving average that the recipe keeps
@@ -78,6 +80,8 @@ class Record:
             for key in ("loss", "top1", "top5"):
                 if not isinstance(self.metrics.get(split, {}).get(key), float):
                     raise ValueError(f"metrics lack the {key} of the {split} split")
+        if not 0 <= self.unsure_below <= 1:
+            raise ValueError(f"unsure_below is {self.unsure_below!r}; it must be between 0 and 1")
 
 
 class ModelFolder(NamedTuple):

@@ -1,5 +1,8 @@
-"""`Classifier`: one picture in, predictions and intermediates out, by a compiled function of the model."""
+"""`Classifier`: one picture in, predictions and intermediates out, by compiled functions of the model."""
 
+import functools
+import threading
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -8,27 +11,41 @@ from keras import ops
 from smallvit import backend
 from smallvit.checkpoint import ModelFolder, read_model_folder
 from smallvit.config import VARIANTS
+from smallvit.interpretation import moved_pictures
 from smallvit.model import Intermediates
 
 
-class Classification(NamedTuple):
-    """What a model says of one picture, as NumPy arrays.
+class Prediction(NamedTuple):
+    """What a model says of one picture.
 
     Attributes:
-        probabilities: [K], sums to 1.
+        probabilities: NumPy [K], sums to 1.
+        seconds: what the model took for it.
+    """
+
+    probabilities: np.ndarray
+    seconds: float
+
+
+class Explanation(NamedTuple):
+    """What a model computes on the way to its answer for one picture, as NumPy arrays.
+
+    Attributes:
         image: uint8 [H, W, 3], what the model sees after resizing.
         shifted_images: uint8 [5, H, W, 3] in the order of `tokenization.SHIFT_NAMES`; [1, H, W, 3] without SPT.
         attention: [L, h, N, N], each row (a query) sums to 1.
     """
 
-    probabilities: np.ndarray
     image: np.ndarray
     shifted_images: np.ndarray
     attention: np.ndarray
 
 
 class Classifier:
-    """A trained model from its folder, ready to classify one picture at a time.
+    """A trained model from its folder, ready for one picture at a time, from any number of threads.
+
+    What is asked twice of one picture is computed once, as long as it is among the last ones asked. The first call of
+    each method compiles its function.
 
     Args:
         folder: a verified `ModelFolder`.
@@ -43,7 +60,13 @@ class Classifier:
         model = folder.load_model()
         self.tau = model.taus()
         """[L, h], or [L, 1] where the heads share one."""
-        self._forward = backend.compile_function(lambda images: tuple(model.intermediates(images)), model.variables)
+        self._logits = backend.compile_function(lambda images: model(images, training=False), model.variables)
+        self._intermediates = backend.compile_function(
+            lambda images: tuple(model.intermediates(images)), model.variables
+        )
+        self._predict = _once_per_picture(self._compute_prediction, kept=256)
+        self._explain = _once_per_picture(self._compute_explanation, kept=16)
+        self._predict_moved = _once_per_picture(self._compute_moves, kept=32)
 
     @classmethod
     def from_path(cls, path):
@@ -55,29 +78,82 @@ class Classifier:
         """How the model is called in print: `"ViT + SPT + LSA"`."""
         return VARIANTS[self.record.variant].title
 
-    def classify(self, picture):
-        """Classify one picture.
+    def predict(self, picture):
+        """Classify a picture.
 
         Args:
             picture: uint8 [S, S, 3], pixels 0-255, S = `record.picture_size`.
 
         Returns:
-            A `Classification`.
+            A `Prediction`.
         """
-        parts = Intermediates(*self._forward(ops.convert_to_tensor(picture[None])))
-        logits = ops.convert_to_numpy(parts.logits)[0].astype(np.float64)
-        exponentials = np.exp(logits - logits.max())
-        return Classification(
-            probabilities=exponentials / exponentials.sum(),
-            image=_to_uint8(parts.image),
-            shifted_images=_to_uint8(parts.shifted_images),
-            attention=ops.convert_to_numpy(parts.attention)[0],
-        )
+        return self._predict(picture)
+
+    def explain(self, picture):
+        """Look into the model while it classifies a picture, given as for `predict`.
+
+        Returns:
+            An `Explanation`.
+        """
+        return self._explain(picture)
+
+    def predict_moved(self, picture, reach):
+        """Classify a picture, given as for `predict`, in every place up to `reach` pixels away, in one batch.
+
+        Returns:
+            NumPy [2 reach + 1, 2 reach + 1, K], probabilities in the order of `interpretation.moved_pictures`.
+        """
+        return self._predict_moved(picture, reach)
 
     def top(self, probabilities, count):
         """The `count` most probable classes: {name in words: probability}, the most probable first."""
         best = np.argsort(-probabilities, kind="stable")[:count]
         return {self.record.class_names[index].replace("_", " "): float(probabilities[index]) for index in best}
+
+    def is_unsure(self, probabilities):
+        """Whether the highest of the probabilities is so low as it is for one right answer in twenty at most."""
+        return bool(probabilities.max() < self.record.unsure_below)
+
+    def _compute_prediction(self, picture):
+        start = time.perf_counter()
+        probabilities = self._probabilities(picture[None])[0]
+        return Prediction(probabilities, time.perf_counter() - start)
+
+    def _compute_explanation(self, picture):
+        parts = Intermediates(*self._intermediates(ops.convert_to_tensor(picture[None])))
+        return Explanation(
+            image=_to_uint8(parts.image),
+            shifted_images=_to_uint8(parts.shifted_images),
+            attention=ops.convert_to_numpy(parts.attention)[0],
+        )
+
+    def _compute_moves(self, picture, reach):
+        moved = moved_pictures(picture, reach)
+        return self._probabilities(moved.reshape(-1, *picture.shape)).reshape(*moved.shape[:2], -1)
+
+    def _probabilities(self, pictures):
+        """uint8 [B, S, S, 3] -> float64 [B, K], which sums to 1 exactly enough for any display."""
+        logits = ops.convert_to_numpy(self._logits(ops.convert_to_tensor(pictures))).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def _once_per_picture(function, kept):
+    """Wrap a function of (picture, ...) so that the last `kept` results are kept, and threads do not compute one twice.
+
+    A call waits for the call before it: one compiled function uses every core already.
+    """
+    lock = threading.Lock()
+
+    @functools.lru_cache(maxsize=kept)
+    def remembered(pixels, shape, *arguments):
+        return function(np.frombuffer(pixels, np.uint8).reshape(shape), *arguments)
+
+    def call(picture, *arguments):
+        with lock:
+            return remembered(picture.tobytes(), picture.shape, *arguments)
+
+    return call
 
 
 def _to_uint8(pixels):

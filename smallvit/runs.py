@@ -25,7 +25,7 @@ from smallvit.config import (
 )
 from smallvit.data import load_cifar100, split_validation
 from smallvit.errors import UserError, readable, usable
-from smallvit.evaluation import compile_prediction, evaluate
+from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
 from smallvit.model import count_parameters
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
@@ -188,9 +188,8 @@ def _train(run, dataset, files, time_limit, logs, preset, command, commit):
         fitted = fit(run.model, run.training, train, validation, files, run.name, time_limit, on_epoch)
     if fitted is None:
         return None
-    # The one time that the test split is read: everything is chosen by now.
     predict = compile_prediction(fitted.model)
-    metrics = {"validation": evaluate(predict, validation), "test": evaluate(predict, dataset.test)}
+    logits = predict_logits(predict, validation.images)
     record = Record(
         preset=preset,
         variant=run.variant,
@@ -203,7 +202,12 @@ def _train(run, dataset, files, time_limit, logs, preset, command, commit):
         num_validation=len(validation.labels),
         num_test=len(dataset.test.labels),
         parameters=count_parameters(fitted.model),
-        metrics=metrics,
+        metrics={
+            "validation": metrics(logits, validation.labels),
+            # The one time that the test split is read: everything is chosen by now.
+            "test": evaluate(predict, dataset.test),
+        },
+        unsure_below=unsure_threshold(logits, validation.labels),
         epochs_trained=len(fitted.history),
         epoch=fitted.best.epoch,
         averaged=fitted.best.averaged,

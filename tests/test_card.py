@@ -1,5 +1,7 @@
 """The model card says what the record says, and the Hub's own parser reads it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
@@ -39,6 +41,7 @@ def test_the_text_has_the_results_how_they_came_and_the_temperatures(record):
         "tau started at sqrt(5) = 2.236",
         "| layer | head 1 | head 2 |",
         "| 2 | 0.125 | 3.000 |",
+        "It counts as unsure of a picture when its top probability is below 23.4%, as it is for one in twenty of the v",
     ):
         assert part in card
 
@@ -48,6 +51,12 @@ def test_plain_models_have_a_constant_temperature_and_no_tags_of_the_ideas():
     assert "tau is the constant sqrt(5) = 2.236 in every layer." in card
     assert "commit unknown" in card
     assert not {"shifted-patch-tokenization", "locality-self-attention"} & set(ModelCard(card).data.tags)
+
+
+def test_a_model_that_is_never_right_has_no_threshold_to_tell(record):
+    card = model_card(replace(record, unsure_below=0.0), np.ones((3, 2)))
+    assert "It gets no validation picture right, so nothing says when it is unsure." in card
+    assert "top probability is below" not in card
 
 
 def test_the_usage_runs_as_printed(record, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Reading CIFAR-100 from disk, in every state it may be in, and choosing the validation pictures."""
 
+import json
 import pickle
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from smallvit import data
 from smallvit.data import load_cifar100, split_validation
 from smallvit.errors import UserError
+from smallvit.superclasses import SUPERCLASSES, by_superclass
 from tests import tiny
+from tests.server import ROOT
 
 
 class Evil:
@@ -222,3 +225,29 @@ def test_take_keeps_pictures_and_labels_together(tmp_path):
     taken = split.take(np.array([7, 2]))
     np.testing.assert_array_equal(taken.images, split.images[[7, 2]])
     np.testing.assert_array_equal(taken.labels, split.labels[[7, 2]])
+
+
+def test_the_superclasses_hold_each_class_of_cifar100_once():
+    record = json.loads((ROOT / "assets/models/laptop-vit/smallvit.json").read_text())
+    assert len(SUPERCLASSES) == 20
+    assert list(SUPERCLASSES) == sorted(SUPERCLASSES)
+    assert {len(names) for names in SUPERCLASSES.values()} == {5}
+    assert sorted(name for names in SUPERCLASSES.values() for name in names) == record["class_names"]
+    for name, superclass in {
+        "lawn_mower": "vehicles_2",
+        "mushroom": "fruit_and_vegetables",
+        "ray": "fish",
+        "seal": "aquatic_mammals",
+        "skunk": "medium_mammals",
+        "spider": "non-insect_invertebrates",
+        "train": "vehicles_1",
+    }.items():
+        assert name in SUPERCLASSES[superclass]
+
+
+def test_only_the_classes_of_cifar100_are_grouped_by_superclass():
+    names = [name for group in SUPERCLASSES.values() for name in group]
+    assert by_superclass(names[::-1])["people"] == ["baby", "boy", "girl", "man", "woman"]
+    assert list(by_superclass(names)) == list(SUPERCLASSES)
+    for others in (tiny.CLASS_NAMES, names[1:], [*names, "apple"], ["apple", *names[1:]], [*names[1:], "unicorn"]):
+        assert by_superclass(others) is None

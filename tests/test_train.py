@@ -13,12 +13,15 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import softmax
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 import train
 from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
+from smallvit.data import load_cifar100
+from smallvit.runs import training_splits
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -108,6 +111,15 @@ def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_pa
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
 
 
+def threshold(folder, data):
+    """The 5th percentile of the top probability over the validation pictures that a model folder gets right."""
+    _, validation = training_splits(load_cifar100(data), folder.record.training)
+    logits = keras.ops.convert_to_numpy(folder.load_model()(validation.images))
+    right = logits.argmax(axis=1) == validation.labels
+    assert right.any()  # or there is nothing to see
+    return np.percentile(softmax(logits[right], axis=1).max(axis=1), 5)
+
+
 def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path, monkeypatch, caplog, capsys):
     options = ["--preset", "tiny", "--seed", 3, "--output-dir", tmp_path / "runs"]
     code, out, error = run(*options, SMALLVIT_DATA=str(small_data))
@@ -129,6 +141,7 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         best = folder.history[folder.record.epoch - 1]
         assert folder.record.metrics["validation"]["top1"] == best["val_top1"]
         assert best["val_top1"] == max(epoch["val_top1"] for epoch in folder.history)
+        assert folder.record.unsure_below == pytest.approx(threshold(folder, small_data), abs=1e-5)
         assert folder.record.overrides == {"seed": 3}
         assert (folder.path / "curves.png").read_bytes().startswith(b"\x89PNG")
         assert keras.saving.load_model(folder.path)(np.zeros((1, 32, 32, 3))).shape == (1, 7)

@@ -120,6 +120,7 @@ def record(variant, model, **changes):
             "validation": {"loss": 1.25, "top1": 0.61, "top5": 0.81},
             "test": {"loss": 1.5, "top1": 0.5432, "top5": 0.8765},
         },
+        "unsure_below": 0.234,
         "epochs_trained": 3,
         "epoch": 2,
         "averaged": False,

@@ -1,0 +1,83 @@
+"""The Gradio page, given models: it shows what they say of a picture, and what the two ideas do."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from smallvit import images
+from smallvit.page.attention import add_attention
+from smallvit.page.compare import add_compare
+from smallvit.page.endpoints import add_endpoints
+from smallvit.page.language import TRANSLATIONS, say, tell
+from smallvit.page.moves import add_moves
+from smallvit.page.page import Page
+from smallvit.page.patches import add_patches
+from smallvit.page.temperature import add_temperature
+from smallvit.page.training import add_training
+from smallvit.page.usage import add_usage
+
+TITLE = "smallvit: Vision Transformers for small data sets"
+KEPT_SECONDS = 3000
+"""How long a visitor's picture lies on the disk; it is looked for every five minutes, so an hour is the most."""
+
+LAUNCH_OPTIONS = {
+    "theme": gr.themes.Soft(
+        primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    ),
+    "css_paths": Path(__file__).parent / "style.css",
+    "i18n": TRANSLATIONS,
+    "max_file_size": images.MAX_BYTES,
+    "state_session_capacity": 200,
+    "enable_monitoring": False,
+    "footer_links": ["api", "gradio", "settings"],
+}
+"""How every entry launches the page."""
+
+QUEUE_OPTIONS = {"max_size": 64}
+"""How many requests may wait; one more is told that the queue is full."""
+
+
+def build_demo(models, problems=(), examples=()):
+    """Build the page.
+
+    Args:
+        models: the `ModelShelf` of the models that it shows.
+        problems: sentences to show above everything else.
+        examples: paths of example pictures.
+
+    Returns:
+        A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
+    """
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, KEPT_SECONDS)) as demo:
+        gr.Markdown(say("introduction"), elem_id="introduction")
+        for problem in problems:
+            gr.Markdown(f"⚠️ {problem}", elem_classes="problem")
+        if not len(models):
+            gr.Markdown(say("no_model"))
+            return demo
+        _add_status(demo, models)
+        page = Page(demo, models)
+        with gr.Tabs(elem_id="views"):
+            with gr.Tab(say("tab_compare"), id="compare"):
+                add_compare(page, examples)
+            add_patches(page)
+            add_temperature(page)
+            add_attention(page)
+            add_moves(page)
+            add_training(page)
+            add_usage(page)
+        add_endpoints(page)
+    return demo
+
+
+def _add_status(demo, models):
+    """Add the line that says that the models are still being loaded, as long as they are."""
+    line = gr.Markdown(say("warming"), visible=False, elem_id="status")
+    timer = gr.Timer(1, active=False)
+
+    def status(request: gr.Request):
+        waiting = not models.is_warm(models.first_pair)
+        return gr.Markdown(tell(request, "warming"), visible=waiting), gr.Timer(active=waiting)
+
+    for event in (demo.load, timer.tick):
+        event(status, None, [line, timer], queue=False, show_progress="hidden", api_visibility="private")

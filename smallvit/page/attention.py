@@ -1,0 +1,122 @@
+"""The view of attention: where a patch looks, how much tokens look at themselves, what reaches the answer."""
+
+import gradio as gr
+import numpy as np
+
+from smallvit import drawing, interpretation
+from smallvit.page.charts import add_chart, line_chart
+from smallvit.page.language import say, tell
+
+
+def add_attention(page):
+    """Add the view to the page."""
+    with gr.Tab(say("tab_attention"), id="attention") as tab:
+        gr.Markdown(say("attention_text"))
+        note = gr.Markdown(elem_id="attention-note")
+        with gr.Row():
+            layer = gr.Slider(1, 3, value=3, step=1, label=say("layer"), min_width=200, elem_id="layer")
+            head = gr.Dropdown([(say("heads_mean"), 0)], value=0, label=say("heads"), min_width=200, filterable=False)
+            row = gr.Slider(1, 8, value=4, step=1, label=say("patch_row"), min_width=200)
+            column = gr.Slider(1, 8, value=4, step=1, label=say("patch_column"), min_width=200)
+        captions, maps = [], []
+        with gr.Row():
+            for side in page.sides:
+                with gr.Column(min_width=280):
+                    maps.append(page.add_picture(f"attention-{side}"))
+                    captions.append(gr.Markdown(elem_id=f"attention-caption-{side}"))
+        gr.Markdown(say("self_text"))
+        chart, legend = add_chart("self-attention")
+        gr.Markdown(say("rollout_text"))
+        rollout_captions, rollouts = [], []
+        with gr.Row():
+            for side in page.sides:
+                with gr.Column(min_width=280):
+                    rollouts.append(page.add_picture(f"rollout-{side}"))
+                    rollout_captions.append(gr.Markdown())
+
+    chosen = [page.picture, page.left, page.right]
+    place = [layer, head, row, column]
+    shown = [*captions, *maps]
+    whole = [note, *place, chart, legend, *rollout_captions, *rollouts, *shown]
+
+    def look(picture, left, right, layer, head, row, column, request: gr.Request):
+        """Both captions and both pictures."""
+        if picture is None:
+            return [None] * len(shown)
+        names = page.names(left, right)
+        grid = _largest(page, names, "grid_size")
+        drawn = [_look(page, name, picture, layer, head, (row, column), grid, request) for name in names]
+        return [*(caption for caption, _ in drawn), *(picture for _, picture in drawn)]
+
+    def open_view(picture, left, right, layer, head, row, column, request: gr.Request):
+        names = page.names(left, right)
+        if picture is None:
+            return [tell(request, "no_picture"), *[gr.skip()] * 4, *[None] * (len(whole) - 5)]
+        grid, depth, heads = (_largest(page, names, key) for key in ("grid_size", "depth", "num_heads"))
+        layer, head, row, column = min(layer, depth), min(head, heads), min(row, grid), min(column, grid)
+        choices = [(say("heads_mean"), 0), *((str(number), number) for number in range(1, heads + 1))]
+        return [
+            tell(request, "attention_note"),
+            gr.Slider(maximum=depth, value=layer),
+            gr.Dropdown(choices, value=head),
+            gr.Slider(maximum=grid, value=row),
+            gr.Slider(maximum=grid, value=column),
+            *_self_chart(page, names, picture, request),
+            *(f"**{page.models.titles[name]}**" for name in names),
+            *(_rollout(page, name, picture, request) for name in names),
+            *look(picture, left, right, layer, head, row, column, request),
+        ]
+
+    def pick(picture, left, right, layer, head, request: gr.Request, click: gr.SelectData):
+        grid = _largest(page, page.names(left, right), "grid_size")
+        x, y = click.index
+        row, column = (min(int(place * grid / drawing.ATTENTION_SIDE), grid - 1) + 1 for place in (y, x))
+        return [row, column, *look(picture, left, right, layer, head, row, column, request)]
+
+    page.on(tab.select, open_view, [*chosen, *place], whole)
+    for slider in (layer, head, row, column):
+        page.on(slider.input, look, [*chosen, *place], shown, show_progress="hidden")
+    for picture in maps:
+        page.on(picture.select, pick, [*chosen, layer, head], [row, column, *shown], show_progress="hidden")
+
+
+def _largest(page, names, key):
+    return max(getattr(page.record(name).model, key) for name in names)
+
+
+def _look(page, name, picture, layer, head, place, grid, request):
+    """Caption and picture of one model; of a smaller model the last layer and head, and the patch in the same place."""
+    model = page.record(name).model
+    layer, head = min(layer, model.depth), min(head, model.num_heads)
+    patch = tuple((2 * number - 1) * model.grid_size // (2 * grid) for number in place)
+    explanation = page.explain(name, picture)
+    weights = interpretation.attention_from_patch(explanation.attention, layer - 1, head - 1 if head else None, patch)
+    values = {
+        "model": page.models.titles[name],
+        "layer": layer,
+        "head": tell(request, "head", head=head) if head else tell(request, "heads_mean"),
+        "row": patch[0] + 1,
+        "column": patch[1] + 1,
+        "itself": f"{100 * weights[patch]:.1f}",
+        "highest": f"{100 * weights.max():.1f}",
+    }
+    caption = tell(request, "attention_caption", **values)
+    return caption, gr.Image(
+        drawing.heat_over(explanation.image, weights, patch), alt_text=tell(request, "attention_alt", **values)
+    )
+
+
+def _self_chart(page, names, picture, request):
+    points = []
+    for name in dict.fromkeys(names):
+        share = interpretation.self_attention_share(page.explain(name, picture).attention)
+        points += [(layer, 100 * float(value), page.models.titles[name]) for layer, value in enumerate(share, start=1)]
+    return line_chart(points, tell(request, "tau_layer"), tell(request, "self_share"))
+
+
+def _rollout(page, name, picture, request):
+    explanation = page.explain(name, picture)
+    rollout = interpretation.attention_rollout(explanation.attention, page.record(name).model.pooling == "cls")
+    row, column = np.unravel_index(rollout.argmax(), rollout.shape)
+    alt = tell(request, "rollout_alt", model=page.models.titles[name], row=row + 1, column=column + 1)
+    return gr.Image(drawing.heat_over(explanation.image, rollout), alt_text=alt)

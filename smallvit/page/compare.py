@@ -1,0 +1,189 @@
+"""The first view: a picture, what the models see of it, and the answers of two models side by side."""
+
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from smallvit import drawing, images
+from smallvit.page.language import say, tell
+from smallvit.page.picture import add_picture_input, fetch_to_uploads, read_square, told_on_the_page
+from smallvit.superclasses import by_superclass
+
+TOP = 5
+
+
+def add_compare(page, examples):
+    """Add the view to the page and set `page.picture`, `page.left` and `page.right`.
+
+    Args:
+        page: a `Page`.
+        examples: paths of example pictures.
+    """
+    models = page.models
+    choices = [(title, name) for name, title in models.titles.items()]
+    first, second = models.first_pair
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=280):
+            page.picture = add_picture_input(
+                label=say("your_picture"),
+                sources=["upload", "webcam", "clipboard"],
+                height=280,
+                elem_id="picture",
+            )
+            if examples:
+                gr.Examples(
+                    [str(path) for path in examples],
+                    inputs=page.picture,
+                    label=say("examples"),
+                    example_labels=[Path(path).stem for path in examples],
+                    cache_examples=False,
+                )
+            address = gr.Textbox(
+                label=say("address"), placeholder="https://…", max_lines=1, elem_id="address", submit_btn=True
+            )
+        with gr.Column(scale=1, min_width=180):
+            gr.Markdown(say("seen"), elem_classes="caption")
+            seen = page.add_picture("seen", height=200)
+            gr.DeepLinkButton(str(say("link")), "✓", size="sm")
+            gr.Markdown(say("link_help"), elem_classes="note")
+        with gr.Column(scale=4, min_width=300):
+            cards = []
+            with gr.Row():
+                for side, name in (("left", first), ("right", second)):
+                    with gr.Column(min_width=240, visible=side in page.sides):
+                        menu = gr.Dropdown(
+                            choices,
+                            value=name,
+                            label=say(f"model_{side}"),
+                            filterable=False,
+                            interactive=len(models) > 1,
+                            elem_id=f"model-{side}",
+                        )
+                        setattr(page, side, menu)
+                        cards.append(gr.HTML(elem_classes="answer", elem_id=f"answer-{side}"))
+            verdict = gr.HTML(elem_id="verdict")
+    with gr.Accordion(say("when_unsure"), open=False):
+        gr.Markdown(say("when_unsure_text"))
+    with gr.Accordion(say("classes"), open=False) as accordion:
+        classes = gr.HTML(elem_id="classes")
+
+    def compare(picture, left, right, request: gr.Request):
+        names = page.names(left, right)
+        with told_on_the_page():
+            records = [models.record(name) for name in names]
+        if picture is None:
+            html = [_card(record, None, request) for record in records]
+            return gr.update(value=None), *_pair(html), f"<p>{escape(tell(request, 'no_picture'))}</p>"
+        square = read_square(picture)
+        answers = [answer(models, name, square) for name in names]
+        side = records[0].picture_size
+        pixels = images.resize_square(square, side)
+        return (
+            gr.update(value=drawing.enlarge(pixels, 320), alt_text=tell(request, "seen_alt", side=side)),
+            *_pair([_card(record, given, request) for record, given in zip(records, answers, strict=True)]),
+            _verdict(models, names, answers, request),
+        )
+
+    def list_classes(left, request: gr.Request):
+        return _classes(models.record(left).class_names, request)
+
+    inputs = [page.picture, page.left, page.right]
+    outputs = [seen, *cards, verdict]
+    page.on(page.demo.load, compare, inputs, outputs, show_progress="hidden")
+    page.on(page.picture.change, compare, inputs, outputs, show_progress_on=cards)
+    for menu in (page.left, page.right):
+        page.on(menu.input, compare, inputs, outputs, show_progress_on=cards)
+    page.on(accordion.expand, list_classes, page.left, classes)
+    page.on(address.submit, _fetch(page.picture), address, page.picture)
+
+
+def answer(models, name, square):
+    """What a model says of a picture.
+
+    Args:
+        models: the `ModelShelf`.
+        name: the model's.
+        square: the picture, uint8 [S, S, 3].
+
+    Returns:
+        A dict: "top" {class in words: probability}, "unsure", "milliseconds".
+
+    Raises:
+        gr.Error: there is no such model, or it cannot be loaded.
+    """
+    with told_on_the_page():
+        classifier = models.get(name)
+    prediction = classifier.predict(images.resize_square(square, classifier.record.picture_size))
+    return {
+        "top": classifier.top(prediction.probabilities, TOP),
+        "unsure": classifier.is_unsure(prediction.probabilities),
+        "milliseconds": 1e3 * prediction.seconds,
+    }
+
+
+def _fetch(picture):
+    async def fetch_by_address(address):
+        if not address.strip():
+            return None
+        path = await fetch_to_uploads(picture, _with_scheme(address.strip()))
+        read_square(path)  # refused here, before it stands on the page
+        return path
+
+    return fetch_by_address
+
+
+def _with_scheme(address):
+    """What a visitor pastes: `host/picture.jpg` means https, any other scheme stays and is refused by its name."""
+    return address if ":" in address.partition("/")[0] else f"https://{address}"
+
+
+def _pair(html):
+    return html if len(html) == 2 else (*html, "")
+
+
+def _card(record, given, request):
+    """One model's card: its answer where there is a picture, and what is known of it."""
+    rows = ""
+    if given:
+        best = next(iter(given["top"]))
+        rows = f'<p class="best">{escape(best)}</p>' + "".join(
+            f'<li><span>{escape(name)}</span><span class="share">{100 * share:.1f} %</span>'
+            f'<span class="bar" style="width: {100 * share:.1f}%"></span></li>'
+            for name, share in given["top"].items()
+        )
+        if given["unsure"]:
+            rows += f'<p class="unsure">{escape(tell(request, "unsure"))}</p>'
+    facts = [
+        tell(request, "card_accuracy", top1=f"{100 * record.metrics['test']['top1']:.1f}"),
+        tell(request, "card_parameters", parameters=f"{record.parameters:,}"),
+    ]
+    if given:
+        facts.append(tell(request, "card_time", milliseconds=f"{given['milliseconds']:.1f}"))
+    return f'<ol>{rows}</ol><p class="facts">{"<br>".join(map(escape, facts))}</p>'
+
+
+def _verdict(models, names, answers, request):
+    """A line on whether the models agree, whether they know the picture at all, and whether the comparison is fair."""
+    best = [next(iter(given["top"])) for given in answers]
+    lines = []
+    if len(best) == 2:
+        key = "agree" if best[0] == best[1] else "disagree"
+        lines.append(tell(request, key, left=best[0], right=best[1]))
+    if all(given["unsure"] for given in answers):
+        lines.append(tell(request, "unknown", count=len(models.record(names[0]).class_names)))
+    if len(names) == 2 and names[0] != names[1]:
+        fair = models.is_fair_pair(*names)
+        lines.append(tell(request, "fair" if fair else "unfair"))
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def _classes(class_names, request):
+    groups = by_superclass(class_names)
+    if groups is None:
+        return f"<p>{', '.join(escape(name.replace('_', ' ')) for name in class_names)}</p>"
+    rows = "".join(
+        f"<dt>{escape(group.replace('_', ' '))}</dt><dd>{escape(', '.join(members).replace('_', ' '))}</dd>"
+        for group, members in groups.items()
+    )
+    return f"<p>{escape(tell(request, 'classes_text', count=len(class_names)))}</p><dl>{rows}</dl>"

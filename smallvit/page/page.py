@@ -1,0 +1,79 @@
+"""`Page`: what the views share: the models, the chosen picture and pair, how events and pictures are set up."""
+
+import inspect
+
+import gradio as gr
+
+from smallvit import images
+from smallvit.page.picture import keep_file, read_square, told_on_the_page
+
+CONCURRENCY = 2
+"""Events of the page and of clients that run at once; the others wait in the queue."""
+
+
+class Page:
+    """The page while it is built, and what its events ask while it is served.
+
+    Args:
+        demo: the `gr.Blocks`.
+        models: the `ModelShelf`.
+
+    Attributes:
+        picture, left, right: the components of the first view, by which a visitor chooses; set by `compare`.
+        sides: "left" and "right", or "left" alone where there is one model only.
+    """
+
+    def __init__(self, demo, models):
+        self.demo = demo
+        self.models = models
+        self.picture = self.left = self.right = None
+        self.sides = ("left", "right") if len(models) > 1 else ("left",)
+
+    def on(self, event, function, inputs, outputs, show_progress="minimal", **options):
+        """Attach a function to an event of a component, in the queue that all events share."""
+        return event(
+            function if inspect.iscoroutinefunction(function) else told_on_the_page()(function),
+            inputs,
+            outputs,
+            **{"api_visibility": "private", **options},
+            show_progress=show_progress,
+            concurrency_id="page",
+            concurrency_limit=CONCURRENCY,
+        )
+
+    def add_picture(self, name, **options):
+        """Add a place for a drawn picture, with crisp pixels, which can be saved."""
+        return gr.Image(
+            label=name,  # the name of the file when it is saved
+            show_label=False,
+            format="png",  # Gradio's default, WebP, smears the edges of the pixels
+            interactive=False,
+            elem_id=name,
+            elem_classes=["drawn"],
+            buttons=["download", "fullscreen"],
+            **options,
+        )
+
+    def keep_file(self, name, content):
+        """Write a file that a visitor may save, to be deleted when uploads are; return its path."""
+        return keep_file(self.picture, name, content)
+
+    def names(self, left, right):
+        """The chosen models, one for each of `sides`."""
+        return (left, right)[: len(self.sides)]
+
+    def record(self, name):
+        """The `Record` of the model with that name."""
+        return self.models.record(name)
+
+    def get(self, name):
+        """The `Classifier` with that name; waits until it is loaded."""
+        return self.models.get(name)
+
+    def pixels(self, name, picture):
+        """What the model with that name is given of a picture: uint8 [S, S, 3]."""
+        return images.resize_square(read_square(picture), self.record(name).picture_size)
+
+    def explain(self, name, picture):
+        """The `Explanation` of a picture by the model with that name."""
+        return self.get(name).explain(self.pixels(name, picture))

@@ -1,0 +1,100 @@
+"""The view of Shifted Patch Tokenization: the five pictures, and what one token is made of."""
+
+import gradio as gr
+
+from smallvit import drawing
+from smallvit.page.language import say, tell
+from smallvit.tokenization import SHIFT_NAMES
+
+DIRECTIONS = {"UP": (-1, 0), "DOWN": (1, 0), "LEFT": (0, -1), "RIGHT": (0, 1)}
+GRID_SIDE, PIECE_SIDE, GAP = 192, 96, 4  # of a grid without its gaps, of one piece, of a gap, in pixels
+
+
+def add_patches(page):
+    """Add the view to the page."""
+    with gr.Tab(say("tab_patches"), id="patches") as tab:
+        gr.Markdown(say("patches_text"))
+        note = gr.Markdown(elem_id="patches-note")
+        grids = []
+        with gr.Row():
+            for name in SHIFT_NAMES:
+                with gr.Column(min_width=150):
+                    gr.Markdown(f"**{name}**", elem_classes="caption")
+                    grids.append(page.add_picture(f"grid-{name.lower()}"))
+        gr.Markdown(say("pieces_text"))
+        with gr.Row():
+            row = gr.Slider(1, 8, value=4, step=1, label=say("patch_row"), min_width=200)
+            column = gr.Slider(1, 8, value=4, step=1, label=say("patch_column"), min_width=200)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=120):
+                gr.Markdown(say("piece_plain"), elem_classes="caption")
+                plain = page.add_picture("piece-plain", height=120)
+            with gr.Column(scale=5, min_width=280):
+                gr.Markdown(say("piece_spt"), elem_classes="caption")
+                five = page.add_picture("piece-spt", height=120)
+
+    outputs = [note, *grids, row, column, plain, five]
+
+    def nothing(message):
+        return [message, *[None] * len(grids), gr.skip(), gr.skip(), None, None]
+
+    def show(picture, left, right, row, column, request: gr.Request):
+        name = next((name for name in (right, left) if page.record(name).model.use_spt), None)
+        if picture is None or name is None:
+            return nothing(tell(request, "no_picture" if picture is None else "no_spt"))
+        shifted = page.explain(name, picture).shifted_images
+        model = page.record(name).model
+        row, column = min(row, model.grid_size), min(column, model.grid_size)
+        patch = (row - 1, column - 1)
+        return [
+            tell(request, "patches_note", patch=model.patch_size, half=model.patch_size // 2),
+            *(
+                gr.Image(
+                    drawing.patch_grid(
+                        image,
+                        model.patch_size,
+                        vacated=vacated(name, model.patch_size // 2),
+                        marked=patch,
+                        scale=_scale(model),
+                        gap=GAP,
+                    ),
+                    alt_text=tell(request, "grid_alt", name=name, patches=model.num_patches),
+                )
+                for name, image in zip(SHIFT_NAMES, shifted, strict=True)
+            ),
+            gr.Slider(maximum=model.grid_size, value=row),
+            gr.Slider(maximum=model.grid_size, value=column),
+            *(
+                gr.Image(
+                    drawing.pieces(images, model.patch_size, patch, scale=PIECE_SIDE // model.patch_size, gap=3 * GAP),
+                    alt_text=tell(request, key, row=row, column=column),
+                )
+                for images, key in ((shifted[:1], "piece_plain_alt"), (shifted, "piece_spt_alt"))
+            ),
+        ]
+
+    def pick(picture, left, right, request: gr.Request, click: gr.SelectData):
+        model = page.record(right).model if page.record(right).model.use_spt else page.record(left).model
+        step = model.patch_size * _scale(model) + GAP
+        x, y = click.index
+        return show(picture, left, right, int(y // step) + 1, int(x // step) + 1, request)
+
+    chosen = [page.picture, page.left, page.right]
+    page.on(tab.select, show, [*chosen, row, column], outputs)
+    for slider in (row, column):
+        page.on(slider.input, show, [*chosen, row, column], outputs, show_progress="hidden")
+    for grid in grids:
+        page.on(grid.select, pick, chosen, outputs, show_progress="hidden")
+
+
+def vacated(name, half):
+    """Rows at the top (negative: at the bottom) and columns at the left (right) that a move of `SHIFT_NAMES` empties.
+
+    The name says where the content moves, so what is left empty lies on the other side.
+    """
+    moves = [DIRECTIONS[word] for word in name.split("-") if word in DIRECTIONS]
+    return sum(y for y, _ in moves) * half, sum(x for _, x in moves) * half
+
+
+def _scale(model):
+    return max(1, GRID_SIDE // model.image_size)

@@ -1,0 +1,89 @@
+"""The way in: a picture, by whatever way it comes, as the square that the models see."""
+
+import functools
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from smallvit import fetch, images
+from smallvit.errors import UserError
+
+
+@contextmanager
+def told_on_the_page():
+    """Within it, a `UserError` becomes a message on the page, and to a client."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), duration=None, print_exception=False) from error
+
+
+def add_picture_input(**options):
+    """Add Gradio's image input, but one that hands on the file as it came; `read_square` decodes it.
+
+    Gradio's own would decode it first, and fail in its words. A picture named by an address is fetched by
+    `smallvit.fetch`, which knows bounds. Both are replaced on the component, for Gradio writes a stub file beside each
+    module that has a subclass of one.
+
+    Args:
+        options: those of `gr.Image`.
+
+    Returns:
+        The component. To a function it gives the path of an upload, the bytes of a `data:` URL, or None.
+    """
+    component = gr.Image(**options)
+    own_way = component.async_move_resource_to_block_cache
+
+    async def bring(url_or_path):
+        if not str(url_or_path).startswith(("http://", "https://")):
+            return await own_way(url_or_path)
+        return await fetch_to_uploads(component, str(url_or_path))
+
+    def hand_on(payload):
+        if payload is None:
+            return None
+        with told_on_the_page():
+            if payload.url and payload.url.startswith("data:"):
+                return fetch.decode_data_url(payload.url)
+            # Gradio checks the path only where a client says that it is that of a file; a client may say nothing.
+            uploads = Path(component.GRADIO_CACHE).resolve()
+            if not payload.path or not Path(payload.path).resolve().is_relative_to(uploads):
+                raise UserError("The picture has to be sent as a file.")
+            return payload.path
+
+    component.async_move_resource_to_block_cache = bring
+    component.preprocess = hand_on
+    return component
+
+
+async def fetch_to_uploads(component, url):
+    """Fetch a picture from a public server to where uploads lie; return its path. Raises `gr.Error`."""
+    with told_on_the_page():
+        return keep_file(component, "picture", await fetch.fetch_picture(url))
+
+
+def keep_file(component, name, content):
+    """Write a file where uploads lie, to be deleted when they are; return its path."""
+    path = save_bytes_to_cache(content, name, component.GRADIO_CACHE)
+    component.temp_files.add(path)
+    return path
+
+
+def read_square(source):
+    """Decode a picture from a path or bytes: uint8 [S, S, 3], see `images.load_square`. Raises `gr.Error`."""
+    with told_on_the_page():
+        if isinstance(source, bytes):
+            return images.load_square(source)
+        try:
+            changed = Path(source).stat().st_mtime_ns
+        except OSError:
+            raise UserError("The file is not there any more; send the picture again.") from None
+        return _read_once(source, changed)
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(path, _changed):
+    """Every view asks for the picture; the name of an upload is the hash of its content."""
+    return images.load_square(path)

@@ -1,0 +1,72 @@
+"""The view of the training: the curves of both models, and what all models at hand reached."""
+
+import gradio as gr
+import pandas as pd
+
+from smallvit.config import VARIANTS
+from smallvit.page.charts import add_chart, line_chart
+from smallvit.page.language import say, tell
+
+
+def add_training(page):
+    """Add the view to the page."""
+    with gr.Tab(say("tab_training"), id="training") as tab:
+        gr.Markdown(say("training_text"))
+        with gr.Row():
+            charts = [*add_chart("curve-top1"), *add_chart("curve-loss")]
+        gr.Markdown(say("results_text"))
+        table = gr.Dataframe(interactive=False, elem_id="results", buttons=["copy", "fullscreen"], show_label=False)
+        keep = gr.DownloadButton(say("results_keep"), size="sm", elem_id="results-keep")
+
+    def show(left, right, request: gr.Request):
+        names = list(dict.fromkeys((left, right)))
+        histories = [(_short(page, name, names), page.models.folders[name].history) for name in names]
+        frame = results_table([folder.record for folder in page.models.folders.values()])
+        headers = [tell(request, f"results_{column}") for column in frame.columns]
+        return (
+            *_curves(histories, "top1", 100, tell(request, "curve_top1"), request),
+            *_curves(histories, "loss", 1, tell(request, "curve_loss"), request),
+            frame.assign(parameters=frame["parameters"].map("{:,}".format)).set_axis(headers, axis=1),
+            gr.DownloadButton(value=page.keep_file("results.csv", frame.to_csv(index=False).encode())),
+        )
+
+    page.on(tab.select, show, [page.left, page.right], [*charts, table, keep])
+
+
+def results_table(records):
+    """One row for each `Record`: what was trained, how, and what it reached on the test split, in percent."""
+    return pd.DataFrame(
+        [
+            {
+                "model": VARIANTS[record.variant].title,
+                "preset": record.preset,
+                "data": record.data,
+                "passes": record.epochs_trained,
+                "seed": record.training.seed,
+                "parameters": record.parameters,
+                "top1": round(100 * record.metrics["test"]["top1"], 2),
+                "top5": round(100 * record.metrics["test"]["top5"], 2),
+                "minutes": round(record.seconds / 60, 1),
+                "hardware": record.hardware,
+            }
+            for record in records
+        ]
+    )
+
+
+def _short(page, name, names):
+    """A model's title without its preset, where that tells the models apart: legends are narrow."""
+    titles = [VARIANTS[page.record(other).variant].title for other in names]
+    title = VARIANTS[page.record(name).variant].title
+    return title if titles.count(title) == 1 else page.models.titles[name]
+
+
+def _curves(histories, key, factor, y_title, request):
+    points = [
+        (epoch["epoch"], factor * epoch[prefix + key], f"{title}, {tell(request, split)}")
+        for title, history in histories
+        for prefix, split in (("", "on_training"), ("val_", "on_validation"), ("ema_val_", "on_validation_averaged"))
+        for epoch in history
+        if prefix + key in epoch
+    ]
+    return line_chart(points, tell(request, "epoch"), y_title, title=y_title)

@@ -1,0 +1,72 @@
+"""The view of what to type: Python, a client of this page, the training, the citation."""
+
+import os
+from pathlib import Path
+
+import gradio as gr
+
+from smallvit.card import CITATION
+from smallvit.page.language import say
+
+ROOT = Path(__file__).parents[2]
+
+
+def add_usage(page):
+    """Add the view to the page."""
+    with gr.Tab(say("tab_usage"), id="usage") as tab:
+        blocks = {}
+        for key, language in (("python", "python"), ("client", "python"), ("train", "shell"), ("cite", "latex")):
+            gr.Markdown(say(f"usage_{key}"))
+            blocks[key] = gr.Code(
+                CITATION if key == "cite" else None,
+                language=language,
+                interactive=False,
+                show_label=False,
+                elem_id=f"usage-{key}",
+            )
+
+    def show(right, request: gr.Request):
+        record = page.record(right)
+        return (
+            _PYTHON.format(
+                folder=_shown_path(page.models.folders[right].path),
+                side=record.picture_size,
+                classes=len(record.class_names),
+            ),
+            _CLIENT.format(address=_address(request), model=right),
+            f"{record.command}\npython app.py --models runs",
+        )
+
+    page.on(tab.select, show, page.right, [blocks[key] for key in ("python", "client", "train")])
+
+
+def _shown_path(path):
+    """A model folder's path within the project, or its name alone: where the server keeps it is nobody's business."""
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def _address(request):
+    """What a client has to be given to reach this page: the Space's name, else the address it was opened at."""
+    return os.environ.get("SPACE_ID") or f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}/"
+
+
+_PYTHON = """\
+import keras
+import smallvit  # registers the model with Keras
+from smallvit.images import load_square, resize_square
+
+model = keras.saving.load_model("{folder}")
+picture = resize_square(load_square("picture.jpg"), {side})  # uint8 [{side}, {side}, 3]
+logits = model(picture[None])  # [1, {classes}]
+parts = model.intermediates(picture[None])  # shifted images, patches, attention, tau ...
+"""
+
+_CLIENT = """\
+from gradio_client import Client, handle_file
+
+client = Client("{address}")
+for answer in client.predict(handle_file("picture.jpg"), api_name="/classify"):
+    print(answer["title"], answer["classes"])
+tau = client.predict(model="{model}", api_name="/tau")["tau"]  # one list for each layer
+"""

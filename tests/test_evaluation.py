@@ -1,0 +1,42 @@
+"""The top probability below which a model counts as unsure; the metrics are tested with the trainer."""
+
+import numpy as np
+import pytest
+
+from smallvit.evaluation import unsure_threshold
+
+
+def predictions(probabilities, right):
+    """Logits [n, 4] whose top probability is as given, and labels that are right or wrong."""
+    probabilities, count = np.array(probabilities), len(probabilities)
+    top = np.arange(count) % 4
+    shares = np.repeat((1 - probabilities[:, None]) / 3, 4, axis=1)
+    shares[np.arange(count), top] = probabilities
+    return np.log(shares), np.where(right, top, (top + 1) % 4)
+
+
+def test_one_right_answer_in_twenty_falls_below_the_threshold(rng):
+    probabilities = rng.permutation(np.linspace(0.4, 0.9, 60))
+    threshold = unsure_threshold(*predictions(probabilities, True))
+    assert np.sum(probabilities < threshold) == 3
+    # The 5th percentile of 60 is at 0.05 * 59 = 2.95 of the way from the lowest.
+    assert threshold == pytest.approx(0.4 + 2.95 * 0.5 / 59)
+
+
+def test_wrong_answers_do_not_count(rng):
+    probabilities = np.linspace(0.4, 0.9, 21)
+    logits, labels = predictions([*probabilities, 0.3, 0.99, 0.35], [True] * 21 + [False] * 3)
+    assert unsure_threshold(logits, labels) == pytest.approx(probabilities[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_of_any_size_will_do(dtype):
+    logits = np.array([[2000, 0, -2000], [-1000, -1000, -3000]], dtype)
+    assert unsure_threshold(logits[:1], np.array([0])) == 1.0
+    assert unsure_threshold(logits[1:], np.array([0])) == 0.5
+
+
+def test_a_model_that_is_never_right_is_never_unsure():
+    logits, labels = predictions([0.4, 0.9], False)
+    assert unsure_threshold(logits, labels) == 0.0
+    assert unsure_threshold(np.full((2, 4), np.nan), labels) == 0.0
