@@ -9,7 +9,8 @@ from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders
 from smallvit.errors import UserError
 from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
-from smallvit.page.models import ModelShelf
+from smallvit.page.models import ModelShelf, without_folders
+from smallvit.page.sweeping import sweep_regularly, use_own_upload_folder
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -59,7 +60,7 @@ def find_models(paths=None):
                 folders += find_model_folders(path)
             except UserError as error:
                 logging.warning("%s", error)
-                problems.append(str(error))
+                problems.append(without_folders(error, path))
         models = ModelShelf(folders)
         problems += models.problems
         if len(models):
@@ -84,7 +85,9 @@ def main(arguments=None):
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
+        uploads = use_own_upload_folder()
         demo = create_demo(options.models)
+        sweep_regularly(demo, uploads)
         demo.queue(**QUEUE_OPTIONS).launch(server_port=options.port, **LAUNCH_OPTIONS)
     except (UserError, OSError) as error:  # OSError: the port is taken
         print(f"app.py: {error}", file=sys.stderr)

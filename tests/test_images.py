@@ -1,200 +1,330 @@
 """Any file becomes the same pixels, or a sentence."""
 
-import io
+import os
+import threading
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, features
 
 from smallvit import images
 from smallvit.errors import UserError
-from smallvit.images import centre_square, load_picture
+from smallvit.images import MAX_SIDE, load_square, resize_square
+from tests import picture_corpus as corpus
+from tests.picture_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
 
-RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
-@pytest.fixture
-def photo():
-    """A smooth RGB picture, 90 x 60, whose four corners differ."""
-    y, x = np.mgrid[0:60, 0:90]
-    return Image.fromarray(np.stack([x * 2, y * 4, 255 - x - y], axis=-1).astype(np.uint8))
-
-
-def save(image, path, **options):
-    image.save(path, **options)
-    return path
-
-
-def test_the_same_pixels_whatever_the_format(photo, tmp_path):
-    expected = centre_square(photo, 32)
-    for suffix, options in (
-        ("png", {}),
-        ("bmp", {}),
-        ("tiff", {}),
-        ("webp", {"lossless": True}),
-        ("gif", {}),
-        ("jpg", {"quality": 95}),
-        ("avif", {"quality": 95}),
-    ):
-        got = centre_square(load_picture(save(photo, tmp_path / f"p.{suffix}", **options)), 32)
-        tolerance = {"jpg": 6, "gif": 26, "avif": 8}.get(suffix, 0)  # lossy, and a palette of 256 colours
-        assert np.abs(got.astype(int) - expected).max() <= tolerance, suffix
-
-
-def test_the_name_does_not_matter(photo, tmp_path):
-    path = save(photo, tmp_path / "photo", format="PNG")
-    np.testing.assert_array_equal(np.asarray(load_picture(path)), np.asarray(photo))
-
-
-@pytest.mark.parametrize(
-    ("orientation", "turn"),
-    [
-        (3, Image.Transpose.ROTATE_180),
-        (6, Image.Transpose.ROTATE_270),
-        (8, Image.Transpose.ROTATE_90),
-        (2, Image.Transpose.FLIP_LEFT_RIGHT),
-    ],
+FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else [])]
+same_every_time = settings(
+    derandomize=True, deadline=None, max_examples=120, suppress_health_check=list(HealthCheck), database=None
 )
-def test_a_picture_is_turned_as_its_camera_was_held(photo, tmp_path, orientation, turn):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = save(photo, tmp_path / "p.png", exif=exif)
-    np.testing.assert_array_equal(np.asarray(load_picture(path)), np.asarray(photo.transpose(turn)))
 
 
-def test_transparent_pixels_become_white(tmp_path):
-    image = Image.new("RGBA", (4, 2), (*RED, 255))
-    image.putpixel((1, 0), (*BLUE, 0))
-    image.putpixel((2, 0), (*BLUE, 51))  # a fifth of blue on white
-    pixels = np.asarray(load_picture(save(image, tmp_path / "p.png")))
-    assert pixels[0].tolist() == [[255, 0, 0], [255, 255, 255], [204, 204, 255], [255, 0, 0]]
+@pytest.mark.parametrize("picture", GOOD, ids=[picture.name for picture in GOOD])
+def test_the_corpus_is_read(picture, tmp_path):
+    path = tmp_path / picture.name
+    content = picture.content()
+    path.write_bytes(content)
+    expected = picture.expected()
+    square = load_square(path)
+    assert square.dtype == np.uint8
+    assert square.shape == expected.shape
+    assert np.abs(square.astype(int) - expected).max() <= picture.tolerance
+    np.testing.assert_array_equal(load_square(content), square)
 
 
-def test_a_transparent_palette_colour_becomes_white(tmp_path):
-    image = Image.new("P", (2, 1))
-    image.putpalette([*RED, *BLUE])
-    image.putpixel((1, 0), 1)
-    pixels = np.asarray(load_picture(save(image, tmp_path / "p.png", transparency=1)))
-    assert pixels[0].tolist() == [[255, 0, 0], [255, 255, 255]]
+@pytest.mark.parametrize("file", BAD, ids=[file.name for file in BAD])
+def test_the_corpus_is_refused(file, tmp_path):
+    path = tmp_path / f"secret {file.name}"
+    content = file.content()
+    path.write_bytes(content)
+    for source in (path, str(path), content):
+        with pytest.raises(UserError, match=file.message) as caught:
+            load_square(source)
+        assert "secret" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("mode", "value", "expected"),
-    [("1", 1, (255, 255, 255)), ("L", 100, (100, 100, 100)), ("CMYK", (0, 255, 255, 0), (255, 0, 0))],
-)
-def test_other_modes_become_rgb(tmp_path, mode, value, expected):
-    pixels = np.asarray(load_picture(save(Image.new(mode, (3, 2), value), tmp_path / "p.tiff")))
-    assert pixels.shape == (2, 3, 3)
-    assert pixels[1, 2].tolist() == list(expected)
+# Squares
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
-    values = np.array([[0, 128 * 256, 65535]], np.uint16)
-    pixels = np.asarray(load_picture(save(Image.fromarray(values), tmp_path / "p.png")))
-    assert pixels[0, :, 0].tolist() == [0, 128, 255]
+def test_an_odd_rest_is_cut_a_pixel_more_on_the_right_and_the_bottom():
+    pixels = np.arange(5, dtype=np.uint8)[None, :, None].repeat(4, axis=0).repeat(3, axis=2)
+    assert load_square(save(pixels, "PNG"))[0, :, 0].tolist() == [0, 1, 2, 3]
+    high = np.ascontiguousarray(pixels.transpose(1, 0, 2))
+    assert load_square(save(high, "PNG"))[:, 0, 0].tolist() == [0, 1, 2, 3]
 
 
-def test_an_animation_gives_its_first_frame(tmp_path):
-    frames = [Image.new("RGB", (5, 5), color) for color in (RED, BLUE)]
-    path = save(frames[0], tmp_path / "p.gif", save_all=True, append_images=frames[1:])
-    assert np.asarray(load_picture(path))[2, 2].tolist() == list(RED)
+@pytest.mark.parametrize("side", [383, 384, 385])
+def test_a_square_is_left_as_it_is_up_to_384(side):
+    pixels = noise(side, side)
+    square = load_square(save(pixels, "BMP"))
+    assert square.shape == (min(side, MAX_SIDE), min(side, MAX_SIDE), 3)
+    if side <= MAX_SIDE:
+        np.testing.assert_array_equal(square, pixels)
 
 
-def test_the_centre_square_is_an_average_of_areas():
-    pixels = np.zeros((6, 10, 3), np.uint8)
-    pixels[:, :2], pixels[:, 8:] = 255, 255  # cut off
-    pixels[0:2, 2:4] = [[[10, 0, 0], [20, 0, 0]], [[30, 0, 0], [40, 0, 0]]]
-    square = centre_square(Image.fromarray(pixels), 3)
+def test_a_large_picture_is_an_average_of_areas():
+    pixels = noise(3 * MAX_SIDE, 3 * MAX_SIDE)
+    expected = corpus.averaged(pixels, 3)
+    assert np.abs(load_square(save(pixels, "BMP")).astype(int) - expected).max() <= 1
+    assert expected.std() > 10  # the means of noise still differ: a picture moved by a pixel would be noticed
+
+
+@pytest.mark.parametrize("side", [32, 48, 64, 96])
+def test_reducing_twice_is_reducing_once(side):
+    pixels = noise(2 * MAX_SIDE, 2 * MAX_SIDE)
+    twice = resize_square(load_square(save(pixels, "BMP")), side)
+    once = corpus.averaged(pixels, 2 * MAX_SIDE // side)
+    assert np.abs(twice.astype(int) - once).max() <= 2  # each of four passes rounds
+    assert once.std() > 2
+
+
+def test_resizing_is_an_average_of_areas():
+    pixels = np.zeros((6, 6, 3), np.uint8)
+    pixels[0:2, 0:2] = [[[10, 0, 0], [20, 0, 0]], [[30, 0, 0], [40, 0, 0]]]
+    square = resize_square(pixels, 3)
     assert square.shape == (3, 3, 3)
     assert square.dtype == np.uint8
     assert square[0, 0].tolist() == [25, 0, 0]
     assert square.sum() == 25
 
 
-def test_an_odd_rest_is_cut_a_pixel_more_on_the_right_and_the_bottom():
-    pixels = np.arange(5, dtype=np.uint8)[None, :, None].repeat(4, axis=0).repeat(3, axis=2)
-    assert centre_square(Image.fromarray(pixels), 4)[0, :, 0].tolist() == [0, 1, 2, 3]
-    assert centre_square(Image.fromarray(pixels.transpose(1, 0, 2)), 4)[:, 0, 0].tolist() == [0, 1, 2, 3]
-
-
-def test_a_small_picture_is_enlarged_without_new_colours():
+def test_a_small_square_is_enlarged_without_new_colours():
     pixels = np.array([[[0, 0, 0], [200, 0, 0]], [[0, 100, 0], [0, 0, 50]]], np.uint8)
-    square = centre_square(Image.fromarray(pixels), 4)
-    np.testing.assert_array_equal(square, pixels.repeat(2, axis=0).repeat(2, axis=1))
+    np.testing.assert_array_equal(resize_square(pixels, 4), pixels.repeat(2, axis=0).repeat(2, axis=1))
 
 
-def test_one_pixel_is_a_picture(tmp_path):
-    path = save(Image.new("RGB", (1, 1), BLUE), tmp_path / "p.png")
-    assert (centre_square(load_picture(path), 32) == BLUE).all()
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(5, 4), (4, 5), (7, 4), (4, 4)])
+def test_the_rest_is_cut_off_the_picture_as_it_stands_upright(orientation, size):
+    upright = noise(*size)
+    content = save(np.ascontiguousarray(stored(upright, orientation)), "PNG", exif=exif(orientation))
+    np.testing.assert_array_equal(load_square(content), centre(upright))
 
 
-def encoded(photo, format="PNG"):
-    buffer = io.BytesIO()
-    photo.save(buffer, format=format)
-    return buffer.getvalue()
+@pytest.mark.parametrize("size", [(800, 1700), (1601, 3300)])
+def test_a_large_jpeg_is_decoded_reduced_but_never_below_384(size, monkeypatch):
+    decoded = []
+    square = images._square
+    monkeypatch.setattr(images, "_square", lambda image, *rest: decoded.append(image.size) or square(image, *rest))
+    assert load_square(save(photo(*size), "JPEG")).shape == (MAX_SIDE, MAX_SIDE, 3)
+    factor = 2 if size[0] < 1536 else 4
+    assert decoded == [(-(-size[1] // factor), -(-size[0] // factor))]
+
+
+def test_one_large_picture_at_a_time(monkeypatch):
+    monkeypatch.setattr(images, "_LARGE_PIXELS", 50)
+    busy, most = [], []
+    square = images._square
+
+    def slowly(image, orientation):
+        busy.append(1)
+        most.append(len(busy))
+        threading.Event().wait(0.02)
+        busy.pop()
+        return square(image, orientation)
+
+    monkeypatch.setattr(images, "_square", slowly)
+
+    def most_at_once(pixels):
+        most.clear()
+        threads = [threading.Thread(target=load_square, args=(save(pixels, "BMP"),)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return max(most)
+
+    assert most_at_once(noise(8, 8)) == 1
+    assert most_at_once(noise(7, 7)) > 1
+
+
+# Transparency and modes
+
+
+def test_transparency_is_laid_on_white_before_areas_are_averaged():
+    pixels = np.zeros((2 * MAX_SIDE, 2 * MAX_SIDE, 4), np.uint8)
+    pixels[::2, ::2] = (*RED, 255)  # a quarter red; the rest is black that nobody sees
+    square = load_square(save(pixels, "PNG"))
+    assert np.abs(square.astype(int) - (255, 191, 191)).max() <= 1
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    values = np.array([[0, 0, 0], [0, 128 * 256, 65535], [0, 0, 0]], np.uint16)
+    assert load_square(save(values, "PNG"))[1, :, 0].tolist() == [0, 128, 255]
+
+
+def test_a_transparent_grey_of_sixteen_bits_becomes_white():
+    header = corpus.chunk(b"tRNS", b"\x12\x34")
+    raw = corpus.rows(np.array([[0x1234, 0x1235], [0, 0xFFFF]], ">u2"))
+    square = load_square(corpus.png_file((2, 2), 16, 0, raw, header))
+    assert square[..., 0].tolist() == [[255, 0x12], [0, 255]]
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("values", "expected"),
     [
-        (b"", "The file is empty"),
-        (b"hello", "The file is no picture that can be read; JPEG, PNG"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "The file is no picture that can be read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "The file is no picture that can be read"),
-        (b"\x89PNG\r\n\x1a\n", "The (file is no picture|picture is damaged)"),
+        ([0, 0.5, 1], [0, 128, 255]),
+        ([0, 0.5, 1.5], [0, 1, 2]),  # not all of them within 0-1
+        ([-5, 100.4, 300], [0, 100, 255]),
+        ([np.nan, 0.5, 1], [0, 128, 255]),
+        ([np.inf, 100, -np.inf], [255, 100, 0]),
     ],
 )
-def test_what_is_no_picture_is_told_so(tmp_path, content, message):
-    path = tmp_path / "secret-name.png"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=message) as caught:
-        load_picture(path)
+def test_floating_point_values_are_fractions_or_bytes(values, expected):
+    pixels = np.array([values] * 3, np.float32)
+    assert load_square(save(pixels, "TIFF"))[1, :, 0].tolist() == expected
+
+
+def test_negative_integers_are_black():
+    pixels = np.array([[-1, 256], [70000, -70000]], np.int32)
+    assert load_square(save(pixels, "TIFF"))[..., 0].tolist() == [[0, 1], [255, 0]]
+
+
+def test_memory_that_runs_out_is_a_sentence(monkeypatch):
+    def load(self):
+        raise MemoryError
+
+    content = save(noise(), "BMP")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(UserError, match=corpus.DAMAGED):
+        load_square(content)
+
+
+# What is no regular file
+
+
+def test_a_file_that_is_gone(tmp_path):
+    for path in (tmp_path / "secret", tmp_path / "file" / "secret"):
+        (tmp_path / "file").write_bytes(b"x")
+        with pytest.raises(UserError, match="The file is not there any more") as caught:
+            load_square(path)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["secret\0name.png", "secret" * 999])
+def test_a_name_that_cannot_be(tmp_path, name):
+    with pytest.raises(UserError, match="The file cannot be read") as caught:
+        load_square(f"{tmp_path}/{name}")
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
-def test_a_picture_cut_off_anywhere_ends_in_a_sentence(photo, tmp_path, format):
-    content = encoded(photo, format)
-    for share in (0.2, 0.5, 0.8):
-        path = tmp_path / "cut"
-        path.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(UserError, match=r"no picture that can be read|damaged or cut off"):
-            load_picture(path)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_folder_a_device_and_a_pipe_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, "/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(UserError, match="a folder or a device"):
+            load_square(path)
 
 
-def test_random_damage_gives_a_picture_or_a_sentence(photo, tmp_path, rng):
-    path = tmp_path / "damaged"
-    for format in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"):
-        content = encoded(photo, format)
-        for _ in range(40):
-            damaged = bytearray(content)
-            for place in rng.integers(0, len(content), 5):
-                damaged[place] = rng.integers(0, 256)
-            path.write_bytes(damaged)
-            try:
-                picture = load_picture(path)
-            except UserError:
-                continue
-            assert picture.mode == "RGB"
-
-
-def test_too_many_bytes(tmp_path, monkeypatch):
+def test_a_large_file_is_not_read(tmp_path):
     path = tmp_path / "p.png"
     with open(path, "wb") as file:
-        file.truncate(images.MAX_BYTES + 2**20)
-    with pytest.raises(UserError, match="The file has 21 MB; at most 20 MB are read"):
-        load_picture(path)
+        file.truncate(5 * 2**40)
+    with pytest.raises(UserError, match="The file has 5242880 MB; at most 20 MB are read"):
+        load_square(path)
 
 
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [
-        ((9000, 5000), "The picture has 9000 x 5000 pixels; at most 40 million"),
-        ((20000, 20000), "far more pixels than the 40 million"),
-    ],
-)
-def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, size, message, monkeypatch):
-    path = save(Image.new("1", size), tmp_path / "p.png")
+@pytest.mark.parametrize("file", [f for f in BAD if "million" in f.message], ids=lambda f: f.name)
+def test_too_many_pixels_are_refused_before_they_are_decoded(file, monkeypatch):
+    content = file.content()
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(UserError, match=message):
-        load_picture(path)
+    with pytest.raises(UserError, match=file.message):
+        load_square(content)
+
+
+# Whatever comes
+
+
+@same_every_time
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    channels=st.sampled_from([1, 2, 3, 4]),
+    format=st.sampled_from(["PNG", "TIFF", "BMP", "WEBP"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_lossless_formats_give_the_pixels_that_were_written(height, width, channels, format, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+    if format == "BMP" and channels in (2, 4):
+        pixels, channels = pixels[..., :1], 1  # no alpha there
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    image = Image.fromarray(
+        pixels[..., 0] if channels == 1 else pixels, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    )
+    square = load_square(save(image, format, **options))
+
+    colours = pixels[..., : 3 if channels > 2 else 1] * np.ones(3)
+    alpha = pixels[..., -1:] / 255 if channels in (2, 4) else 1
+    expected = centre(colours * alpha + 255 * (1 - alpha))
+    assert square.shape == expected.shape
+    assert np.abs(square - expected).max() <= (1 if channels in (2, 4) else 0)
+
+
+WHOLE = {format: save(noise(40, 40), format) for format in FORMATS}
+SIGNATURES = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"<svg", b"%PDF-"]
+SIGNATURES += [b"RIFF\xff\0\0\0WEBPVP8 ", b"RIFF\xff\0\0\0WEBPVP8X", b"\0\0\0\x18ftypavif\0\0\0\0avif"]
+
+
+def read_or_refused(content, path):
+    """Whether `content` is a picture; it must be that or a sentence."""
+    path.write_bytes(content)
+    try:
+        square = load_square(path)
+    except UserError as error:
+        assert str(path.parent) not in str(error)
+        assert path.name not in str(error)
+        return False
+    assert square.dtype == np.uint8
+    assert square.shape == (len(square), len(square), 3)
+    assert 1 <= len(square) <= MAX_SIDE
+    return True
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("secret-folder") / "secret-name"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@same_every_time
+@given(data=st.data())
+def test_random_damage_gives_a_picture_or_a_sentence(path, format, data):
+    content = bytearray(WHOLE[format])
+    for _ in range(data.draw(st.integers(1, 5))):
+        # Half of the damage hits the headers.
+        place = data.draw(st.integers(0, 100) | st.integers(0, len(content) - 1))
+        what = data.draw(st.sampled_from(["change", "insert", "delete"]))
+        some = data.draw(st.binary(min_size=1, max_size=8) | st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff"]))
+        content[place : place + (len(some) if what != "insert" else 0)] = some if what != "delete" else b""
+    read_or_refused(bytes(content), path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@same_every_time
+@given(data=st.data())
+def test_a_picture_cut_off_anywhere_is_whole_or_refused(path, format, data):
+    whole = WHOLE[format]
+    cut = whole[: data.draw(st.integers(0, len(whole) - 1) | st.integers(len(whole) - 20, len(whole) - 1))]
+    if read_or_refused(cut, path):  # what is missing came after the pixels
+        assert len(cut) > 0.97 * len(whole)
+        np.testing.assert_array_equal(load_square(cut), load_square(whole))
+
+
+@same_every_time
+@given(signature=st.sampled_from([b"", *SIGNATURES]), rest=st.binary(max_size=400))
+def test_random_bytes_give_a_picture_or_a_sentence(path, signature, rest):
+    read_or_refused(signature + rest, path)
+
+
+def test_the_damage_is_neither_too_little_nor_too_much(path):
+    assert all(read_or_refused(content, path) for content in WHOLE.values())
+    assert not any(read_or_refused(content[: len(content) // 2], path) for content in WHOLE.values())
+
+
+def test_every_name_of_the_corpus_is_its_own():
+    names = [entry.name for entry in GOOD + BAD]
+    assert len(set(names)) == len(names) > 150

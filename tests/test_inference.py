@@ -1,5 +1,7 @@
 """One picture through a model folder: the numbers are those of the model."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from keras import ops
@@ -26,18 +28,43 @@ def picture(rng):
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
 def test_probabilities_and_attention_are_the_models(loaded, variant, picture):
     classifier, model = loaded[variant]
-    result = classifier.classify(picture)
+    prediction = classifier.predict(picture)
     expected = ops.convert_to_numpy(ops.softmax(model(picture[None])))[0]
-    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
-    assert result.probabilities.sum() == pytest.approx(1)
-    assert result.attention.shape == (3, 2, 9, 9)
-    np.testing.assert_allclose(result.attention.sum(axis=-1), 1, atol=1e-5)
-    assert result.image.shape == (12, 12, 3)
-    assert result.image.dtype == np.uint8
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.seconds > 0
+    explanation = classifier.explain(picture)
+    np.testing.assert_allclose(
+        explanation.attention, ops.convert_to_numpy(model.intermediates(picture[None]).attention)[0], atol=1e-6
+    )
+    assert explanation.attention.shape == (3, 2, 9, 9)
+    assert explanation.image.shape == (12, 12, 3)
+    assert explanation.image.dtype == np.uint8
+
+
+def test_moved_pictures_are_classified_where_they_lie(loaded, picture):
+    classifier, model = loaded["spt_lsa"]
+    probabilities = classifier.predict_moved(picture, 1)
+    assert probabilities.shape == (3, 3, 7)
+    np.testing.assert_allclose(probabilities[1, 1], classifier.predict(picture).probabilities, atol=1e-6)
+    down_left = np.pad(picture, ((1, 0), (0, 1), (0, 0)), mode="edge")[:32, 1:]
+    expected = ops.convert_to_numpy(ops.softmax(model(down_left[None])))[0]
+    np.testing.assert_allclose(probabilities[2, 0], expected, atol=1e-6)
+
+
+def test_what_is_asked_twice_is_computed_once_also_by_threads(loaded, picture):
+    classifier = loaded["vit"][0]
+    picture = 255 - picture
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(classifier.predict, [picture] * 16))
+    assert len({id(answer) for answer in answers}) == 1
+    assert classifier.explain(picture) is classifier.explain(picture.copy())
+    assert classifier.predict_moved(picture, 1) is not classifier.predict_moved(picture, 0)
+    assert classifier.predict(255 - picture) is not answers[0]
 
 
 def test_shifted_images_are_moved_by_half_a_patch(loaded, picture):
-    result = loaded["spt_lsa"][0].classify(picture)
+    result = loaded["spt_lsa"][0].explain(picture)
     assert result.shifted_images.shape == (len(SHIFT_NAMES), 12, 12, 3)
     original = result.shifted_images[0].astype(int)
     np.testing.assert_array_equal(original, result.image)
@@ -51,8 +78,7 @@ def test_shifted_images_are_moved_by_half_a_patch(loaded, picture):
 
 
 def test_a_plain_model_has_its_picture_only(loaded, picture):
-    result = loaded["vit"][0].classify(picture)
-    assert result.shifted_images.shape == (1, 12, 12, 3)
+    assert loaded["vit"][0].explain(picture).shifted_images.shape == (1, 12, 12, 3)
 
 
 def test_temperatures(loaded):
@@ -73,12 +99,20 @@ def test_the_most_probable_classes_in_words(loaded):
     ]
 
 
-def test_huge_logits_do_not_overflow(tmp_path, picture):
-    tiny.write_folder(tmp_path / "m", "vit")
-    classifier = Classifier.from_path(tmp_path / "m")
-    forward = classifier._forward
-    classifier._forward = lambda images: (*forward(images)[:-1], ops.convert_to_tensor([[1e4, 0, 0, 0, 0, 0, 0.0]]))
-    assert classifier.classify(picture).probabilities.tolist() == [1, 0, 0, 0, 0, 0, 0]
+def test_unsure_is_a_top_probability_below_the_records(loaded):
+    classifier = loaded["vit"][0]
+    threshold = classifier.record.unsure_below
+    rest = (1 - threshold) / 6
+    assert not classifier.is_unsure(np.array([rest, threshold, *[rest] * 5]))
+    assert classifier.is_unsure(np.full(7, 1 / 7)) == (threshold > 1 / 7)
+    assert classifier.is_unsure(np.full(7, np.nextafter(threshold, 0)))
+
+
+def test_huge_logits_do_not_overflow(loaded, picture, monkeypatch):
+    classifier = loaded["vit"][0]
+    logits = np.array([[1e4, 0, 0, 0, 0, 0, 0.0]])
+    monkeypatch.setattr(classifier, "_logits", lambda images: ops.convert_to_tensor(logits))
+    assert classifier.predict(picture // 2).probabilities.tolist() == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_damaged_folder_is_refused(tmp_path):

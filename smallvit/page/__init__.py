@@ -12,13 +12,12 @@ from smallvit.page.language import TRANSLATIONS, say, tell
 from smallvit.page.moves import add_moves
 from smallvit.page.page import Page
 from smallvit.page.patches import add_patches
+from smallvit.page.sweeping import KEPT_SECONDS, SWEEP_SECONDS
 from smallvit.page.temperature import add_temperature
 from smallvit.page.training import add_training
 from smallvit.page.usage import add_usage
 
 TITLE = "smallvit: Vision Transformers for small data sets"
-KEPT_SECONDS = 3000
-"""How long a visitor's picture lies on the disk; it is looked for every five minutes, so an hour is the most."""
 
 LAUNCH_OPTIONS = {
     "theme": gr.themes.Soft(
@@ -48,7 +47,7 @@ def build_demo(models, problems=(), examples=()):
     Returns:
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
     """
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(300, KEPT_SECONDS)) as demo:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
         gr.Markdown(say("introduction"), elem_id="introduction")
         for problem in problems:
             gr.Markdown(f"⚠️ {problem}", elem_classes="problem")

@@ -64,7 +64,7 @@ def line_chart(points, x_title, y_title, title=None, reference=None, from_zero=T
         f'<span><span class="swatch" style="background: {color}"></span>{escape(line)}</span>'
         for line, color in colors.items()
     )
-    return [chart, legend]
+    return [chart, f'<div class="lines">{legend}</div>']
 
 
 def line_colors(lines, reference=None):

@@ -144,23 +144,23 @@ def _pair(html):
 
 def _card(record, given, request):
     """One model's card: its answer where there is a picture, and what is known of it."""
-    rows = ""
+    said = ""
     if given:
-        best = next(iter(given["top"]))
-        rows = f'<p class="best">{escape(best)}</p>' + "".join(
+        rows = "".join(
             f'<li><span>{escape(name)}</span><span class="share">{100 * share:.1f} %</span>'
             f'<span class="bar" style="width: {100 * share:.1f}%"></span></li>'
             for name, share in given["top"].items()
         )
+        said = f'<p class="best">{escape(next(iter(given["top"])))}</p><ol>{rows}</ol>'
         if given["unsure"]:
-            rows += f'<p class="unsure">{escape(tell(request, "unsure"))}</p>'
+            said += f'<p class="unsure">{escape(tell(request, "unsure"))}</p>'
     facts = [
         tell(request, "card_accuracy", top1=f"{100 * record.metrics['test']['top1']:.1f}"),
         tell(request, "card_parameters", parameters=f"{record.parameters:,}"),
     ]
     if given:
         facts.append(tell(request, "card_time", milliseconds=f"{given['milliseconds']:.1f}"))
-    return f'<ol>{rows}</ol><p class="facts">{"<br>".join(map(escape, facts))}</p>'
+    return f'{said}<p class="facts">{"<br>".join(map(escape, facts))}</p>'
 
 
 def _verdict(models, names, answers, request):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from smallvit.checkpoint import read_model_folder
+from smallvit.checkpoint import RECORD_FILE, read_model_folder
 from smallvit.config import VARIANTS, with_variant
 from smallvit.errors import UserError
 from smallvit.inference import Classifier
@@ -36,7 +36,7 @@ class ModelShelf:
                 folders.append(read_model_folder(path))
             except UserError as error:
                 log.warning("%s", error)
-                self.problems.append(str(error))
+                self.problems.append(without_folders(error, path))
         folders.sort(key=lambda folder: list(VARIANTS).index(folder.record.variant))
         self.folders = {}
         for folder in folders:
@@ -120,7 +120,9 @@ class ModelShelf:
             classifier = Classifier(self.folders[name])
         except UserError as error:
             log.warning("%s", error)
-            raise
+            raise UserError(
+                f"The model {name} could not be loaded: its weights are not those of its {RECORD_FILE}."
+            ) from error
         side = classifier.record.picture_size
         blank = np.zeros((side, side, 3), np.uint8)
         classifier.predict(blank)
@@ -128,6 +130,11 @@ class ModelShelf:
         self._threads.submit(classifier.explain, blank)
         self._threads.submit(classifier.predict_moved, blank, MAX_SHIFT)
         return classifier
+
+
+def without_folders(error, path):
+    """What the page says of an error about `path`: its name only, for where it lies is the log's business."""
+    return str(error).replace(str(path), path.resolve().name)
 
 
 def _titles(folders):

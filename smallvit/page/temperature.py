@@ -14,8 +14,7 @@ def add_temperature(page):
     with gr.Tab(say("tab_temperature"), id="temperature") as tab:
         gr.Markdown(say("temperature_text"))
         summary = gr.Markdown(elem_id="tau-summary")
-        with gr.Row():
-            charts = [part for side in ("left", "right") for part in add_chart(f"tau-{side}")]
+        charts = [part for side in ("left", "right") for part in add_chart(f"tau-{side}")]
         table = gr.Dataframe(
             label=say("tau_table"), interactive=False, elem_id="tau-table", buttons=["copy", "fullscreen"]
         )

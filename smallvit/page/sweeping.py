@@ -1,0 +1,56 @@
+"""Nothing of a visitor's stays on the disk: a folder of its own for uploads, which is swept.
+
+Gradio's `delete_cache` deletes what this process was sent. It forgets the states behind deep links, and what a process
+that was killed has left.
+"""
+
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+KEPT_SECONDS, SWEEP_SECONDS = 50 * 60, 5 * 60
+"""How long a file stays, and how often what is older is looked for: 55 minutes are the most."""
+
+
+def use_own_upload_folder():
+    """Have Gradio keep uploads where only smallvit does, unless GRADIO_TEMP_DIR names a folder; return its path."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / f"smallvit-{user}")))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def sweep(folder, seconds, spared=()):
+    """Delete the files in a folder, and in the folders within it, that are older than `seconds`; then what is empty.
+
+    Args:
+        folder: path.
+        seconds: age by ctime: since the file came to lie there.
+        spared: paths of files that stay; they are made young, so that no other process deletes them either.
+    """
+    spared = {os.path.abspath(path) for path in spared}
+    for path in sorted(Path(folder).rglob("*"), reverse=True):  # what lies within a folder comes before it
+        try:
+            if path.is_dir():
+                if time.time() - path.stat().st_ctime > seconds:  # a young one may be about to be filled
+                    path.rmdir()
+            elif os.path.abspath(path) in spared:
+                os.utime(path)
+            elif time.time() - path.lstat().st_ctime > seconds:
+                path.unlink()
+        except OSError:
+            pass  # another process was faster, or the folder is not empty
+
+
+def sweep_regularly(demo, folder):
+    """Sweep the folder now and every `SWEEP_SECONDS`, in the background; the examples of the page stay."""
+
+    def run():
+        while True:
+            spared = {path for block in list(demo.blocks.values()) for path in getattr(block, "keep_in_cache", ())}
+            sweep(folder, KEPT_SECONDS, spared)
+            time.sleep(SWEEP_SECONDS)
+
+    threading.Thread(target=run, name="sweeping", daemon=True).start()

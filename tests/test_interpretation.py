@@ -1,0 +1,82 @@
+"""What a model's numbers say about it: by hand, and by another computation."""
+
+import numpy as np
+import pytest
+
+from smallvit import interpretation
+
+
+@pytest.fixture
+def attention(rng):
+    """[L, h, N, N] = [3, 2, 9, 9], rows sum to 1."""
+    weights = rng.random((3, 2, 9, 9))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def test_a_moved_picture_lies_where_its_place_says():
+    picture = np.arange(12).reshape(3, 4, 1)
+    moved = interpretation.moved_pictures(picture, 2)
+    assert moved.shape == (5, 5, 3, 4, 1)
+    np.testing.assert_array_equal(moved[2, 2], picture)
+    # One down, two to the right: the upper row and the left columns repeat the edge.
+    assert moved[3, 4, ..., 0].tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [4, 4, 4, 5]]
+    # Two up, one to the left.
+    assert moved[0, 1, ..., 0].tolist() == [[9, 10, 11, 11]] * 3
+
+
+def test_a_picture_that_is_not_moved_is_itself(rng):
+    picture = rng.integers(0, 256, (5, 4, 3), np.uint8)
+    np.testing.assert_array_equal(interpretation.moved_pictures(picture, 0), picture[None, None])
+
+
+def test_how_often_an_answer_holds():
+    probabilities = np.zeros((3, 3, 4))
+    probabilities[..., 1] = 0.6
+    probabilities[0, 2] = [0, 0.3, 0, 0.7]
+    probabilities[2, 0] = [0.9, 0.1, 0, 0]
+    holds, share = interpretation.share_that_holds(probabilities)
+    assert holds.tolist() == [[True, True, False], [True] * 3, [False, True, True]]
+    assert share == pytest.approx(7 / 9)
+
+
+def test_the_share_that_tokens_give_themselves(attention):
+    expected = [np.mean([np.trace(head) / 9 for head in layer]) for layer in attention]
+    np.testing.assert_allclose(interpretation.self_attention_share(attention), expected)
+    masked = attention * (1 - np.eye(9))
+    assert interpretation.self_attention_share(masked).tolist() == [0, 0, 0]
+
+
+def test_where_a_patch_looks(attention):
+    np.testing.assert_array_equal(
+        interpretation.attention_from_patch(attention, 1, 0, (2, 1)), attention[1, 0, 7].reshape(3, 3)
+    )
+    mean = (attention[2, 0, 3] + attention[2, 1, 3]) / 2
+    np.testing.assert_allclose(interpretation.attention_from_patch(attention, 2, None, (1, 0)).ravel(), mean)
+
+
+def test_the_class_token_is_no_patch(rng):
+    attention = rng.random((1, 2, 5, 5))  # a class token and 2 x 2 patches
+    np.testing.assert_array_equal(
+        interpretation.attention_from_patch(attention, 0, 1, (1, 0)), attention[0, 1, 3, 1:].reshape(2, 2)
+    )
+    rollout = interpretation.attention_rollout(attention, from_class_token=True)
+    np.testing.assert_allclose(rollout.ravel(), (attention[0].mean(axis=0) + np.eye(5))[0, 1:] / 2)
+
+
+def test_rollout_follows_every_path(attention):
+    """Against the sum over all paths through the layers: stay, or go where attention leads."""
+    steps = [(layer.mean(axis=0) + np.eye(9)) / 2 for layer in attention]
+    expected = np.zeros(9)
+    for end in range(9):
+        for middle in range(9):
+            for start in range(9):
+                for patch in range(9):
+                    expected[patch] += steps[2][end, middle] * steps[1][middle, start] * steps[0][start, patch] / 9
+    rollout = interpretation.attention_rollout(attention, from_class_token=False)
+    np.testing.assert_allclose(rollout.ravel(), expected)
+    assert rollout.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("tokens", "grid"), [(64, 8), (65, 8), (144, 12), (145, 12), (2, 1), (4, 2)])
+def test_the_grid_of_so_many_tokens(tokens, grid):
+    assert interpretation.grid_size(np.zeros((1, 1, 1, tokens))) == grid
