@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -15,9 +15,11 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from smallvit import images, plots
+from smallvit import images
 from smallvit.inference import Classifier
+from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
+from tests.picture_corpus import BAD, GOOD
 from tests.server import ROOT, running_app
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
@@ -35,70 +37,130 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def url(models, tmp_path_factory):
-    with running_app("--models", models, log=tmp_path_factory.mktemp("log") / "app.log") as address:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="module")
+def url(models, folder):
+    with running_app("--models", models, log=folder / "app.log", GRADIO_TEMP_DIR=str(folder / "uploads")) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def client(url, tmp_path_factory):
-    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+def client(url, folder):
+    return Client(url, verbose=False, download_files=folder / "answers")
 
 
-def pixels(path):
-    return np.asarray(Image.open(path).convert("RGB"))
+def squares(path):
+    """What each model is given of a picture."""
+    return images.resize_square(images.load_square(path), 32)
 
 
-def test_a_photo_gets_both_answers_its_pixels_and_five_grids(client, models):
-    seen, vit, spt_lsa, *grids = client.predict(handle_file(EXAMPLE), api_name="/classify")
-    square = images.centre_square(images.load_picture(EXAMPLE), 32)
-    np.testing.assert_array_equal(pixels(seen)[::10, ::10][:32, :32], square)
-    for answer, variant in ((vit, "vit"), (spt_lsa, "spt_lsa")):
-        classifier = Classifier.from_path(models / f"laptop-{variant}")
-        result = classifier.classify(square)
-        expected = classifier.top(result.probabilities, 5)
-        assert answer["label"] == next(iter(expected))
-        assert [entry["label"] for entry in answer["confidences"]] == list(expected)
-        got = [entry["confidence"] for entry in answer["confidences"]]
+def test_a_photo_gets_the_answers_of_both_models(client, models):
+    answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
+    assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
+    for answer in answers:
+        classifier = Classifier.from_path(models / answer["model"])
+        probabilities = classifier.predict(squares(EXAMPLE)).probabilities
+        expected = classifier.top(probabilities, 5)
+        assert [entry["name"] for entry in answer["classes"]] == list(expected)
+        got = [entry["probability"] for entry in answer["classes"]]
         np.testing.assert_allclose(got, list(expected.values()), atol=1e-5)
-        assert sorted(got, reverse=True) == got
-    assert len(grids) == 5
-    for grid, shifted in zip(grids, result.shifted_images, strict=True):
-        assert Path(grid).suffix == ".png"
-        np.testing.assert_array_equal(pixels(grid), plots.patch_grid(shifted, 4))
+        assert answer["unsure"] == (probabilities.max() < classifier.record.unsure_below)
+        assert 0 < answer["milliseconds"] < 10_000
+    assert answers[1]["title"] == "ViT + SPT + LSA · laptop"
 
 
-def test_the_same_picture_gets_the_same_answer_whatever_its_format(client, tmp_path):
-    image = Image.open(EXAMPLE).convert("RGB")
-    answers = []
-    for name in ("p.png", "p.bmp", "p.webp"):
-        image.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
-        answers.append(client.predict(handle_file(tmp_path / name), api_name="/classify")[1:3])
-    assert answers[0] == answers[1] == answers[2]
+def test_models_are_chosen_by_name(client):
+    chosen = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", api_name="/classify")
+    assert [answer["model"] for answer in chosen] == ["laptop-spt_lsa"]
+    with pytest.raises(AppError, match="There is no model 'resnet' here; there are laptop-vit, laptop-spt_lsa"):
+        client.predict(handle_file(EXAMPLE), "resnet", api_name="/classify")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "The file is empty"),
-        (b"not a picture", "The file is no picture that can be read; JPEG, PNG"),
-        (EXAMPLE.read_bytes()[:9000], "The picture is damaged or cut off"),
-    ],
-)
-def test_what_is_no_picture_gets_a_sentence_and_the_next_one_an_answer(client, tmp_path, content, message):
-    (tmp_path / "picture.jpg").write_bytes(content)
-    with pytest.raises(AppError, match=message):
-        client.predict(handle_file(tmp_path / "picture.jpg"), api_name="/classify")
-    assert client.predict(handle_file(EXAMPLE), api_name="/classify")[1]["label"]
+def test_the_shifted_pictures_are_those_of_the_model(client, models):
+    answer = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", api_name="/patches")
+    expected = Classifier.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).shifted_images
+    assert [image["name"] for image in answer["images"]] == list(SHIFT_NAMES)
+    np.testing.assert_array_equal([image["pixels"] for image in answer["images"]], expected)
+    assert answer["patch_size"] == 4
+    plain = client.predict(handle_file(EXAMPLE), "laptop-vit", api_name="/patches")
+    assert [image["name"] for image in plain["images"]] == ["ORIGINAL"]
 
 
-def test_no_picture_gets_no_answer(client):
-    assert not any(client.predict(None, api_name="/classify"))
+def test_the_temperatures_are_those_of_the_model(client):
+    answer = client.predict("laptop-spt_lsa", api_name="/tau")
+    np.testing.assert_allclose(answer["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
+    assert answer["learned"]
+    assert answer["start"] == pytest.approx(5**0.5)
+    plain = client.predict("laptop-vit", api_name="/tau")
+    assert not plain["learned"]
+    np.testing.assert_allclose(plain["tau"], np.full((3, 1), 5**0.5), atol=1e-6)
+
+
+def test_attention_is_that_of_the_model(client, models):
+    answer = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", 2, 1, 3, 2, api_name="/attention")
+    attention = Classifier.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).attention
+    np.testing.assert_allclose(np.ravel(answer["weights"]), attention[1, 0, 7], atol=1e-6)
+    assert answer["weights"][2][1] == 0  # LSA: not to itself
+    assert answer["self_share"] == [0, 0, 0]
+    assert np.sum(answer["rollout"]) == pytest.approx(1, abs=1e-5)
+    mean = client.predict(handle_file(EXAMPLE), "laptop-vit", 3, 0, 1, 1, api_name="/attention")
+    assert all(share > 0 for share in mean["self_share"])
+    with pytest.raises(AppError, match="The layer is 4; laptop-vit has 1 to 3"):
+        client.predict(handle_file(EXAMPLE), "laptop-vit", 4, 0, 1, 1, api_name="/attention")
+
+
+def test_the_endpoints_are_documented_with_their_types(client):
+    info = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(info) == {"/classify", "/patches", "/tau", "/attention"}
+    assert info["/classify"]["parameters"][0]["parameter_name"] == "picture"
+    assert "probability: float" in info["/classify"]["returns"][0]["python_type"]["type"]
+    assert "tau: list[list[float]]" in info["/tau"]["returns"][0]["python_type"]["type"]
+    assert all(endpoint["description"] for endpoint in info.values())
+
+
+SMALL = 2**20
+GOOD_FILES = [entry for index, entry in enumerate(GOOD) if index % 6 == 0]
+BAD_FILES = [entry for index, entry in enumerate(BAD) if index % 3 == 0]
+
+
+def test_good_files_of_every_kind_get_an_answer(client, tmp_path):
+    for entry in GOOD_FILES:
+        content = entry.content()
+        if len(content) < SMALL:
+            (tmp_path / "picture.bin").write_bytes(content)
+            answers = client.predict(handle_file(tmp_path / "picture.bin"), "laptop-vit", api_name="/classify")
+            assert answers[0]["classes"], entry.name
+
+
+def test_bad_files_of_every_kind_get_a_sentence_and_the_next_one_an_answer(client, tmp_path):
+    for entry in BAD_FILES:
+        content = entry.content()
+        if len(content) < SMALL:
+            (tmp_path / "picture.jpg").write_bytes(content)
+            with pytest.raises(AppError, match=entry.message) as caught:
+                client.predict(handle_file(tmp_path / "picture.jpg"), api_name="/classify")
+            assert "/" not in str(caught.value).replace("https://", ""), entry.name
+    assert client.predict(handle_file(EXAMPLE), api_name="/classify")[0]["classes"]
+
+
+def test_a_file_that_is_too_large_is_refused(url):
+    """By the server: the client of Gradio would not even send it."""
+    large = {"files": ("large.jpg", bytes(images.MAX_BYTES + 1))}
+    answer = httpx.post(f"{url}gradio_api/upload", files=large, timeout=60)
+    assert answer.status_code == 413
+
+
+def test_no_picture_gets_a_sentence(client):
+    with pytest.raises(AppError, match="There is no picture; a picture file is needed"):
+        client.predict(None, api_name="/classify")
 
 
 def post(url, payload):
     """Ask without the client, which would upload the file itself; return the last event of the answer."""
-    body = json.dumps({"data": [payload]}).encode()
+    body = json.dumps({"data": [payload, "laptop-vit"]}).encode()
     request = urllib.request.Request(f"{url}gradio_api/call/classify", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
         event = json.load(response)["event_id"]
@@ -106,82 +168,70 @@ def post(url, payload):
         return response.read().decode()
 
 
-@pytest.mark.parametrize("extra", [{}, {"meta": {}}, {"meta": {"_type": "gradio.FileData"}}], ids=str)
+FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("extra", [{}, {"meta": {}}, FILE_DATA], ids=str)
 @pytest.mark.parametrize("name", ["private.png", "nothing.png", "../../private.png"])
 def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
     answer = post(url, {"path": str(tmp_path / name), **extra})
     assert answer.startswith("event: error")
-    assert "label" not in answer
-    assert extra.get("meta") or "The picture has to be sent as a file" in answer
+    assert "classes" not in answer
+    assert str(tmp_path) not in answer
 
 
-def test_a_data_url_gets_a_sentence(url):
+def test_a_data_url_is_a_picture_too(url, client):
     data = base64.b64encode(EXAMPLE.read_bytes()).decode()
-    payload = {"path": None, "url": f"data:image/jpeg;base64,{data}", "meta": {"_type": "gradio.FileData"}}
-    answer = post(url, payload)
-    assert answer.startswith("event: error")
-    assert "The picture has to be sent as a file" in answer
+    answer = post(url, {"path": "picture.jpg", "url": f"data:image/jpeg;base64,{data}"})
+    assert answer.startswith("event: complete")
+    by_file = client.predict(handle_file(EXAMPLE), "laptop-vit", api_name="/classify")
+    assert json.loads(answer.partition("data: ")[2])[0][0]["classes"] == by_file[0]["classes"]
 
 
-def texts(demo):
-    """Everything the page says that does not depend on a picture."""
-    return json.dumps(demo.get_config_file(), ensure_ascii=False, default=str)
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/", "http://localhost/p.png", "http://169.254.169.254/"])
+def test_the_servers_own_network_is_not_fetched_from(url, client, address):
+    address = address.format(port=url.rstrip("/").rpartition(":")[2])
+    with pytest.raises(AppError, match="leads to an address that is not public; nothing is fetched"):
+        client.predict({"path": address, **FILE_DATA}, api_name="/classify")
 
 
-def test_a_damaged_model_is_named_and_the_others_are_served(models):
-    said = texts(app.create_demo([models]))
-    assert "A model is missing" in said
-    assert "damaged/model.weights.h5 has 4 bytes instead of" in said
-    assert "right on 54.3% of the test pictures" in said
-    assert said.index("**ViT**") < said.index("**ViT + SPT + LSA**")
+def test_no_answer_of_the_page_tells_where_the_server_lies(url, models):
+    with urllib.request.urlopen(url, timeout=30) as response:
+        assert str(ROOT) not in (page := response.read().decode())
+    assert str(models) not in page
+    assert "damaged/model.weights.h5 has 4 bytes instead of" in page
 
 
-def test_two_models_under_one_recipe_are_called_a_fair_comparison_and_others_are_not(models, tmp_path):
-    said = texts(app.create_demo([models / "laptop-spt_lsa", models / "laptop-vit"]))
-    assert "same recipe, same data" in said
-    assert said.index("**ViT**") < said.index("**ViT + SPT + LSA**")
-    tiny.write_folder(tmp_path / "less-vit", "vit", data="CIFAR-100, first 60 pictures of each split")
-    said = texts(app.create_demo([models / "laptop-spt_lsa", tmp_path / "less-vit"]))
-    assert "same recipe, same data" not in said
-    assert "Trained from scratch on CIFAR-100, first 60 pictures of each split or CIFAR-100;" in said
+def said(paths=None):
+    """Everything the page says that does not depend on a visitor."""
+    return json.dumps(app.create_demo(paths).get_config_file(), ensure_ascii=False, default=str)
 
 
-def test_two_models_of_one_variant_are_told_apart_by_their_folders(models, tmp_path):
-    tiny.write_folder(tmp_path / "modern-vit", "vit")
-    said = texts(app.create_demo([models / "laptop-vit", tmp_path / "modern-vit"]))
-    assert "**ViT (laptop-vit)**" in said
-    assert "**ViT (modern-vit)**" in said
-    assert "same recipe, same data" not in said
-
-
-def test_every_temperature_is_in_the_table(models):
-    said = texts(app.create_demo([models / "laptop-spt_lsa"]))
-    for tau in tiny.build("spt_lsa").taus().ravel():
-        assert f'"{tau:.3f}"' in said
-
-
-def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models):
+def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models, caplog):
     (tmp_path / "models").symlink_to(models)
     monkeypatch.setattr(app, "ASSETS", tmp_path)
-    said = texts(app.create_demo([tmp_path / "nothing"]))
-    assert f"There is no model folder at {tmp_path}/nothing" in said
-    assert "right on 54.3% of the test pictures" in said
+    found, problems = app.find_models([tmp_path / "nothing"])
+    assert list(found.folders) == ["laptop-vit", "laptop-spt_lsa"]
+    assert problems[0].startswith("There is no model folder at nothing")
+    assert problems[1].startswith("damaged/model.weights.h5 has 4 bytes")
+    assert f"There is no model folder at {tmp_path}/nothing" in caplog.text
 
 
 def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(app, "ASSETS", tmp_path)
-    said = texts(app.create_demo())
-    assert "No model could be loaded" in said
-    assert "train.py" in said
+    text = said()
+    assert "no_model" in text
+    assert "There is no model folder at models" in text
 
 
 def test_the_bundled_models_are_whole():
-    said = texts(app.create_demo())
-    assert "A model is missing" not in said
-    assert "**ViT**" in said
-    assert "**ViT + SPT + LSA**" in said
+    found, problems = app.find_models()
+    assert problems == []
+    assert found.first_pair == ("laptop-vit", "laptop-spt_lsa")
+    for name in found.folders:
+        assert found.get(name).tau.shape == (found.record(name).model.depth, found.get(name).tau.shape[1])
 
 
 def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path):

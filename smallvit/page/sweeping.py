@@ -5,6 +5,7 @@ that was killed has left.
 """
 
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -15,10 +16,26 @@ KEPT_SECONDS, SWEEP_SECONDS = 50 * 60, 5 * 60
 
 
 def use_own_upload_folder():
-    """Have Gradio keep uploads where only smallvit does, unless GRADIO_TEMP_DIR names a folder; return its path."""
+    """Have Gradio keep uploads in a folder that holds nothing else, for what is old in it will be deleted.
+
+    It lies in the folder that GRADIO_TEMP_DIR names, else in that for temporary files.
+
+    Returns:
+        Its path.
+    """
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / f"smallvit-{user}")))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    folder = parent / f"smallvit-{user}"
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        foreign = not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid())
+    except FileExistsError:  # a file, or a link to nowhere
+        foreign = True
+    if foreign:  # somebody else's, or a link to what must not be swept
+        folder = Path(tempfile.mkdtemp(prefix="smallvit-", dir=parent))
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
 
 

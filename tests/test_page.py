@@ -1,0 +1,245 @@
+"""The parts of the page: its languages, its models, its charts and tables, what it leaves on the disk."""
+
+import os
+import re
+import string
+import time
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from smallvit.errors import UserError
+from smallvit.page import charts, language, models, patches, sweeping, temperature, training, usage
+from smallvit.page.picture import told_on_the_page
+from smallvit.page.texts import TEXTS
+from smallvit.tokenization import SHIFT_NAMES, shift_diagonally
+from tests import tiny
+from tests.server import ROOT
+
+
+def visitor(accept_language=""):
+    return SimpleNamespace(headers={"accept-language": accept_language})
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_both_languages_say_the_same_values(key):
+    english, korean = TEXTS[key]
+
+    def values(text):
+        return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
+
+    assert values(english) == values(korean)
+    assert english.count("https://") == korean.count("https://")
+
+
+def test_every_text_is_used_and_every_text_that_is_used_is_there():
+    code = "".join(path.read_text() for path in (ROOT / "smallvit/page").glob("*.py") if path.name != "texts.py")
+    unused = [key for key in TEXTS if not re.search(rf'["\']{key}["\']', code)]
+    # Put together from a part that varies: model_left, tau_layer, results_seed, usage_python.
+    assert all(re.match(r"(model|tau|results|usage)_", key) for key in unused), unused
+    with pytest.raises(KeyError):
+        language.say("no such text")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        ("ko-KR,ko;q=0.9,en-US;q=0.8", "ko"),
+        ("en-US,en;q=0.9,ko;q=0.8", "en"),
+        ("de,ko;q=0.5,en;q=0.7", "en"),
+        ("en;q=0.1, KO;q=0.2", "ko"),
+        ("ja", "en"),
+        ("", "en"),
+        ("ko;q=nonsense", "en"),
+    ],
+)
+def test_a_visitor_is_answered_in_the_language_of_the_browser(accepted, expected):
+    assert language.language_of(visitor(accepted)) == expected
+    assert language.tell(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
+    assert language.tell(None, "head", head=3) == "head 3"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shelf")
+    for place, variant, preset in (
+        ("a/modern-spt", "spt", "modern"),
+        ("a/laptop-spt_lsa", "spt_lsa", "laptop"),
+        ("a/laptop-vit", "vit", "laptop"),
+        ("b/laptop-vit", "vit", "laptop"),
+    ):
+        (folder / place).parent.mkdir(exist_ok=True)
+        tiny.write_folder(folder / place, variant, preset=preset)
+    return folder
+
+
+def test_models_have_names_and_titles_of_their_own(folders):
+    shelf = models.ModelShelf(sorted(folders.glob("*/*")))
+    assert shelf.titles == {
+        "laptop-vit": "ViT · laptop (laptop-vit)",
+        "laptop-vit-2": "ViT · laptop (laptop-vit-2)",
+        "modern-spt": "ViT + SPT · modern",
+        "laptop-spt_lsa": "ViT + SPT + LSA · laptop",
+    }
+    assert shelf.first_pair == ("laptop-vit", "laptop-spt_lsa")
+    assert models.ModelShelf([folders / "a/modern-spt"]).first_pair == ("modern-spt", "modern-spt")
+    with pytest.raises(UserError, match="There is no model 'x' here; there are laptop-vit"):
+        shelf.get("x")
+
+
+def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypatch):
+    loaded = []
+    own = models.Classifier
+    monkeypatch.setattr(models, "Classifier", lambda folder: loaded.append(folder.path.name) or own(folder))
+    shelf = models.ModelShelf([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
+    assert loaded == []
+    shelf.warm(["laptop-vit", "laptop-vit"])
+    assert shelf.get("laptop-vit") is shelf.get("laptop-vit")
+    assert loaded == ["laptop-vit"]
+    assert shelf.is_warm(["laptop-vit"])
+
+
+def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path, caplog):
+    tiny.write_folder(tmp_path / "odd", "vit")
+    shelf = models.ModelShelf([tmp_path / "odd"])
+    (tmp_path / "odd/model.weights.h5").write_bytes(b"swapped behind the check")
+    with pytest.raises(UserError, match="The model odd could not be loaded") as caught:
+        shelf.get("odd")
+    assert str(tmp_path) not in str(caught.value)
+    assert str(tmp_path) in caplog.text
+
+
+def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
+    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, first 60 pictures of each split")
+    shelf = models.ModelShelf([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", tmp_path / "less"])
+    assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
+    assert not shelf.is_fair_pair("laptop-vit", "laptop-vit-2")
+    assert not shelf.is_fair_pair("less", "laptop-spt_lsa")
+
+
+@pytest.mark.parametrize("name", SHIFT_NAMES)
+def test_what_is_marked_as_vacated_is_what_a_shift_leaves_empty(name):
+    half, (height, width) = 2, (8, 12)
+    image = np.ones((1, height, width, 1), np.float32)
+    shifted = np.asarray(shift_diagonally(image, half))[0, SHIFT_NAMES.index(name), ..., 0]
+    rows, columns = patches.vacated(name, half)
+    expected = np.ones((height, width))
+    expected[: rows if rows > 0 else 0] = 0
+    expected[height + rows if rows < 0 else height :] = 0
+    expected[:, : columns if columns > 0 else 0] = 0
+    expected[:, width + columns if columns < 0 else width :] = 0
+    np.testing.assert_array_equal(shifted, expected)
+
+
+def luminance(color):
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#1f2937"], ids=["light", "dark"])
+@pytest.mark.parametrize("color", [*charts.COLORS, charts.REFERENCE_COLOR])
+def test_the_colours_of_lines_stand_out_in_both_themes(color, background):
+    """WCAG 2.2, success criterion 1.4.11."""
+    high, low = sorted((luminance(color), luminance(background)), reverse=True)
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_a_chart_keeps_the_order_of_its_lines_and_the_reference_is_grey():
+    points = [(1, 2.0, "start"), (2, 2.0, "start"), (1, 2.5, "b <1>"), (2, 1.5, "b <1>"), (1, 3.0, "a")]
+    with gr.Blocks():
+        chart, legend = charts.line_chart(points, "x", "y", reference="start", from_zero=False)
+    assert list(charts.line_colors(["start", "b", "a", "b"], "start").items()) == [
+        ("start", charts.REFERENCE_COLOR),
+        ("b", charts.COLORS[0]),
+        ("a", charts.COLORS[1]),
+    ]
+    assert chart.sort == ["1", "2"]
+    assert chart.y_lim[0] < 1.5 < 3.0 < chart.y_lim[1]
+    assert legend.index("start") < legend.index("b &lt;1&gt;") < legend.index(">a<")
+
+
+def test_the_table_of_temperatures_has_a_row_for_each():
+    record = SimpleNamespace(model=SimpleNamespace(head_dim=16))
+    frame = temperature.tau_table([("two heads", record, np.array([[1.0, 2.0], [3.0, 4.5]])), ("one", record, [[4.0]])])
+    assert frame.to_csv(index=False).splitlines() == [
+        "model,layer,head,start,tau",
+        "two heads,1,1,4.0,1.0",
+        "two heads,1,2,4.0,2.0",
+        "two heads,2,1,4.0,3.0",
+        "two heads,2,2,4.0,4.5",
+        "one,1,,4.0,4.0",
+    ]
+
+
+def test_the_table_of_results_is_that_of_the_records():
+    record = tiny.record("spt", tiny.build("spt"))
+    row = training.results_table([record]).iloc[0].to_dict()
+    assert row["model"] == "ViT + SPT"
+    assert (row["top1"], row["top5"], row["passes"], row["seed"], row["minutes"]) == (54.32, 87.65, 3, 0, 1.5)
+    assert row["parameters"] == record.parameters
+
+
+def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_name(tmp_path):
+    assert usage._shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
+    assert usage._shown_path(tmp_path / "mine") == "mine"
+
+
+def test_a_users_mistake_is_a_message_and_nothing_else_is():
+    with pytest.raises(gr.Error, match="too large"), told_on_the_page():
+        raise UserError("too large")
+    with pytest.raises(ZeroDivisionError), told_on_the_page():
+        1 / 0  # noqa: B018
+
+
+def test_sweeping_takes_what_is_old_and_spares_what_the_page_needs(tmp_path):
+    for name in ("upload/picture.jpg", "deep_links/x/state.json", "examples/cup.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text("content")
+    spared = [tmp_path / "examples/cup.jpg"]
+    sweeping.sweep(tmp_path, 3600, spared)
+    assert (tmp_path / "upload/picture.jpg").exists()
+    time.sleep(1.1)
+    (tmp_path / "young").mkdir()
+    (tmp_path / "young/picture.png").write_text("content")
+    sweeping.sweep(tmp_path, 1, spared)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["examples/cup.jpg", "young/picture.png"]
+    assert time.time() - os.stat(spared[0]).st_ctime < 1
+    time.sleep(1.1)
+    sweeping.sweep(tmp_path, 1)
+    sweeping.sweep(tmp_path / "no such folder", 1)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files, and no GRADIO_TEMP_DIR; what is set in the test is undone."""
+    monkeypatch.setattr(sweeping.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    return tmp_path
+
+
+def test_uploads_lie_in_a_folder_of_their_own_that_others_cannot_read(temporary, monkeypatch):
+    folder = sweeping.use_own_upload_folder()
+    assert folder.parent == temporary
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(temporary / "named"))
+    assert sweeping.use_own_upload_folder() == temporary / "named" / folder.name
+
+
+def test_what_lies_behind_a_link_is_not_swept(temporary, monkeypatch):
+    name = sweeping.use_own_upload_folder().name
+    for target in (temporary / "precious", temporary / "nowhere"):
+        parent = temporary / f"to {target.name}"
+        parent.mkdir()
+        (parent / name).symlink_to(target)
+        (temporary / "precious").mkdir(exist_ok=True)
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(parent))
+        folder = sweeping.use_own_upload_folder()
+        assert folder.parent == parent
+        assert folder.name != name
