@@ -1,21 +1,35 @@
-"""The page in Chromium, as a visitor has it. Needs a Chromium; with REQUIRE_BROWSER=1 its absence is a failure."""
+"""The page in Chromium, as a visitor has it, with the bundled models.
 
-import io
+Needs a Chromium; with REQUIRE_BROWSER=1 its absence is a failure. With SCREENSHOTS=FOLDER every view is kept there as a
+picture, of each width and theme.
+"""
+
+import csv
 import os
 import re
 import shutil
+import threading
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from axe_playwright_python.sync_playwright import Axe
+from gradio_client import Client, handle_file
 from playwright.sync_api import expect, sync_playwright
 
+from smallvit.checkpoint import find_model_folders
+from smallvit.config import VARIANTS
+from smallvit.page import LAUNCH_OPTIONS, build_demo
+from smallvit.page.models import ModelShelf
+from smallvit.page.texts import TEXTS
+from smallvit.superclasses import SUPERCLASSES
 from smallvit.tokenization import SHIFT_NAMES
-from tests import tiny
+from tests.picture_corpus import BAD, GOOD
 from tests.server import ROOT, running_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+VIEWS = ("compare", "patches", "temperature", "attention", "moves", "training", "usage")
+LION = ROOT / "assets/examples/lion.jpg"
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and "REQUIRE_BROWSER" not in os.environ, reason="needs Chromium: apt-get install chromium"
@@ -25,10 +39,13 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
-    for variant in ("vit", "spt_lsa"):
-        tiny.write_folder(folder / f"models/laptop-{variant}", variant)
-    with running_app("--models", folder / "models", log=folder / "app.log") as address:
+    with running_app(log=folder / "app.log", GRADIO_TEMP_DIR=str(folder / "uploads")) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,94 +58,327 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop-light", "phone-dark"])
-def page(browser, url, request):
-    width, theme = request.param
-    context = browser.new_context(viewport={"width": width, "height": 800})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.goto(f"{url}?__theme={theme}")
-    expect(page.locator("#picture input[type=file]")).to_be_attached()
-    yield page
-    assert page.errors == []
-    context.close()
+@pytest.fixture
+def visit(browser, url):
+    """Open the page: visit(width, theme, locale, path). At the end nothing may have failed or left the host."""
+    pages = []
+
+    def open_page(width=1280, theme="light", locale="en-US", address=None):
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, locale=locale, permissions=["clipboard-read", "clipboard-write"]
+        )
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
+        page.on("request", lambda request: _is_ours(request.url) or page.errors.append(request.url))
+        page.language = ("en", "ko").index(locale[:2])
+        page.goto(address or f"{url}?__theme={theme}")
+        expect(page.locator("#picture input[type=file]")).to_be_attached()
+        expect(page.locator("#answer-left .facts")).to_be_visible()
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        assert page.errors == []
+        page.context.close()
 
 
-def upload(page, file):
+def _is_ours(address):
+    return address.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:"))
+
+
+def upload(page, file=LION):
     page.set_input_files("#picture input[type=file]", file)
 
 
-def read_answers(page):
-    """[(the model's caption, its five (class, percent))] as they stand on the page."""
-    answers = page.locator(".answer")
-    expect(answers).to_have_count(2)
-    read = []
-    for index in range(2):
-        rows = answers.nth(index).locator(".confidence-set")
-        expect(rows).to_have_count(5)
-        text = [re.sub(r"\s+", " ", row.inner_text()).strip() for row in rows.all()]
-        read.append([re.fullmatch(r"(.+?) (\d+)%", row).groups() for row in text])
-    return read
+def answered(page):
+    expect(page.locator(".answer li")).to_have_count(10)
+    return page
 
 
-def test_an_uploaded_photo_gets_two_labelled_answers_and_five_grids(page):
-    for caption in ("ViT", "ViT + SPT + LSA"):
-        expect(page.get_by_text(caption, exact=True).first).to_be_visible()
-    upload(page, ROOT / "assets/examples/rocket.jpg")
-    for answer in read_answers(page):
-        assert len({name for name, _ in answer}) == 5
-        assert {name for name, _ in answer} <= {name.replace("_", " ") for name in tiny.CLASS_NAMES}
-        shares = [int(percent) for _, percent in answer]
-        assert shares == sorted(shares, reverse=True)
-    for name in SHIFT_NAMES:
-        expect(page.get_by_text(name, exact=True).first).to_be_visible()
-    grids = page.locator(".pixels img")
-    expect(grids).to_have_count(6)  # what the models see, and five grids
-    for grid in grids.all():
-        grid.scroll_into_view_if_needed()
-        expect(grid).to_have_js_property("complete", True)
-        assert grid.evaluate("image => image.naturalWidth") > 50
-        assert grid.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
-        assert grid.get_attribute("alt")
-    assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"]
+def open_view(page, view):
+    """Open a view by its tab, which on a phone may be in a menu."""
+    tab = page.get_by_role("tab", name=TEXTS[f"tab_{view}"][page.language], exact=True)
+    if tab.is_visible():
+        tab.click()
+    else:
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button", has_text=TEXTS[f"tab_{view}"][page.language]).click()
 
 
-def test_an_example_is_a_click_away(page):
+def shown(page, name):
+    """A drawn picture once it is there."""
+    image = page.locator(f"#{name} img")
+    image.scroll_into_view_if_needed()
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("image => image.naturalWidth") > 50
+    return image
+
+
+def alternative_text(page, name, pattern):
+    expect(shown(page, name)).to_have_attribute("alt", re.compile(pattern))
+
+
+def settle(page):
+    """Wait until nothing is computed any more, and no fading of it is under way."""
+    expect(page.locator(".pending:visible, .generating:visible")).to_have_count(0)
+    page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+
+
+def set_slider(page, label, value):
+    field = page.get_by_label(f"number input for {label}")
+    field.fill(str(value))
+    field.press("Enter")
+
+
+EXPECTED = {
+    "compare": lambda page: answered(page),
+    "patches": lambda page: [shown(page, f"grid-{name.lower()}") for name in SHIFT_NAMES] and shown(page, "piece-spt"),
+    "temperature": lambda page: expect(page.locator("#tau-left canvas, #tau-left svg").first).to_be_visible(),
+    "attention": lambda page: [shown(page, name) for name in ("attention-left", "attention-right", "rollout-right")],
+    "moves": lambda page: [shown(page, name) for name in ("moves-left", "moves-right")],
+    "training": lambda page: expect(page.locator("#results")).to_contain_text("ViT + SPT + LSA"),
+    "usage": lambda page: expect(page.locator("#usage-client")).to_contain_text("gradio_client"),
+}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_opens_fits_and_can_be_read(visit, width, theme, tmp_path):
+    """With axe-core's rules for names, roles and contrast; Gradio's own footer repeats "Settings" in a picture."""
+    page = visit(width, theme)
+    upload(page)
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    for view in VIEWS:
+        open_view(page, view)
+        EXPECTED[view](page)
+        settle(page)
+        found = [
+            (rule["id"], node["html"])
+            for rule in Axe().run(page).response["violations"]
+            for node in rule["nodes"]
+            if 'alt="Settings"' not in node["html"]
+        ]
+        assert found == [], view
+        assert page.evaluate("document.documentElement.scrollWidth") == width, view
+        page.evaluate("scrollTo(0, 0)")
+        picture = folder / f"{view}-{width}-{theme}.png"
+        page.screenshot(path=picture, full_page=view != "compare")
+        assert picture.stat().st_size > 10_000
+        for image in page.locator(".drawn img:visible").all():
+            assert image.get_attribute("alt")
+            assert image.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+
+
+def test_the_first_view_needs_no_scrolling(visit):
+    page = answered_page(visit)
+    for name in ("#picture", "#seen", "#answer-left .facts", "#answer-right .facts", "#verdict"):
+        box = page.locator(name).bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 800, name
+
+
+def answered_page(visit, **options):
+    page = visit(**options)
+    upload(page)
+    return answered(page)
+
+
+def test_the_answers_are_those_of_the_models(visit, client):
+    page = answered_page(visit)
+    answers = client.predict(handle_file(LION), api_name="/classify")
+    for side, answer in zip(("left", "right"), answers, strict=True):
+        card = page.locator(f"#answer-{side}")
+        rows = [re.sub(r"\s+", " ", row.inner_text()).strip() for row in card.locator("li").all()]
+        assert rows == [f"{entry['name']} {100 * entry['probability']:.1f} %" for entry in answer["classes"]]
+        expect(card.locator(".best")).to_have_text(answer["classes"][0]["name"])
+        expect(card).to_contain_text(re.compile(r"Right on 6\d\.\d % of the test .*parameters.*\d ms", re.DOTALL))
+        assert card.get_by_text("It is unsure.").count() == answer["unsure"]
+    same = answers[0]["classes"][0]["name"] == answers[1]["classes"][0]["name"]
+    expect(page.locator("#verdict")).to_contain_text("Both say" if same else "They disagree")
+    expect(page.locator("#verdict")).to_contain_text("Same recipe, same data")
+
+
+def test_an_example_is_a_click_away_and_the_classes_are_listed_on_demand(visit):
+    page = visit()
     page.get_by_text("motorcycle", exact=True).first.click()
-    assert read_answers(page)
+    answered(page)
+    assert page.locator("#classes dt").count() == 0
+    page.get_by_role("button", name="All classes that the models know").click()
+    expect(page.locator("#classes dt")).to_have_count(len(SUPERCLASSES))
+    expect(page.locator("#classes")).to_contain_text("aquarium fish, flatfish, ray, shark, trout")
 
 
-def test_the_temperatures_stand_in_a_chart_and_a_table(page):
-    chart = page.locator(".shown:not(.pixels) img")
-    chart.scroll_into_view_if_needed()
-    assert "learned temperature of each of 3 layers against its start 2.24" in chart.get_attribute("alt")
-    picture = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("RGB"))
-    assert picture.std() > 10
-    table = page.locator(".tau")
-    for tau in tiny.build("spt_lsa").taus()[:, 0]:
-        expect(table).to_contain_text(f"{tau:.3f}")
+def test_the_cards_can_hold_any_two_models(visit):
+    page = answered_page(visit)
+    page.locator("#model-left input").click()
+    page.get_by_role("option", name="ViT + SPT + LSA · laptop").click()
+    expect(page.locator("#answer-left ol")).to_have_text(page.locator("#answer-right ol").text_content())
+    expect(page.locator("#verdict")).not_to_contain_text("Same recipe")
 
 
-def test_what_is_no_picture_gets_a_message_and_the_page_goes_on(page, tmp_path):
-    (tmp_path / "notes.jpg").write_text("no picture")
-    upload(page, tmp_path / "notes.jpg")
-    expect(page.get_by_text("The file is no picture that can be read").first).to_be_visible()
-    page.reload()
+def test_a_patch_is_chosen_by_a_click_or_by_number(visit):
+    page = answered_page(visit)
+    open_view(page, "patches")
+    alternative_text(page, "piece-spt", "row 4, column 4")
+    box = shown(page, "grid-left-up").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.55)
+    alternative_text(page, "piece-spt", "row 5, column 8")
+    alternative_text(page, "piece-plain", "row 5, column 8")
+    set_slider(page, "Row of the patch", 6)
+    alternative_text(page, "piece-spt", "row 6, column 8")
+    with page.expect_download() as download:
+        page.locator("#grid-right-down").hover()
+        page.locator("#grid-right-down").get_by_label("Download").click()
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_the_temperatures_stand_in_a_table_and_can_be_kept(visit, client, tmp_path):
+    page = visit()
+    open_view(page, "temperature")
+    tau = client.predict("laptop-spt_lsa", api_name="/tau")["tau"]
+    expect(page.locator("#tau-summary")).to_contain_text(f"lies between {min(map(min, tau)):.2f} and")
+    expect(page.locator("#tau-table")).to_contain_text(f"{tau[0][1]:.3f}".rstrip("0"))
+    with page.expect_download() as download:
+        page.locator("#tau-keep").click()
+    download.value.save_as(tmp_path / "tau.csv")
+    rows = [row for row in csv.DictReader((tmp_path / "tau.csv").open()) if "LSA" in row["model"]]
+    assert [float(row["tau"]) for row in rows] == pytest.approx([value for layer in tau for value in layer])
+
+
+def test_attention_follows_the_patch_the_layer_and_the_head(visit, client):
+    page = answered_page(visit)
+    open_view(page, "attention")
+    alternative_text(page, "attention-left", "layer 3, mean of the heads.*row 4, column 4")
+    box = shown(page, "attention-right").bounding_box()
+    side = min(box["width"], box["height"])
+    left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
+    page.mouse.click(left + side * 0.3, top + side * 0.7)
+    alternative_text(page, "attention-left", "row 6, column 3")
+    set_slider(page, "Layer", 6)
+    alternative_text(page, "attention-right", "layer 6.*row 6, column 3")
+    page.get_by_label("Head", exact=True).click()
+    page.get_by_role("option", name="2", exact=True).click()
+    alternative_text(page, "attention-left", "layer 6, head 2: .*row 6, column 3")
+    answer = client.predict(handle_file(LION), "laptop-vit", 6, 2, 6, 3, api_name="/attention")
+    expect(page.locator("#attention-caption-left")).to_contain_text(f"itself {100 * answer['weights'][5][2]:.1f} %")
+    expect(page.locator("#attention-caption-right")).to_contain_text("itself 0.0 %")
+
+
+def test_moving_the_picture_tells_how_often_the_answers_hold(visit):
+    page = answered_page(visit)
+    open_view(page, "moves")
+    for side in ("left", "right"):
+        best = page.locator(f"#answer-{side} .best").text_content()
+        alternative_text(page, f"moves-{side}", rf"probability of {best} .* holds in \d+ of 81 places")
+        expect(page.locator(f"#moves-caption-{side}")).to_contain_text(f"{best} holds in")
+
+
+def test_the_results_are_those_of_the_folders(visit):
+    page = visit()
+    open_view(page, "training")
+    shelf = ModelShelf(find_model_folders(ROOT / "assets/models"))
+    for name in shelf.folders:
+        record = shelf.record(name)
+        title, top1 = VARIANTS[record.variant].title, record.metrics["test"]["top1"]
+        row = page.locator("#results").get_by_role("row", name=f"{title} {record.preset} ").first
+        for value in (f"{record.parameters:,}", f"{100 * top1:.2f}", str(record.epochs_trained)):
+            expect(row).to_contain_text(value)
+    open_view(page, "usage")
+    for key, text in (
+        ("python", 'load_model("assets/models/laptop-spt_lsa")'),
+        ("train", "python train.py --preset laptop"),
+        ("cite", "@article{lee2021vision"),
+        ("client", f'Client("{page.url.partition("?")[0]}")'),
+    ):
+        expect(page.locator(f"#usage-{key}")).to_contain_text(text)
+
+
+def test_the_page_speaks_korean(visit):
+    page = answered_page(visit, locale="ko-KR")
+    expect(page.get_by_role("heading", level=1)).to_have_text("적은 데이터로 배우는 비전 트랜스포머")
+    expect(page.locator("#answer-left")).to_contain_text("테스트 사진 정답률")
+    open_view(page, "moves")
+    alternative_text(page, "moves-left", "81곳 중")
+    assert "__i18n__" not in page.locator("body").inner_text()
+
+
+def test_without_a_picture_the_views_ask_for_one(visit):
+    page = visit()
+    for view in ("patches", "attention", "moves"):
+        open_view(page, view)
+        expect(page.locator(f"#{view}-note")).to_contain_text("Choose a picture")
+
+
+@pytest.mark.parametrize("name", ["cmyk.jpg", "palette.png", "16 bits.png", "animated.gif", "alpha.webp", "rgba.png"])
+def test_common_files_get_an_answer(visit, name, tmp_path):
+    entry = next(entry for entry in GOOD if entry.name == name)
+    page = visit()
+    (tmp_path / name).write_bytes(entry.content())
+    upload(page, tmp_path / name)
+    answered(page)
+
+
+@pytest.mark.parametrize("name", ["text.jpg", "drawing.svg", "document.jpg", "empty.png"])
+def test_what_is_no_picture_gets_a_message_and_the_page_goes_on(visit, name, tmp_path):
+    entry = next(entry for entry in BAD if entry.name == name)
+    page = visit()
+    (tmp_path / "picture.jpg").write_bytes(entry.content())
+    upload(page, tmp_path / "picture.jpg")
+    expect(page.locator(".toast-body")).to_contain_text(re.compile(entry.message))
+    page.locator("#picture").get_by_label("Remove Image").click()
     upload(page, ROOT / "assets/examples/cup.jpg")
-    assert read_answers(page)
+    answered(page)
 
 
-def test_a_huge_file_gets_a_message(page, tmp_path):
+def test_a_huge_file_gets_a_message(visit, tmp_path):
     with open(tmp_path / "huge.jpg", "wb") as file:
         file.truncate(25 * 2**20)
+    page = visit()
     upload(page, tmp_path / "huge.jpg")
     expect(page.get_by_text("exceed the maximum allowed size of 20").first).to_be_visible()
 
 
-def test_taking_the_picture_away_takes_the_answers_away(page):
-    upload(page, ROOT / "assets/examples/lion.jpg")
-    read_answers(page)
+def test_an_address_of_the_servers_own_network_is_refused(visit, url):
+    page = visit()
+    page.locator("#address textarea, #address input").fill(f"{url}config")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast-body")).to_contain_text("leads to an address that is not public")
+
+
+def test_taking_the_picture_away_takes_the_answers_away(visit):
+    page = answered_page(visit)
     page.locator("#picture").get_by_label("Remove Image").click()
-    expect(page.locator(".answer .confidence-set")).to_have_count(0)
+    expect(page.locator(".answer li")).to_have_count(0)
+    expect(page.locator("#verdict")).to_contain_text("Choose a picture")
+
+
+def test_a_link_leads_to_the_same_result(visit):
+    page = answered_page(visit)
+    page.get_by_role("button", name="Copy a link to this result").click()
+    page.wait_for_function("navigator.clipboard.readText().then(text => text.includes('deep_link'))")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = answered(visit(address=link))
+    assert other.locator("#answer-right ol").inner_text() == page.locator("#answer-right ol").inner_text()
+
+
+def test_the_page_is_up_before_the_models_and_says_so(visit):
+    loaded = threading.Event()
+
+    class SlowShelf(ModelShelf):
+        def is_warm(self, names):
+            return loaded.is_set()
+
+    demo = build_demo(SlowShelf(find_model_folders(ROOT / "assets/models")))
+    _, address, _ = demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **LAUNCH_OPTIONS)
+    try:
+        page = visit(address=address)
+        expect(page.get_by_text("The models are still being loaded")).to_be_visible()
+        loaded.set()
+        expect(page.get_by_text("The models are still being loaded")).to_be_hidden()
+    finally:
+        demo.close()

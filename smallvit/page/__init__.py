@@ -22,6 +22,11 @@ TITLE = "smallvit: Vision Transformers for small data sets"
 LAUNCH_OPTIONS = {
     "theme": gr.themes.Soft(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    ).set(  # where Soft's own colours have less contrast than WCAG's 4.5
+        block_label_text_color="*primary_700",
+        block_title_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+        link_text_color_visited_dark="*primary_300",
     ),
     "css_paths": Path(__file__).parent / "style.css",
     "i18n": TRANSLATIONS,

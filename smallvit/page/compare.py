@@ -7,7 +7,7 @@ import gradio as gr
 
 from smallvit import drawing, images
 from smallvit.page.language import say, tell
-from smallvit.page.picture import add_picture_input, fetch_to_uploads, read_square, told_on_the_page
+from smallvit.page.picture import PictureInput, read_square, told_on_the_page
 from smallvit.superclasses import by_superclass
 
 TOP = 5
@@ -25,7 +25,7 @@ def add_compare(page, examples):
     first, second = models.first_pair
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=280):
-            page.picture = add_picture_input(
+            page.picture = PictureInput(
                 label=say("your_picture"),
                 sources=["upload", "webcam", "clipboard"],
                 height=280,
@@ -38,6 +38,7 @@ def add_compare(page, examples):
                     label=say("examples"),
                     example_labels=[Path(path).stem for path in examples],
                     cache_examples=False,
+                    elem_id="examples",
                 )
             address = gr.Textbox(
                 label=say("address"), placeholder="https://…", max_lines=1, elem_id="address", submit_btn=True
@@ -126,7 +127,7 @@ def _fetch(picture):
     async def fetch_by_address(address):
         if not address.strip():
             return None
-        path = await fetch_to_uploads(picture, _with_scheme(address.strip()))
+        path = await picture.fetch(_with_scheme(address.strip()))
         read_square(path)  # refused here, before it stands on the page
         return path
 

@@ -9,7 +9,7 @@ from gradio_client.utils import python_type_to_json_schema
 from smallvit import images, interpretation
 from smallvit.errors import UserError
 from smallvit.page.compare import answer
-from smallvit.page.picture import add_picture_input, read_square
+from smallvit.page.picture import PictureInput, read_square
 from smallvit.tokenization import SHIFT_NAMES
 
 
@@ -179,7 +179,7 @@ def add_endpoints(page):
         }
 
     with gr.Column(visible=False):
-        picture = add_picture_input(label="picture")
+        picture = PictureInput(label="picture")
         models = gr.Textbox(f"{first},{second}", label=f"models, of: {names}")
         model = gr.Textbox(second, label=f"model, one of: {names}")
         add(classify, [picture, models])

@@ -5,7 +5,7 @@ import inspect
 import gradio as gr
 
 from smallvit import images
-from smallvit.page.picture import keep_file, read_square, told_on_the_page
+from smallvit.page.picture import read_square, told_on_the_page
 
 CONCURRENCY = 2
 """Events of the page and of clients that run at once; the others wait in the queue."""
@@ -56,7 +56,7 @@ class Page:
 
     def keep_file(self, name, content):
         """Write a file that a visitor may save, to be deleted when uploads are; return its path."""
-        return keep_file(self.picture, name, content)
+        return self.picture.keep(name, content)
 
     def names(self, left, right):
         """The chosen models, one for each of `sides`."""

@@ -20,55 +20,43 @@ def told_on_the_page():
         raise gr.Error(str(error), duration=None, print_exception=False) from error
 
 
-def add_picture_input(**options):
-    """Add Gradio's image input, but one that hands on the file as it came; `read_square` decodes it.
+class PictureInput(gr.Image):
+    """Gradio's image input, but one that hands on the file as it came; `read_square` decodes it.
 
     Gradio's own would decode it first, and fail in its words. A picture named by an address is fetched by
-    `smallvit.fetch`, which knows bounds. Both are replaced on the component, for Gradio writes a stub file beside each
-    module that has a subclass of one.
-
-    Args:
-        options: those of `gr.Image`.
-
-    Returns:
-        The component. To a function it gives the path of an upload, the bytes of a `data:` URL, or None.
+    `smallvit.fetch`, which knows bounds. (Beside each module with such a class, Gradio writes a stub, a `.pyi`.)
     """
-    component = gr.Image(**options)
-    own_way = component.async_move_resource_to_block_cache
 
-    async def bring(url_or_path):
-        if not str(url_or_path).startswith(("http://", "https://")):
-            return await own_way(url_or_path)
-        return await fetch_to_uploads(component, str(url_or_path))
+    is_template = True  # to the browser it is an Image
 
-    def hand_on(payload):
+    async def async_move_resource_to_block_cache(self, url_or_file_path):
+        if not str(url_or_file_path).startswith(("http://", "https://")):
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
+        return await self.fetch(str(url_or_file_path))
+
+    async def fetch(self, url):
+        """Fetch a picture from a public server to where uploads lie; return its path. Raises `gr.Error`."""
+        with told_on_the_page():
+            return self.keep("picture", await fetch.fetch_picture(url))
+
+    def keep(self, name, content):
+        """Write a file where uploads lie, to be deleted when they are; return its path."""
+        path = save_bytes_to_cache(content, name, self.GRADIO_CACHE)
+        self.temp_files.add(path)
+        return path
+
+    def preprocess(self, payload):
+        """Return the path of an upload, the bytes of a `data:` URL, or None."""
         if payload is None:
             return None
         with told_on_the_page():
             if payload.url and payload.url.startswith("data:"):
                 return fetch.decode_data_url(payload.url)
             # Gradio checks the path only where a client says that it is that of a file; a client may say nothing.
-            uploads = Path(component.GRADIO_CACHE).resolve()
+            uploads = Path(self.GRADIO_CACHE).resolve()
             if not payload.path or not Path(payload.path).resolve().is_relative_to(uploads):
                 raise UserError("The picture has to be sent as a file.")
             return payload.path
-
-    component.async_move_resource_to_block_cache = bring
-    component.preprocess = hand_on
-    return component
-
-
-async def fetch_to_uploads(component, url):
-    """Fetch a picture from a public server to where uploads lie; return its path. Raises `gr.Error`."""
-    with told_on_the_page():
-        return keep_file(component, "picture", await fetch.fetch_picture(url))
-
-
-def keep_file(component, name, content):
-    """Write a file where uploads lie, to be deleted when they are; return its path."""
-    path = save_bytes_to_cache(content, name, component.GRADIO_CACHE)
-    component.temp_files.add(path)
-    return path
 
 
 def read_square(source):

@@ -21,6 +21,7 @@ def add_usage(page):
                 CITATION if key == "cite" else None,
                 language=language,
                 interactive=False,
+                wrap_lines=True,
                 show_label=False,
                 elem_id=f"usage-{key}",
             )
