@@ -60,9 +60,12 @@ class Classifier:
         model = folder.load_model()
         self.tau = model.taus()
         """[L, h], or [L, 1] where the heads share one."""
-        self._logits = backend.compile_function(lambda images: model(images, training=False), model.variables)
+        # Without XLA: the page is to be awake soon and small; a picture takes some milliseconds all the same.
+        self._logits = backend.compile_function(
+            lambda images: model(images, training=False), model.variables, xla=False
+        )
         self._intermediates = backend.compile_function(
-            lambda images: tuple(model.intermediates(images)), model.variables
+            lambda images: tuple(model.intermediates(images)), model.variables, xla=False
         )
         self._predict = _once_per_picture(self._compute_prediction, kept=256)
         self._explain = _once_per_picture(self._compute_explanation, kept=16)

@@ -18,9 +18,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Address(str):
+    """The URL of an app.py that runs, with the process as `process`."""
+
+
 @contextmanager
 def running_app(*arguments, log, seconds=120, **environment):
-    """Start app.py, wait until it answers, yield its URL, stop it.
+    """Start app.py, wait until it answers, yield its `Address`, stop it.
 
     Args:
         arguments: options of app.py beside --port.
@@ -42,7 +46,9 @@ def running_app(*arguments, log, seconds=120, **environment):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"app.py did not start:\n{Path(log).read_text()}")
             time.sleep(0.2)
-        yield url
+        address = Address(url)
+        address.process = process
+        yield address
     finally:
         process.terminate()
         process.wait(timeout=30)

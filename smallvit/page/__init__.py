@@ -23,6 +23,7 @@ LAUNCH_OPTIONS = {
     "theme": gr.themes.Soft(
         primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     ).set(  # where Soft's own colours have less contrast than WCAG's 4.5
+        background_fill_primary="*neutral_50",  # Soft's own, which `set` would lose
         block_label_text_color="*primary_700",
         block_title_text_color="*primary_700",
         link_text_color_dark="*primary_300",

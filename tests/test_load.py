@@ -1,0 +1,96 @@
+"""Many visitors at once: every one gets the own answer, memory stays flat, the queue has a bound."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from smallvit.images import load_square, resize_square
+from smallvit.page import LAUNCH_OPTIONS, build_demo
+from smallvit.page.models import ModelShelf
+from tests import tiny
+from tests.server import ROOT, running_app
+
+VISITORS, SECONDS, SETTLED = 32, 60, 10
+MODEL = "laptop-spt_lsa"
+
+
+def resident_megabytes(process):
+    with open(f"/proc/{process.pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")) / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path):
+    classifier = ModelShelf([ROOT / "assets/models" / MODEL]).get(MODEL)
+    measured, errors, counts = [], [], []
+
+    def visit(number, url, end):
+        rng = np.random.default_rng(number)
+        client = Client(url, verbose=False)
+        done = 0
+        while time.monotonic() < end:
+            path = tmp_path / f"{number}.png"
+            colors = rng.integers(0, 256, (4, 4, 3), np.uint8)  # of each picture and visitor their own
+            Image.fromarray(colors).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+            answer = client.predict(handle_file(path), MODEL, api_name="/classify")[0]
+            expected = classifier.top(classifier.predict(resize_square(load_square(path), 32)).probabilities, 5)
+            got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
+            if list(got) != list(expected) or not np.allclose(list(got.values()), list(expected.values()), atol=1e-4):
+                errors.append((number, got, expected))
+            done += 1
+        counts.append(done)
+
+    with (
+        running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
+        ThreadPoolExecutor(VISITORS) as threads,
+    ):
+        start = time.monotonic()
+        visits = [threads.submit(visit, number, url, start + SECONDS) for number in range(VISITORS)]
+        while time.monotonic() < start + SECONDS:
+            time.sleep(1)
+            measured.append((time.monotonic() - start, resident_megabytes(url.process)))
+        for one in visits:
+            one.result()
+    assert errors == []
+    assert len(counts) == VISITORS
+    assert min(counts) >= 3
+    settled = [megabytes for seconds, megabytes in measured if seconds >= SETTLED]
+    print(
+        f"{sum(counts)} answers, {min(counts)}-{max(counts)} a visitor; MB: {[round(one) for _, one in measured[::5]]}"
+    )
+    assert max(settled) < settled[0] * 1.05
+
+
+def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
+    open_door = threading.Event()
+
+    class SlowShelf(ModelShelf):
+        def get(self, name):
+            open_door.wait(30)
+            return super().get(name)
+
+    tiny.write_folder(tmp_path / "laptop-vit", "vit")
+    demo = build_demo(SlowShelf([tmp_path / "laptop-vit"])).queue(max_size=2)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **LAUNCH_OPTIONS)
+    try:
+        client = Client(url, verbose=False)
+        jobs = []
+        for _ in range(6):
+            jobs.append(client.submit("laptop-vit", api_name="/tau"))
+            time.sleep(0.5)
+        refused = [job for job in jobs if job.done()]
+        assert len(refused) == 2  # two are served, two wait
+        for job in refused:
+            with pytest.raises(Exception, match=r"[Qq]ueue is full"):
+                job.result(timeout=5)
+        open_door.set()
+        assert all(job.result(timeout=60)["learned"] is False for job in jobs if job not in refused)
+    finally:
+        open_door.set()
+        demo.close()
