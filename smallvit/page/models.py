@@ -49,6 +49,7 @@ class ModelShelf:
         self._loading = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="models")
+        self._later = ThreadPoolExecutor(1, thread_name_prefix="models-later")
 
     def __len__(self):
         return len(self.folders)
@@ -126,9 +127,9 @@ class ModelShelf:
         side = classifier.record.picture_size
         blank = np.zeros((side, side, 3), np.uint8)
         classifier.predict(blank)
-        # What the other views need is compiled after what the first one needs.
-        self._threads.submit(classifier.explain, blank)
-        self._threads.submit(classifier.predict_moved, blank, MAX_SHIFT)
+        # What the other views need is compiled after what the first one needs, and on one core, beside first visitors.
+        self._later.submit(classifier.explain, blank)
+        self._later.submit(classifier.predict_moved, blank, MAX_SHIFT)
         return classifier
 
 
