@@ -1,6 +1,8 @@
 """`Classifier`: one picture in, predictions and intermediates out, by compiled functions of the model."""
 
+import collections
 import functools
+import statistics
 import threading
 import time
 from typing import NamedTuple
@@ -13,18 +15,6 @@ from smallvit.checkpoint import ModelFolder, read_model_folder
 from smallvit.config import VARIANTS
 from smallvit.interpretation import moved_pictures
 from smallvit.model import Intermediates
-
-
-class Prediction(NamedTuple):
-    """What a model says of one picture.
-
-    Attributes:
-        probabilities: NumPy [K], sums to 1.
-        seconds: what the model took for it.
-    """
-
-    probabilities: np.ndarray
-    seconds: float
 
 
 class Explanation(NamedTuple):
@@ -67,6 +57,7 @@ class Classifier:
         self._intermediates = backend.compile_function(
             lambda images: tuple(model.intermediates(images)), model.variables, xla=False
         )
+        self._seconds = collections.deque(maxlen=9)
         self._predict = _once_per_picture(self._compute_prediction, kept=256)
         self._explain = _once_per_picture(self._compute_explanation, kept=16)
         self._predict_moved = _once_per_picture(self._compute_moves, kept=32)
@@ -88,9 +79,22 @@ class Classifier:
             picture: uint8 [S, S, 3], pixels 0-255, S = `record.picture_size`.
 
         Returns:
-            A `Prediction`.
+            Probabilities, NumPy [K], which sum to 1.
         """
         return self._predict(picture)
+
+    def warm(self):
+        """Compile what `predict` needs."""
+        side = self.record.picture_size
+        blank = np.zeros((side, side, 3), np.uint8)
+        self._compute_prediction(blank)
+        self._seconds.clear()  # of the compilation
+        for _ in range(self._seconds.maxlen):
+            self._compute_prediction(blank)
+
+    def typical_seconds(self):
+        """What a picture takes `predict`: the median of the last times, which other work beside one does not spoil."""
+        return statistics.median(self._seconds)
 
     def explain(self, picture):
         """Look into the model while it classifies a picture, given as for `predict`.
@@ -120,7 +124,8 @@ class Classifier:
     def _compute_prediction(self, picture):
         start = time.perf_counter()
         probabilities = self._probabilities(picture[None])[0]
-        return Prediction(probabilities, time.perf_counter() - start)
+        self._seconds.append(time.perf_counter() - start)
+        return probabilities
 
     def _compute_explanation(self, picture):
         parts = Intermediates(*self._intermediates(ops.convert_to_tensor(picture[None])))

@@ -72,7 +72,8 @@ def attention_rollout(attention, from_class_token):
 
     Args:
         attention: [L, h, N, N].
-        from_class_token: whether the classifier reads the first token; else it reads all of them alike.
+        from_class_token: whether the classifier reads the first token; else all of them count alike, as with mean
+            pooling. (A classifier of the flattened tokens has weights of its own for each, which are left out.)
 
     Returns:
         [G, G], at least 0.

@@ -1,6 +1,7 @@
 """The page's server: a real process asked by a real `gradio_client`."""
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -62,7 +63,7 @@ def test_a_photo_gets_the_answers_of_both_models(client, models):
     assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
     for answer in answers:
         classifier = Classifier.from_path(models / answer["model"])
-        probabilities = classifier.predict(squares(EXAMPLE)).probabilities
+        probabilities = classifier.predict(squares(EXAMPLE))
         expected = classifier.top(probabilities, 5)
         assert [entry["name"] for entry in answer["classes"]] == list(expected)
         got = [entry["probability"] for entry in answer["classes"]]
@@ -195,6 +196,40 @@ def test_the_servers_own_network_is_not_fetched_from(url, client, address):
     address = address.format(port=url.rstrip("/").rpartition(":")[2])
     with pytest.raises(AppError, match="leads to an address that is not public; nothing is fetched"):
         client.predict({"path": address, **FILE_DATA}, api_name="/classify")
+
+
+def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
+    """Gradio fetches for every input that is said to be a file, also where a text is expected."""
+    port = url.rstrip("/").rpartition(":")[2]
+    for address in (f"http://127.0.0.1:{port}/", "http://100.64.0.1/", "http://[2002:7f00:1::]/"):
+        with pytest.raises(AppError, match="leads to an address that is not public"):
+            client.predict({"path": address, **FILE_DATA}, api_name="/tau")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/", "HTTPS://example.org/", "http%3A//127.0.0.1/"])
+def test_other_servers_files_are_not_streamed(url, address):
+    address = address.format(port=url.rstrip("/").rpartition(":")[2])
+    assert httpx.get(f"{url}gradio_api/file={address}", timeout=30).status_code == 403
+
+
+def test_a_body_that_is_too_large_is_refused(url):
+    too_long = json.dumps({"data": ["x" * (2 * images.MAX_BYTES), "laptop-vit"]}).encode()
+    assert httpx.post(f"{url}gradio_api/call/classify", content=too_long, timeout=60).status_code == 413
+
+    def parts():
+        for start in range(0, len(too_long), 2**20):
+            yield too_long[start : start + 2**20]
+
+    with contextlib.suppress(httpx.HTTPError):  # cut off, or told so: but not taken
+        assert httpx.post(f"{url}gradio_api/call/classify", content=parts(), timeout=60).status_code >= 400
+
+
+def test_models_have_to_be_named(client):
+    for nothing in ("", " , ", None):
+        with pytest.raises(AppError, match="No model is named; there are laptop-vit"):
+            client.predict(handle_file(EXAMPLE), nothing, api_name="/classify")
+    twice = client.predict(handle_file(EXAMPLE), "laptop-vit,laptop-vit", api_name="/classify")
+    assert len(twice) == 1
 
 
 def test_no_answer_of_the_page_tells_where_the_server_lies(url, models):

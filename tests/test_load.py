@@ -39,7 +39,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
             colors = rng.integers(0, 256, (4, 4, 3), np.uint8)  # of each picture and visitor their own
             Image.fromarray(colors).resize((64, 64), Image.Resampling.BICUBIC).save(path)
             answer = client.predict(handle_file(path), MODEL, api_name="/classify")[0]
-            expected = classifier.top(classifier.predict(resize_square(load_square(path), 32)).probabilities, 5)
+            expected = classifier.top(classifier.predict(resize_square(load_square(path), 32)), 5)
             got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
             if list(got) != list(expected) or not np.allclose(list(got.values()), list(expected.values()), atol=1e-4):
                 errors.append((number, got, expected))

@@ -1,17 +1,23 @@
 """The parts of the page: its languages, its models, its charts and tables, what it leaves on the disk."""
 
+import io
 import os
 import re
 import string
 import time
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
+from smallvit.checkpoint import write_model_folder
 from smallvit.errors import UserError
-from smallvit.page import charts, language, models, patches, sweeping, temperature, training, usage
+from smallvit.model import build_model
+from smallvit.page import build_demo, charts, language, models, patches, sweeping, temperature, training, usage
 from smallvit.page.picture import told_on_the_page
 from smallvit.page.texts import TEXTS
 from smallvit.tokenization import SHIFT_NAMES, shift_diagonally
@@ -36,9 +42,15 @@ def test_both_languages_say_the_same_values(key):
 
 def test_every_text_is_used_and_every_text_that_is_used_is_there():
     code = "".join(path.read_text() for path in (ROOT / "smallvit/page").glob("*.py") if path.name != "texts.py")
-    unused = [key for key in TEXTS if not re.search(rf'["\']{key}["\']', code)]
-    # Put together from a part that varies: model_left, tau_layer, results_seed, usage_python.
-    assert all(re.match(r"(model|tau|results|usage)_", key) for key in unused), unused
+    unused = {key for key in TEXTS if not re.search(rf'["\']{key}["\']', code)}
+    record = tiny.record("spt", tiny.build("spt"))
+    assert unused == {  # those that are put together
+        *(f"model_{side}" for side in ("left", "right")),
+        *(f"usage_{part}" for part in ("python", "client", "train", "cite")),
+        *(f"heads_{part}" for part in ("lowest", "highest")),
+        *(f"results_{column}" for column in training.results_table([record])),
+        *(f"tau_{column}" for column in temperature.tau_table([("a", record, [[1.0]])]) if column != "layer"),
+    }
     with pytest.raises(KeyError):
         language.say("no such text")
 
@@ -53,6 +65,7 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there():
         ("ja", "en"),
         ("", "en"),
         ("ko;q=nonsense", "en"),
+        ("en; q=0.5, ko; q=0.9", "ko"),
     ],
 )
 def test_a_visitor_is_answered_in_the_language_of_the_browser(accepted, expected):
@@ -117,6 +130,110 @@ def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
     assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
     assert not shelf.is_fair_pair("laptop-vit", "laptop-vit-2")
     assert not shelf.is_fair_pair("less", "laptop-spt_lsa")
+
+
+def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
+    for seed in (0, 1):
+        for variant in ("vit", "spt_lsa"):
+            recipe = replace(tiny.RECIPE, seed=seed)
+            tiny.write_folder(tmp_path / f"laptop-{variant}-seed{seed}", variant, training=recipe)
+    assert models.ModelShelf(sorted(tmp_path.iterdir())).first_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
+
+
+def test_where_a_folder_lies_is_left_out_of_what_the_page_says():
+    said = models.without_folders(
+        "There is no model folder at /srv/x/models; train.py writes one.", Path("/srv/x/models")
+    )
+    assert said == "There is no model folder at models; train.py writes one."
+    assert models.without_folders("There is no folder .; one holds a.json.", Path(".")).endswith("one holds a.json.")
+
+
+def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
+    record = tiny.record("spt", tiny.build("spt"), command="python train.py --data /home/me/secret")
+    assert usage.training_command(record) == "python train.py --preset laptop --variant spt"
+    other = replace(record, overrides={"drop_path_rate": 0.2, "seed": 7}, training=replace(record.training, seed=7))
+    assert usage.training_command(other) == (
+        "python train.py --preset laptop --variant spt --seed 7 --set drop_path_rate=0.2"
+    )
+
+
+class TestTwoModelsOfDifferentShapes:
+    """Grids of 3 and 4, depths of 3 and 2, 2 heads and 1, with and without a class token, other class names."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def views(tmp_path_factory):
+        """The functions of the page by name."""
+        folder = tmp_path_factory.mktemp("shapes")
+        tiny.write_folder(folder / "small", "spt_lsa")
+        config = replace(
+            tiny.MODEL, image_size=16, depth=2, num_heads=1, head_dim=10, pooling="cls", num_classes=2, use_lsa=True
+        )
+        model = build_model(config, seed=2)
+        record = tiny.record("lsa", model, class_names=["<b>&*_", "b"], preset="own")
+        write_model_folder(folder / "other", model, record, tiny.HISTORY, b"", "")
+        demo = build_demo(models.ModelShelf([folder / "small", folder / "other"]))
+        return {function.name: function.fn for function in demo.fns.values()}
+
+    @pytest.fixture
+    @staticmethod
+    def square(rng):
+        buffer = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def test_their_cards_and_classes(self, views, square):
+        _, left, right, verdict = views["compare"](square, "other", "small", request=None)
+        assert "&lt;b&gt;&amp;* " in left
+        assert left.count("<li>") == 2
+        assert right.count("<li>") == 5
+        assert "differ in more than the ideas" in verdict
+        classes = views["list_classes"]("other", "small", request=None)
+        assert "&lt;b&gt;&amp;* " in classes
+        assert "aquarium fish" in classes
+
+    @pytest.mark.parametrize(
+        ("place", "small", "other"), [((2, 1, 4, 1), (3, 1), (4, 1)), ((3, 2, 2, 3), (2, 2), (2, 3))]
+    )
+    def test_attention_from_the_same_place(self, views, square, place, small, other):
+        captions = views["look"](square, "small", "other", *place, request=None)
+        for picture, (row, column) in zip(captions[2:], (small, other), strict=True):
+            assert f"row {row}, column {column}," in picture.alt_text
+        assert "layer 2" in captions[1]  # the last that it has
+        assert "itself 0.0 %" in captions[1]
+        opened = views["open_attention"](square, "small", "other", *place, request=None)
+        assert opened[1:5] == list(place)
+
+    def test_values_beyond_both_are_the_last_that_there_are(self, views, square):
+        opened = views["open_attention"](square, "small", "small", 3, 2, 4, 4, request=None)
+        assert opened[1:5] == [3, 2, 3, 3]
+
+    def test_the_patches_of_the_one_that_shifts(self, views, square):
+        shown = views["show_patches"](square, "small", "other", 4, 4, request=None)
+        assert shown[6:8] == [3, 3]
+        assert "row 3, column 3" in shown[-1].alt_text
+        none = views["show_patches"](square, "other", "other", 1, 1, request=None)
+        assert "Neither of the two chosen models shifts" in none[0]
+
+    def test_moves_and_temperatures(self, views, square):
+        shown = views["show_moves"](square, "small", "other", request=None)
+        assert "of 81 places" in shown[1]
+        summary, *_, table, _ = views["show_temperature"]("small", "other", request=None)
+        assert len(table) == 3 * 2 + 2 * 1
+        assert summary.count("began at") == 2
+
+
+def test_one_model_alone_has_one_side(tmp_path):
+    tiny.write_folder(tmp_path / "only", "lsa")
+    demo = build_demo(models.ModelShelf([tmp_path / "only"]))
+    views = {function.name: function.fn for function in demo.fns.values()}
+    picture = (ROOT / "assets/examples/cup.jpg").read_bytes()
+    _, left, right, verdict = views["compare"](picture, "only", "only", request=None)
+    assert "<li>" in left
+    assert right == ""
+    assert "Both" not in verdict
+    assert len(views["show_moves"](picture, "only", "only", request=None)) == 3
+    assert len(views["look"](picture, "only", "only", 1, 0, 1, 1, request=None)) == 2
 
 
 @pytest.mark.parametrize("name", SHIFT_NAMES)

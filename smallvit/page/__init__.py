@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from smallvit import images
 from smallvit.page.attention import add_attention
 from smallvit.page.compare import add_compare
 from smallvit.page.endpoints import add_endpoints
+from smallvit.page.guard import Guard, guard_fetching
 from smallvit.page.language import TRANSLATIONS, say, tell
 from smallvit.page.moves import add_moves
 from smallvit.page.page import Page
@@ -34,7 +36,8 @@ LAUNCH_OPTIONS = {
     "max_file_size": images.MAX_BYTES,
     "state_session_capacity": 200,
     "enable_monitoring": False,
-    "footer_links": ["api", "gradio", "settings"],
+    "footer_links": ["api", "gradio"],
+    "app_kwargs": {"middleware": [Middleware(Guard)]},
 }
 """How every entry launches the page."""
 
@@ -53,6 +56,7 @@ def build_demo(models, problems=(), examples=()):
     Returns:
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
     """
+    guard_fetching()
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
         gr.Markdown(say("introduction"), elem_id="introduction")
         for problem in problems:

@@ -13,11 +13,18 @@ def add_attention(page):
     with gr.Tab(say("tab_attention"), id="attention") as tab:
         gr.Markdown(say("attention_text"))
         note = gr.Markdown(elem_id="attention-note")
+        # The limits are those of all models, not of the two that are chosen: Gradio checks a value against the limits
+        # of the session, which a link does not bring along.
+        depth, grid = page.largest("depth"), page.largest("grid_size")
+        heads = [
+            (say("heads_mean"), 0),
+            *((str(number), number) for number in range(1, page.largest("num_heads") + 1)),
+        ]
         with gr.Row():
-            layer = gr.Slider(1, 3, value=3, step=1, label=say("layer"), min_width=200, elem_id="layer")
-            head = gr.Dropdown([(say("heads_mean"), 0)], value=0, label=say("heads"), min_width=200, filterable=False)
-            row = gr.Slider(1, 8, value=4, step=1, label=say("patch_row"), min_width=200)
-            column = gr.Slider(1, 8, value=4, step=1, label=say("patch_column"), min_width=200)
+            layer = gr.Slider(1, depth, value=min(3, depth), step=1, label=say("layer"), min_width=200, elem_id="layer")
+            head = gr.Dropdown(heads, value=0, label=say("heads"), min_width=200, filterable=False)
+            row = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_row"), min_width=200)
+            column = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_column"), min_width=200)
         captions, maps = [], []
         with gr.Row():
             for side in page.sides:
@@ -26,6 +33,7 @@ def add_attention(page):
                     captions.append(gr.Markdown(elem_id=f"attention-caption-{side}"))
         gr.Markdown(say("self_text"))
         chart, legend = add_chart("self-attention")
+        shares = gr.Markdown(elem_id="self-shares")
         gr.Markdown(say("rollout_text"))
         rollout_captions, rollouts = [], []
         with gr.Row():
@@ -35,36 +43,32 @@ def add_attention(page):
                     rollout_captions.append(gr.Markdown())
 
     chosen = [page.picture, page.left, page.right]
-    place = [layer, head, row, column]
+    controls = [layer, head, row, column]
     shown = [*captions, *maps]
-    whole = [note, *place, chart, legend, *rollout_captions, *rollouts, *shown]
+    whole = [note, *controls, chart, legend, shares, *rollout_captions, *rollouts, *shown]
 
     def look(picture, left, right, layer, head, row, column, request: gr.Request):
         """Both captions and both pictures."""
         if picture is None:
             return [None] * len(shown)
         names = page.names(left, right)
+        layer, head, row, column = _within(page, names, layer, head, row, column)
         grid = _largest(page, names, "grid_size")
         drawn = [_look(page, name, picture, layer, head, (row, column), grid, request) for name in names]
         return [*(caption for caption, _ in drawn), *(picture for _, picture in drawn)]
 
-    def open_view(picture, left, right, layer, head, row, column, request: gr.Request):
+    def open_attention(picture, left, right, layer, head, row, column, request: gr.Request):
         names = page.names(left, right)
         if picture is None:
             return [tell(request, "no_picture"), *[gr.skip()] * 4, *[None] * (len(whole) - 5)]
-        grid, depth, heads = (_largest(page, names, key) for key in ("grid_size", "depth", "num_heads"))
-        layer, head, row, column = min(layer, depth), min(head, heads), min(row, grid), min(column, grid)
-        choices = [(say("heads_mean"), 0), *((str(number), number) for number in range(1, heads + 1))]
+        place = _within(page, names, layer, head, row, column)
         return [
-            tell(request, "attention_note"),
-            gr.Slider(maximum=depth, value=layer),
-            gr.Dropdown(choices, value=head),
-            gr.Slider(maximum=grid, value=row),
-            gr.Slider(maximum=grid, value=column),
+            tell(request, "attention_note") if any(page.record(name).model.use_lsa for name in names) else None,
+            *place,
             *_self_chart(page, names, picture, request),
             *(f"**{page.models.titles[name]}**" for name in names),
             *(_rollout(page, name, picture, request) for name in names),
-            *look(picture, left, right, layer, head, row, column, request),
+            *look(picture, left, right, *place, request),
         ]
 
     def pick(picture, left, right, layer, head, request: gr.Request, click: gr.SelectData):
@@ -73,11 +77,17 @@ def add_attention(page):
         row, column = (min(int(place * grid / drawing.ATTENTION_SIDE), grid - 1) + 1 for place in (y, x))
         return [row, column, *look(picture, left, right, layer, head, row, column, request)]
 
-    page.on(tab.select, open_view, [*chosen, *place], whole)
-    for slider in (layer, head, row, column):
-        page.on(slider.input, look, [*chosen, *place], shown, show_progress="hidden")
+    page.on(tab.select, open_attention, [*chosen, *controls], whole)
+    for control in controls:
+        page.on(control.input, look, [*chosen, *controls], shown, show_progress="hidden")
     for picture in maps:
         page.on(picture.select, pick, [*chosen, layer, head], [row, column, *shown], show_progress="hidden")
+
+
+def _within(page, names, *place):
+    """Layer, head, row and column, at most as large as one of the models has them."""
+    keys = ("depth", "num_heads", "grid_size", "grid_size")
+    return [min(value, _largest(page, names, key)) for value, key in zip(place, keys, strict=True)]
 
 
 def _largest(page, names, key):
@@ -107,11 +117,14 @@ def _look(page, name, picture, layer, head, place, grid, request):
 
 
 def _self_chart(page, names, picture, request):
-    points = []
+    """The chart, its legend, and the same in numbers."""
+    points, lines = [], []
     for name in dict.fromkeys(names):
-        share = interpretation.self_attention_share(page.explain(name, picture).attention)
-        points += [(layer, 100 * float(value), page.models.titles[name]) for layer, value in enumerate(share, start=1)]
-    return line_chart(points, tell(request, "tau_layer"), tell(request, "self_share"))
+        title = page.models.titles[name]
+        share = 100 * interpretation.self_attention_share(page.explain(name, picture).attention)
+        points += [(layer, float(value), title) for layer, value in enumerate(share, start=1)]
+        lines.append(f"- **{title}**: {', '.join(f'{value:.1f}' for value in share)} %")
+    return [*line_chart(points, tell(request, "tau_layer"), tell(request, "self_share")), "\n".join(lines)]
 
 
 def _rollout(page, name, picture, request):

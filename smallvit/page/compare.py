@@ -3,9 +3,10 @@
 from html import escape
 from pathlib import Path
 
+import anyio.to_thread
 import gradio as gr
 
-from smallvit import drawing, images
+from smallvit import drawing, fetch, images
 from smallvit.page.language import say, tell
 from smallvit.page.picture import PictureInput, read_square, told_on_the_page
 from smallvit.superclasses import by_superclass
@@ -46,7 +47,7 @@ def add_compare(page, examples):
         with gr.Column(scale=1, min_width=180):
             gr.Markdown(say("seen"), elem_classes="caption")
             seen = page.add_picture("seen", height=200)
-            gr.DeepLinkButton(str(say("link")), "✓", size="sm")
+            gr.DeepLinkButton(str(say("link")), "✓", size="sm", icon=None)  # its icon would tell where Gradio lies
             gr.Markdown(say("link_help"), elem_classes="note")
         with gr.Column(scale=4, min_width=300):
             cards = []
@@ -63,7 +64,7 @@ def add_compare(page, examples):
                         )
                         setattr(page, side, menu)
                         cards.append(gr.HTML(elem_classes="answer", elem_id=f"answer-{side}"))
-            verdict = gr.HTML(elem_id="verdict")
+            verdict = gr.HTML(html_template='<div role="status">${value}</div>', elem_id="verdict")
     with gr.Accordion(say("when_unsure"), open=False):
         gr.Markdown(say("when_unsure_text"))
     with gr.Accordion(say("classes"), open=False) as accordion:
@@ -86,8 +87,9 @@ def add_compare(page, examples):
             _verdict(models, names, answers, request),
         )
 
-    def list_classes(left, request: gr.Request):
-        return _classes(models.record(left).class_names, request)
+    def list_classes(left, right, request: gr.Request):
+        lists = dict.fromkeys(tuple(models.record(name).class_names) for name in page.names(left, right))
+        return "".join(_classes(names, request) for names in lists)
 
     inputs = [page.picture, page.left, page.right]
     outputs = [seen, *cards, verdict]
@@ -95,8 +97,12 @@ def add_compare(page, examples):
     page.on(page.picture.change, compare, inputs, outputs, show_progress_on=cards)
     for menu in (page.left, page.right):
         page.on(menu.input, compare, inputs, outputs, show_progress_on=cards)
-    page.on(accordion.expand, list_classes, page.left, classes)
-    page.on(address.submit, _fetch(page.picture), address, page.picture)
+        page.on(menu.input, list_classes, [page.left, page.right], classes, show_progress="hidden")
+    page.on(accordion.expand, list_classes, [page.left, page.right], classes)
+    # In a queue of its own: a slow server must not hold up those who ask for nothing from it.
+    page.on(
+        address.submit, _fetch(page.picture), address, page.picture, concurrency_id="addresses", concurrency_limit=8
+    )
 
 
 def answer(models, name, square):
@@ -108,28 +114,29 @@ def answer(models, name, square):
         square: the picture, uint8 [S, S, 3].
 
     Returns:
-        A dict: "top" {class in words: probability}, "unsure", "milliseconds".
+        A dict: "top" {class in words: probability}, "unsure", and "milliseconds", which a picture takes the model.
 
     Raises:
         gr.Error: there is no such model, or it cannot be loaded.
     """
     with told_on_the_page():
         classifier = models.get(name)
-    prediction = classifier.predict(images.resize_square(square, classifier.record.picture_size))
+    probabilities = classifier.predict(images.resize_square(square, classifier.record.picture_size))
     return {
-        "top": classifier.top(prediction.probabilities, TOP),
-        "unsure": classifier.is_unsure(prediction.probabilities),
-        "milliseconds": 1e3 * prediction.seconds,
+        "top": classifier.top(probabilities, TOP),
+        "unsure": classifier.is_unsure(probabilities),
+        "milliseconds": 1e3 * classifier.typical_seconds(),
     }
 
 
 def _fetch(picture):
     async def fetch_by_address(address):
         if not address.strip():
-            return None
-        path = await picture.fetch(_with_scheme(address.strip()))
-        read_square(path)  # refused here, before it stands on the page
-        return path
+            return gr.skip()
+        with told_on_the_page():
+            content = await fetch.fetch_picture(_with_scheme(address.strip()))
+            await anyio.to_thread.run_sync(images.load_square, content)  # refused before it stands on the page
+        return picture.keep("picture", content)
 
     return fetch_by_address
 

@@ -95,7 +95,9 @@ def add_endpoints(page):
             For each model its five most probable classes, whether it is unsure, and the milliseconds that it took.
         """
         square = _square(picture)
-        chosen = [name.strip() for name in models.split(",") if name.strip()]
+        chosen = dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip())
+        if not chosen:
+            raise UserError(f"No model is named; there are {names}.")
         return [
             {
                 "model": name,

@@ -33,7 +33,7 @@ def language_of(request):
     accepted = request.headers.get("accept-language", "") if request is not None else ""
     ranked = []
     for entry in accepted.split(","):
-        tag, _, quality = entry.strip().partition(";q=")
+        tag, _, quality = entry.replace(" ", "").partition(";q=")
         try:
             ranked.append((-float(quality or 1), tag.lower().partition("-")[0]))
         except ValueError:

@@ -71,7 +71,8 @@ class ModelShelf:
                 and self.folders[other].record.variant != record.variant
             ]
             if partners:
-                return name, partners[0]
+                fair = [other for other in partners if self.is_fair_pair(name, other)]
+                return name, (fair or partners)[0]
         return names[0], names[-1]
 
     def record(self, name):
@@ -124,9 +125,9 @@ class ModelShelf:
             raise UserError(
                 f"The model {name} could not be loaded: its weights are not those of its {RECORD_FILE}."
             ) from error
+        classifier.warm()
         side = classifier.record.picture_size
         blank = np.zeros((side, side, 3), np.uint8)
-        classifier.predict(blank)
         # What the other views need is compiled after what the first one needs, and on one core, beside first visitors.
         self._later.submit(classifier.explain, blank)
         self._later.submit(classifier.predict_moved, blank, MAX_SHIFT)
@@ -135,7 +136,7 @@ class ModelShelf:
 
 def without_folders(error, path):
     """What the page says of an error about `path`: its name only, for where it lies is the log's business."""
-    return str(error).replace(str(path), path.resolve().name)
+    return str(error).replace(str(path), path.name) if len(path.parts) > 1 else str(error)
 
 
 def _titles(folders):

@@ -19,14 +19,14 @@ def add_moves(page):
                     captions.append(gr.Markdown(elem_classes="caption", elem_id=f"moves-caption-{side}"))
                     maps.append(page.add_picture(f"moves-{side}"))
 
-    def show(picture, left, right, request: gr.Request):
+    def show_moves(picture, left, right, request: gr.Request):
         if picture is None:
             return [tell(request, "no_picture"), *[None] * (2 * len(page.sides))]
         drawn = [_map(page, name, picture, request) for name in page.names(left, right)]
         note = tell(request, "moves_note", reach=MAX_SHIFT)
         return [note, *(caption for caption, _ in drawn), *(picture for _, picture in drawn)]
 
-    page.on(tab.select, show, [page.picture, page.left, page.right], [note, *captions, *maps])
+    page.on(tab.select, show_moves, [page.picture, page.left, page.right], [note, *captions, *maps])
 
 
 def _map(page, name, picture, request):

@@ -35,10 +35,14 @@ class Page:
             function if inspect.iscoroutinefunction(function) else told_on_the_page()(function),
             inputs,
             outputs,
-            **{"api_visibility": "private", **options},
             show_progress=show_progress,
-            concurrency_id="page",
-            concurrency_limit=CONCURRENCY,
+            **{
+                "api_visibility": "private",
+                "trigger_mode": "always_last",  # of a slider that is dragged, the last position counts
+                "concurrency_id": "page",
+                "concurrency_limit": CONCURRENCY,
+                **options,
+            },
         )
 
     def add_picture(self, name, **options):
@@ -61,6 +65,10 @@ class Page:
     def names(self, left, right):
         """The chosen models, one for each of `sides`."""
         return (left, right)[: len(self.sides)]
+
+    def largest(self, key):
+        """The largest value of a field of `ModelConfig` among all models: the limit of a slider or menu."""
+        return max(getattr(folder.record.model, key) for folder in self.models.folders.values())
 
     def record(self, name):
         """The `Record` of the model with that name."""

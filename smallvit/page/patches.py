@@ -22,9 +22,10 @@ def add_patches(page):
                     gr.Markdown(f"**{name}**", elem_classes="caption")
                     grids.append(page.add_picture(f"grid-{name.lower()}"))
         gr.Markdown(say("pieces_text"))
+        grid = page.largest("grid_size")
         with gr.Row():
-            row = gr.Slider(1, 8, value=4, step=1, label=say("patch_row"), min_width=200)
-            column = gr.Slider(1, 8, value=4, step=1, label=say("patch_column"), min_width=200)
+            row = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_row"), min_width=200)
+            column = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_column"), min_width=200)
         with gr.Row():
             with gr.Column(scale=1, min_width=120):
                 gr.Markdown(say("piece_plain"), elem_classes="caption")
@@ -38,7 +39,7 @@ def add_patches(page):
     def nothing(message):
         return [message, *[None] * len(grids), gr.skip(), gr.skip(), None, None]
 
-    def show(picture, left, right, row, column, request: gr.Request):
+    def show_patches(picture, left, right, row, column, request: gr.Request):
         name = next((name for name in (right, left) if page.record(name).model.use_spt), None)
         if picture is None or name is None:
             return nothing(tell(request, "no_picture" if picture is None else "no_spt"))
@@ -62,8 +63,8 @@ def add_patches(page):
                 )
                 for name, image in zip(SHIFT_NAMES, shifted, strict=True)
             ),
-            gr.Slider(maximum=model.grid_size, value=row),
-            gr.Slider(maximum=model.grid_size, value=column),
+            row,
+            column,
             *(
                 gr.Image(
                     drawing.pieces(images, model.patch_size, patch, scale=PIECE_SIDE // model.patch_size, gap=3 * GAP),
@@ -77,12 +78,12 @@ def add_patches(page):
         model = page.record(right).model if page.record(right).model.use_spt else page.record(left).model
         step = model.patch_size * _scale(model) + GAP
         x, y = click.index
-        return show(picture, left, right, int(y // step) + 1, int(x // step) + 1, request)
+        return show_patches(picture, left, right, int(y // step) + 1, int(x // step) + 1, request)
 
     chosen = [page.picture, page.left, page.right]
-    page.on(tab.select, show, [*chosen, row, column], outputs)
+    page.on(tab.select, show_patches, [*chosen, row, column], outputs)
     for slider in (row, column):
-        page.on(slider.input, show, [*chosen, row, column], outputs, show_progress="hidden")
+        page.on(slider.input, show_patches, [*chosen, row, column], outputs, show_progress="hidden")
     for grid in grids:
         page.on(grid.select, pick, chosen, outputs, show_progress="hidden")
 

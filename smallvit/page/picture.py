@@ -23,21 +23,11 @@ def told_on_the_page():
 class PictureInput(gr.Image):
     """Gradio's image input, but one that hands on the file as it came; `read_square` decodes it.
 
-    Gradio's own would decode it first, and fail in its words. A picture named by an address is fetched by
-    `smallvit.fetch`, which knows bounds. (Beside each module with such a class, Gradio writes a stub, a `.pyi`.)
+    Gradio's own would decode it first, and fail in its words. (Beside each module with such a class, Gradio writes a
+    stub, a `.pyi`.)
     """
 
     is_template = True  # to the browser it is an Image
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path):
-        if not str(url_or_file_path).startswith(("http://", "https://")):
-            return await super().async_move_resource_to_block_cache(url_or_file_path)
-        return await self.fetch(str(url_or_file_path))
-
-    async def fetch(self, url):
-        """Fetch a picture from a public server to where uploads lie; return its path. Raises `gr.Error`."""
-        with told_on_the_page():
-            return self.keep("picture", await fetch.fetch_picture(url))
 
     def keep(self, name, content):
         """Write a file where uploads lie, to be deleted when they are; return its path."""

@@ -68,6 +68,8 @@ def sweep_regularly(demo, folder):
         while True:
             spared = {path for block in list(demo.blocks.values()) for path in getattr(block, "keep_in_cache", ())}
             sweep(folder, KEPT_SECONDS, spared)
+            for paths in demo.temp_file_sets:  # Gradio forgets only what it has deleted itself
+                paths -= {path for path in list(paths) if not os.path.exists(path)}
             time.sleep(SWEEP_SECONDS)
 
     threading.Thread(target=run, name="sweeping", daemon=True).start()

@@ -5,7 +5,7 @@ import math
 import gradio as gr
 import pandas as pd
 
-from smallvit.page.charts import add_chart, line_chart
+from smallvit.page.charts import COLORS, add_chart, line_chart
 from smallvit.page.language import say, tell
 
 
@@ -20,7 +20,7 @@ def add_temperature(page):
         )
         keep = gr.DownloadButton(say("tau_keep"), size="sm", elem_id="tau-keep")
 
-    def show(left, right, request: gr.Request):
+    def show_temperature(left, right, request: gr.Request):
         names = list(dict.fromkeys((left, right)))
         taus = {name: page.get(name).tau for name in names}
         lines = [_summary(page, name, taus[name], request) for name in names]
@@ -33,7 +33,7 @@ def add_temperature(page):
         shown = frame.set_axis(headers, axis=1).round(3)
         return "\n".join(lines), *updates, shown, gr.DownloadButton(value=file)
 
-    page.on(tab.select, show, [page.left, page.right], [summary, *charts, table, keep])
+    page.on(tab.select, show_temperature, [page.left, page.right], [summary, *charts, table, keep])
 
 
 def tau_table(models):
@@ -81,8 +81,14 @@ def _chart(page, name, taus, request):
     start = math.sqrt(page.record(name).model.head_dim)
     reference = tell(request, "tau_start_line")
     points = [(layer, start, reference) for layer in range(1, len(taus) + 1)]
-    for head, by_layer in enumerate(taus.T, start=1):
-        line = tell(request, "head", head=head) if taus.shape[1] > 1 else tell(request, "tau_learned_line")
+    if taus.shape[1] == 1:
+        lines = {tell(request, "tau_learned_line"): taus[:, 0]}
+    elif taus.shape[1] <= len(COLORS):
+        lines = {tell(request, "head", head=head): by_layer for head, by_layer in enumerate(taus.T, start=1)}
+    else:  # more lines than colours that can be told apart
+        parts = {"lowest": taus.min(axis=1), "mean": taus.mean(axis=1), "highest": taus.max(axis=1)}
+        lines = {tell(request, f"heads_{part}"): by_layer for part, by_layer in parts.items()}
+    for line, by_layer in lines.items():
         points += [(layer, float(tau), line) for layer, tau in enumerate(by_layer, start=1)]
     return line_chart(
         points, tell(request, "tau_layer"), "τ", page.models.titles[name], reference=reference, from_zero=False

@@ -10,7 +10,7 @@ TEXTS = {
         "# 적은 데이터로 배우는 비전 트랜스포머\n\n"
         "ViT는 이웃한 픽셀이 서로 관련 있다는 사실을 알지 못하므로 많은 데이터가 필요합니다. "
         "[Lee, Lee, Song (2021)](https://arxiv.org/abs/2112.13492)의 두 가지 아이디어, **전환된 패치 토큰화**(SPT)와 "
-        "**지역성 셀프 어텐션**(LSA)이 이를 보완합니다. 두 아이디어가 있는 모델과 없는 모델에 같은 사진을 보여 주세요.",
+        "**지역성 셀프 어텐션**(LSA)이 이를 보완합니다. 두 아이디어를 적용한 모델과 적용하지 않은 모델에 같은 사진을 보여 주세요.",
     ),
     "no_model": (
         "No model could be loaded, so no picture can be classified. `python train.py --preset laptop` trains both, "
@@ -50,12 +50,12 @@ TEXTS = {
     "agree": ("Both say {left}.", "두 모델 모두 {left}(이)라고 답합니다."),
     "disagree": ("They disagree: {left} against {right}.", "답이 다릅니다: {left} 대 {right}."),
     "unknown": (
-        "No model here is sure: this may be nothing that they know. They know {count} classes, listed below.",
+        "No model here is sure: this may be something they do not know. They know {count} classes, listed below.",
         "확신하는 모델이 없습니다. 모델이 모르는 것일 수 있습니다. 모델은 아래에 있는 {count}개 클래스만 압니다.",
     ),
     "fair": (
         "Same recipe, same data: the two differ in the ideas alone.",
-        "같은 방법, 같은 데이터: 두 모델은 아이디어만 다릅니다.",
+        "같은 학습 방법, 같은 데이터: 두 모델은 아이디어만 다릅니다.",
     ),
     "unfair": (
         "The two differ in more than the ideas, or in none: what they say is no measure of the ideas.",
@@ -64,7 +64,7 @@ TEXTS = {
     "when_unsure": ("When is a model unsure?", "모델은 언제 확신하지 못하나요?"),
     "when_unsure_text": (
         "When its highest probability is lower than for 95 of 100 validation pictures that it got right. A picture of "
-        "something else than its classes often falls below, and so does one right answer in twenty. (The baseline of "
+        "something other than its classes often falls below, and so does one right answer in twenty. (The baseline of "
         "[Hendrycks and Gimpel 2017](https://arxiv.org/abs/1610.02136).)",
         "가장 높은 확률이, 맞힌 검증 사진 100장 중 95장의 확률보다 낮을 때입니다. 클래스에 없는 대상의 사진은 흔히 그 아래로 "
         "떨어지고, 맞는 답도 스무 번에 한 번은 그렇습니다. "
@@ -115,16 +115,16 @@ TEXTS = {
     # Temperature.
     "tab_temperature": ("Temperature", "온도"),
     "temperature_text": (
-        "Attention divides its scores by a temperature τ before the softmax. A plain ViT keeps √d, the root of the "
-        "head's width. **Locality Self-Attention** learns τ. **The lower τ, the more sharply a token picks whom it "
+        "Attention divides its scores by a temperature τ before the softmax. A plain ViT keeps √d, the square root of the "
+        "head's dimension. **Locality Self-Attention** learns τ. **The lower τ, the more sharply a token picks whom it "
         "attends to.**",
-        "어텐션은 소프트맥스 앞에서 점수를 온도 τ로 나눕니다. 보통의 ViT는 헤드 너비의 제곱근 √d를 그대로 씁니다. "
+        "어텐션은 소프트맥스 앞에서 점수를 온도 τ로 나눕니다. 보통의 ViT는 헤드 차원의 제곱근 √d를 그대로 씁니다. "
         "**지역성 셀프 어텐션**은 τ를 배웁니다. **τ가 낮을수록 토큰은 주목할 대상을 더 뚜렷하게 고릅니다.**",
     ),
     "tau_learned": (
         "- **{model}**: τ began at {start} and lies between {low} and {high}. Layers whose mean lies below the start: "
         "{lower}.",
-        "- **{model}**: τ는 {start}에서 시작해 {low}에서 {high} 사이에 있습니다. 평균이 시작보다 낮은 레이어: {lower}.",
+        "- **{model}**: τ는 {start}에서 시작해 {low}에서 {high} 사이에 있습니다. 평균이 시작값보다 낮은 레이어: {lower}.",
     ),
     "tau_constant": (
         "- **{model}**: τ is {start} in every layer.",
@@ -133,12 +133,12 @@ TEXTS = {
     "none": ("none", "없음"),
     "tau_table": ("Every temperature", "모든 온도"),
     "tau_keep": ("Save as CSV", "CSV로 저장"),
-    "tau_start_line": ("start √d, and the plain ViT", "시작 √d, 보통의 ViT"),
+    "tau_start_line": ("start √d, and the plain ViT", "시작값 √d, 보통의 ViT"),
     "tau_learned_line": ("learned", "학습한 값"),
     "tau_model": ("model", "모델"),
     "tau_layer": ("layer", "레이어"),
     "tau_head": ("head", "헤드"),
-    "tau_start": ("start √d", "시작 √d"),
+    "tau_start": ("start √d", "시작값 √d"),
     "tau_tau": ("τ", "τ"),
     "head": ("head {head}", "헤드 {head}"),
     # Attention.
@@ -154,6 +154,8 @@ TEXTS = {
     ),
     "layer": ("Layer", "레이어"),
     "heads": ("Head", "헤드"),
+    "heads_lowest": ("lowest of the heads", "헤드 중 최저"),
+    "heads_highest": ("highest of the heads", "헤드 중 최고"),
     "heads_mean": ("mean of the heads", "헤드 평균"),
     "attention_caption": (
         "**{model}**, layer {layer}, {head}: itself {itself} %, the brightest patch {highest} %",
@@ -165,15 +167,15 @@ TEXTS = {
         "{model}, 레이어 {layer}, {head}: {row}행 {column}열 패치의 어텐션. 자기 자신 {itself} %, 가장 밝은 패치 {highest} %",
     ),
     "self_text": (
-        "**How much attention does a token give itself?** The mean over tokens and heads. With LSA it is zero by "
-        "construction.",
+        "**How much attention does a token give itself?** The mean over tokens and heads, by layer. With LSA it is zero "
+        "by construction.",
         "**토큰은 자기 자신에게 얼마나 주목하나요?** 토큰과 헤드의 평균입니다. LSA에서는 정의상 0입니다.",
     ),
     "self_share": ("to itself, %", "자기 자신, %"),
     "rollout_text": (
         "**What reaches the answer?** Attention rollout: the attention of all layers multiplied, each with half of what "
         "a token held before ([Abnar and Zuidema 2020](https://arxiv.org/abs/2005.00928)).",
-        "**무엇이 답에 이르나요?** 어텐션 롤아웃: 모든 레이어의 어텐션을 곱한 것으로, 각 레이어에서 토큰은 가졌던 것의 절반을 "
+        "**무엇이 답에 기여하나요?** 어텐션 롤아웃: 모든 레이어의 어텐션을 곱한 것으로, 각 레이어에서 토큰은 가졌던 것의 절반을 "
         "유지합니다([Abnar, Zuidema 2020](https://arxiv.org/abs/2005.00928)).",
     ),
     "rollout_alt": (
@@ -208,7 +210,7 @@ TEXTS = {
     "tab_training": ("Training", "트레이닝"),
     "training_text": (
         "**How the two chosen models learned.** Training pictures are augmented, so they are the harder ones at first.",
-        "**고른 두 모델이 배운 과정.** 트레이닝 사진은 보강되어 있어 처음에는 더 어렵습니다.",
+        "**고른 두 모델이 배운 과정.** 트레이닝 사진은 증강되어 있어 처음에는 더 어렵습니다.",
     ),
     "results_text": (
         "**All models at hand**, on the test split, which was read once for each model.",
@@ -218,7 +220,7 @@ TEXTS = {
     "results_model": ("model", "모델"),
     "results_preset": ("preset", "프리셋"),
     "results_data": ("data", "데이터"),
-    "results_passes": ("passes", "에포크"),
+    "results_passes": ("epochs", "에포크"),
     "results_seed": ("seed", "시드"),
     "results_parameters": ("parameters", "파라미터"),
     "results_top1": ("top-1, %", "top-1, %"),
@@ -233,7 +235,7 @@ TEXTS = {
     "on_validation_averaged": ("validation, averaged weights", "검증, 평균 가중치"),
     # Use it.
     "tab_usage": ("Use it", "사용하기"),
-    "usage_python": ("**In Python**, in a clone of this project:", "**파이썬에서**, 이 프로젝트의 사본에서:"),
+    "usage_python": ("**In Python**, in a clone of this project:", "**파이썬에서**, 이 프로젝트의 클론에서:"),
     "usage_client": ("**Ask this page from a program:**", "**프로그램에서 이 페이지에 묻기:**"),
     "usage_train": ("**Train it yourself:**", "**직접 트레이닝하기:**"),
     "usage_cite": ("**Cite the paper:**", "**논문 인용:**"),

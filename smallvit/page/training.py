@@ -18,7 +18,7 @@ def add_training(page):
         table = gr.Dataframe(interactive=False, elem_id="results", buttons=["copy", "fullscreen"], show_label=False)
         keep = gr.DownloadButton(say("results_keep"), size="sm", elem_id="results-keep")
 
-    def show(left, right, request: gr.Request):
+    def show_training(left, right, request: gr.Request):
         names = list(dict.fromkeys((left, right)))
         histories = [(_short(page, name, names), page.models.folders[name].history) for name in names]
         frame = results_table([folder.record for folder in page.models.folders.values()])
@@ -30,7 +30,7 @@ def add_training(page):
             gr.DownloadButton(value=page.keep_file("results.csv", frame.to_csv(index=False).encode())),
         )
 
-    page.on(tab.select, show, [page.left, page.right], [*charts, table, keep])
+    page.on(tab.select, show_training, [page.left, page.right], [*charts, table, keep])
 
 
 def results_table(records):

@@ -1,11 +1,13 @@
 """The view of what to type: Python, a client of this page, the training, the citation."""
 
 import os
+import shlex
 from pathlib import Path
 
 import gradio as gr
 
 from smallvit.card import CITATION
+from smallvit.config import PRESETS
 from smallvit.page.language import say
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ def add_usage(page):
                 elem_id=f"usage-{key}",
             )
 
-    def show(right, request: gr.Request):
+    def show_usage(right, request: gr.Request):
         record = page.record(right)
         return (
             _PYTHON.format(
@@ -35,10 +37,22 @@ def add_usage(page):
                 classes=len(record.class_names),
             ),
             _CLIENT.format(address=_address(request), model=right),
-            f"{record.command}\npython app.py --models runs",
+            f"{training_command(record)}\npython app.py --models runs",
         )
 
-    page.on(tab.select, show, page.right, [blocks[key] for key in ("python", "client", "train")])
+    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
+
+
+def training_command(record):
+    """The command that trains such a model: the one that was typed may hold paths of the server."""
+    preset = PRESETS.get(record.preset)
+    words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
+    if preset is None or record.training.seed != preset.training.seed:
+        words += ["--seed", str(record.training.seed)]
+    overrides = {name: value for name, value in record.overrides.items() if name != "seed"}
+    if overrides:
+        words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
+    return shlex.join(words)
 
 
 def _shown_path(path):
