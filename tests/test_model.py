@@ -92,6 +92,7 @@ def test_tau_moves_in_one_step_and_survives_saving(images, tmp_path):
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "saved").taus(), after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
 def test_eight_pictures_can_be_learned_by_heart(variant, rng):
     images = rng.integers(0, 256, (8, 12, 12, 3), np.uint8)

@@ -77,6 +77,7 @@ def learned(folder):
     return weights, [{key: value for key, value in epoch.items() if key not in times} for epoch in read.history]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data, tmp_path):
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
@@ -246,6 +247,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
         assert row.split() == [name, *map(str, values)]
 
 
+@pytest.mark.slow
 def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     small_data, tmp_path, monkeypatch, caplog, capsys
 ):
