@@ -7,12 +7,18 @@ import shlex
 import sys
 from pathlib import Path
 
-from smallvit import __version__
+try:
+    from smallvit import __version__
+except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
+    print(f"train.py: {error}", file=sys.stderr)
+    sys.exit(2)
+from smallvit.backend import require_training_backend
 from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
 from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
+from smallvit.hub import Publisher
 from smallvit.processes import leave
-from smallvit.runs import train_variants, write_preview
+from smallvit.runs import push_finished, train_variants, write_preview
 
 # Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
 RECIPE_OPTIONS = {
@@ -25,7 +31,10 @@ RECIPE_OPTIONS = {
 }
 
 # Options that may differ between the processes of one training.
-OF_ONE_PROCESS = ("coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit")
+OF_ONE_PROCESS = (
+    *("coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit"),
+    *("push_to_hub", "private"),
+)
 
 
 def build_parser():
@@ -104,6 +113,19 @@ def build_parser():
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="train with other processes; of process 0 (JAX)")
     parser.add_argument("--process-id", type=int, metavar="I", help="which of them this is, from 0")
     parser.add_argument("--processes", type=int, metavar="N", help="how many there are")
+    parser.add_argument(
+        "--push-to-hub",
+        metavar="USER/NAME",
+        help="push each model to the Hugging Face Hub, as USER/NAME-VARIANT; needs `hf auth login` or HF_TOKEN",
+    )
+    parser.add_argument("--private", action="store_true", help="let nobody else see what is pushed")
+    parser.add_argument(
+        "--push-only",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="train nothing; push a model folder, or those in a folder; may be repeated",
+    )
     parser.add_argument("--version", action="version", version=f"smallvit {__version__}")
     return parser
 
@@ -152,7 +174,41 @@ def require_whole_cluster(options):
         raise UserError(f"--process-id is {options.process_id}; it must be from 0 to {options.processes - 1}.")
 
 
-def run(options, command):
+def record_command(arguments):
+    """What gives the result from the start: neither resuming nor pushing is a part of it."""
+    words = iter(arguments)
+    kept = []
+    for word in words:
+        if word == "--push-to-hub":
+            next(words, None)
+        elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
+            kept.append(word)
+    return shlex.join(["python", "train.py", *kept])
+
+
+def require_sense_of_pushing(options):
+    """Raise `UserError` where the options that have to do with the Hub do not go with the others."""
+    for name, given in (("--push-only", options.push_only), ("--private", options.private)):
+        if given and options.push_to_hub is None:
+            raise UserError(f"{name} needs --push-to-hub USER/NAME, which says where to.")
+    if options.push_to_hub is not None and options.preview_augmentation is not None:
+        raise UserError("--preview-augmentation trains nothing, so there is nothing for --push-to-hub.")
+    if options.push_only:
+        defaults = vars(build_parser().parse_args([]))
+        without_effect = [
+            f"--{name.replace('_', '-')}"
+            for name, value in vars(options).items()
+            if name not in ("push_to_hub", "push_only", "private") and value != defaults[name]
+        ]
+        if without_effect:
+            raise UserError(f"--push-only trains nothing; {' and '.join(without_effect)} would have no effect.")
+
+
+def run(options, command, publisher):
+    if options.push_only:
+        push_finished(options.push_only, publisher)
+        return
+    require_training_backend()
     what = {
         "preset": options.preset,
         "overrides": read_overrides(options),
@@ -167,10 +223,10 @@ def run(options, command):
     with distributed(options.devices, options.coordinator, options.process_id, options.processes, shared):
         if not is_main():
             logging.getLogger("smallvit").setLevel(logging.WARNING)
-        _train(options, command, what)
+        _train(options, command, publisher, what)
 
 
-def _train(options, command, what):
+def _train(options, command, publisher, what):
     train_variants(
         variants=list(dict.fromkeys(options.variant)),
         output_dir=options.output_dir,
@@ -179,27 +235,37 @@ def _train(options, command, what):
         resume=options.resume,
         time_limit=options.time_limit,
         tensorboard=options.tensorboard,
+        publisher=publisher,
         **what,
     )
 
 
 def main(arguments=None):
-    """Do what the arguments ask for; return the exit code: 0 done, 2 bad input, 130 interrupted."""
+    """Do what the arguments ask for; return the exit code: 0 done, 1 not pushed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
-    # What gives the result from the start: resuming is no part of it.
-    command = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
     code = 0
+    publisher = None
     try:
-        run(options, command)
+        require_sense_of_pushing(options)
+        if options.push_to_hub is not None:
+            publisher = Publisher(options.push_to_hub, options.private)
+        run(options, record_command(arguments), publisher)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {command} --resume", file=sys.stderr)
+        again = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
+        if options.push_only:
+            print(f"\ntrain.py: interrupted; what was not pushed yet is by: {again}", file=sys.stderr)
+        else:
+            print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {again} --resume", file=sys.stderr)
         code = 130
+    for failure in publisher.failures if publisher else ():
+        print(f"train.py: {failure}", file=sys.stderr)
+        code = code or 1
     leave(code)
     return code
 

@@ -1,6 +1,7 @@
 """The model card of a model folder: its README.md, with the front matter that the Hugging Face Hub reads."""
 
 import math
+import re
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -15,12 +16,13 @@ CITATION = """\
 }"""
 
 
-def model_card(record, taus):
+def model_card(record, taus, repository=None):
     """Write the card.
 
     Args:
         record: a `checkpoint.Record`.
         taus: [L, h], or [L, 1] where the heads share one.
+        repository: USER/NAME on the Hub where the model will be; None where it is not known.
 
     Returns:
         Markdown with front matter.
@@ -49,7 +51,7 @@ def model_card(record, taus):
             for name, key in (("top-1", "top1"), ("top-5", "top5"))
         ],
     )
-    return f"""\
+    card = f"""\
 ---
 {front_matter.to_yaml()}
 ---
@@ -109,6 +111,14 @@ Shown anything else, it names one of those classes all the same.
 {CITATION}
 ```
 """
+    return card if repository is None else with_repository(card, repository)
+
+
+def with_repository(card, repository):
+    """The card with `repository`, USER/NAME on the Hub, as what its example loads; the rest is as it was."""
+    return re.sub(
+        r'(keras\.saving\.load_model\(")[^"\n]*("\))', lambda found: f"{found[1]}hf://{repository}{found[2]}", card
+    )
 
 
 def _idea_tags(variant):

@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from smallvit import __version__, backend, distribution
 from smallvit.card import model_card
-from smallvit.checkpoint import Record, TrainingFiles, atomic_file, read_model_folder, write_model_folder
+from smallvit.checkpoint import (
+    Record,
+    TrainingFiles,
+    atomic_file,
+    find_model_folders,
+    read_model_folder,
+    write_model_folder,
+)
 from smallvit.config import (
     PRESETS,
     VARIANTS,
@@ -47,6 +54,7 @@ def train_variants(
     limit=None,
     time_limit=None,
     tensorboard=None,
+    publisher=None,
 ):
     """Train each variant with each seed under the same recipe; each becomes a model folder in `output_dir`.
 
@@ -63,6 +71,8 @@ def train_variants(
         limit: use the first `limit` pictures of each split only; None uses all.
         time_limit: minutes after which no epoch shall end, but for the first; None has no limit.
         tensorboard: folder for TensorBoard's logs; None writes none.
+        publisher: a `hub.Publisher` that pushes each model once its folder is written, and before the first training
+            finds out whether it may; None pushes nothing.
 
     Returns:
         The `Record`s of the finished trainings.
@@ -84,6 +94,10 @@ def train_variants(
     if not resume and distribution.is_main():
         with readable(output_dir):
             _require_free(run.folder for run in runs)
+    if not distribution.is_main():
+        publisher = None
+    if publisher:
+        publisher.sign_in([run.name for run in runs])
     commit = _git_commit()  # now: by the end the checkout may be at another
 
     dataset = _load(data, limit)
@@ -95,6 +109,8 @@ def train_variants(
     if distribution.is_main():
         finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
         _require_writable(output_dir, "--output-dir")
+    if publisher:  # last, because what it makes on the Hub stays there
+        publisher.create_repositories([run.name for run in runs])
     finished_names = distribution.from_main(list(finished))
     log.info(
         "%s: %d training pictures, the validation among them, and %d test pictures of %d classes; preset %s, %d epochs "
@@ -118,13 +134,18 @@ def train_variants(
             if distribution.is_main():
                 files.delete()  # killed between the two, the last run left both
                 records.append(finished[run.name])
+            if publisher:
+                publisher.push(run.folder, run.name)
             continue
         logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
         with readable_errors(run.training):
-            record = _train(run, dataset, files, limit_of_time, logs, preset, command, commit)
+            repository = publisher.repository(run.name) if publisher else None
+            record = _train(run, dataset, files, limit_of_time, logs, preset, command, commit, repository)
         if record is None:
             break
         records.append(record)
+        if publisher:
+            publisher.push(run.folder, run.name)
     if records:
         log.info("\n%s", results_table(records))
     return records
@@ -181,7 +202,7 @@ def _finished(run, dataset):
     return record
 
 
-def _train(run, dataset, files, time_limit, logs, preset, command, commit):
+def _train(run, dataset, files, time_limit, logs, preset, command, commit, repository):
     """Train one model and write its folder; return its `Record`, or None where the time limit came first."""
     train, validation = training_splits(dataset, run.training)
     with tensorboard_logs(logs) as on_epoch:
@@ -224,9 +245,10 @@ def _train(run, dataset, files, time_limit, logs, preset, command, commit):
     if not distribution.is_main():
         return record
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
+    card = model_card(record, taus, repository)
     try:
         with distribution.local():
-            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, model_card(record, taus))
+            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card)
     except OSError as error:
         raise UserError(
             f"The model folder {run.folder} could not be written ({error.strerror or error}); the training is safe in "
@@ -243,6 +265,37 @@ def training_splits(dataset, train_config):
         dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed
     )
     return tuple(dataset.train.take(part) for part in indices)
+
+
+def push_finished(paths, publisher):
+    """Push model folders that lie on disk.
+
+    Args:
+        paths: model folders, or folders of them.
+        publisher: a `hub.Publisher`.
+
+    Raises:
+        UserError: a folder is not whole, two are of the same name on the Hub, or the Hub does not let them in.
+    """
+    folders = {}
+    for path in dict.fromkeys(folder.resolve() for given in paths for folder in find_model_folders(given)):
+        name = _name_of(path, read_model_folder(path).record)
+        if name in folders:
+            raise UserError(
+                f"{folders[name]} and {path} would both be {publisher.repository(name)}; give them one by one, each "
+                "with a --push-to-hub of its own."
+            )
+        folders[name] = path
+    publisher.sign_in(folders)
+    publisher.create_repositories(folders)
+    for name, path in folders.items():
+        publisher.push(path, name)
+
+
+def _name_of(path, record):
+    """The name that `_plan` gave to what became the model folder."""
+    suffix = f"-seed{record.training.seed}"
+    return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"
 
 
 def write_preview(path, preset, variant, overrides, data, limit):
