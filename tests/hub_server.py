@@ -1,0 +1,581 @@
+"""A stand-in for the Hugging Face Hub on loopback: what its client asks for to push and to pull models, and faults.
+
+    with hub_server() as hub:
+        token = hub.add_user("ada", role="write", orgs={"lab": "read"})
+        commit = hub.put_folder("ada/vit", "runs/laptop-vit", private=False)
+        hub.fail("/resolve/", status=503, headers={"Retry-After": "1"}, times=2)
+        subprocess.run(..., env={**os.environ, **hub.environment(home, token)})
+        assert hub.repos["ada/vit"].commits[-1].files["config.json"] == ...
+
+The genuine client reads HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE and HF_HUB_DISABLE_XET when it is imported, so it has to
+be in another process. Large and binary files travel by LFS. Of the client's other way, xet, only the door is here:
+where `hub.xet` is a folder, who asks for a place to upload to gets that folder, to which hf_xet can write by itself. It
+keeps pieces of files there that this server cannot read, so a commit takes what `hub.objects` has under the same
+SHA-256.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
+
+WRITING_ROLES = ("admin", "write", "contributor")
+
+
+class User(NamedTuple):
+    """Who a token belongs to: `role` of the token is read or write; `orgs` maps organisations to the user's role."""
+
+    name: str
+    role: str = "write"
+    orgs: dict = {}  # noqa: RUF012  never changed
+
+    def may_write(self, namespace):
+        return self.role != "read" and (namespace == self.name or self.orgs.get(namespace) in WRITING_ROLES)
+
+    def may_read(self, namespace):
+        return namespace == self.name or namespace in self.orgs
+
+
+class Commit(NamedTuple):
+    """One commit: its 40-hex `oid`, its message, all files after it as path -> bytes, and those of them in LFS."""
+
+    oid: str
+    message: str
+    files: dict
+    lfs: frozenset
+
+
+@dataclass
+class Repo:
+    """A repository; its branch `main` is at the last of its `commits`, of which the first has no files."""
+
+    name: str
+    private: bool = False
+    gated: bool = False
+    commits: list = field(default_factory=list)
+
+    @property
+    def files(self):
+        """The files on `main`, path -> bytes."""
+        return self.commits[-1].files
+
+    def commit(self, message, files, lfs=frozenset()):
+        self.commits.append(Commit(secrets.token_hex(20), message, files, frozenset(lfs) & files.keys()))
+        return self.commits[-1].oid
+
+    def at(self, revision):
+        """The commit of a revision, which is `main` or a 40-hex oid; None where there is none."""
+        if revision == "main":
+            return self.commits[-1]
+        return next((commit for commit in self.commits if commit.oid == revision), None)
+
+
+class Request(NamedTuple):
+    """A request that came: `path` without the query, `authorized` whether with a token, `time` by `time.monotonic`."""
+
+    method: str
+    path: str
+    authorized: bool
+    time: float
+
+
+@dataclass
+class _Fault:
+    kind: str  # fail, stall, cut, lose, corrupt
+    pattern: str
+    method: str | None
+    times: int | None
+    value: object = None
+
+
+class Hub:
+    """The state of the stand-in, to be read and changed by the test at any time.
+
+    Attributes:
+        url: where it listens, without a slash at the end.
+        repos: name -> `Repo`.
+        users: token -> `User`.
+        requests: every `Request` so far, in order.
+        objects: sha256 -> bytes, of LFS.
+        xet: a folder as the storage of xet; None has no xet.
+
+    The faults take a regular expression that is searched for in the path of a request, how many `times` to strike
+    (None: every time, until `clear`), and optionally one `method`. Of the same kind, the first that is not used up
+    strikes.
+    """
+
+    def __init__(self):
+        self.url = None
+        self.repos = {}
+        self.users = {}
+        self.requests = []
+        self.objects = {}
+        self.xet = None
+        self._faults = []
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+
+    def environment(self, home, token=None, **more):
+        """The environment variables with which the genuine client, in another process, speaks to this server.
+
+        Args:
+            home: a folder of its own for the client's cache and token.
+            token: one of `users`; None is nobody.
+        """
+        names = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": token or ""}
+        return {**names, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "", **more}
+
+    def add_user(self, name, role="write", orgs=None):
+        """Add a user; return the token."""
+        token = f"hf_{secrets.token_hex(17)}"
+        self.users[token] = User(name, role, orgs or {})
+        return token
+
+    def put_folder(self, name, folder, private=False, gated=False, message="Put here by a test"):
+        """Commit the files directly in a folder as all that `name` holds; return the commit's oid."""
+        files = {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
+        return self.put_files(name, files, private, gated, message)
+
+    def put_files(self, name, files, private=False, gated=False, message="Put here by a test"):
+        """Commit files, path -> bytes, as all that `name` holds; return the commit's oid."""
+        with self._lock:
+            repo = self.repos.get(name) or self._create(name, private)
+            repo.private, repo.gated = private, gated
+            lfs = {path for path, content in files.items() if _is_lfs(content)}
+            self.objects.update({_sha256(files[path]): files[path] for path in lfs})
+            return repo.commit(message, dict(files), lfs)
+
+    def fail(self, pattern, status=500, headers=None, times=None, method=None, message="This is a test."):
+        """Answer with an error instead of doing what was asked for."""
+        self._faults.append(_Fault("fail", pattern, method, times, (status, headers or {}, message)))
+
+    def stall(self, pattern, seconds, times=None, method=None):
+        """Wait before doing what was asked for."""
+        self._faults.append(_Fault("stall", pattern, method, times, seconds))
+
+    def cut(self, pattern, after_bytes=0, times=None, method=None):
+        """Cut the connection: after so many bytes of the request's body where it has one, else of the answer's body."""
+        self._faults.append(_Fault("cut", pattern, method, times, after_bytes))
+
+    def lose(self, pattern, times=None, method=None):
+        """Do what was asked for, and cut the connection instead of answering."""
+        self._faults.append(_Fault("lose", pattern, method, times))
+
+    def corrupt(self, pattern, times=None, method=None):
+        """Change the body, at the same length: the request's where it has one, else the answer's."""
+        self._faults.append(_Fault("corrupt", pattern, method, times))
+
+    def clear(self):
+        """End all faults, and forget the requests."""
+        with self._lock:
+            self._faults.clear()
+            self.requests.clear()
+
+    def asked(self, pattern, method=None):
+        """The `Request`s so far whose path has the regular expression in it."""
+        return [r for r in self.requests if re.search(pattern, r.path) and method in (None, r.method)]
+
+    def _strike(self, kind, method, path):
+        """The fault that strikes a request, used up by one; None where there is none."""
+        with self._lock:
+            for fault in self._faults:
+                fits = fault.kind == kind and fault.method in (None, method) and re.search(fault.pattern, path)
+                if fits and fault.times != 0:
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+        return None
+
+    def _create(self, name, private):
+        repo = self.repos[name] = Repo(name, private)
+        repo.commit("initial commit", {})
+        return repo
+
+
+@contextmanager
+def hub_server():
+    """Yield a `Hub` that answers until the block ends."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    server.block_on_close = False
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub._closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Answer(Exception):
+    """What is sent back; raised from as deep as it is known."""
+
+    def __init__(self, status=200, body=b"", headers=None):
+        super().__init__(status)
+        self.status = status
+        self.headers = dict(headers or {})
+        if isinstance(body, bytes):
+            self.headers.setdefault("Content-Type", "application/octet-stream")
+        else:
+            self.headers["Content-Type"] = "application/json; charset=utf-8"
+            body = json.dumps(body).encode()
+        self.body = body
+
+
+def _error(status, message, code=None):
+    headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
+    return _Answer(status, {"error": message}, headers)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *arguments):
+        pass
+
+    def setup(self):
+        super().setup()
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits for an ACK
+
+    def _serve(self):
+        hub = self.hub
+        parts = urlsplit(self.path)
+        self.route, self.query = unquote(parts.path), parse_qs(parts.query)
+        authorization = self.headers.get("Authorization")
+        with hub._lock:
+            hub.requests.append(Request(self.command, self.route, authorization is not None, time.monotonic()))
+        has_body = self.command in ("POST", "PUT")
+        if has_body and (cut := hub._strike("cut", self.command, self.route)):
+            self.rfile.read(min(cut.value, int(self.headers.get("Content-Length") or cut.value)))
+            self._hang_up()
+            return
+        self.body = self._read_body() if has_body else b""
+        if stall := hub._strike("stall", self.command, self.route):
+            hub._closing.wait(stall.value)
+        if has_body and hub._strike("corrupt", self.command, self.route):
+            self.body = _changed(self.body)
+        try:
+            if fail := hub._strike("fail", self.command, self.route):
+                status, headers, message = fail.value
+                raise _Answer(status, {"error": message}, headers)
+            self.user = self._authenticate(authorization)
+            with hub._lock:
+                self._answer()
+            raise _error(404, "Sorry, we can't find the page you are looking for.")
+        except _Answer as answer:
+            self._send(answer, has_body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = _serve
+
+    def _read_body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def _hang_up(self):
+        """Close at once, so that the client sees it (a reset) whatever of its own is still under way."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, answer, has_body):
+        if self.hub._strike("lose", self.command, self.route):
+            self._hang_up()
+            return
+        body = answer.body
+        if not has_body and self.command == "GET" and self.hub._strike("corrupt", self.command, self.route):
+            body = _changed(body)
+        cut = None if has_body else self.hub._strike("cut", self.command, self.route)
+        try:
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in answer.headers:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body if cut is None else body[: cut.value])
+            self.wfile.flush()
+        except OSError:
+            self.close_connection = True
+            return
+        if cut:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_WR)  # what was sent arrives; a reset could discard it
+
+    def _authenticate(self, authorization):
+        if authorization is None:
+            return None
+        user = self.hub.users.get(authorization.removeprefix("Bearer "))
+        if user is None:
+            raise _error(401, "Invalid credentials in Authorization header")
+        return user
+
+    def _answer(self):
+        name = r"(?P<name>[\w.-]+/[\w.-]+)"
+        for method, pattern, do in (
+            ("GET", "/api/whoami-v2", self._whoami),
+            ("POST", "/api/repos/create", self._create_repo),
+            ("POST", "/api/validate-yaml", self._validate_yaml),
+            ("GET", f"/api/models/{name}/auth-check(?P<write>/write)?", self._auth_check),
+            ("GET", f"/api/models/{name}(?:/revision/(?P<revision>.+))?", self._info),
+            ("GET", f"/api/models/{name}/tree/(?P<revision>[^/]+)", self._tree),
+            ("POST", f"/api/models/{name}/preupload/(?P<revision>.+)", self._preupload),
+            ("POST", f"/api/models/{name}/commit/(?P<revision>.+)", self._commit),
+            ("GET", f"/api/models/{name}/xet-write-token/(?P<revision>.+)", self._xet_write_token),
+            ("POST", f"/{name}.git/info/lfs/objects/batch", self._lfs_batch),
+            ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", self._lfs_put),
+            ("POST", "/lfs/verify", self._lfs_verify),
+            ("GET", f"/{name}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", self._resolve),
+        ):
+            asked = "GET" if self.command == "HEAD" else self.command
+            if asked == method and (match := re.fullmatch(pattern, self.route)):
+                do(**match.groupdict())
+
+    def _json(self):
+        return json.loads(self.body)
+
+    def _repo(self, name, write=False):
+        """The repository, if the user may see it (or write to it); the errors are those of the Hub."""
+        repo = self.hub.repos.get(name)
+        namespace = name.split("/")[0]
+        if repo is None or (repo.private and not (self.user and self.user.may_read(namespace))):
+            # Who gives no token learns nothing about what there is.
+            raise _error(404 if self.user else 401, "Repository not found", "RepoNotFound")
+        if write and not (self.user and self.user.may_write(namespace)):
+            raise _error(403 if self.user else 401, "You have read access but not the required permissions")
+        return repo
+
+    def _commit_at(self, name, revision):
+        repo = self._repo(name)
+        commit = repo.at(revision or "main")
+        if commit is None:
+            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        return repo, commit
+
+    def _whoami(self):
+        if self.user is None:
+            raise _error(401, "Invalid username or password.")
+        orgs = [{"type": "org", "name": name, "roleInOrg": role} for name, role in self.user.orgs.items()]
+        access = {"displayName": "a test's token", "role": self.user.role}
+        auth = {"type": "access_token", "accessToken": access}
+        raise _Answer(body={"type": "user", "id": "1", "name": self.user.name, "orgs": orgs, "auth": auth})
+
+    def _create_repo(self):
+        asked = self._json()
+        if self.user is None:
+            raise _error(401, "Invalid username or password.")
+        namespace = asked.get("organization") or self.user.name
+        name = f"{namespace}/{asked['name']}"
+        url = f"{self.hub.url}/{name}"
+        if not self.user.may_write(namespace):
+            raise _error(403, f'You don\'t have the rights to create a model under the namespace "{namespace}"')
+        if name in self.hub.repos:
+            message = "You already created this model repo"
+            raise _Answer(409, {"error": message, "url": url}, {"X-Error-Message": message})
+        self.hub._create(name, asked.get("visibility") == "private" or bool(asked.get("private")))
+        raise _Answer(body={"url": url, "name": name})
+
+    def _validate_yaml(self):
+        errors, warnings = _check_card(self._json()["content"])
+        found = [[{"message": message} for message in messages] for messages in (errors, warnings)]
+        raise _Answer(400 if errors else 200, {"errors": found[0], "warnings": found[1]})
+
+    def _auth_check(self, name, write):
+        self._repo(name, write=write is not None)
+        raise _Answer(body={})
+
+    def _info(self, name, revision):
+        repo, commit = self._commit_at(name, revision)
+        siblings = [
+            {"rfilename": path} | ({"size": len(content)} if "blobs" in self.query else {})
+            for path, content in sorted(commit.files.items())
+        ]
+        shown = {"id": name, "modelId": name, "author": name.split("/")[0], "sha": commit.oid, "siblings": siblings}
+        raise _Answer(body={**shown, "private": repo.private, "gated": "auto" if repo.gated else False, "tags": []})
+
+    def _tree(self, name, revision):
+        _, commit = self._commit_at(name, revision)
+        entries = []
+        for path, content in sorted(commit.files.items()):
+            entry = {"type": "file", "path": path, "size": len(content), "oid": _git_oid(content)}
+            if path in commit.lfs:
+                entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 130}
+            entries.append(entry)
+        raise _Answer(body=entries)
+
+    def _preupload(self, name, revision):
+        repo = self._repo(name, write=True)
+        commit = repo.at(revision)
+        if commit is None:
+            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        files = []
+        for asked in self._json()["files"]:
+            path = asked["path"]
+            lfs = _is_lfs(base64.b64decode(asked["sample"]), asked["size"])
+            file = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+            if path in commit.files:
+                content = commit.files[path]
+                file["oid"] = _sha256(content) if path in commit.lfs else _git_oid(content)
+            files.append(file)
+        raise _Answer(body={"files": files})
+
+    def _lfs_batch(self, name):
+        self._repo(name, write=True)
+        objects = []
+        for asked in self._json()["objects"]:
+            entry = {"oid": asked["oid"], "size": asked["size"]}
+            if asked["oid"] not in self.hub.objects:
+                upload = {"href": f"{self.hub.url}/lfs/{asked['oid']}"}
+                entry["actions"] = {"upload": upload, "verify": {"href": f"{self.hub.url}/lfs/verify"}}
+            objects.append(entry)
+        raise _Answer(body={"transfer": "basic", "objects": objects})
+
+    def _xet_write_token(self, name, revision):
+        self._repo(name, write=True)
+        if self.hub.xet is None:
+            raise _error(404, "There is no xet storage here")
+        place = {"casUrl": f"local://{self.hub.xet}", "accessToken": "for xet alone", "exp": int(time.time()) + 3600}
+        headers = {"X-Xet-Cas-Url": place["casUrl"], "X-Xet-Access-Token": place["accessToken"]}
+        raise _Answer(body=place, headers={**headers, "X-Xet-Token-Expiration": str(place["exp"])})
+
+    def _lfs_put(self, oid):
+        if _sha256(self.body) != oid:
+            raise _error(400, "The content does not have the SHA-256 that was announced")
+        self.hub.objects[oid] = self.body
+        raise _Answer()
+
+    def _lfs_verify(self):
+        asked = self._json()
+        if len(self.hub.objects.get(asked["oid"], b"")) != asked["size"]:
+            raise _error(422, "Size mismatch")
+        raise _Answer(body={"message": "Size matches"})
+
+    def _commit(self, name, revision):
+        repo = self._repo(name, write=True)
+        if revision != "main":
+            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        lines = [json.loads(line) for line in self.body.splitlines()]
+        header = lines[0]["value"]
+        if header.get("parentCommit") not in (None, repo.commits[-1].oid):
+            raise _error(412, "A commit has happened since. Please refresh and try again.")
+        files, lfs = dict(repo.files), set(repo.commits[-1].lfs)
+        for line in lines[1:]:
+            value = line["value"]
+            path = value["path"]
+            if line["key"] == "file":
+                files[path] = base64.b64decode(value["content"])
+                lfs.discard(path)
+            elif line["key"] == "lfsFile":
+                if value["oid"] not in self.hub.objects:
+                    raise _error(400, f"LFS object {value['oid']} of {path} was never uploaded")
+                files[path] = self.hub.objects[value["oid"]]
+                lfs.add(path)
+            elif line["key"] == "deletedFile":
+                if files.pop(path, None) is None:
+                    raise _error(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
+            else:
+                raise _error(400, f"{line['key']} is not known")
+        oid = repo.commit(header["summary"], files, lfs)
+        raise _Answer(body={"success": True, "commitOid": oid, "commitUrl": f"{self.hub.url}/{name}/commit/{oid}"})
+
+    def _resolve(self, name, revision, path):
+        repo, commit = self._commit_at(name, revision)
+        if repo.gated and not (self.user and self.user.may_read(name.split("/")[0])):
+            raise _error(403 if self.user else 401, f"Access to model {name} is restricted.", "GatedRepo")
+        if path not in commit.files:
+            raise _error(404, "Entry not found", "EntryNotFound")
+        content = commit.files[path]
+        headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
+        if path in commit.lfs:
+            headers |= {"X-Linked-Etag": f'"{_sha256(content)}"', "X-Linked-Size": str(len(content))}
+            headers["ETag"] = f'"{_sha256(content)}"'
+        else:
+            headers["ETag"] = f'"{_git_oid(content)}"'
+        if self.command == "HEAD":
+            raise _Answer(headers={**headers, "Content-Length": str(len(content))})
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+            if start > end:
+                raise _Answer(416, headers={"Content-Range": f"bytes */{len(content)}"})
+            headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+            raise _Answer(206, content[start : end + 1], headers)
+        raise _Answer(200, content, headers)
+
+
+def _is_lfs(sample, size=0):
+    """Whether a file goes to LFS: binary, or large."""
+    try:
+        sample.decode()
+    except UnicodeDecodeError as error:
+        return error.start < len(sample) - 3  # else the sample ends within a character
+    return b"\0" in sample or max(size, len(sample)) > 10 * 2**20
+
+
+def _check_card(content):
+    """(errors, warnings) of a model card, as strings: a part of what the Hub looks at."""
+    match = re.match(r"---\r?\n(.*?)\r?\n---\s", content, re.DOTALL)
+    if not match:
+        return [], ["empty or missing yaml metadata in repo card"]
+    try:
+        data = yaml.safe_load(match[1])
+    except yaml.YAMLError as error:
+        return [f"YAML Metadata Error: {error}"], []
+    if not isinstance(data, dict):
+        return ["YAML Metadata Error: metadata must be an object"], []
+    errors = [
+        f'"{key}" must be a string' for key in ("license", "library_name", "pipeline_tag") if not _fits(data, key, str)
+    ]
+    for key in ("tags", "datasets", "metrics"):
+        if not (_fits(data, key, list) and all(isinstance(item, str) for item in data.get(key, []))):
+            errors.append(f'"{key}" must be an array of strings')
+    for model in data.get("model-index") or []:
+        if not isinstance(model.get("name"), str) or not model["name"]:
+            errors.append('"model-index[0].name" is required')
+        for result in model.get("results", []):
+            for path in (("task", "type"), ("dataset", "type"), ("dataset", "name")):
+                if not isinstance(result.get(path[0], {}).get(path[1]), str):
+                    errors.append(f'"model-index[0].results[0].{".".join(path)}" is required')
+            for metric in result.get("metrics", []):
+                if not isinstance(metric.get("type"), str) or "value" not in metric:
+                    errors.append('"model-index[0].results[0].metrics[0]" needs type and value')
+    return errors, []
+
+
+def _fits(data, key, kind):
+    return key not in data or isinstance(data[key], kind)
+
+
+def _changed(content):
+    return content[:-1] + bytes([content[-1] ^ 0xFF]) if content else content
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def _git_oid(content):
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
