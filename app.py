@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
 from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders
+from smallvit.download import Reference
 from smallvit.errors import UserError
 from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
 from smallvit.page.models import ModelShelf, without_folders
@@ -29,9 +31,9 @@ def build_parser():
     parser.add_argument(
         "--models",
         action="append",
-        type=Path,
-        metavar="DIR",
-        help="a model folder that train.py wrote, or a folder of them; may be repeated (default: the bundled models)",
+        metavar="DIR|USER/REPO[@REVISION]",
+        help="a model folder that train.py wrote, a folder of them, or a model on the Hugging Face Hub; may be "
+        "repeated (default: $SMALLVIT_MODELS, those separated by spaces; else the bundled models)",
     )
     parser.add_argument(
         "--port",
@@ -42,18 +44,21 @@ def build_parser():
     return parser
 
 
-def find_models(paths=None):
+def find_models(named=None):
     """Find the models at hand: those named, else, or where none of them can be read, the bundled ones.
 
     Args:
-        paths: model folders, or folders of them.
+        named: model folders, folders of them, or models on the Hub, which come later.
 
     Returns:
         (`ModelShelf`, sentences about what could not be read).
     """
     require_supported_backend()
-    problems = []
-    for group in (paths or [], [ASSETS / "models"]):
+    paths, references, problems = [], [], []
+    for text in map(str, named or []):
+        reference = None if Path(text).exists() else Reference.parse(text)
+        (references if reference else paths).append(reference or Path(text))
+    for group in (paths, [ASSETS / "models"]):
         folders = []
         for path in group:
             try:
@@ -61,21 +66,22 @@ def find_models(paths=None):
             except UserError as error:
                 logging.warning("%s", error)
                 problems.append(without_folders(error, path))
-        models = ModelShelf(folders)
+        models = ModelShelf(folders, dict.fromkeys(references))
         problems += models.problems
         if len(models):
             break
     return models, problems
 
 
-def create_demo(paths=None):
+def create_demo(named=None):
     """Build the page for the models at hand, see `find_models`; they begin to load in the background.
 
     Returns:
         A `gr.Blocks`.
     """
-    models, problems = find_models(paths)
+    models, problems = find_models(named)
     if len(models):
+        models.fetch()
         models.warm(models.first_pair)
     return build_demo(models, problems, sorted((ASSETS / "examples").glob("*.jpg")))
 
@@ -86,7 +92,7 @@ def main(arguments=None):
     logging.basicConfig(format="%(message)s")
     try:
         uploads = use_own_upload_folder()
-        demo = create_demo(options.models)
+        demo = create_demo(options.models or os.environ.get("SMALLVIT_MODELS", "").split())
         sweep_regularly(demo, uploads)
         demo.queue(**QUEUE_OPTIONS).launch(server_port=options.port, **LAUNCH_OPTIONS)
     except (UserError, OSError) as error:  # OSError: the port is taken

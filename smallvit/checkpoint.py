@@ -22,10 +22,12 @@ import numpy as np
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types
 from smallvit.errors import UserError, readable
 from smallvit.model import VisionTransformer, build_model
+from smallvit.weights import require_room, require_same_shapes
 
 RECORD_FILE = "smallvit.json"
 HISTORY_FILE = "history.json"
 WEIGHTS_FILE = "model.weights.h5"
+CONFIG_FILE = "config.json"
 CURVES_FILE = "curves.png"
 CARD_FILE = "README.md"
 FORMAT_VERSION = 3
@@ -103,13 +105,14 @@ class ModelFolder(NamedTuple):
         Raises:
             UserError: the weights do not fit the model that the record describes.
         """
+        file = self.path / WEIGHTS_FILE
         try:
+            require_room(self.record.model, file.stat().st_size)
             model = build_model(self.record.model)
-            model.load_weights(self.path / WEIGHTS_FILE)
+            require_same_shapes(file, model)
+            model.load_weights(file)
         except Exception as error:  # whatever Keras and h5py raise for a file that is whole but holds something else
-            raise UserError(
-                f"{self.path / WEIGHTS_FILE} does not hold the weights of its {RECORD_FILE} ({error})."
-            ) from error
+            raise UserError(f"{file} does not hold the weights of its {RECORD_FILE} ({error}).") from error
         return model
 
 
@@ -210,6 +213,7 @@ def _read_model_folder(path):
         record = Record(**content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
+    _require_own_config(path / CONFIG_FILE, record.model)
     file = path / WEIGHTS_FILE
     if not file.is_file():
         raise UserError(f"{path} has no {WEIGHTS_FILE}.")
@@ -218,6 +222,19 @@ def _read_model_folder(path):
     if _sha256(file) != expected_sha256:
         raise UserError(f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed.")
     return ModelFolder(path, record, _read_json(path / HISTORY_FILE, list))
+
+
+def _require_own_config(path, config):
+    """Refuse a folder whose Keras configuration names other layers, or code, or another model than its record does."""
+    content = _read_json(path, dict)
+    try:
+        own = content["registered_name"] == "smallvit>VisionTransformer" and content["module"] == "smallvit.model"
+        own = own and set(content["config"]) <= {"config", "name"}
+        same = own and ModelConfig(**content["config"]["config"]) == config
+    except (KeyError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise UserError(f"{path} does not describe the model that {RECORD_FILE} does; another program wrote it.")
 
 
 def find_model_folders(path):

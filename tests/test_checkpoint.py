@@ -175,10 +175,37 @@ def test_weights_of_something_else_are_refused_though_their_hash_is_right(folder
         read_model_folder(folder).load_model()
 
 
-def test_reading_runs_no_code_of_the_folder(folder, images):
-    """config.json could name a Lambda layer; it is not even opened."""
-    (folder / "config.json").write_text("this is not JSON")
-    assert read_model_folder(folder).load_model()(images).shape == (2, 7)
+def test_a_configuration_of_foreign_layers_is_refused(folder):
+    """Keras would read it where somebody opens the folder by `keras.saving.load_model`."""
+    content = json.loads((folder / "config.json").read_text())
+    for change in (
+        {"registered_name": "Lambda"},
+        {"module": "os"},
+        {"config": {}},
+        {"config": {**content["config"], "fn": 1}},
+    ):
+        (folder / "config.json").write_text(json.dumps({**content, **change}))
+        with pytest.raises(UserError, match=r"config\.json does not describe the model that smallvit\.json does"):
+            read_model_folder(folder)
+
+
+def test_a_model_too_large_for_its_file_is_not_even_built(folder, monkeypatch):
+    content = json.loads((folder / "smallvit.json").read_text())
+    large = {**content["model"], "embed_dim": 20_000, "head_dim": 10_000}
+    (folder / "smallvit.json").write_text(json.dumps({**content, "model": large}))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "config": {**config["config"], "config": large}}))
+    monkeypatch.setattr(checkpoint, "build_model", lambda config: pytest.fail("built"))
+    with pytest.raises(UserError, match=r"it describes a model of [\d,]+ weights, and the file has"):
+        read_model_folder(folder).load_model()
+
+
+def test_links_in_the_weights_are_refused(folder):
+    with h5py.File(folder / "model.weights.h5", "r+") as file:
+        file["elsewhere"] = h5py.ExternalLink("/etc/secret.h5", "/x")
+    rehash(folder)
+    with pytest.raises(UserError, match="elsewhere is a link"):
+        read_model_folder(folder).load_model()
 
 
 def test_no_folder(tmp_path):

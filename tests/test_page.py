@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smallvit.checkpoint import write_model_folder
+from smallvit.checkpoint import read_model_folder, write_model_folder
+from smallvit.download import Reference
 from smallvit.errors import UserError
 from smallvit.model import build_model
 from smallvit.page import build_demo, charts, language, models, patches, sweeping, temperature, training, usage
@@ -234,6 +235,58 @@ def test_one_model_alone_has_one_side(tmp_path):
     assert "Both" not in verdict
     assert len(views["show_moves"](picture, "only", "only", request=None)) == 3
     assert len(views["look"](picture, "only", "only", 1, 0, 1, 1, request=None)) == 2
+
+
+def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, tmp_path, monkeypatch):
+    references = [Reference("ada/vit"), Reference("ada/spt_lsa", "v1")]
+    answers = {"ada/vit": folders / "a/laptop-vit", "ada/spt_lsa": None}
+
+    def download(reference):
+        if answers[reference.repo] is None:
+            raise UserError(f"{reference}: the Hub answers with status 500.")
+        return read_model_folder(answers[reference.repo]), "c" * 40
+
+    monkeypatch.setattr(models, "download_model_folder", download)
+    shelf = models.ModelShelf([folders / "a/modern-spt"], references)
+    demo = build_demo(shelf)
+    status, try_again = (
+        next(one.fn for one in demo.fns.values() if one.name == name) for name in ("status", "try_again")
+    )
+
+    def texts(event=status):
+        lines, again, timer, *menus = event(*built, request=None)
+        return lines.value, again.visible, timer.active, [menu.value for menu in menus]
+
+    def wait():
+        deadline = time.monotonic() + 20
+        while None in shelf.missing.values() or not shelf.is_warm(shelf.first_pair):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    built = shelf.first_pair
+    assert built == ("modern-spt", "modern-spt")
+    said, again, active, _ = texts()
+    assert "ada/vit is being fetched from the Hub" in said
+    assert active
+    assert not again
+    shelf.fetch()
+    wait()
+    said, again, active, menus = texts()
+    assert said == "⚠️ ada/spt_lsa@v1: the Hub answers with status 500."
+    assert again
+    assert menus == ["ada/vit", "ada/vit"]
+    answers["ada/spt_lsa"] = folders / "a/laptop-spt_lsa"
+    texts(try_again)
+    wait()
+    said, again, active, menus = texts()
+    assert (said, again, active) == ("", False, False)
+    assert menus == ["ada/vit", "ada/spt_lsa@v1"]
+    assert [name for _, name in shelf.choices] == ["ada/vit", "modern-spt", "ada/spt_lsa@v1"]
+    compare = next(one.fn for one in demo.fns.values() if one.name == "compare")
+    assert "From the Hub: ada/spt_lsa@ccccccc" in compare(None, *menus, request=None)[2]
+    # A visitor's own choice stays.
+    *_, left, right = status("modern-spt", "ada/vit", request=None)
+    assert (left.value, right.value) == ("modern-spt", "ada/vit")
 
 
 @pytest.mark.parametrize("name", SHIFT_NAMES)

@@ -10,10 +10,11 @@ from smallvit.page.attention import add_attention
 from smallvit.page.compare import add_compare
 from smallvit.page.endpoints import add_endpoints
 from smallvit.page.guard import Guard, guard_fetching
-from smallvit.page.language import TRANSLATIONS, say, tell
+from smallvit.page.language import TRANSLATIONS, say
 from smallvit.page.moves import add_moves
 from smallvit.page.page import Page
 from smallvit.page.patches import add_patches
+from smallvit.page.status import add_status, follow
 from smallvit.page.sweeping import KEPT_SECONDS, SWEEP_SECONDS
 from smallvit.page.temperature import add_temperature
 from smallvit.page.training import add_training
@@ -64,8 +65,8 @@ def build_demo(models, problems=(), examples=()):
         if not len(models):
             gr.Markdown(say("no_model"))
             return demo
-        _add_status(demo, models)
         page = Page(demo, models)
+        status = add_status()
         with gr.Tabs(elem_id="views"):
             with gr.Tab(say("tab_compare"), id="compare"):
                 add_compare(page, examples)
@@ -76,17 +77,5 @@ def build_demo(models, problems=(), examples=()):
             add_training(page)
             add_usage(page)
         add_endpoints(page)
+        follow(page, status)
     return demo
-
-
-def _add_status(demo, models):
-    """Add the line that says that the models are still being loaded, as long as they are."""
-    line = gr.Markdown(say("warming"), visible=False, elem_id="status")
-    timer = gr.Timer(1, active=False)
-
-    def status(request: gr.Request):
-        waiting = not models.is_warm(models.first_pair)
-        return gr.Markdown(tell(request, "warming"), visible=waiting), gr.Timer(active=waiting)
-
-    for event in (demo.load, timer.tick):
-        event(status, None, [line, timer], queue=False, show_progress="hidden", api_visibility="private")

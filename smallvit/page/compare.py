@@ -22,7 +22,6 @@ def add_compare(page, examples):
         examples: paths of example pictures.
     """
     models = page.models
-    choices = [(title, name) for name, title in models.titles.items()]
     first, second = models.first_pair
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=280):
@@ -55,11 +54,11 @@ def add_compare(page, examples):
                 for side, name in (("left", first), ("right", second)):
                     with gr.Column(min_width=240, visible=side in page.sides):
                         menu = gr.Dropdown(
-                            choices,
+                            models.choices,
                             value=name,
                             label=say(f"model_{side}"),
                             filterable=False,
-                            interactive=len(models) > 1,
+                            interactive=len(page.sides) > 1,
                             elem_id=f"model-{side}",
                         )
                         setattr(page, side, menu)
@@ -75,7 +74,7 @@ def add_compare(page, examples):
         with told_on_the_page():
             records = [models.record(name) for name in names]
         if picture is None:
-            html = [_card(record, None, request) for record in records]
+            html = [_card(models, name, None, request) for name in names]
             return gr.update(value=None), *_pair(html), f"<p>{escape(tell(request, 'no_picture'))}</p>"
         square = read_square(picture)
         answers = [answer(models, name, square) for name in names]
@@ -83,7 +82,7 @@ def add_compare(page, examples):
         pixels = images.resize_square(square, side)
         return (
             gr.update(value=drawing.enlarge(pixels, 320), alt_text=tell(request, "seen_alt", side=side)),
-            *_pair([_card(record, given, request) for record, given in zip(records, answers, strict=True)]),
+            *_pair([_card(models, name, given, request) for name, given in zip(names, answers, strict=True)]),
             _verdict(models, names, answers, request),
         )
 
@@ -96,8 +95,8 @@ def add_compare(page, examples):
     page.on(page.demo.load, compare, inputs, outputs, show_progress="hidden")
     page.on(page.picture.change, compare, inputs, outputs, show_progress_on=cards)
     for menu in (page.left, page.right):
-        page.on(menu.input, compare, inputs, outputs, show_progress_on=cards)
-        page.on(menu.input, list_classes, [page.left, page.right], classes, show_progress="hidden")
+        page.on(menu.change, compare, inputs, outputs, show_progress_on=cards)
+        page.on(menu.change, list_classes, [page.left, page.right], classes, show_progress="hidden")
     page.on(accordion.expand, list_classes, [page.left, page.right], classes)
     # In a queue of its own: a slow server must not hold up those who ask for nothing from it.
     page.on(
@@ -150,14 +149,14 @@ def _pair(html):
     return html if len(html) == 2 else (*html, "")
 
 
-def _card(record, given, request):
+def _card(models, name, given, request):
     """One model's card: its answer where there is a picture, and what is known of it."""
-    said = ""
+    record, said = models.record(name), ""
     if given:
         rows = "".join(
-            f'<li><span>{escape(name)}</span><span class="share">{100 * share:.1f} %</span>'
+            f'<li><span>{escape(words)}</span><span class="share">{100 * share:.1f} %</span>'
             f'<span class="bar" style="width: {100 * share:.1f}%"></span></li>'
-            for name, share in given["top"].items()
+            for words, share in given["top"].items()
         )
         said = f'<p class="best">{escape(next(iter(given["top"])))}</p><ol>{rows}</ol>'
         if given["unsure"]:
@@ -166,6 +165,8 @@ def _card(record, given, request):
         tell(request, "card_accuracy", top1=f"{100 * record.metrics['test']['top1']:.1f}"),
         tell(request, "card_parameters", parameters=f"{record.parameters:,}"),
     ]
+    if name in models.commits:
+        facts.append(tell(request, "card_source", repo=f"{name.partition('@')[0]}@{models.commits[name][:7]}"))
     if given:
         facts.append(tell(request, "card_time", milliseconds=f"{given['milliseconds']:.1f}"))
     return f'{said}<p class="facts">{"<br>".join(map(escape, facts))}</p>'

@@ -3,11 +3,13 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
 from smallvit.checkpoint import RECORD_FILE, read_model_folder
 from smallvit.config import VARIANTS, with_variant
+from smallvit.download import download_model_folder
 from smallvit.errors import UserError
 from smallvit.inference import Classifier
 
@@ -18,38 +20,74 @@ MAX_SHIFT = 4
 
 
 class ModelShelf:
-    """The models at hand, each under a name of its own: that of its folder.
+    """The models at hand, each under a name of its own: that of its folder, or of its repo on the Hub.
 
     Args:
         paths: model folders. What cannot be read is left out, and said in `problems`.
+        references: `download.Reference`s of models on the Hub, which `fetch` fetches.
 
     Attributes:
         folders: {name: `ModelFolder`}, plain models first, those with both ideas last.
-        titles: {name: what the model is called on the page}.
+        commits: {name: the commit} of those from the Hub.
         problems: a sentence for each folder that could not be read.
+        missing: {reference: a sentence, or None while it is being fetched} of those from the Hub that are not here.
     """
 
-    def __init__(self, paths):
-        folders, self.problems = [], []
-        for path in paths:
-            try:
-                folders.append(read_model_folder(path))
-            except UserError as error:
-                log.warning("%s", error)
-                self.problems.append(without_folders(error, path))
-        folders.sort(key=lambda folder: list(VARIANTS).index(folder.record.variant))
-        self.folders = {}
-        for folder in folders:
-            name, count = folder.path.resolve().name, 1
-            while name in self.folders:
-                count += 1
-                name = f"{folder.path.resolve().name}-{count}"
-            self.folders[name] = folder
-        self.titles = _titles(self.folders)
+    def __init__(self, paths, references=()):
+        self.folders, self.commits, self.problems = {}, {}, []
+        self.missing = dict.fromkeys(references)
         self._loading = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="models")
         self._later = ThreadPoolExecutor(1, thread_name_prefix="models-later")
+        for path in paths:
+            try:
+                self._add(Path(path).resolve().name, read_model_folder(path))
+            except UserError as error:
+                log.warning("%s", error)
+                self.problems.append(without_folders(error, path))
+
+    def _add(self, name, folder):
+        with self._lock:
+            free, count = name, 1
+            while free in self.folders:
+                count += 1
+                free = f"{name}-{count}"
+            order = list(VARIANTS)
+            everyone = [*self.folders.items(), (free, folder)]
+            # Replaced, not changed: others may be reading it.
+            self.folders = dict(sorted(everyone, key=lambda item: order.index(item[1].record.variant)))
+            return free
+
+    def fetch(self):
+        """Begin to fetch what is missing from the Hub, in the background; what failed before is tried again."""
+        for reference in self.missing:
+            self.missing[reference] = None
+            self._later.submit(self._fetch, reference)
+
+    def _fetch(self, reference):
+        try:
+            folder, commit = download_model_folder(reference)
+        except UserError as error:
+            log.warning("%s", error)
+            self.missing = {**self.missing, reference: str(error)}
+            return
+        except Exception:
+            log.exception("%s could not be fetched", reference)
+            self.missing = {**self.missing, reference: f"{reference}: it could not be fetched."}
+            return
+        self.commits[self._add(str(reference), folder)] = commit
+        self.missing = {other: state for other, state in self.missing.items() if other != reference}
+
+    @property
+    def titles(self):
+        """{name: what the model is called on the page}."""
+        return _titles(self.folders)
+
+    @property
+    def choices(self):
+        """(title, name) of each model, for a menu."""
+        return [(title, name) for name, title in self.titles.items()]
 
     def __len__(self):
         return len(self.folders)
@@ -58,9 +96,10 @@ class ModelShelf:
     def first_pair(self):
         """The names of the two models that the page opens with; one name twice where there is one model only.
 
-        They are the plain model and the one with both ideas of the first preset that has both.
+        They are the plain model and the one with both ideas of the first preset that has both; those from the Hub are
+        preferred, for somebody has named them.
         """
-        names = list(self.folders)
+        names = [name for name in self.folders if name in self.commits] or list(self.folders)
         for name in names:
             record = self.folders[name].record
             partners = [

@@ -5,6 +5,7 @@ import inspect
 import gradio as gr
 
 from smallvit import images
+from smallvit.config import PRESETS
 from smallvit.page.picture import read_square, told_on_the_page
 
 CONCURRENCY = 2
@@ -27,7 +28,7 @@ class Page:
         self.demo = demo
         self.models = models
         self.picture = self.left = self.right = None
-        self.sides = ("left", "right") if len(models) > 1 else ("left",)
+        self.sides = ("left", "right") if len(models) + len(models.missing) > 1 else ("left",)
 
     def on(self, event, function, inputs, outputs, show_progress="minimal", **options):
         """Attach a function to an event of a component, in the queue that all events share."""
@@ -68,7 +69,10 @@ class Page:
 
     def largest(self, key):
         """The largest value of a field of `ModelConfig` among all models: the limit of a slider or menu."""
-        return max(getattr(folder.record.model, key) for folder in self.models.folders.values())
+        known = [folder.record.model for folder in self.models.folders.values()]
+        # What is still being fetched may be as large as any preset.
+        known += [preset.model for preset in PRESETS.values()] if self.models.missing else []
+        return max(getattr(config, key) for config in known)
 
     def record(self, name):
         """The `Record` of the model with that name."""

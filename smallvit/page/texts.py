@@ -22,6 +22,8 @@ TEXTS = {
         "The models are still being loaded; the first answer may take some seconds.",
         "모델을 불러오는 중입니다. 첫 번째 답은 몇 초 걸릴 수 있습니다.",
     ),
+    "fetching": ("{model} is being fetched from the Hub.", "{model}을(를) 허브에서 가져오는 중입니다."),
+    "try_again": ("Try again", "다시 시도"),
     "no_picture": (
         "Choose a picture: your own, or one of the examples in the first view.",
         "사진을 고르세요. 직접 올리거나 첫 화면의 예시에서 고를 수 있습니다.",
@@ -45,6 +47,7 @@ TEXTS = {
     "model_right": ("Another model", "다른 모델"),
     "card_accuracy": ("Right on {top1} % of the test pictures", "테스트 사진 정답률 {top1} %"),
     "card_parameters": ("{parameters} parameters", "파라미터 {parameters}개"),
+    "card_source": ("From the Hub: {repo}", "허브에서: {repo}"),
     "card_time": ("{milliseconds} ms", "{milliseconds} ms"),
     "unsure": ("It is unsure.", "확신하지 못합니다."),
     "agree": ("Both say {left}.", "두 모델 모두 {left}(이)라고 답합니다."),

@@ -1,0 +1,158 @@
+"""Model folders from the Hugging Face Hub: a reference becomes a verified folder in the cache of `huggingface_hub`.
+
+A commit that is cached needs no network. Only the files of a model folder are fetched, each after a look at its size.
+"""
+
+import errno
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2  # which the client of the Hub speaks
+from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from smallvit.checkpoint import CONFIG_FILE, HISTORY_FILE, RECORD_FILE, WEIGHTS_FILE, read_model_folder
+from smallvit.errors import UserError
+
+# In this order: what tells that it is none of ours comes first, what is large last.
+MAX_BYTES = {
+    RECORD_FILE: 2**20,
+    CONFIG_FILE: 2**20,
+    "metadata.json": 2**20,
+    HISTORY_FILE: 16 * 2**20,
+    WEIGHTS_FILE: 512 * 2**20,
+}
+SECONDS = 10  # until a server has to answer
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REFERENCE = re.compile(r"(?:hf://)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
+
+
+class Reference(NamedTuple):
+    """A model repo on the Hub, at a branch, a tag or a commit.
+
+    Attributes:
+        repo: `"USER/NAME"`.
+        revision: `"main"` where none is named.
+    """
+
+    repo: str
+    revision: str = "main"
+
+    @classmethod
+    def parse(cls, text):
+        """Read `USER/NAME` or `USER/NAME@REVISION`, with or without `hf://`; None where it is nothing of the kind."""
+        match = _REFERENCE.fullmatch(text)
+        return cls(match[1], match[2] or "main") if match else None
+
+    def __str__(self):
+        return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
+
+
+def download_model_folder(reference):
+    """Fetch what is not cached of a model folder, and read it.
+
+    A commit is used as it is given; a branch or tag is resolved once, or, where the Hub cannot be reached, taken as it
+    was when it was last.
+
+    Args:
+        reference: a `Reference`.
+
+    Returns:
+        (`ModelFolder`, the commit).
+
+    Raises:
+        UserError: it cannot be had, or is no model folder of ours; the sentence names the repo.
+    """
+    try:
+        commit = _resolve(reference)
+        return _read(reference.repo, commit), commit
+    except UserError as error:
+        raise UserError(f"{reference}: {error}") from error
+    except Exception as error:
+        sentence = _sentence(reference, error)
+        if sentence is None:
+            raise
+        raise UserError(f"{reference}: {sentence}") from error
+
+
+def _resolve(reference):
+    if _COMMIT.fullmatch(reference.revision):
+        return reference.revision
+    try:
+        commit = _metadata(reference.repo, reference.revision, RECORD_FILE).commit_hash
+    except (httpx2.HTTPError, OSError) as error:
+        # Of what the Hub refuses, an old copy is not served: the owner may have taken it back.
+        if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404, 410):
+            raise
+        cached = try_to_load_from_cache(reference.repo, RECORD_FILE, revision=reference.revision)
+        if not isinstance(cached, str):
+            raise
+        return _COMMIT.search(cached)[0]
+    # By the name of the branch, so that the cache remembers where it stood.
+    hf_hub_download(reference.repo, RECORD_FILE, revision=reference.revision, etag_timeout=SECONDS)
+    return commit
+
+
+def _metadata(repo, revision, file):
+    """What the Hub says of a file; its size is within bounds."""
+    if constants.HF_HUB_OFFLINE:
+        raise OfflineModeIsEnabled
+    metadata = HfApi().get_hf_file_metadata(url=hf_hub_url(repo, file, revision=revision), timeout=SECONDS)
+    if metadata.size is None or metadata.size > MAX_BYTES[file]:
+        raise UserError(f"{file} has {metadata.size} bytes; at most {MAX_BYTES[file]} are read.")
+    return metadata
+
+
+def _read(repo, commit):
+    folder = None
+    for file in MAX_BYTES:
+        folder = _fetch(repo, commit, file)
+    try:
+        return read_model_folder(folder)
+    except UserError:
+        # A copy that was cut off, or changed since: once more, from the Hub.
+        for file in MAX_BYTES:
+            folder = _fetch(repo, commit, file, anew=True)
+        return read_model_folder(folder)
+
+
+def _fetch(repo, commit, file, anew=False):
+    """Have one file in the cache; return the folder that it lies in."""
+    if not anew:
+        cached = try_to_load_from_cache(repo, file, revision=commit)
+        if isinstance(cached, str):
+            return Path(cached).parent
+    _metadata(repo, commit, file)
+    return Path(hf_hub_download(repo, file, revision=commit, etag_timeout=SECONDS, force_download=anew)).parent
+
+
+def _sentence(reference, error):
+    """What an exception of the client means, or None."""
+    if isinstance(error, GatedRepoError):
+        return f"its owner has to grant access first: {constants.ENDPOINT}/{reference.repo}; then set HF_TOKEN."
+    if isinstance(error, RevisionNotFoundError):
+        return f"there is no revision {reference.revision}."
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
+    if isinstance(error, RepositoryNotFoundError) or status == 401:
+        return "there is no such folder here, and no such model on the Hub that HF_TOKEN opens."
+    if isinstance(error, OfflineModeIsEnabled):
+        return "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it."
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return f"it is no model that train.py has pushed: it lacks {RECORD_FILE} or another of its files."
+    if status is not None:
+        return f"the Hub answers with status {status}."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk of the cache is full."
+    if isinstance(error, (httpx2.HTTPError, OSError)):  # also LocalEntryNotFoundError: neither cached nor reachable
+        return "the Hub cannot be reached, or broke off."
+    return None
