@@ -6,6 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+try:
+    import smallvit  # noqa: F401
+except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
+    print(f"app.py: {error}", file=sys.stderr)
+    sys.exit(2)
+
 from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders
 from smallvit.download import Reference
@@ -86,11 +92,23 @@ def create_demo(named=None):
     return build_demo(models, problems, sorted((ASSETS / "examples").glob("*.jpg")))
 
 
+def ask_zero_gpu():
+    """On a ZeroGPU Space, name a function that would use the GPU: a Space without one is not let start.
+
+    It is never called: on the CPU a picture takes these models less time than the wait for a GPU.
+    """
+    if os.environ.get("SPACES_ZERO_GPU"):
+        import spaces  # there on such a Space
+
+        spaces.GPU(lambda: None)
+
+
 def main(arguments=None):
     """Serve the page until interrupted; return the exit code: 0 stopped, 2 bad input, 130 interrupted before it ran."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
+        ask_zero_gpu()
         uploads = use_own_upload_folder()
         demo = create_demo(options.models or os.environ.get("SMALLVIT_MODELS", "").split())
         sweep_regularly(demo, uploads)

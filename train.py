@@ -12,7 +12,6 @@ try:
 except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
     print(f"train.py: {error}", file=sys.stderr)
     sys.exit(2)
-from smallvit.backend import require_training_backend
 from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
 from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
@@ -208,7 +207,6 @@ def run(options, command, publisher):
     if options.push_only:
         push_finished(options.push_only, publisher)
         return
-    require_training_backend()
     what = {
         "preset": options.preset,
         "overrides": read_overrides(options),

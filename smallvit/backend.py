@@ -1,33 +1,91 @@
-"""The only file that knows which Keras backend runs: compiling functions and training steps with XLA.
+"""The only file that knows which Keras backend runs: choosing it, compiling functions and training steps.
 
 Keras's own `fit` is not used because the data set lives on the device and is gathered and augmented inside the compiled
 step, which `fit` has no place for. Layers, losses and augmentation stay in `keras.ops`.
 """
 
+import importlib.util
+import json
 import os
 import platform
+import sys
+from pathlib import Path
+
+TRAINING_BACKENDS = ("tensorflow", "jax")
+SUPPORTED_BACKENDS = (*TRAINING_BACKENDS, "torch")
+"""What the page runs on; where the user names none, the first of them that is installed."""
+
+
+def _choose_backend():
+    """Set `KERAS_BACKEND` where nobody named a backend and TensorFlow, which Keras would take, is not installed.
+
+    Raises:
+        ModuleNotFoundError: the one that was named is none of those that are installed; the message is a sentence.
+    """
+    installed = [name for name in SUPPORTED_BACKENDS if importlib.util.find_spec(name) is not None]
+    if not installed:
+        raise ModuleNotFoundError(
+            f"Neither {' nor '.join(SUPPORTED_BACKENDS)} is installed; pip install -r requirements.txt would do."
+        )
+    source, named = "KERAS_BACKEND", os.environ.get("KERAS_BACKEND")
+    if not named:
+        source, named = _backend_of_keras_json()
+    if named in installed:
+        return
+    # Keras itself writes tensorflow into keras.json at its first import, whatever is installed: nobody's wish.
+    if source != "KERAS_BACKEND" and named == "tensorflow":
+        os.environ["KERAS_BACKEND"] = installed[0]
+        return
+    raise ModuleNotFoundError(
+        f"{source} is {named}; of what is installed here smallvit runs on {' and '.join(installed)}."
+    )
+
+
+def _backend_of_keras_json():
+    """Where Keras keeps its settings, in words, and the backend that is set there."""
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    path = Path(os.environ.get("KERAS_HOME") or home / ".keras", "keras.json")
+    try:
+        named = json.loads(path.read_text()).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):
+        named = "tensorflow"  # no file, or none that Keras can read
+    return f"The backend in {path}", named
+
+
+if "keras" not in sys.modules:
+    _choose_backend()
 
 # TensorFlow reads this at its import: its banner of CPU features helps nobody here. What the user set stays.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if os.environ.get("SPACES_ZERO_GPU"):
+    # On a ZeroGPU Space PyTorch pretends to have a GPU, which is there only within functions that ask for one. These
+    # models are faster on the CPU than the asking.
+    os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
 import keras
 
 from smallvit import distribution
 from smallvit.errors import UserError
 
-SUPPORTED_BACKENDS = ("tensorflow", "jax")
-
 
 def require_supported_backend():
-    """Raise `UserError` unless `KERAS_BACKEND` names a backend that smallvit runs on."""
-    if keras.backend.backend() not in SUPPORTED_BACKENDS:
-        raise UserError(
-            f"KERAS_BACKEND is {keras.backend.backend()}; smallvit runs on {' and '.join(SUPPORTED_BACKENDS)}."
-        )
+    """Raise `UserError` unless Keras runs on a backend that models run on: all but the training."""
+    _require(SUPPORTED_BACKENDS, "smallvit")
+
+
+def require_training_backend():
+    """Raise `UserError` unless Keras runs on a backend that models can be trained on."""
+    _require(TRAINING_BACKENDS, "training")
+
+
+def _require(backends, what):
+    if keras.backend.backend() not in backends:
+        right = f"{', '.join(backends[:-1])} or {backends[-1]}"
+        raise UserError(f"Keras runs on {keras.backend.backend()}; for {what} KERAS_BACKEND has to be {right}.")
 
 
 def compile_function(function, variables, xla=True):
-    """Compile a function of tensors that reads Keras variables.
+    """Compile a function of tensors that reads Keras variables. Where Keras runs on PyTorch, it is run as it is.
 
     Args:
         function: takes tensors, returns a tensor or a (nested) tuple of them; it must not change any variable.
@@ -36,12 +94,17 @@ def compile_function(function, variables, xla=True):
             each function, and makes a single picture about twice as fast. JAX knows nothing else.
 
     Returns:
-        A function of the same arguments; each new shape of them compiles once.
+        A function of the same arguments, for any number of threads; each new shape of them compiles once.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.function(function, jit_compile=xla)
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.inference_mode()(function)
 
     import jax
 
@@ -162,6 +225,14 @@ def _accelerators():
             tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
             for gpu in tf.config.list_physical_devices("GPU")
         ]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        device = keras.ops.convert_to_tensor(0).device  # Keras uses one
+        if device.type == "cuda":
+            return [torch.cuda.get_device_name(device)]
+        return [] if device.type == "cpu" else [device.type]
+
     import jax
 
     return [device.device_kind for device in jax.devices() if device.platform != "cpu"]

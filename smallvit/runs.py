@@ -81,7 +81,7 @@ def train_variants(
         UserError: something the user gave or has cannot be used.
     """
     limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
-    backend.require_supported_backend()
+    backend.require_training_backend()
     with usable():
         model_config, train_config = with_overrides(PRESETS[preset], overrides)
     if num_seeds < 1:
@@ -304,7 +304,7 @@ def write_preview(path, preset, variant, overrides, data, limit):
     Raises:
         UserError: something the user gave or has cannot be used.
     """
-    backend.require_supported_backend()
+    backend.require_training_backend()
     if not path.name or path.is_dir():
         raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
     with usable():

@@ -1,0 +1,115 @@
+"""The page on PyTorch, as a ZeroGPU Space runs it, and what is said where Keras has no backend that would do."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+
+from smallvit.images import load_square, resize_square
+from smallvit.inference import Classifier
+from tests.server import ROOT, running_app
+from tests.test_backends import needs
+
+EXAMPLE = ROOT / "assets/examples/lion.jpg"
+
+
+def pretend(folder, installed):
+    """The environment in which a process can import no backend but those `installed`, and none is named.
+
+    Python imports `sitecustomize` when it starts; a module that is None cannot be imported.
+    """
+    hidden = {"tensorflow", "jax", "torch"} - set(installed)
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({hidden or ()}))\n")
+    return {"PYTHONPATH": str(folder), "KERAS_HOME": str(folder / "keras"), "KERAS_BACKEND": ""}
+
+
+def keras_json(folder, backend):
+    (folder / "keras").mkdir()
+    (folder / "keras/keras.json").write_text(f'{{"backend": "{backend}"}}')
+
+
+def run(environment, *command):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+@needs("torch")
+def test_the_page_answers_where_there_is_torch_alone(tmp_path):
+    environment = {**pretend(tmp_path, ["torch"]), "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
+    with running_app(log=tmp_path / "app.log", **environment) as url:
+        answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
+    assert len(answers) == 2
+    for answer in answers:
+        classifier = Classifier.from_path(ROOT / "assets/models" / answer["model"])
+        picture = resize_square(load_square(EXAMPLE), classifier.record.picture_size)
+        expected = classifier.top(classifier.predict(picture), 5)
+        got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
+        assert list(got) == list(expected)
+        np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)
+
+
+@pytest.mark.parametrize("entry", ["app.py", "train.py"])
+@pytest.mark.parametrize(
+    ("installed", "named", "sentence"),
+    [
+        (["tensorflow"], "torch", "KERAS_BACKEND is torch; of what is installed here smallvit runs on tensorflow."),
+        (
+            ["jax", "torch"],
+            "numpy",
+            "KERAS_BACKEND is numpy; of what is installed here smallvit runs on jax and torch.",
+        ),
+        ([], "", "Neither tensorflow nor jax nor torch is installed; pip install -r requirements.txt would do."),
+    ],
+)
+def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, sentence, tmp_path):
+    done = run({**pretend(tmp_path, installed), "KERAS_BACKEND": named}, entry)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{entry}: {sentence}\n")
+
+
+DESCRIPTION = "from smallvit import backend; print(backend.backend_version(), backend.describe_device(), sep=', ')"
+
+
+@needs("torch")
+def test_keras_own_entry_in_keras_json_is_nobodys_wish(tmp_path):
+    """Keras writes tensorflow into it, whatever is installed."""
+    keras_json(tmp_path, "tensorflow")
+    done = run({**pretend(tmp_path, ["torch"]), "KERAS_TORCH_DEVICE": "cpu"}, "-c", DESCRIPTION)
+    assert re.fullmatch(r"torch 2\.\S+, .+, \d+ cores\n", done.stdout), done.stderr
+
+
+def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):
+    keras_json(tmp_path, "jax")
+    done = run(pretend(tmp_path, ["tensorflow"]), "train.py")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"train.py: The backend in {tmp_path / 'keras/keras.json'} is jax; of what is installed here smallvit runs on "
+        "tensorflow.\n"
+    )
+
+
+@needs("torch")
+def test_training_on_torch_is_refused_in_one_sentence(tmp_path):
+    done = run({"KERAS_BACKEND": "torch"}, "train.py", "--output-dir", tmp_path / "runs")
+    assert done.returncode == 2
+    assert done.stderr == "train.py: Keras runs on torch; for training KERAS_BACKEND has to be tensorflow or jax.\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_requirements_for_torch_are_those_of_the_page_with_torch():
+    def lines(name):
+        return {line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")}
+
+    page, torch = lines("requirements.txt"), lines("requirements-torch.txt")
+    assert all(line.startswith("tensorflow") for line in page - torch)
+    assert all(line.startswith("torch") for line in torch - page)
+    assert torch - page
