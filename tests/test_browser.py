@@ -369,8 +369,12 @@ def test_a_link_leads_to_the_same_result(visit):
     alternative_text(page, "attention-left", "layer 6")
     open_view(page, "compare")
     page.get_by_role("button", name="Copy a link to this result").click()
-    page.wait_for_function("navigator.clipboard.readText().then(text => text.includes('deep_link'))")
-    link = page.evaluate("navigator.clipboard.readText()")
+    link = ""
+    for _ in range(100):  # a function to wait for must not be asynchronous
+        if "deep_link" in (link := page.evaluate("navigator.clipboard.readText()")):
+            break
+        page.wait_for_timeout(100)
+    assert "deep_link" in link
     other = answered(visit(address=link))
     assert other.locator("#answer-right ol").inner_text() == page.locator("#answer-right ol").inner_text()
     open_view(other, "attention")

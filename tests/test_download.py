@@ -116,6 +116,7 @@ def test_a_cached_commit_needs_no_network_and_a_cached_branch_survives_its_loss(
     assert fetch("ada/cached")["commit"] == commit
 
 
+@pytest.mark.slow
 def test_offline_the_cache_serves_and_what_is_not_in_it_is_named(hub, home, folder):
     commit = hub.put_folder("ada/offline", folder)
     with working(hub.environment(home, HF_HUB_OFFLINE="")) as fetch:
@@ -161,6 +162,7 @@ def test_what_is_not_there_is_said(hub, fetch, folder):
     assert "is no model that train.py has pushed" in fetch("ada/other")["sentence"]
 
 
+@pytest.mark.slow
 def test_what_breaks_on_the_way_is_said_and_the_next_try_succeeds(hub, fetch, folder):
     commit = hub.put_folder("ada/cut", folder)
     hub.cut("ada/cut/resolve/.*weights", after_bytes=1000)

@@ -197,6 +197,7 @@ def test_a_folder_is_pushed_by_lfs_in_one_commit_and_again_only_where_it_changed
     assert "array of strings" in validated.result
 
 
+@pytest.mark.slow
 def test_training_pushes_what_it_wrote_and_resuming_pushes_what_was_finished(hub, worker, token, small_data, tmp_path):
     runs = tmp_path / "runs"
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", small_data, "--output-dir", runs]

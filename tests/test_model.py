@@ -93,7 +93,7 @@ def test_tau_moves_in_one_step_and_survives_saving(images, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
+@pytest.mark.parametrize("variant", ["spt_lsa"])
 def test_eight_pictures_can_be_learned_by_heart(variant, rng):
     images = rng.integers(0, 256, (8, 12, 12, 3), np.uint8)
     history = fit_steps(build_model(with_variant(tiny.MODEL, variant), seed=1), images, np.arange(8) % 7, 150, 0.005)

@@ -43,6 +43,7 @@ def run(environment, *command):
     )
 
 
+@pytest.mark.slow
 @needs("torch")
 def test_the_page_answers_where_there_is_torch_alone(tmp_path):
     environment = {**pretend(tmp_path, ["torch"]), "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}

@@ -276,6 +276,7 @@ def test_a_prediction_that_is_no_number_is_wrong(validation):
     assert (metrics["top1"], metrics["top5"]) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_path, monkeypatch):
     """The disk is full between the two files of the second epoch: the best weights may be ahead of the state."""
     path, recipe, written = files(tmp_path), replace(tiny.RECIPE, epochs=2), []
