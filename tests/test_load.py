@@ -24,6 +24,14 @@ def resident_megabytes(process):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")) / 1000
 
 
+def settle(process):
+    """Wait until what is compiled behind the page is, which takes longer where other tests run beside."""
+    before, deadline = 0, time.monotonic() + 60
+    while abs(resident_megabytes(process) - before) > 1 and time.monotonic() < deadline:
+        before = resident_megabytes(process)
+        time.sleep(4)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path):
@@ -50,6 +58,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
         running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
         ThreadPoolExecutor(VISITORS) as threads,
     ):
+        settle(url.process)
         start = time.monotonic()
         visits = [threads.submit(visit, number, url, start + SECONDS) for number in range(VISITORS)]
         while time.monotonic() < start + SECONDS:
@@ -61,9 +70,8 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
     assert len(counts) == VISITORS
     assert min(counts) >= 3
     settled = [megabytes for seconds, megabytes in measured if seconds >= SETTLED]
-    print(
-        f"{sum(counts)} answers, {min(counts)}-{max(counts)} a visitor; MB: {[round(one) for _, one in measured[::5]]}"
-    )
+    print(f"{sum(counts)} answers, {min(counts)} to {max(counts)} a visitor")
+    print("MB every 5 s:", [round(megabytes) for _, megabytes in measured[::5]])
     assert max(settled) < settled[0] * 1.05
 
 
