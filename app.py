@@ -72,7 +72,7 @@ def find_models(named=None):
             except UserError as error:
                 logging.warning("%s", error)
                 problems.append(without_folders(error, path))
-        models = ModelShelf(folders, dict.fromkeys(references))
+        models = ModelShelf(folders, references)
         problems += models.problems
         if len(models):
             break

@@ -21,18 +21,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers, validate_repo_id
 
 from smallvit.card import with_repository
+from smallvit.checkpoint import CARD_FILE, CONFIG_FILE, CURVES_FILE, HISTORY_FILE, RECORD_FILE, WEIGHTS_FILE
 from smallvit.errors import UserError, readable
 
-FILES = (
-    "config.json",
-    "metadata.json",
-    "model.weights.h5",
-    "smallvit.json",
-    "history.json",
-    "curves.png",
-    "README.md",
-)
-CARD_FILE = "README.md"
+FILES = (CONFIG_FILE, "metadata.json", WEIGHTS_FILE, RECORD_FILE, HISTORY_FILE, CURVES_FILE, CARD_FILE)
 WRITING_ROLES = ("admin", "write", "contributor")  # of a member of an organisation
 WAITS = (2, 8, 30)  # seconds before each further attempt, where the Hub does not say how long
 LONGEST_WAIT = 60  # seconds, whatever it says

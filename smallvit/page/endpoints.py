@@ -6,7 +6,7 @@ from typing import TypedDict, get_type_hints
 import gradio as gr
 from gradio_client.utils import python_type_to_json_schema
 
-from smallvit import images, interpretation
+from smallvit import interpretation
 from smallvit.errors import UserError
 from smallvit.page.compare import answer
 from smallvit.page.picture import PictureInput, read_square
@@ -94,7 +94,7 @@ def add_endpoints(page):
         Returns:
             For each model its five most probable classes, whether it is unsure, and the milliseconds that it took.
         """
-        square = _square(picture)
+        square = read_square(_given(picture))
         chosen = dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip())
         if not chosen:
             raise UserError(f"No model is named; there are {names}.")
@@ -119,7 +119,7 @@ def add_endpoints(page):
         Returns:
             The original and the four shifted pictures as the model sees them.
         """
-        explanation = _explain(page, model, picture)
+        explanation = page.explain(model, _given(picture))
         return {
             "model": model,
             "patch_size": page.record(model).model.patch_size,
@@ -170,7 +170,7 @@ def add_endpoints(page):
         ):
             if value is None or not lowest <= value <= highest:
                 raise UserError(f"The {what} is {value}; {model} has {lowest} to {highest}.")
-        of_all = _explain(page, model, picture).attention
+        of_all = page.explain(model, _given(picture)).attention
         head_index = head - 1 if head else None
         weights = interpretation.attention_from_patch(of_all, layer - 1, head_index, (row - 1, column - 1))
         return {
@@ -191,12 +191,7 @@ def add_endpoints(page):
         add(attention, [picture, model, *places])
 
 
-def _square(picture):
+def _given(picture):
     if picture is None:
         raise UserError("There is no picture; a picture file is needed.")
-    return read_square(picture)
-
-
-def _explain(page, name, picture):
-    square = _square(picture)
-    return page.get(name).explain(images.resize_square(square, page.record(name).picture_size))
+    return picture

@@ -20,13 +20,13 @@ def follow(page, components):
     outputs = [lines, again, timer, page.left, page.right]
 
     def status(left, right, request: gr.Request):
-        missing = models.missing
-        texts = [] if models.is_warm(models.first_pair) else [tell(request, "warming")]
+        missing, warm = models.missing, models.is_warm(models.first_pair)
+        texts = [] if warm else [tell(request, "warming")]
         texts += [
             tell(request, "fetching", model=reference) if sentence is None else f"⚠️ {sentence}"
             for reference, sentence in missing.items()
         ]
-        waiting = not models.is_warm(models.first_pair) or None in missing.values()
+        waiting = not warm or None in missing.values()
         # Who has chosen nothing yet is given the pair that the page would open with now.
         pair = models.first_pair if (left, right) == built_with else (left, right)
         return (
