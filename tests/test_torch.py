@@ -1,5 +1,6 @@
 """The page on PyTorch, as a ZeroGPU Space runs it, and what is said where Keras has no backend that would do."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -18,10 +19,14 @@ EXAMPLE = ROOT / "assets/examples/lion.jpg"
 
 
 def pretend(folder, installed):
-    """The environment in which a process can import no backend but those `installed`, and none is named.
+    """The environment in which a process finds no backend but those `installed`, and none is named.
 
-    Python imports `sitecustomize` when it starts; a module that is None cannot be imported.
+    Python imports `sitecustomize` when it starts; a module that is None cannot be imported. What is not installed here
+    is an empty module, which is found, and would fail where it is used.
     """
+    for name in installed:
+        if importlib.util.find_spec(name) is None:
+            (folder / f"{name}.py").write_text("")
     hidden = {"tensorflow", "jax", "torch"} - set(installed)
     (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({hidden or ()}))\n")
     return {"PYTHONPATH": str(folder), "KERAS_HOME": str(folder / "keras"), "KERAS_BACKEND": ""}
