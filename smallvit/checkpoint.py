@@ -93,11 +93,27 @@ class ModelFolder(NamedTuple):
         path: where it lies.
         record: what the model is.
         history: one dict for each epoch.
+        weights: the "bytes" and the "sha256" that its file of weights has to have.
     """
 
     path: Path
     record: Record
     history: list[dict]
+    weights: dict[str, object]
+
+    def require_whole_weights(self):
+        """Raise `UserError` unless the file of weights is there, with the size and the SHA-256 that it has to have."""
+        file = self.path / WEIGHTS_FILE
+        with readable(self.path):
+            if not file.is_file():
+                raise UserError(f"{self.path} has no {WEIGHTS_FILE}.")
+            size = file.stat().st_size
+            if size != self.weights["bytes"]:
+                raise UserError(f"{file} has {size} bytes instead of {self.weights['bytes']}; it is damaged.")
+            if _sha256(file) != self.weights["sha256"]:
+                raise UserError(
+                    f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed."
+                )
 
     def load_model(self):
         """Build the model and load its weights.
@@ -195,11 +211,22 @@ def read_model_folder(path):
     Raises:
         UserError: the folder is not there, not ours, not whole, or was changed.
     """
+    folder = read_without_weights(path)
+    folder.require_whole_weights()
+    return folder
+
+
+def read_without_weights(path):
+    """Read and verify all of a model folder but its weights, which need not be there yet.
+
+    Raises:
+        UserError: the folder is not there, not ours, not whole, or was changed.
+    """
     with readable(path):
-        return _read_model_folder(Path(path))
+        return _read_without_weights(Path(path))
 
 
-def _read_model_folder(path):
+def _read_without_weights(path):
     if not path.is_dir():
         raise UserError(f"There is no folder {path}; a model folder is what train.py writes.")
     content = _read_json(path / RECORD_FILE, dict)
@@ -207,21 +234,14 @@ def _read_model_folder(path):
         raise UserError(f"{path / RECORD_FILE} is not of format_version {FORMAT_VERSION}; another smallvit wrote it.")
     try:
         weights = content.pop("weights")
-        expected_bytes, expected_sha256 = weights["bytes"], weights["sha256"]
+        weights = {"bytes": weights["bytes"], "sha256": weights["sha256"]}
         content["model"] = ModelConfig(**content["model"])
         content["training"] = TrainConfig(**content["training"])
         record = Record(**content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
     _require_own_config(path / CONFIG_FILE, record.model)
-    file = path / WEIGHTS_FILE
-    if not file.is_file():
-        raise UserError(f"{path} has no {WEIGHTS_FILE}.")
-    if file.stat().st_size != expected_bytes:
-        raise UserError(f"{file} has {file.stat().st_size} bytes instead of {expected_bytes}; it is damaged.")
-    if _sha256(file) != expected_sha256:
-        raise UserError(f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed.")
-    return ModelFolder(path, record, _read_json(path / HISTORY_FILE, list))
+    return ModelFolder(path, record, _read_json(path / HISTORY_FILE, list), weights)
 
 
 def _require_own_config(path, config):

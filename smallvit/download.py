@@ -20,10 +20,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from smallvit.checkpoint import CONFIG_FILE, HISTORY_FILE, RECORD_FILE, WEIGHTS_FILE, read_model_folder
+from smallvit.checkpoint import CONFIG_FILE, HISTORY_FILE, RECORD_FILE, WEIGHTS_FILE, read_without_weights
 from smallvit.errors import UserError
 
-# In this order: what tells that it is none of ours comes first, what is large last.
 MAX_BYTES = {
     RECORD_FILE: 2**20,
     CONFIG_FILE: 2**20,
@@ -97,7 +96,7 @@ def _resolve(reference):
         cached = try_to_load_from_cache(reference.repo, RECORD_FILE, revision=reference.revision)
         if not isinstance(cached, str):
             raise
-        return _COMMIT.search(cached)[0]
+        return Path(cached).parent.name  # snapshots/COMMIT/smallvit.json
     # By the name of the branch, so that the cache remembers where it stood.
     hf_hub_download(reference.repo, RECORD_FILE, revision=reference.revision, etag_timeout=SECONDS)
     return commit
@@ -114,19 +113,30 @@ def _metadata(repo, revision, file):
 
 
 def _read(repo, commit):
-    folder = None
-    for file in MAX_BYTES:
-        folder = _fetch(repo, commit, file)
-    try:
-        return read_model_folder(folder)
-    except UserError:
-        # A copy that was cut off, or changed since: once more, from the Hub.
-        for file in MAX_BYTES:
-            folder = _fetch(repo, commit, file, anew=True)
-        return read_model_folder(folder)
+    """Fetch what tells whether the repo is one of ours; the weights come after that."""
+    described = [file for file in MAX_BYTES if file != WEIGHTS_FILE]
+    folder = _fetch_and_check(repo, commit, described, read_without_weights)
+    _fetch_and_check(repo, commit, [WEIGHTS_FILE], lambda _: folder.require_whole_weights())
+    return folder
 
 
-def _fetch(repo, commit, file, anew=False):
+def _fetch_and_check(repo, commit, files, check):
+    """Have files in the cache, and return what `check` returns for the folder that they lie in.
+
+    Where it raises `UserError`, they are fetched once more: what is cached may have been cut off, or changed since.
+    """
+    for anew in (False, True):
+        for file in files:
+            folder = _fetch(repo, commit, file, anew)
+        try:
+            return check(folder)
+        except UserError:
+            if anew:
+                raise
+    raise AssertionError("the second attempt returns or raises")
+
+
+def _fetch(repo, commit, file, anew):
     """Have one file in the cache; return the folder that it lies in."""
     if not anew:
         cached = try_to_load_from_cache(repo, file, revision=commit)

@@ -7,11 +7,13 @@
         subprocess.run(..., env={**os.environ, **hub.environment(home, token)})
         assert hub.repos["ada/vit"].commits[-1].files["config.json"] == ...
 
+A Space is a repository whose name has "spaces/" in front, as in "spaces/ada/demo".
+
 The genuine client reads HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE and HF_HUB_DISABLE_XET when it is imported, so it has to
 be in another process. Large and binary files travel by LFS. Of the client's other way, xet, only the door is here:
-where `hub.xet` is a folder, who asks for a place to upload to gets that folder, to which hf_xet can write by itself. It
-keeps pieces of files there that this server cannot read, so a commit takes what `hub.objects` has under the same
-SHA-256.
+where `hub.xet` is a folder, who asks for a place to upload to or to download from gets that folder, in which hf_xet
+reads and writes by itself. It keeps pieces of files there that this server cannot read, so a commit takes what
+`hub.objects` has under the same SHA-256.
 """
 
 import base64
@@ -21,6 +23,8 @@ import re
 import secrets
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -30,6 +34,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import hf_xet
 import yaml
 
 WRITING_ROLES = ("admin", "write", "contributor")
@@ -60,11 +65,15 @@ class Commit(NamedTuple):
 
 @dataclass
 class Repo:
-    """A repository; its branch `main` is at the last of its `commits`, of which the first has no files."""
+    """A repository; its branch `main` is at the last of its `commits`, of which the first has no files.
+
+    `settings` are those of a Space: the "sdk", the "hardware", and its "variables" as name -> value.
+    """
 
     name: str
     private: bool = False
     gated: bool = False
+    settings: dict = field(default_factory=dict)
     commits: list = field(default_factory=list)
 
     @property
@@ -201,8 +210,8 @@ class Hub:
                     return fault
         return None
 
-    def _create(self, name, private):
-        repo = self.repos[name] = Repo(name, private)
+    def _create(self, name, private, settings=None):
+        repo = self.repos[name] = Repo(name, private, settings=settings or {})
         repo.commit("initial commit", {})
         return repo
 
@@ -341,17 +350,18 @@ class _Handler(BaseHTTPRequestHandler):
         return user
 
     def _answer(self):
-        name = r"(?P<name>[\w.-]+/[\w.-]+)"
+        name = r"(?P<name>(?:spaces/)?[\w.-]+/[\w.-]+)"
+        of_api = r"(?:models/(?P<name>[\w.-]+/[\w.-]+)|(?P<space>spaces/[\w.-]+/[\w.-]+))"
         for method, pattern, do in (
             ("GET", "/api/whoami-v2", self._whoami),
             ("POST", "/api/repos/create", self._create_repo),
             ("POST", "/api/validate-yaml", self._validate_yaml),
-            ("GET", f"/api/models/{name}/auth-check(?P<write>/write)?", self._auth_check),
-            ("GET", f"/api/models/{name}(?:/revision/(?P<revision>.+))?", self._info),
-            ("GET", f"/api/models/{name}/tree/(?P<revision>[^/]+)", self._tree),
-            ("POST", f"/api/models/{name}/preupload/(?P<revision>.+)", self._preupload),
-            ("POST", f"/api/models/{name}/commit/(?P<revision>.+)", self._commit),
-            ("GET", f"/api/models/{name}/xet-write-token/(?P<revision>.+)", self._xet_write_token),
+            ("GET", f"/api/{of_api}/auth-check(?P<write>/write)?", self._auth_check),
+            ("GET", f"/api/{of_api}(?:/revision/(?P<revision>.+))?", self._info),
+            ("GET", f"/api/{of_api}/tree/(?P<revision>[^/]+)", self._tree),
+            ("POST", f"/api/{of_api}/preupload/(?P<revision>.+)", self._preupload),
+            ("POST", f"/api/{of_api}/commit/(?P<revision>.+)", self._commit),
+            ("GET", f"/api/{of_api}/xet-(?P<kind>read|write)-token/(?P<revision>.+)", self._xet_token),
             ("POST", f"/{name}.git/info/lfs/objects/batch", self._lfs_batch),
             ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", self._lfs_put),
             ("POST", "/lfs/verify", self._lfs_verify),
@@ -359,7 +369,9 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             asked = "GET" if self.command == "HEAD" else self.command
             if asked == method and (match := re.fullmatch(pattern, self.route)):
-                do(**match.groupdict())
+                groups = match.groupdict()
+                space = groups.pop("space", None)
+                do(**groups | ({"name": space} if space else {}))
 
     def _json(self):
         return json.loads(self.body)
@@ -367,7 +379,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _repo(self, name, write=False):
         """The repository, if the user may see it (or write to it); the errors are those of the Hub."""
         repo = self.hub.repos.get(name)
-        namespace = name.split("/")[0]
+        namespace = name.split("/")[-2]
         if repo is None or (repo.private and not (self.user and self.user.may_read(namespace))):
             # Who gives no token learns nothing about what there is.
             raise _error(404 if self.user else 401, "Repository not found", "RepoNotFound")
@@ -395,14 +407,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self.user is None:
             raise _error(401, "Invalid username or password.")
         namespace = asked.get("organization") or self.user.name
-        name = f"{namespace}/{asked['name']}"
+        is_space = asked.get("type") == "space"
+        name = f"{'spaces/' * is_space}{namespace}/{asked['name']}"
         url = f"{self.hub.url}/{name}"
         if not self.user.may_write(namespace):
             raise _error(403, f'You don\'t have the rights to create a model under the namespace "{namespace}"')
         if name in self.hub.repos:
-            message = "You already created this model repo"
+            message = f"You already created this {'space' if is_space else 'model'} repo"
             raise _Answer(409, {"error": message, "url": url}, {"X-Error-Message": message})
-        self.hub._create(name, asked.get("visibility") == "private" or bool(asked.get("private")))
+        settings = {key: asked.get(key) for key in ("sdk", "hardware")} if is_space else {}
+        if is_space:
+            settings["variables"] = {entry["key"]: entry["value"] for entry in asked.get("variables") or []}
+        self.hub._create(name, asked.get("visibility") == "private" or bool(asked.get("private")), settings)
         raise _Answer(body={"url": url, "name": name})
 
     def _validate_yaml(self):
@@ -439,10 +455,11 @@ class _Handler(BaseHTTPRequestHandler):
         if commit is None:
             raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         files = []
+        ignored = _ignored(self._json().get("gitIgnore"), [asked["path"] for asked in self._json()["files"]])
         for asked in self._json()["files"]:
             path = asked["path"]
             lfs = _is_lfs(base64.b64decode(asked["sample"]), asked["size"])
-            file = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+            file = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": path in ignored}
             if path in commit.files:
                 content = commit.files[path]
                 file["oid"] = _sha256(content) if path in commit.lfs else _git_oid(content)
@@ -460,8 +477,8 @@ class _Handler(BaseHTTPRequestHandler):
             objects.append(entry)
         raise _Answer(body={"transfer": "basic", "objects": objects})
 
-    def _xet_write_token(self, name, revision):
-        self._repo(name, write=True)
+    def _xet_token(self, name, kind, revision):
+        self._repo(name, write=kind == "write")
         if self.hub.xet is None:
             raise _error(404, "There is no xet storage here")
         place = {"casUrl": f"local://{self.hub.xet}", "accessToken": "for xet alone", "exp": int(time.time()) + 3600}
@@ -519,6 +536,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path in commit.lfs:
             headers |= {"X-Linked-Etag": f'"{_sha256(content)}"', "X-Linked-Size": str(len(content))}
             headers["ETag"] = f'"{_sha256(content)}"'
+            if self.hub.xet is not None:
+                headers["X-Xet-Hash"] = _xet_hash(content)
+                headers["X-Xet-Refresh-Route"] = f"{self.hub.url}/api/models/{name}/xet-read-token/{commit.oid}"
         else:
             headers["ETag"] = f'"{_git_oid(content)}"'
         if self.command == "HEAD":
@@ -539,6 +559,25 @@ def _is_lfs(sample, size=0):
     except UnicodeDecodeError as error:
         return error.start < len(sample) - 3  # else the sample ends within a character
     return b"\0" in sample or max(size, len(sample)) > 10 * 2**20
+
+
+def _ignored(gitignore, paths):
+    """Those of the paths that a .gitignore with that content leaves out, by Git's own word."""
+    if gitignore is None:
+        return set()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".gitignore").write_text(gitignore)
+        subprocess.run(["git", "init", "-q", folder], check=True)
+        command = ["git", "-C", folder, "check-ignore", "--no-index", "--stdin", "-z"]
+        done = subprocess.run(command, input="\0".join(paths).encode(), stdout=subprocess.PIPE)
+    return set(done.stdout.decode().split("\0")) - {""}
+
+
+def _xet_hash(content):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return hf_xet.hash_files([file.name])[0].hash
 
 
 def _check_card(content):

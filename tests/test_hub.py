@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -368,7 +369,7 @@ def test_what_passes_is_tried_again_when_the_hub_says(hub, worker, token, folder
     assert len(hub.repos["ada/net-spt_lsa"].commits) == 2
 
 
-def test_by_xet_the_weights_go_into_its_storage(hub, worker, token, folder, tmp_path, monkeypatch):
+def test_by_xet_the_weights_go_into_its_storage_and_come_back(hub, worker, token, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(hub, "xet", tmp_path)
     code = """
         from huggingface_hub import constants
@@ -378,14 +379,14 @@ def test_by_xet_the_weights_go_into_its_storage(hub, worker, token, folder, tmp_
         finally:
             constants.HF_HUB_DISABLE_XET = True
     """
-    arguments = ["--push-only", str(folder), "--push-to-hub", "ada/net"]
+    arguments = ["--push-only", str(folder), "--push-to-hub", "ada/xet"]
     hub.fail("/xet-write-token/", status=403)
     done = worker.run(code, token, arguments=arguments)
     assert done.result == 1
     assert "(403 Forbidden)" in done.error
     assert "HF_HUB_DISABLE_XET=1 would take another way" in done.error
     assert done.error.count("\n") == 1
-    assert hub.repos["ada/net-spt_lsa"].files == {}
+    assert hub.repos["ada/xet-spt_lsa"].files == {}
 
     hub.clear()
     weights = (folder / "model.weights.h5").read_bytes()
@@ -394,12 +395,26 @@ def test_by_xet_the_weights_go_into_its_storage(hub, worker, token, folder, tmp_
     done = worker.run(code, token, arguments=arguments)
     assert done.result == 0, done.error
     assert done.error == ""
-    repo = hub.repos["ada/net-spt_lsa"]
+    repo = hub.repos["ada/xet-spt_lsa"]
     assert len(repo.commits) == 2  # one, which `upload_folder` does not promise on this way
     assert repo.files["model.weights.h5"] == weights
     assert not hub.asked("/lfs")
-    stored = sum(path.stat().st_size for path in tmp_path.rglob("xorbs/xorbs/*"))
-    assert stored > 0.1 * len(weights)  # it compresses
+
+    # Back from that storage, and not from the server.
+    fetch = """
+        from pathlib import Path
+        from huggingface_hub import constants
+        from smallvit.download import Reference, download_model_folder
+        constants.HF_HUB_DISABLE_XET = False
+        try:
+            result = str(download_model_folder(Reference("ada/xet-spt_lsa"))[0].path)
+        finally:
+            constants.HF_HUB_DISABLE_XET = True
+    """
+    fetched = worker.run(fetch, token).result
+    assert (Path(fetched) / "model.weights.h5").read_bytes() == weights
+    assert hub.asked("/xet-read-token/")
+    assert not hub.asked("/resolve/.*weights", "GET")
 
 
 def test_a_commit_whose_answer_is_lost_is_not_made_twice(hub, worker, token, folder):
