@@ -1,6 +1,7 @@
 """`python app.py` as a process on a free port."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,21 +25,36 @@ class Address(str):
 
 @contextmanager
 def running_app(*arguments, log, seconds=120, **environment):
-    """Start app.py, wait until it answers, yield its `Address`, stop it.
+    """Start app.py on a free port, wait until it answers, yield its `Address`, stop it.
 
     Args:
         arguments: options of app.py beside --port.
         log: path for what it prints.
     """
     port = free_port()
-    url = f"http://127.0.0.1:{port}/"
+    with running(
+        f"http://127.0.0.1:{port}/", "--port", port, *arguments, log=log, seconds=seconds, **environment
+    ) as url:
+        yield url
+
+
+@contextmanager
+def running(url, *arguments, log, folder=ROOT, seconds=120, before=None, **environment):
+    """Start the app.py of a folder, wait until it answers at `url`, yield that as an `Address`, stop it.
+
+    Args:
+        before: a function that the new process calls before it becomes app.py.
+        environment: what differs from that of this process; None takes a variable away.
+    """
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
     with open(log, "w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            [sys.executable, "app.py", *map(str, arguments)],
+            cwd=folder,
+            env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=before,
         )
     try:
         deadline = time.monotonic() + seconds
@@ -50,8 +66,13 @@ def running_app(*arguments, log, seconds=120, **environment):
         address.process = process
         yield address
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        process.send_signal(signal.SIGINT)  # as Ctrl-C: it stops what it has started, too
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 def _answers(url):

@@ -224,10 +224,12 @@ def test_a_body_that_is_too_large_is_refused(url):
         assert httpx.post(f"{url}gradio_api/call/classify", content=parts(), timeout=60).status_code >= 400
 
 
-def test_models_have_to_be_named(client):
+def test_where_no_model_is_named_those_answer_that_the_page_opens_with(client):
     for nothing in ("", " , ", None):
-        with pytest.raises(AppError, match="No model is named; there are laptop-vit"):
-            client.predict(handle_file(EXAMPLE), nothing, api_name="/classify")
+        answers = client.predict(handle_file(EXAMPLE), nothing, api_name="/classify")
+        assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
+    assert client.predict(handle_file(EXAMPLE), api_name="/patches")["model"] == "laptop-spt_lsa"
+    assert client.predict(api_name="/tau")["model"] == "laptop-spt_lsa"
     twice = client.predict(handle_file(EXAMPLE), "laptop-vit,laptop-vit", api_name="/classify")
     assert len(twice) == 1
 

@@ -23,6 +23,8 @@ from smallvit.page.models import ModelShelf
 from smallvit.page.texts import TEXTS
 from smallvit.superclasses import SUPERCLASSES
 from smallvit.tokenization import SHIFT_NAMES
+from tests import tiny
+from tests.hub_server import hub_server
 from tests.picture_corpus import BAD, GOOD
 from tests.server import ROOT, running_app
 
@@ -397,3 +399,32 @@ def test_the_page_is_up_before_the_models_and_says_so(visit):
         expect(page.get_by_text("The models are still being loaded")).to_be_hidden()
     finally:
         demo.close()
+
+
+def test_a_model_from_the_hub_is_named_while_it_is_missing_and_tried_again(visit, tmp_path):
+    """The page is up and answers while the Hub keeps it waiting."""
+    tiny.write_folder(tmp_path / "model", "lsa")
+    with hub_server() as hub:
+        commit = hub.put_folder("ada/late", tmp_path / "model")
+        hub.stall("ada/late", seconds=600)
+        environment = {**hub.environment(tmp_path / "home"), "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
+        with running_app("--models", f"ada/late@{commit}", log=tmp_path / "app.log", **environment) as address:
+            page = visit(address=address)
+            status, again = page.locator("#status"), page.get_by_role("button", name="Try again")
+            expect(status).to_contain_text("is being fetched from the Hub")
+            upload(page)
+            answered(page)
+
+            hub.clear()
+            expect(status).to_have_text(f"⚠️ ada/late@{commit}: the Hub cannot be reached, or broke off.")
+            hub.fail("ada/late", status=429)
+            again.click()
+            expect(status).to_contain_text("the Hub answers with status 429")
+            hub.clear()
+            again.click()
+            expect(status).to_be_hidden()
+            expect(again).to_be_hidden()
+            page.get_by_label("One model").click()
+            page.get_by_role("option", name="ViT + LSA · laptop").click()
+            expect(page.locator("#answer-left")).to_contain_text(f"From the Hub: ada/late@{commit[:7]}")
+            answered(page)

@@ -9,17 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from gradio_client import Client, handle_file
 
 from smallvit import download
 from smallvit.download import Reference
-from smallvit.images import load_square, resize_square
-from smallvit.inference import Classifier
 from tests import tiny
 from tests.hub_server import hub_server
-from tests.server import ROOT, running_app
+from tests.server import ROOT
 
-EXAMPLE = ROOT / "assets/examples/lion.jpg"
 UNKNOWN = "f" * 40
 
 
@@ -223,23 +219,3 @@ def test_a_repo_that_is_not_ours_is_refused_before_its_weights_are_fetched(hub, 
     hub.put_files("ada/large", {**files, "smallvit.json": b" " * (download.MAX_BYTES["smallvit.json"] + 1)})
     assert "at most 1048576 are read" in fetch("ada/large")["sentence"]
     assert not hub.asked("weights")
-
-
-def test_the_app_serves_what_it_fetched_beside_what_it_has(hub, folder, tmp_path):
-    hub.put_folder("ada/served", folder)
-    hub.put_folder("ada/late", folder)
-    hub.fail("ada/late", status=500)
-    environment = {**hub.environment(tmp_path / "home"), "SMALLVIT_MODELS": "ada/served ada/late"}
-    with running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads"), **environment) as url:
-        client = Client(url, verbose=False)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                answer = client.predict(handle_file(EXAMPLE), "ada/served,laptop-vit", api_name="/classify")
-                break
-            except Exception:
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
-    classifier = Classifier.from_path(folder)
-    expected = classifier.top(classifier.predict(resize_square(load_square(EXAMPLE), 32)), 5)
-    assert {entry["name"]: entry["probability"] for entry in answer[0]["classes"]} == pytest.approx(expected, abs=1e-5)

@@ -2,10 +2,8 @@
 
 import re
 from dataclasses import replace
-from importlib.metadata import version
 
 import pytest
-from huggingface_hub import RepoCard
 
 from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import PRESETS, VARIANTS
@@ -45,12 +43,3 @@ def test_the_layout_names_every_module():
 def test_every_file_that_is_linked_is_there():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).is_file(), target
-
-
-def test_the_space_gets_the_gradio_that_the_requirements_ask_for():
-    space = RepoCard(README).data
-    assert space.sdk == "gradio"
-    assert space.sdk_version.rpartition(".")[0] == version("gradio").rpartition(".")[0]
-    assert (ROOT / space.app_file).is_file()
-    assert space.license == "mit"
-    assert len(space.short_description) <= 60  # the Hub's limit

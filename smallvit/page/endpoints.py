@@ -65,8 +65,6 @@ class Attention(TypedDict):
 
 def add_endpoints(page):
     """Add the endpoints `/classify`, `/patches`, `/tau` and `/attention` to the page, where nobody sees them."""
-    names = ", ".join(page.models.folders)
-    first, second = page.models.first_pair
 
     def add(function, inputs):
         output = gr.JSON(label=function.__name__)
@@ -89,15 +87,14 @@ def add_endpoints(page):
 
         Args:
             picture: a picture file, made square around its centre.
-            models: names of models, separated by commas.
+            models: names of models, separated by commas; without any, the two that the page opens with.
 
         Returns:
             For each model its five most probable classes, whether it is unsure, and the milliseconds that it took.
         """
         square = read_square(_given(picture))
-        chosen = dict.fromkeys(name.strip() for name in (models or "").split(",") if name.strip())
-        if not chosen:
-            raise UserError(f"No model is named; there are {names}.")
+        named = [name.strip() for name in (models or "").split(",") if name.strip()]
+        chosen = dict.fromkeys(named or page.models.first_pair)
         return [
             {
                 "model": name,
@@ -114,11 +111,12 @@ def add_endpoints(page):
 
         Args:
             picture: a picture file.
-            model: the name of a model.
+            model: the name of a model; without one, the second that the page opens with.
 
         Returns:
             The original and the four shifted pictures as the model sees them.
         """
+        model = model or page.models.first_pair[1]
         explanation = page.explain(model, _given(picture))
         return {
             "model": model,
@@ -133,11 +131,12 @@ def add_endpoints(page):
         """Give the temperatures by which a model divides its attention scores.
 
         Args:
-            model: the name of a model.
+            model: the name of a model; without one, the second that the page opens with.
 
         Returns:
             The temperatures by layer, and sqrt(head_dim), from which they start and which a plain model keeps.
         """
+        model = model or page.models.first_pair[1]
         config = page.record(model).model
         return {
             "model": model,
@@ -151,7 +150,7 @@ def add_endpoints(page):
 
         Args:
             picture: a picture file.
-            model: the name of a model.
+            model: the name of a model; without one, the second that the page opens with.
             layer: from 1.
             head: from 1; 0 takes the mean of the heads.
             row: of the patch, from 1.
@@ -161,6 +160,7 @@ def add_endpoints(page):
             The attention to every patch, the share of attention that tokens give themselves in every layer, and the
             attention rollout.
         """
+        model = model or page.models.first_pair[1]
         config = page.record(model).model
         for what, value, lowest, highest in (
             ("layer", layer, 1, config.depth),
@@ -182,8 +182,8 @@ def add_endpoints(page):
 
     with gr.Column(visible=False):
         picture = PictureInput(label="picture")
-        models = gr.Textbox(f"{first},{second}", label=f"models, of: {names}")
-        model = gr.Textbox(second, label=f"model, one of: {names}")
+        models = gr.Textbox("", label="models: their names, separated by commas; else the two that the page opens with")
+        model = gr.Textbox("", label="model: its name; else the second that the page opens with")
         add(classify, [picture, models])
         add(patches, [picture, model])
         add(tau, [model])

@@ -1,0 +1,197 @@
+"""The project as a Space: its front matter, how a Space starts it, and the commands that make one of it."""
+
+import ctypes
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from huggingface_hub import RepoCard, SpaceHardware
+
+from smallvit.checkpoint import find_model_folders
+from smallvit.images import load_square, resize_square
+from smallvit.inference import Classifier
+from tests import tiny
+from tests.hub_server import hub_server
+from tests.server import ROOT, running
+
+EXAMPLE = ROOT / "assets/examples/lion.jpg"
+README = (ROOT / "README.md").read_text()
+NODE = os.environ.get("GRADIO_NODE_PATH") or shutil.which("node")
+PORT = 7860  # where a Space has to listen
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # of Linux
+
+
+def tracked_files():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [Path(name) for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_the_front_matter_is_what_a_space_understands():
+    """Reference: https://huggingface.co/docs/hub/spaces-config-reference"""
+    space = RepoCard(README).data.to_dict()
+    colors = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {space.pop("colorFrom"), space.pop("colorTo")} <= colors
+    assert len(space.pop("short_description")) <= 60
+    assert space.pop("suggested_hardware") in [hardware.value for hardware in SpaceHardware]
+    assert re.fullmatch(r"\d+[smh]", space.pop("startup_duration_timeout"))
+    assert space.pop("python_version") in ("3.11", "3.12", "3.13")
+    assert (ROOT / space.pop("app_file")).is_file()
+    for names in (space.pop("models"), space.pop("datasets")):
+        assert all(re.fullmatch(r"[\w-]+/[\w.-]+", name) for name in names)
+    assert all(isinstance(tag, str) for tag in space.pop("tags"))
+    assert space.pop("sdk_version") == version("gradio")
+    assert (ROOT / "requirements.txt").read_text().count(f"gradio=={version('gradio')}\n") == 1
+    assert len(space.pop("emoji")) == 1
+    assert space == {"title": "smallvit", "sdk": "gradio", "license": "mit", "pinned": False}
+
+
+def test_no_file_needs_lfs():
+    """The Hub takes larger ones by LFS or xet only."""
+    for name in tracked_files():
+        assert (ROOT / name).stat().st_size <= 10 * 2**20, name
+
+
+def lose_power_over_files():
+    """Root may write to any file, read-only or not, as long as it has this capability."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def running_space(tmp_path):
+    """A function that starts a folder as a Space does: read-only, with a new home and the variables of a Space."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            pytest.skip(f"something else listens at port {PORT}")
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def start(folder, ssr, **variables):
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(path.stat().st_mode & ~0o222)
+        inherited = ("HF_", "HUGGINGFACE_", "GRADIO_", "XDG_", "KERAS_HOME", "MPLCONFIGDIR", "SMALLVIT_")
+        environment = {name: None for name in os.environ if name.startswith(inherited)}
+        environment |= {"HOME": str(home), "SYSTEM": "spaces", "SPACE_ID": "ada/smallvit", "SPACE_TITLE": "smallvit"}
+        environment |= {"SPACE_HOST": "ada-smallvit.hf.space", "SPACE_AUTHOR_NAME": "ada", "CPU_CORES": "2"}
+        environment |= {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SSR_MODE": str(ssr)}
+        if ssr:
+            environment["GRADIO_NODE_PATH"] = NODE
+        return running(
+            f"http://127.0.0.1:{PORT}/",
+            log=tmp_path / "app.log",
+            folder=folder,
+            before=lose_power_over_files,
+            **{**environment, **variables},
+        )
+
+    return start
+
+
+def test_it_starts_as_a_space_does(running_space, tmp_path):
+    checkout = tmp_path / "app"
+    for name in tracked_files():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, checkout / name)
+    before = contents(checkout)
+    with running_space(checkout, ssr=False) as url:
+        answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
+        assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
+        assert_same_answers(answers, {path.name: path for path in find_model_folders(ROOT / "assets/models")})
+    assert contents(checkout) == before
+    assert f"0.0.0.0:{PORT}" in (tmp_path / "app.log").read_text()
+
+
+def assert_same_answers(answers, folders):
+    for answer in answers:
+        classifier = Classifier.from_path(folders[answer["model"]])
+        expected = classifier.top(classifier.predict(resize_square(load_square(EXAMPLE), 32)), 5)
+        assert {entry["name"]: entry["probability"] for entry in answer["classes"]} == pytest.approx(expected, abs=1e-5)
+
+
+def commands_of_the_readme(block):
+    """The commands that make a Space: those of the first block, for a CPU, or of the second, for ZeroGPU."""
+    text = README.split("\n### A Space of your own\n")[1]
+    return text.split("```sh\n")[1 + block].split("```")[0].splitlines()
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The project as a reader has it, with an environment in it and two models trained."""
+    folder = tmp_path / "clone"
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    for variant in ("vit", "spt_lsa"):
+        tiny.write_folder(folder / f"runs/laptop-{variant}", variant)
+    for name in (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"nobody else's business")
+    return folder
+
+
+def type_in(commands, clone, hub):
+    """Run commands in the clone as ada, who may write to the Hub."""
+    environment = hub.environment(clone.parent / "cache", hub.add_user("ada"))
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for command in commands:
+        done = subprocess.run(
+            command.replace("USER", "ada"),
+            shell=True,
+            cwd=clone,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_three_commands_make_a_space_of_a_trained_folder(running_space, clone, tmp_path):
+    """As the README prints them; then the Space runs from what it was given, behind Node where there is one."""
+    folders = {f"ada/smallvit-{variant}": clone / f"runs/laptop-{variant}" for variant in ("vit", "spt_lsa")}
+    commands = commands_of_the_readme(0)
+    assert len(commands) == 3
+    with hub_server() as hub:
+        type_in(commands, clone, hub)
+        space = hub.repos["spaces/ada/smallvit"]
+        assert set(space.files) == {str(name) for name in tracked_files()}
+        assert space.settings["sdk"] == "gradio"
+
+        app = tmp_path / "app"
+        for name, content in space.files.items():
+            (app / name).parent.mkdir(parents=True, exist_ok=True)
+            (app / name).write_bytes(content)
+        variables = {**space.settings["variables"], "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+        with running_space(app, ssr=NODE is not None, **variables) as url:
+            client = Client(url, verbose=False)
+            answers, deadline = [], time.monotonic() + 60
+            while not answers or {answer["model"] for answer in answers} != set(folders):
+                assert time.monotonic() < deadline, (tmp_path / "app.log").read_text()
+                answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
+            assert_same_answers(answers, folders)
+        if NODE:
+            assert "with SSR" in (tmp_path / "app.log").read_text()
+
+
+@pytest.mark.slow
+def test_the_space_for_zero_gpu_gets_what_pytorch_needs(clone):
+    with hub_server() as hub:
+        type_in(commands_of_the_readme(1), clone, hub)
+        space = hub.repos["spaces/ada/smallvit"]
+    assert space.files["requirements.txt"] == (ROOT / "requirements-torch.txt").read_bytes()
+    assert set(space.files) == {str(name) for name in tracked_files()}
+    assert space.settings["hardware"] in [hardware.value for hardware in SpaceHardware]
+    assert space.settings["variables"]["KERAS_BACKEND"] == "torch"
