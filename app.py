@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:  # what is not installed: Keras's backend, 
     print(f"app.py: {error}", file=sys.stderr)
     sys.exit(2)
 
+from smallvit import bundled
 from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders
 from smallvit.download import Reference
@@ -19,8 +20,7 @@ from smallvit.errors import UserError
 from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
 from smallvit.page.models import ModelShelf, without_folders
 from smallvit.page.sweeping import sweep_regularly, use_own_upload_folder
-
-ASSETS = Path(__file__).parent / "assets"
+from smallvit.results import read_results
 
 
 def port_number(text):
@@ -64,7 +64,7 @@ def find_models(named=None):
     for text in map(str, named or []):
         reference = None if Path(text).exists() else Reference.parse(text)
         (references if reference else paths).append(reference or Path(text))
-    for group in (paths, [ASSETS / "models"]):
+    for group in (paths, [bundled.MODELS]):
         folders = []
         for path in group:
             try:
@@ -89,7 +89,13 @@ def create_demo(named=None):
     if len(models):
         models.fetch()
         models.warm(models.first_pair)
-    return build_demo(models, problems, sorted((ASSETS / "examples").glob("*.jpg")))
+    try:
+        results = read_results()
+    except UserError as error:
+        logging.warning("%s", error)
+        problems.append(without_folders(error, bundled.RESULTS))
+        results = []
+    return build_demo(models, problems, sorted(bundled.EXAMPLES.glob("*.jpg")), results)
 
 
 def ask_zero_gpu():

@@ -17,6 +17,7 @@ from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
 from smallvit.hub import Publisher
 from smallvit.processes import leave
+from smallvit.reevaluation import evaluate_again
 from smallvit.runs import push_finished, train_variants, write_preview
 
 # Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
@@ -125,6 +126,13 @@ def build_parser():
         metavar="DIR",
         help="train nothing; push a model folder, or those in a folder; may be repeated",
     )
+    parser.add_argument(
+        "--evaluate",
+        nargs="*",
+        metavar="MODEL",
+        help="train nothing; compute the accuracy of model folders, or models USER/REPO[@REVISION] on the Hub, on the "
+        "test split again, and compare it with their records (default: the bundled models)",
+    )
     parser.add_argument("--version", action="version", version=f"smallvit {__version__}")
     return parser
 
@@ -185,27 +193,38 @@ def record_command(arguments):
     return shlex.join(["python", "train.py", *kept])
 
 
-def require_sense_of_pushing(options):
-    """Raise `UserError` where the options that have to do with the Hub do not go with the others."""
+def require_sense(options):
+    """Raise `UserError` where options do not go with each other."""
     for name, given in (("--push-only", options.push_only), ("--private", options.private)):
         if given and options.push_to_hub is None:
             raise UserError(f"{name} needs --push-to-hub USER/NAME, which says where to.")
     if options.push_to_hub is not None and options.preview_augmentation is not None:
         raise UserError("--preview-augmentation trains nothing, so there is nothing for --push-to-hub.")
     if options.push_only:
-        defaults = vars(build_parser().parse_args([]))
-        without_effect = [
-            f"--{name.replace('_', '-')}"
-            for name, value in vars(options).items()
-            if name not in ("push_to_hub", "push_only", "private") and value != defaults[name]
-        ]
-        if without_effect:
-            raise UserError(f"--push-only trains nothing; {' and '.join(without_effect)} would have no effect.")
+        _require_only(options, "--push-only", ("push_to_hub", "push_only", "private"))
+    if options.evaluate is not None:
+        _require_only(options, "--evaluate", ("evaluate", "data"))
 
 
-def run(options, command, publisher):
+def _require_only(options, mode, names):
+    """Raise `UserError` where other options than those are given, beside one that trains nothing."""
+    defaults = vars(build_parser().parse_args([]))
+    without_effect = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in names and value != defaults[name]
+    ]
+    if without_effect:
+        raise UserError(f"{mode} trains nothing; {' and '.join(without_effect)} would have no effect.")
+
+
+def run(options, command, publisher, failures):
+    """Do what the options ask for; `failures` gets a sentence for each thing that did not turn out as it should."""
     if options.push_only:
         push_finished(options.push_only, publisher)
+        return
+    if options.evaluate is not None:
+        failures += evaluate_again(options.evaluate, options.data)
         return
     what = {
         "preset": options.preset,
@@ -239,18 +258,22 @@ def _train(options, command, publisher, what):
 
 
 def main(arguments=None):
-    """Do what the arguments ask for; return the exit code: 0 done, 1 not pushed, 2 bad input, 130 interrupted."""
+    """Do what the arguments ask for; return the exit code.
+
+    It is 0 if all is done, 1 if a model was not pushed or is not what its record says, 2 after bad input, 130 when
+    interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("smallvit").setLevel(logging.INFO)
-    code = 0
-    publisher = None
+    code, publisher, failures = 0, None, []
     try:
-        require_sense_of_pushing(options)
+        require_sense(options)
         if options.push_to_hub is not None:
             publisher = Publisher(options.push_to_hub, options.private)
-        run(options, record_command(arguments), publisher)
+            failures = publisher.failures
+        run(options, record_command(arguments), publisher, failures)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         code = 2
@@ -258,10 +281,12 @@ def main(arguments=None):
         again = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
         if options.push_only:
             print(f"\ntrain.py: interrupted; what was not pushed yet is by: {again}", file=sys.stderr)
+        elif options.evaluate is not None:
+            print("\ntrain.py: interrupted", file=sys.stderr)
         else:
             print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {again} --resume", file=sys.stderr)
         code = 130
-    for failure in publisher.failures if publisher else ():
+    for failure in failures:
         print(f"train.py: {failure}", file=sys.stderr)
         code = code or 1
     leave(code)

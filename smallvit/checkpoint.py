@@ -82,6 +82,8 @@ class Record:
             for key in ("loss", "top1", "top5"):
                 if not isinstance(self.metrics.get(split, {}).get(key), float):
                     raise ValueError(f"metrics lack the {key} of the {split} split")
+        if not 1 <= self.epoch <= self.epochs_trained:
+            raise ValueError(f"epoch is {self.epoch}; it must be between 1 and epochs_trained, {self.epochs_trained}")
         if not 0 <= self.unsure_below <= 1:
             raise ValueError(f"unsure_below is {self.unsure_below!r}; it must be between 0 and 1")
 
@@ -241,7 +243,20 @@ def _read_without_weights(path):
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
     _require_own_config(path / CONFIG_FILE, record.model)
-    return ModelFolder(path, record, _read_json(path / HISTORY_FILE, list), weights)
+    return ModelFolder(path, record, _read_history(path / HISTORY_FILE, record.epochs_trained), weights)
+
+
+def _read_history(path, epochs):
+    history = _read_json(path, list)
+    whole = len(history) == epochs and all(
+        isinstance(epoch, dict)
+        and {"epoch", "loss", "top1"} <= epoch.keys()
+        and all(isinstance(value, (int, float)) for value in epoch.values())
+        for epoch in history
+    )
+    if not whole:
+        raise UserError(f"{path} is not what train.py writes; it has to hold the numbers of {epochs} epochs.")
+    return history
 
 
 def _require_own_config(path, config):

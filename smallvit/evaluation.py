@@ -1,4 +1,4 @@
-"""A model's loss and accuracy on a split, and the top probability below which it counts as unsure."""
+"""A model's loss, accuracy and calibration on a split, and the top probability below which it counts as unsure."""
 
 from functools import partial
 
@@ -48,6 +48,30 @@ def metrics(logits, labels):
     loss = np.mean(highest + np.log(total) - logits[np.arange(len(labels)), labels])
     rank = _rank(logits, labels)
     return {"loss": float(loss), **{f"top{k}": float(np.mean(rank < k)) for k in (1, 5)}}
+
+
+def calibration_error(logits, labels, num_bins=15):
+    """The expected calibration error: how far the top probability is from the share that is right.
+
+    The pictures are sorted by their top probability into bins of equal width; the error is the mean over the pictures
+    of |accuracy - mean top probability| of their bin.
+
+    Args:
+        logits: float64 [n, K].
+        labels: int [n] in [0, K).
+        num_bins: over [0, 1].
+
+    Returns:
+        A share in [0, 1].
+
+    Reference: Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599, section 2.
+    """
+    _, total = _softmax_parts(logits)
+    confidence = 1 / total
+    bins = np.ceil(confidence * num_bins).astype(int)
+    right = _rank(logits, labels) == 0
+    # Of a bin with m pictures, m |accuracy - confidence| is the difference of the two sums.
+    return float(np.abs(np.bincount(bins, right) - np.bincount(bins, confidence)).sum() / len(labels))
 
 
 def unsure_threshold(logits, labels):

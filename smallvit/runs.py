@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import logging
 import platform
-import statistics
 import subprocess
 import tempfile
 from importlib.metadata import version
@@ -36,6 +35,7 @@ from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_l
 from smallvit.model import count_parameters
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
+from smallvit.results import mean_and_deviation
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
 from smallvit.training import TimeLimit, describe_options, fit, readable_errors, require_same
 
@@ -328,19 +328,12 @@ def results_table(records):
     lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{'test top-1':>18}{'test top-5':>18}{'time':>12}"]
     for variant in dict.fromkeys(record.variant for record in records):
         group = [record for record in records if record.variant == variant]
-        top1, top5 = (
-            _mean_and_deviation([record.metrics["test"][key] for record in group]) for key in ("top1", "top5")
-        )
+        top1, top5 = (mean_and_deviation([record.metrics["test"][key] for record in group]) for key in ("top1", "top5"))
         minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
         lines.append(
             f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{top1:>18}{top5:>18}{minutes:>12}"
         )
     return "\n".join(lines)
-
-
-def _mean_and_deviation(shares):
-    mean = f"{statistics.mean(shares):.2%}"
-    return mean if len(shares) == 1 else f"{mean} +- {100 * statistics.stdev(shares):.2f}"
 
 
 def _require_free(folders):

@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from smallvit import images
+from smallvit import bundled, images
 from smallvit.inference import Classifier
 from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
@@ -247,8 +247,7 @@ def said(paths=None):
 
 
 def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models, caplog):
-    (tmp_path / "models").symlink_to(models)
-    monkeypatch.setattr(app, "ASSETS", tmp_path)
+    monkeypatch.setattr(bundled, "MODELS", models)
     found, problems = app.find_models([tmp_path / "nothing"])
     assert list(found.folders) == ["laptop-vit", "laptop-spt_lsa"]
     assert problems[0].startswith("There is no model folder at nothing")
@@ -257,10 +256,16 @@ def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_
 
 
 def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "ASSETS", tmp_path)
+    monkeypatch.setattr(bundled, "MODELS", tmp_path / "models")
     text = said()
     assert "no_model" in text
     assert "There is no model folder at models" in text
+
+
+def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    (tmp_path / "results.json").write_text('[{"preset": "laptop"}]')
+    monkeypatch.setattr(bundled, "RESULTS", tmp_path / "results.json")
+    assert "results.json does not hold what python -m smallvit.results writes" in said()
 
 
 def test_the_bundled_models_are_whole():

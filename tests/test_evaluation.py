@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smallvit.evaluation import unsure_threshold
+from smallvit.evaluation import calibration_error, unsure_threshold
 
 
 def predictions(probabilities, right):
@@ -40,3 +40,21 @@ def test_a_model_that_is_never_right_is_never_unsure():
     logits, labels = predictions([0.4, 0.9], False)
     assert unsure_threshold(logits, labels) == 0.0
     assert unsure_threshold(np.full((2, 4), np.nan), labels) == 0.0
+
+
+def test_the_calibration_error_is_the_one_of_its_definition():
+    """Two bins of [0, 1]: three pictures below a half, of which one is right, and two above, of which one is."""
+    probabilities = np.array(
+        [[0.4, 0.3, 0.3], [0.3, 0.45, 0.25], [0.35, 0.35, 0.3], [0.9, 0.05, 0.05], [0.1, 0.3, 0.6]]
+    )
+    labels = np.array([0, 2, 2, 0, 1])
+    low = abs(1 / 3 - (0.4 + 0.45 + 0.35) / 3)
+    high = abs(1 / 2 - (0.9 + 0.6) / 2)
+    expected = 3 / 5 * low + 2 / 5 * high
+    assert calibration_error(np.log(probabilities) + 7, labels, num_bins=2) == pytest.approx(expected)
+
+
+def test_a_model_that_is_as_often_right_as_it_says_is_calibrated():
+    logits = np.log(np.tile([0.75, 0.25], (4, 1)))
+    assert calibration_error(logits, np.array([0, 0, 1, 0])) == pytest.approx(0)
+    assert calibration_error(logits, np.array([1, 1, 1, 1])) == pytest.approx(0.75)

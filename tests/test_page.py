@@ -21,6 +21,7 @@ from smallvit.model import build_model
 from smallvit.page import build_demo, charts, language, models, patches, sweeping, temperature, training, usage
 from smallvit.page.picture import told_on_the_page
 from smallvit.page.texts import TEXTS
+from smallvit.results import Result
 from smallvit.tokenization import SHIFT_NAMES, shift_diagonally
 from tests import tiny
 from tests.server import ROOT
@@ -41,7 +42,12 @@ def test_both_languages_say_the_same_values(key):
     assert english.count("https://") == korean.count("https://")
 
 
-def test_every_text_is_used_and_every_text_that_is_used_is_there():
+def tiny_result(variant, folder):
+    tiny.write_folder(folder / "model", variant)
+    return Result.of(read_model_folder(folder / "model"))
+
+
+def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
     code = "".join(path.read_text() for path in (ROOT / "smallvit/page").glob("*.py") if path.name != "texts.py")
     unused = {key for key in TEXTS if not re.search(rf'["\']{key}["\']', code)}
     record = tiny.record("spt", tiny.build("spt"))
@@ -49,7 +55,7 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there():
         *(f"model_{side}" for side in ("left", "right")),
         *(f"usage_{part}" for part in ("python", "client", "train", "cite")),
         *(f"heads_{part}" for part in ("lowest", "highest")),
-        *(f"results_{column}" for column in training.results_table([record])),
+        *(f"results_{column}" for column in training.results_table([tiny_result("spt", tmp_path)])),
         *(f"tau_{column}" for column in temperature.tau_table([("a", record, [[1.0]])]) if column != "layer"),
     }
     with pytest.raises(KeyError):
@@ -344,12 +350,12 @@ def test_the_table_of_temperatures_has_a_row_for_each():
     ]
 
 
-def test_the_table_of_results_is_that_of_the_records():
-    record = tiny.record("spt", tiny.build("spt"))
-    row = training.results_table([record]).iloc[0].to_dict()
+def test_the_table_of_results_has_what_each_model_reached(tmp_path):
+    result = tiny_result("spt", tmp_path)
+    row = training.results_table([result]).iloc[0].to_dict()
     assert row["model"] == "ViT + SPT"
     assert (row["top1"], row["top5"], row["passes"], row["seed"], row["minutes"]) == (54.32, 87.65, 3, 0, 1.5)
-    assert row["parameters"] == record.parameters
+    assert row["parameters"] == result.parameters
 
 
 def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_name(tmp_path):

@@ -4,33 +4,42 @@ import re
 from dataclasses import replace
 
 import pytest
+from huggingface_hub import RepoCard
 
+from smallvit import bundled, results
 from smallvit.checkpoint import find_model_folders, read_model_folder
-from smallvit.config import PRESETS, VARIANTS
+from smallvit.config import PRESETS
 from tests.server import ROOT
 
 README = (ROOT / "README.md").read_text()
-RECORDS = [read_model_folder(folder).record for folder in find_model_folders(ROOT / "assets/models")]
+FOLDERS = [read_model_folder(folder) for folder in find_model_folders(bundled.MODELS)]
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record.preset}-{record.variant}")
-def test_the_results_are_those_of_the_bundled_models(record):
-    test = record.metrics["test"]
-    row = next(line for line in README.splitlines() if line.startswith(f"| {VARIANTS[record.variant].title} |"))
-    assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        VARIANTS[record.variant].title,
-        f"{record.parameters:,}",
-        f"{test['top1']:.2%}",
-        f"{test['top5']:.2%}",
-        f"{record.seconds / 60:.1f} min",
-    ]
-    assert f"`{record.command}`" in README
-    for fact in (record.commit, f"seed {record.training.seed}", record.hardware, record.versions["backend"]):
-        assert fact in README
+def test_the_table_of_results_is_made_from_the_results():
+    assert results.with_table(README, results.read_results()) == README
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
+def test_the_results_are_those_of_the_bundled_models(folder):
+    record = folder.record
+    assert results.Result.of(folder) in results.read_results()
     # How often a training is evaluated is no part of what it learns.
     interval = record.training.evaluation_interval
     assert record.training == replace(PRESETS[record.preset].training, evaluation_interval=interval)
-    assert f"{test['top1']:.1%}".replace("%", " %") in PRESETS[record.preset].accuracy
+    assert f"{record.metrics['test']['top1']:.1%}".replace("%", " %") in PRESETS[record.preset].accuracy
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
+def test_the_cards_say_what_the_results_say(folder):
+    result = results.Result.of(folder)
+    card = (folder.path / "README.md").read_text()
+    (entry,) = RepoCard(card).data.to_dict()["model-index"]
+    values = {metric["name"]: metric["value"] for result in entry["results"] for metric in result["metrics"]}
+    assert values == {"top-1": round(result.test["top1"], 4), "top-5": round(result.test["top5"], 4)}
+    for split, count in (("validation", result.num_validation), ("test", result.num_test)):
+        metrics = getattr(result, split)
+        row = f"| {split} | {count:,} | {metrics['top1']:.2%} | {metrics['top5']:.2%} | {metrics['loss']:.3f} |"
+        assert row in card
 
 
 def test_the_layout_names_every_module():

@@ -46,13 +46,14 @@ QUEUE_OPTIONS = {"max_size": 64}
 """How many requests may wait; one more is told that the queue is full."""
 
 
-def build_demo(models, problems=(), examples=()):
+def build_demo(models, problems=(), examples=(), results=()):
     """Build the page.
 
     Args:
         models: the `ModelShelf` of the models that it shows.
         problems: sentences to show above everything else.
         examples: paths of example pictures.
+        results: `results.Result`s of models, at hand or not, for the table of the training.
 
     Returns:
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
@@ -74,7 +75,7 @@ def build_demo(models, problems=(), examples=()):
             add_temperature(page)
             add_attention(page)
             add_moves(page)
-            add_training(page)
+            add_training(page, results)
             add_usage(page)
         add_endpoints(page)
         follow(page, status)

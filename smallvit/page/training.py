@@ -6,10 +6,11 @@ import pandas as pd
 from smallvit.config import VARIANTS
 from smallvit.page.charts import add_chart, line_chart
 from smallvit.page.language import say, tell
+from smallvit.results import with_folders
 
 
-def add_training(page):
-    """Add the view to the page."""
+def add_training(page, published):
+    """Add the view to the page; its table has the published `results.Result`s and those of the models at hand."""
     with gr.Tab(say("tab_training"), id="training") as tab:
         gr.Markdown(say("training_text"))
         with gr.Row():
@@ -21,7 +22,7 @@ def add_training(page):
     def show_training(left, right, request: gr.Request):
         names = list(dict.fromkeys((left, right)))
         histories = [(_short(page, name, names), page.models.folders[name].history) for name in names]
-        frame = results_table([folder.record for folder in page.models.folders.values()])
+        frame = results_table(with_folders(published, page.models.folders.values()))
         headers = [tell(request, f"results_{column}") for column in frame.columns]
         return (
             *_curves(histories, "top1", 100, tell(request, "curve_top1"), request),
@@ -33,23 +34,23 @@ def add_training(page):
     page.on(tab.select, show_training, [page.left, page.right], [*charts, table, keep])
 
 
-def results_table(records):
-    """One row for each `Record`: what was trained, how, and what it reached on the test split, in percent."""
+def results_table(results):
+    """One row for each `results.Result`: what was trained, how, and what it reached on the test split, in percent."""
     return pd.DataFrame(
         [
             {
-                "model": VARIANTS[record.variant].title,
-                "preset": record.preset,
-                "data": record.data,
-                "passes": record.epochs_trained,
-                "seed": record.training.seed,
-                "parameters": record.parameters,
-                "top1": round(100 * record.metrics["test"]["top1"], 2),
-                "top5": round(100 * record.metrics["test"]["top5"], 2),
-                "minutes": round(record.seconds / 60, 1),
-                "hardware": record.hardware,
+                "model": VARIANTS[result.variant].title,
+                "preset": result.preset,
+                "data": result.data,
+                "passes": result.passes,
+                "seed": result.seed,
+                "parameters": result.parameters,
+                "top1": round(100 * result.test["top1"], 2),
+                "top5": round(100 * result.test["top5"], 2),
+                "minutes": round(result.seconds / 60, 1),
+                "hardware": result.hardware,
             }
-            for record in records
+            for result in results
         ]
     )
 

@@ -1,0 +1,67 @@
+"""Trained models on the test split once more: whether they reach what their records say."""
+
+import logging
+from pathlib import Path
+
+from smallvit import bundled
+from smallvit.backend import require_supported_backend
+from smallvit.checkpoint import find_model_folders, read_model_folder
+from smallvit.data import load_cifar100
+from smallvit.download import Reference, download_model_folder
+from smallvit.errors import UserError
+from smallvit.evaluation import calibration_error, compile_prediction, metrics, predict_logits
+
+TOLERANCE = 1e-4  # of a share: 0.01 points
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_again(models, data):
+    """Compute each model's accuracy, cross-entropy and calibration error on the test split, and log a table of them.
+
+    Args:
+        models: model folders, folders of them, or `USER/REPO[@REVISION]` of the Hub, as text; those bundled if empty.
+        data: see `data.load_cifar100`.
+
+    Returns:
+        A sentence for each model whose accuracy is not, to 0.01 points, the one that its record has.
+
+    Raises:
+        UserError: a model or the data cannot be read, or the model was measured on other data.
+    """
+    require_supported_backend()
+    folders = [folder for text in models or [str(bundled.MODELS)] for folder in _find(text)]
+    dataset = load_cifar100(data)
+    for folder in folders:
+        if (folder.record.data, folder.record.num_test) != (dataset.name, len(dataset.test.labels)):
+            raise UserError(
+                f"{folder.path} was measured on {folder.record.num_test} test pictures of {folder.record.data}; here "
+                f"are {len(dataset.test.labels)} of {dataset.name}."
+            )
+    log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
+    differences = []
+    for folder in folders:
+        logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
+        found, recorded = metrics(logits, dataset.test.labels), folder.record.metrics["test"]
+        log.info(
+            "%-32s%10.2f%10.2f%14.3f%13.2f%10.2f",
+            folder.path.name,
+            100 * found["top1"],
+            100 * found["top5"],
+            found["loss"],
+            100 * calibration_error(logits, dataset.test.labels),
+            100 * recorded["top1"],
+        )
+        differences += [
+            f"{folder.path} has a {name} of {found[key]:.2%}, and its record says {recorded[key]:.2%}."
+            for key, name in (("top1", "top-1"), ("top5", "top-5"))
+            if abs(found[key] - recorded[key]) > TOLERANCE * 1.001
+        ]
+    return differences
+
+
+def _find(text):
+    reference = None if Path(text).exists() else Reference.parse(text)
+    if reference:
+        return [download_model_folder(reference)[0]]
+    return [read_model_folder(path) for path in find_model_folders(text)]

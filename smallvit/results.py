@@ -1,0 +1,189 @@
+"""What trained models reached: one entry for each in assets/results.json, from which the tables are made.
+
+    python -m smallvit.results runs
+
+adds the model folders in `runs` to it, and writes the table in README.md anew. An entry outlives its model, whose
+weights may be too large to be kept.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from smallvit import bundled
+from smallvit.checkpoint import atomic_file, find_model_folders, read_model_folder
+from smallvit.config import PRESETS, VARIANTS
+from smallvit.errors import UserError, readable
+
+README = bundled.ASSETS.parent / "README.md"
+_BEGIN, _END = "<!-- results: made by python -m smallvit.results -->\n", "<!-- end of results -->\n"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one trained model is, how it came to be, and what it reached.
+
+    `validation` and `test` are the "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats) of the weights
+    that were kept, on splits of `num_validation` and `num_test` pictures. `raw_validation` and `averaged_validation`
+    are those of the weights as they were trained and of their moving average, after the same epoch; None where the
+    recipe keeps no average, which `averaged` says of the weights that were kept. The test split is read for those
+    alone.
+    """
+
+    preset: str
+    variant: str
+    data: str
+    seed: int
+    overrides: dict[str, object]
+    passes: int  # over the training pictures
+    epoch: int  # after which the weights were kept
+    averaged: bool
+    parameters: int
+    num_train: int
+    num_validation: int
+    num_test: int
+    validation: dict[str, float]
+    raw_validation: dict[str, float]
+    averaged_validation: dict[str, float] | None
+    test: dict[str, float]
+    seconds: float
+    images_per_second: float
+    precision: str
+    hardware: str
+    versions: dict[str, str]
+    commit: str | None
+    command: str
+    date: str
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, folder):
+        """That of a `checkpoint.ModelFolder`."""
+        record = folder.record
+        epoch = folder.history[record.epoch - 1]
+        same = {field.name for field in dataclasses.fields(cls)} & {field.name for field in dataclasses.fields(record)}
+        return cls(
+            **{name: getattr(record, name) for name in same},
+            seed=record.training.seed,
+            precision=record.training.precision,
+            passes=record.epochs_trained,
+            validation=record.metrics["validation"],
+            raw_validation=_metrics_of(epoch, "val_"),
+            averaged_validation=_metrics_of(epoch, "ema_val_"),
+            test=record.metrics["test"],
+            weights_sha256=folder.weights["sha256"],
+        )
+
+    @property
+    def group(self):
+        """What results have in common that differ by their seeds alone."""
+        return self.preset, self.variant, self.data, self.passes, json.dumps(self.overrides, sort_keys=True)
+
+
+def _metrics_of(epoch, prefix):
+    """The metrics that the history has under a prefix; None where it has none."""
+    metrics = {key: epoch[prefix + key] for key in ("loss", "top1", "top5") if prefix + key in epoch}
+    return metrics or None
+
+
+def read_results(path=None):
+    """Read a file of results, by default the one that comes with the project.
+
+    Returns:
+        A list of `Result`s; empty where there is no such file.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    path = Path(path or bundled.RESULTS)
+    with readable(path):
+        if not path.exists():
+            return []
+        try:
+            return [Result(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} does not hold what python -m smallvit.results writes ({error}).") from error
+
+
+def with_folders(results, folders):
+    """The results and those of `checkpoint.ModelFolder`s, each model once, in the order of the presets and variants."""
+    merged = {result.weights_sha256: result for result in (*results, *map(Result.of, folders))}
+    presets, variants = [*PRESETS], [*VARIANTS]
+
+    def place(one):
+        preset = presets.index(one.preset) if one.preset in presets else len(presets)
+        return preset, one.preset, one.data, one.passes, variants.index(one.variant), one.seed
+
+    return sorted(merged.values(), key=place)
+
+
+def markdown(results):
+    """The table of the README, one row for each model and recipe, and below it how each came to be."""
+    lines = ["| preset | model | parameters | passes | seeds | top-1 | top-5 | training |"]
+    lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
+    groups = {}
+    for result in results:
+        groups.setdefault(result.group, []).append(result)
+    for group in groups.values():
+        first = group[0]
+        cells = [
+            f"`{first.preset}`" + "".join(f", {name} {value}" for name, value in first.overrides.items()),
+            VARIANTS[first.variant].title,
+            f"{first.parameters:,}",
+            str(first.passes),
+            ", ".join(str(result.seed) for result in group),
+            *(mean_and_deviation([result.test[key] for result in group]) for key in ("top1", "top5")),
+            f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    ways = {}
+    for result in results:
+        way = (
+            f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "
+            f"{result.commit}"
+        )
+        ways.setdefault(way, []).append(f"{VARIANTS[result.variant].title} ({result.preset}, seed {result.seed})")
+    return "\n".join([*lines, "", *(f"- {', '.join(models)}: {way}" for way, models in ways.items()), ""])
+
+
+def mean_and_deviation(shares):
+    """`"63.32%"`, or of several `"63.32% +- 0.21"`: their mean and sample standard deviation, in points."""
+    mean = f"{statistics.mean(shares):.2%}"
+    return mean if len(shares) == 1 else f"{mean} +- {100 * statistics.stdev(shares):.2f}"
+
+
+def with_table(readme, results):
+    """The text of a README with the table of these results between the two marks."""
+    before, begin, rest = readme.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise UserError(f"README.md lacks the lines {_BEGIN.strip()} and {_END.strip()}, between which its table goes.")
+    return f"{before}{begin}\n{markdown(results)}\n{end}{after}"
+
+
+def main(arguments=None):
+    """Add model folders to the results; return the exit code: 0 done, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="python -m smallvit.results", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="*", type=Path, help="a model folder, or a folder of them")
+    options = parser.parse_args(arguments)
+    try:
+        paths = [path for folder in options.folder for path in find_model_folders(folder)]
+        results = with_folders(read_results(), map(read_model_folder, paths))
+        text = with_table(README.read_text(encoding="utf-8"), results)
+        for path, content in (
+            (bundled.RESULTS, json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n"),
+            (README, text),
+        ):
+            with atomic_file(path) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+    except UserError as error:
+        print(f"python -m smallvit.results: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""`train.py --evaluate`: what a record says is computed again."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+import train
+from smallvit import bundled
+from smallvit.data import load_cifar100
+from smallvit.reevaluation import evaluate_again
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return tiny.write_release(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def folder(release, tmp_path):
+    """A model folder whose record says the truth, computed here."""
+    model = tiny.build("spt_lsa")
+    test = load_cifar100(release).test
+    scores = log_softmax(np.asarray(model(test.images), np.float64), axis=1)
+    rank = (scores > scores[np.arange(30), test.labels][:, None]).sum(axis=1)
+    truth = {
+        "loss": float(-scores[np.arange(30), test.labels].mean()),
+        "top1": float((rank < 1).mean()),
+        "top5": float((rank < 5).mean()),
+    }
+    tiny.write_folder(tmp_path / "honest", "spt_lsa", metrics={"validation": truth, "test": truth})
+    return tmp_path / "honest"
+
+
+def evaluate(*arguments):
+    return train.main(["--evaluate", *map(str, arguments)])
+
+
+def test_an_honest_record_is_agreed_with(folder, release, caplog):
+    metrics = json.loads((folder / "smallvit.json").read_text())["metrics"]["test"]
+    assert evaluate(folder, "--data", release) == 0
+    (line,) = [line for line in caplog.messages if line.startswith("honest ")]
+    top1, top5, loss, _, recorded = map(float, line.split()[1:])
+    assert (top1, top5) == pytest.approx((100 * metrics["top1"], 100 * metrics["top5"]), abs=0.01)
+    assert (loss, recorded) == pytest.approx((metrics["loss"], top1), abs=0.001)
+
+
+def test_another_record_is_contradicted(folder, release, capsys):
+    record = json.loads((folder / "smallvit.json").read_text())
+    true = record["metrics"]["test"]["top1"]
+    record["metrics"]["test"]["top1"] = true + 0.01
+    (folder / "smallvit.json").write_text(json.dumps(record))
+    assert evaluate(folder, "--data", release) == 1
+    error = capsys.readouterr().err
+    assert error == f"train.py: {folder} has a top-1 of {true:.2%}, and its record says {true + 0.01:.2%}.\n"
+
+
+def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, capsys):
+    other = tiny.write_release(tmp_path / "data", tiny.release_contents(num_test=14))
+    for arguments, sentence in (
+        ((folder, "--data", other), "was measured on 30 test pictures of CIFAR-100; here are 14 of CIFAR-100."),
+        ((tmp_path / "nothing", "--data", release), "There is no model folder at"),
+        ((folder, "--epochs", 3), "--evaluate trains nothing; --epochs would have no effect."),
+    ):
+        assert evaluate(*arguments) == 2
+        assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.skipif("SMALLVIT_DATA" not in os.environ, reason="needs CIFAR-100: SMALLVIT_DATA names it")
+def test_the_bundled_models_are_what_their_records_say():
+    assert evaluate_again([], os.environ["SMALLVIT_DATA"]) == []
+    assert any(bundled.MODELS.iterdir())

@@ -1,0 +1,83 @@
+"""The published results: made from model folders, kept when the models are gone, shown as a table."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from smallvit import bundled, results
+from smallvit.checkpoint import read_model_folder
+from smallvit.errors import UserError
+from smallvit.results import Result
+from tests import tiny
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project without results."""
+    monkeypatch.setattr(bundled, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(results, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(f"Before.\n{results._BEGIN}old\n{results._END}After.\n")
+    return tmp_path
+
+
+def write(folder, variant, seed=0, top1=0.5, **changes):
+    metrics = {"validation": {"loss": 1.0, "top1": 0.6, "top5": 0.7}, "test": {"loss": 1.5, "top1": top1, "top5": 0.8}}
+    training = replace(tiny.RECIPE, seed=seed)
+    tiny.write_folder(folder, variant, metrics=metrics, training=training, seconds=60.0 * (seed + 1), **changes)
+
+
+def test_a_result_has_both_kinds_of_weights_where_the_recipe_averages(tmp_path):
+    tiny.write_folder(tmp_path / "model", "spt")
+    folder = read_model_folder(tmp_path / "model")
+    result = Result.of(folder)
+    assert (result.preset, result.variant, result.seed, result.passes, result.epoch) == ("laptop", "spt", 0, 3, 2)
+    assert result.raw_validation == {"loss": 1.25, "top1": 0.18, "top5": 0.38}  # after epoch 2 of the history
+    assert result.averaged_validation is None
+    assert result.test == {"loss": 1.5, "top1": 0.5432, "top5": 0.8765}
+    averaged = [{**epoch, "ema_val_loss": 1.0, "ema_val_top1": 0.2, "ema_val_top5": 0.4} for epoch in folder.history]
+    assert Result.of(folder._replace(history=averaged)).averaged_validation == {"loss": 1.0, "top1": 0.2, "top5": 0.4}
+
+
+def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
+    write(project / "runs/a", "spt_lsa")
+    write(project / "runs/b", "vit")
+    assert results.main([str(project / "runs")]) == 0
+    assert [result.variant for result in results.read_results()] == ["vit", "spt_lsa"]
+    first = bundled.RESULTS.read_text()
+    write(project / "more/c", "lsa")
+    for _ in range(2):
+        assert results.main([str(project / "more")]) == 0
+        assert [result.variant for result in results.read_results()] == ["vit", "lsa", "spt_lsa"]
+    assert json.loads(first)[0] in json.loads(bundled.RESULTS.read_text())
+    text = (project / "README.md").read_text()
+    assert text.startswith("Before.\n")
+    assert text.endswith("After.\n")
+    assert "old" not in text
+    assert results.with_table(text, results.read_results()) == text
+
+
+def test_seeds_of_one_recipe_share_a_row(project):
+    for seed, top1 in ((0, 0.5), (1, 0.52), (2, 0.57)):
+        write(project / f"runs/vit-{seed}", "vit", seed, top1)
+    write(project / "runs/other", "vit", 7, 0.4, overrides={"dropout_rate": 0.2})
+    assert results.main([str(project / "runs")]) == 0
+    rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| `laptop`")]
+    # Their sample standard deviation is sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2), their times are 1, 2 and 3 minutes.
+    parameters = f"{Result.of(read_model_folder(project / 'runs/other')).parameters:,}"
+    assert rows[0] == f"| `laptop` | ViT | {parameters} | 3 | 0, 1, 2 | 53.00% +- 3.61 | 80.00% +- 0.00 | 2.0 min |"
+    assert rows[1].startswith(f"| `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
+
+
+def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, capsys):
+    assert results.main([str(project / "nothing")]) == 2
+    assert "There is no model folder at" in capsys.readouterr().err
+    write(project / "runs/a", "vit")
+    (project / "README.md").write_text("No marks.\n")
+    assert results.main([str(project / "runs")]) == 2
+    assert "README.md lacks the lines <!-- results" in capsys.readouterr().err
+    assert not bundled.RESULTS.exists()
+    for content in ('{"a": 1}', "[1]", "half"):
+        bundled.RESULTS.write_text(content)
+        with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.results writes"):
+            results.read_results()
