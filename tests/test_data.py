@@ -6,8 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from smallvit import data
-from smallvit.data import load_cifar100, split_validation
+from smallvit.data import cifar100, load_cifar100, split_validation
 from smallvit.errors import UserError
 from smallvit.superclasses import SUPERCLASSES, by_superclass
 from tests import tiny
@@ -170,7 +169,7 @@ def test_without_a_network_the_sentence_names_data(tmp_path, monkeypatch):
     import keras
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(data, "CIFAR100_URL", "http://127.0.0.1:9/cifar-100-python.tar.gz")  # nobody listens there
+    monkeypatch.setattr(cifar100, "CIFAR100_URL", "http://127.0.0.1:9/cifar-100-python.tar.gz")  # nobody listens there
     monkeypatch.setattr(keras.utils, "get_file", _with_cache(keras.utils.get_file, tmp_path))
     with pytest.raises(UserError, match=r"(?s)CIFAR-100 could not be downloaded.*--data"):
         load_cifar100()
@@ -181,8 +180,8 @@ def test_keras_downloads_what_is_not_there(tmp_path, monkeypatch):
     import keras
 
     served = tiny.write_tarball(tmp_path)
-    monkeypatch.setattr(data, "CIFAR100_URL", served.as_uri())
-    monkeypatch.setattr(data, "CIFAR100_SHA256", keras.src.utils.file_utils.hash_file(str(served)))
+    monkeypatch.setattr(cifar100, "CIFAR100_URL", served.as_uri())
+    monkeypatch.setattr(cifar100, "CIFAR100_SHA256", keras.src.utils.file_utils.hash_file(str(served)))
     monkeypatch.setattr(keras.utils, "get_file", _with_cache(keras.utils.get_file, tmp_path / "cache"))
     same(load_cifar100(), load_cifar100(served))
     assert (tmp_path / "cache/datasets/cifar-100-python.tar.gz").is_file()

@@ -1,4 +1,4 @@
-"""CIFAR-100, downloaded or from disk, as uint8 pictures and integer labels; the validation split.
+"""CIFAR-100, downloaded or from disk, as uint8 pictures and integer labels.
 
 The release is a set of Python 2 pickles. A pickle can run any code, so it is read by an unpickler that builds NumPy
 arrays and nothing else.
@@ -10,35 +10,16 @@ import pickle
 import tarfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from smallvit.data.dataset import Dataset, Split
 from smallvit.errors import UserError, readable
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"  # as Keras's own loader has it
 _FOLDER = "cifar-100-python"
 _FILES = ("train", "test", "meta")
-
-
-class Split(NamedTuple):
-    """Labelled pictures: images uint8 [n, H, W, 3], 0-255; labels int32 [n] in [0, K)."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def take(self, indices):
-        return Split(self.images[indices], self.labels[indices])
-
-
-class Dataset(NamedTuple):
-    """A data set as released: its splits and the names of its K classes in the order of the labels."""
-
-    name: str
-    train: Split
-    test: Split
-    class_names: list[str]
 
 
 def load_cifar100(path=None):
@@ -178,42 +159,3 @@ def _split(content, name, num_classes, path):
         raise UserError(f"{path}: the file {name} has labels that are not integers from 0 to {num_classes - 1}.")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the release stores channels first
     return Split(np.ascontiguousarray(images), np.array(labels, np.int32))
-
-
-def split_validation(labels, validation_split, how, seed):
-    """Choose the training pictures that are held out to choose by.
-
-    Args:
-        labels: int [n].
-        validation_split: share of them held out, in (0, 1).
-        how: "tail" takes the last ones as they lie, as `validation_split` of Keras's `fit` does; "stratified" the same
-            share of each class, drawn by seed.
-        seed: for "stratified".
-
-    Returns:
-        (training indices, validation indices), each in ascending order.
-
-    Raises:
-        UserError: one of the two would be empty.
-    """
-    count = len(labels)
-    held_out = round(count * validation_split)
-    if not 0 < held_out < count:
-        raise UserError(
-            f"A validation split of {validation_split} leaves {count - held_out} of {count} pictures to train on and "
-            f"{held_out} to validate on; both need at least 1."
-        )
-    if how == "tail":
-        chosen = np.arange(count - held_out, count)
-    else:
-        # Each picture's relative rank within its class, in random order: holding out the lowest ranks of all takes
-        # equally from every class, and exactly as many as asked also where classes are small or unequal.
-        order = np.random.default_rng(seed).permutation(count)
-        rank = np.empty(count)
-        for label in np.unique(labels):
-            members = order[labels[order] == label]
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-        chosen = order[np.argsort(rank[order], kind="stable")[:held_out]]
-    is_held_out = np.zeros(count, bool)
-    is_held_out[chosen] = True
-    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
