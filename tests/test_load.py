@@ -1,5 +1,9 @@
-"""Many visitors at once: every one gets the own answer, memory stays flat, the queue has a bound."""
+"""Many visitors at once: every one gets the own answer, memory stays flat, the queue has a bound.
 
+They stay for a minute, or for LOAD_SECONDS.
+"""
+
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +19,7 @@ from smallvit.page.models import ModelShelf
 from tests import tiny
 from tests.server import ROOT, running_app
 
-VISITORS, SECONDS, SETTLED = 32, 60, 10
+VISITORS, SECONDS, SETTLED = 32, int(os.environ.get("LOAD_SECONDS", 60)), 10
 MODEL = "laptop-spt_lsa"
 
 
@@ -68,7 +72,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
             one.result()
     assert errors == []
     assert len(counts) == VISITORS
-    assert min(counts) >= 3
+    assert min(counts) >= SECONDS / 20
     settled = [megabytes for seconds, megabytes in measured if seconds >= SETTLED]
     print(f"{sum(counts)} answers, {min(counts)} to {max(counts)} a visitor")
     print("MB every 5 s:", [round(megabytes) for _, megabytes in measured[::5]])
