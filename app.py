@@ -62,7 +62,7 @@ def find_models(named=None):
     require_supported_backend()
     paths, references, problems = [], [], []
     for text in map(str, named or []):
-        reference = None if Path(text).exists() else Reference.parse(text)
+        reference = Reference.parse(text)
         (references if reference else paths).append(reference or Path(text))
     for group in (paths, [bundled.MODELS]):
         folders = []

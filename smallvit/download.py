@@ -49,8 +49,12 @@ class Reference(NamedTuple):
 
     @classmethod
     def parse(cls, text):
-        """Read `USER/NAME` or `USER/NAME@REVISION`, with or without `hf://`; None where it is nothing of the kind."""
-        match = _REFERENCE.fullmatch(text)
+        """Read `USER/NAME` or `USER/NAME@REVISION`, with or without `hf://`.
+
+        Returns:
+            A `Reference`; None where it is nothing of the kind, or the path of something that is there.
+        """
+        match = None if Path(text).exists() else _REFERENCE.fullmatch(text)
         return cls(match[1], match[2] or "main") if match else None
 
     def __str__(self):

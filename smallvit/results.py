@@ -89,8 +89,8 @@ def _metrics_of(epoch, prefix):
     return metrics or None
 
 
-def read_results(path=None):
-    """Read a file of results, by default the one that comes with the project.
+def read_results():
+    """Read the results that come with the project.
 
     Returns:
         A list of `Result`s; empty where there is no such file.
@@ -98,7 +98,7 @@ def read_results(path=None):
     Raises:
         UserError: it cannot be read, or holds something else.
     """
-    path = Path(path or bundled.RESULTS)
+    path = bundled.RESULTS
     with readable(path):
         if not path.exists():
             return []

@@ -351,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self):
         name = r"(?P<name>(?:spaces/)?[\w.-]+/[\w.-]+)"
-        of_api = r"(?:models/(?P<name>[\w.-]+/[\w.-]+)|(?P<space>spaces/[\w.-]+/[\w.-]+))"
+        of_api = rf"(?:models/|(?=spaces/)){name}"
         for method, pattern, do in (
             ("GET", "/api/whoami-v2", self._whoami),
             ("POST", "/api/repos/create", self._create_repo),
@@ -369,9 +369,7 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             asked = "GET" if self.command == "HEAD" else self.command
             if asked == method and (match := re.fullmatch(pattern, self.route)):
-                groups = match.groupdict()
-                space = groups.pop("space", None)
-                do(**groups | ({"name": space} if space else {}))
+                do(**match.groupdict())
 
     def _json(self):
         return json.loads(self.body)
@@ -415,10 +413,11 @@ class _Handler(BaseHTTPRequestHandler):
         if name in self.hub.repos:
             message = f"You already created this {'space' if is_space else 'model'} repo"
             raise _Answer(409, {"error": message, "url": url}, {"X-Error-Message": message})
-        settings = {key: asked.get(key) for key in ("sdk", "hardware")} if is_space else {}
-        if is_space:
-            settings["variables"] = {entry["key"]: entry["value"] for entry in asked.get("variables") or []}
-        self.hub._create(name, asked.get("visibility") == "private" or bool(asked.get("private")), settings)
+        variables = {entry["key"]: entry["value"] for entry in asked.get("variables") or []}
+        settings = {"sdk": asked.get("sdk"), "hardware": asked.get("hardware"), "variables": variables}
+        self.hub._create(
+            name, asked.get("visibility") == "private" or bool(asked.get("private")), settings if is_space else {}
+        )
         raise _Answer(body={"url": url, "name": name})
 
     def _validate_yaml(self):
@@ -454,9 +453,9 @@ class _Handler(BaseHTTPRequestHandler):
         commit = repo.at(revision)
         if commit is None:
             raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-        files = []
-        ignored = _ignored(self._json().get("gitIgnore"), [asked["path"] for asked in self._json()["files"]])
-        for asked in self._json()["files"]:
+        body, files = self._json(), []
+        ignored = _ignored(body.get("gitIgnore"), [asked["path"] for asked in body["files"]])
+        for asked in body["files"]:
             path = asked["path"]
             lfs = _is_lfs(base64.b64decode(asked["sample"]), asked["size"])
             file = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": path in ignored}

@@ -26,7 +26,7 @@ from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
 from tests.hub_server import hub_server
 from tests.picture_corpus import BAD, GOOD
-from tests.server import ROOT, running_app
+from tests.server import ROOT, free_port, running_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -391,7 +391,8 @@ def test_the_page_is_up_before_the_models_and_says_so(visit):
             return loaded.is_set()
 
     demo = build_demo(SlowShelf(find_model_folders(ROOT / "assets/models")))
-    _, address, _ = demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **LAUNCH_OPTIONS)
+    place = {"server_name": "127.0.0.1", "server_port": free_port()}
+    _, address, _ = demo.queue().launch(prevent_thread_lock=True, quiet=True, **place, **LAUNCH_OPTIONS)
     try:
         page = visit(address=address)
         expect(page.get_by_text("The models are still being loaded")).to_be_visible()

@@ -17,7 +17,7 @@ from smallvit.images import load_square, resize_square
 from smallvit.page import LAUNCH_OPTIONS, build_demo
 from smallvit.page.models import ModelShelf
 from tests import tiny
-from tests.server import ROOT, running_app
+from tests.server import ROOT, free_port, running_app
 
 VISITORS, SECONDS, SETTLED = 32, int(os.environ.get("LOAD_SECONDS", 60)), 10
 MODEL = "laptop-spt_lsa"
@@ -89,7 +89,8 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
 
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
     demo = build_demo(SlowShelf([tmp_path / "laptop-vit"])).queue(max_size=2)
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **LAUNCH_OPTIONS)
+    place = {"server_name": "127.0.0.1", "server_port": free_port()}
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **place, **LAUNCH_OPTIONS)
     try:
         client = Client(url, verbose=False)
         jobs = []

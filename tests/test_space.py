@@ -34,6 +34,18 @@ def tracked_files():
     return [Path(name) for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
+def write_files(folder, contents):
+    """Write files, relative path -> bytes, into a folder."""
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def copy_of_the_project(folder):
+    return write_files(folder, {name: (ROOT / name).read_bytes() for name in tracked_files()})
+
+
 def test_the_front_matter_is_what_a_space_understands():
     """Reference: https://huggingface.co/docs/hub/spaces-config-reference"""
     space = RepoCard(README).data.to_dict()
@@ -100,10 +112,7 @@ def running_space(tmp_path):
 
 
 def test_it_starts_as_a_space_does(running_space, tmp_path):
-    checkout = tmp_path / "app"
-    for name in tracked_files():
-        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, checkout / name)
+    checkout = copy_of_the_project(tmp_path / "app")
     before = contents(checkout)
     with running_space(checkout, ssr=False) as url:
         answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
@@ -129,16 +138,11 @@ def commands_of_the_readme(block):
 @pytest.fixture
 def clone(tmp_path):
     """The project as a reader has it, with an environment in it and two models trained."""
-    folder = tmp_path / "clone"
-    for name in tracked_files():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    folder = copy_of_the_project(tmp_path / "clone")
     for variant in ("vit", "spt_lsa"):
         tiny.write_folder(folder / f"runs/laptop-{variant}", variant)
-    for name in (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"nobody else's business")
-    return folder
+    left_over = (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc")
+    return write_files(folder, dict.fromkeys(left_over, b"nobody else's business"))
 
 
 def type_in(commands, clone, hub):
@@ -170,10 +174,7 @@ def test_three_commands_make_a_space_of_a_trained_folder(running_space, clone, t
         assert set(space.files) == {str(name) for name in tracked_files()}
         assert space.settings["sdk"] == "gradio"
 
-        app = tmp_path / "app"
-        for name, content in space.files.items():
-            (app / name).parent.mkdir(parents=True, exist_ok=True)
-            (app / name).write_bytes(content)
+        app = write_files(tmp_path / "app", space.files)
         variables = {**space.settings["variables"], "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
         with running_space(app, ssr=NODE is not None, **variables) as url:
             client = Client(url, verbose=False)

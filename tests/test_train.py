@@ -329,5 +329,6 @@ def test_every_preset_trains(preset, tmp_path):
     assert train.main([*command, "--data", str(data), "--output-dir", str(tmp_path / "runs")]) == 0
     folder = read_model_folder(tmp_path / f"runs/{preset}-spt_lsa")
     assert folder.record.parameters > 150_000
+    assert folder.record.overrides == {"depth": 1, "epochs": 1}  # all else is the preset's
     taus = folder.load_model().taus()
     assert (taus != np.float32(np.sqrt(folder.record.model.head_dim))).any()

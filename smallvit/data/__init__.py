@@ -1,4 +1,4 @@
-"""What is trained on: pictures as uint8, labels as integers, from any of the sources that `--data` takes."""
+"""What is trained on: pictures as uint8, labels as integers, and which of them are held out."""
 
 from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split
