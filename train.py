@@ -1,4 +1,4 @@
-"""Train Vision Transformers on CIFAR-100: `python train.py --variant spt_lsa`."""
+"""Train Vision Transformers on CIFAR-100, or on pictures of your own: `python train.py --variant spt_lsa`."""
 
 import argparse
 import logging
@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:  # what is not installed: Keras's backend, 
     print(f"train.py: {error}", file=sys.stderr)
     sys.exit(2)
 from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
+from smallvit.data import Source
 from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
 from smallvit.hub import Publisher
@@ -40,7 +41,7 @@ OF_ONE_PROCESS = (
 def build_parser():
     parser = argparse.ArgumentParser(
         prog="train.py",
-        description="Train Vision Transformers from scratch on CIFAR-100; each becomes a model folder.",
+        description="Train Vision Transformers from scratch, on CIFAR-100 or on your pictures; each becomes a folder.",
         epilog=presets_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -78,25 +79,53 @@ def build_parser():
         "--data",
         default=os.environ.get("SMALLVIT_DATA") or None,
         metavar="PATH",
-        help="CIFAR-100 on disk: the folder cifar-100-python or cifar-100-python.tar.gz "
-        "(default: $SMALLVIT_DATA, else Keras downloads it)",
+        help="a folder with one subfolder of pictures per class, optionally under train/, val/ and test/; an .npz file "
+        "with x_train, y_train and so on; the folder cifar-100-python or cifar-100-python.tar.gz; or cifar100, which "
+        "Keras downloads (default: $SMALLVIT_DATA, else cifar100)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=Source().image_size,
+        metavar="N",
+        help="side of the pictures that the model sees: 32, 48, 64 or 96; patches grow with it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--test-split",
+        type=float,
+        default=Source().test_split,
+        metavar="N",
+        help="share of the pictures held out for the test, in (0, 1), where --data has none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse a folder with files that cannot be read; else they are left out"
     )
     parser.add_argument(
         "--output-dir",
         type=Path,
-        default=Path("runs"),
         metavar="DIR",
-        help="where the folders PRESET-VARIANT go (default: %(default)s)",
+        help="where the folders PRESET-VARIANT go (default: runs, and for data of your own the folder of its name in "
+        "it)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted in --output-dir")
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="use the first N pictures of each split only, to try things out"
-    )
+    parser.add_argument("--limit", type=int, metavar="N", help="use N pictures of each split only, to try things out")
     parser.add_argument(
         "--time-limit",
         type=float,
         metavar="MINUTES",
         help="begin no epoch that would end later, but for the first; --resume goes on from there",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="GB",
+        help="memory that the pictures of a folder may take; more than that stay on disk, which is slower (default: "
+        "half of what is free)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train nothing; read the data, and say what would be trained how long",
     )
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR")
     parser.add_argument(
@@ -203,7 +232,7 @@ def require_sense(options):
     if options.push_only:
         _require_only(options, "--push-only", ("push_to_hub", "push_only", "private"))
     if options.evaluate is not None:
-        _require_only(options, "--evaluate", ("evaluate", "data"))
+        _require_only(options, "--evaluate", ("evaluate", "data", "test_split"))
 
 
 def _require_only(options, mode, names):
@@ -224,13 +253,19 @@ def run(options, command, publisher, failures):
         push_finished(options.push_only, publisher)
         return
     if options.evaluate is not None:
-        failures += evaluate_again(options.evaluate, options.data)
+        failures += evaluate_again(options.evaluate, Source(options.data, test_split=options.test_split))
         return
     what = {
         "preset": options.preset,
         "overrides": read_overrides(options),
-        "data": options.data,
-        "limit": options.limit,
+        "source": Source(
+            path=options.data,
+            image_size=options.image_size,
+            test_split=options.test_split,
+            strict=options.strict,
+            limit=options.limit,
+            memory_limit=options.memory_limit,
+        ),
     }
     if options.preview_augmentation is not None:
         write_preview(options.preview_augmentation, variant=options.variant[0], **what)
@@ -250,6 +285,7 @@ def _train(options, command, publisher, what):
         command=command,
         num_seeds=options.seeds,
         resume=options.resume,
+        dry_run=options.dry_run,
         time_limit=options.time_limit,
         tensorboard=options.tensorboard,
         publisher=publisher,

@@ -181,8 +181,8 @@ def _time_augmentation(trainer, seconds):
 
     function = backend.compile_function(augmented, [trainer.augmentation_seed.state])
     indices = ops.convert_to_tensor(trainer.calls(0)[0][0])
-    _timed(function, indices, trainer.images, trainer.labels)
-    return _per_call(lambda: _timed(function, indices, trainer.images, trainer.labels), seconds)
+    _timed(function, indices, *trainer.on_device)
+    return _per_call(lambda: _timed(function, indices, *trainer.on_device), seconds)
 
 
 def _time_evaluation(trainer, split, seconds):

@@ -30,18 +30,19 @@ def model_card(record, taus, repository=None):
     variant = VARIANTS[record.variant]
     title = f"{variant.title}, preset {record.preset}, on {record.data}"
     test, validation = record.metrics["test"], record.metrics["validation"]
+    is_cifar100 = record.data.partition(",")[0] == "CIFAR-100"  # or a part of it
     front_matter = ModelCardData(
         model_name=title,
         library_name="keras",
         pipeline_tag="image-classification",
         license="mit",
-        datasets=["uoft-cs/cifar100"],
+        datasets=["uoft-cs/cifar100"] if is_cifar100 else None,
         tags=["vision-transformer", "small-datasets", *_idea_tags(variant)],
         metrics=["accuracy"],
         eval_results=[
             EvalResult(
                 task_type="image-classification",
-                dataset_type="uoft-cs/cifar100",
+                dataset_type="uoft-cs/cifar100" if is_cifar100 else "image-folder",
                 dataset_name=record.data,
                 dataset_split="test",
                 metric_type="accuracy",
@@ -77,7 +78,7 @@ The weights are {"the moving average" if record.averaged else "those"} after epo
 
 - {record.epochs_trained} epochs of {record.num_train:,} pictures in {record.seconds / 60:.1f} minutes
 - {record.hardware}: {record.images_per_second:.0f} images/s, {record.training.precision}
-- {_recipe(record.training)}
+- {describe_recipe(record.training)}
 - {", ".join(f"{name} {value}" for name, value in record.versions.items() if name != "backend")}, \
 {record.versions["backend"]}; commit {record.commit or "unknown"}
 {_overrides(record)}- Source of the preset: {PRESETS[record.preset].source}
@@ -152,7 +153,8 @@ def _overrides(record):
     return f"- Other than in the preset: {', '.join(f'{name} {value}' for name, value in record.overrides.items())}\n"
 
 
-def _recipe(training):
+def describe_recipe(training):
+    """A `TrainConfig` in words, on one line."""
     decay = "all weights" if training.decay_all else "matrices only"
     if training.optimizer == "muon":
         decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps: the classifier" + " and vectors" * training.decay_all
@@ -181,6 +183,8 @@ def _recipe(training):
         parts.append(f"{named} with probability {training.mix_probability:g}{share}")
         if training.unmixed_fraction:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
+    if training.patience:
+        parts.append(f"ended after {training.patience} epochs without a better validation top-1")
     return ", ".join(parts)
 
 

@@ -231,6 +231,7 @@ class TrainConfig:
     split: Literal["tail", "stratified"]  # how the validation pictures are chosen
     validation_split: float  # share of the training pictures held out
     evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
+    patience: int = 0  # epochs without a better validation top-1 after which the training ends; 0: it never ends early
     seed: int = 0
 
     def __post_init__(self):
@@ -245,7 +246,7 @@ class TrainConfig:
         _require_within(self, ("erasing_probability", "mix_probability", "cutmix_probability"), 0, 1)
         _require_within(self, ("randaugment_magnitude",), 0, RANDAUGMENT_MAX_MAGNITUDE)
         _require_within(self, ("mixup_alpha", "cutmix_alpha"), 0, 100)
-        _require_within(self, ("weight_decay",), 0, math.inf)
+        _require_within(self, ("weight_decay", "patience"), 0, math.inf)
         if self.validation_split == 0:
             raise ValueError("validation_split is 0; some pictures must be held out to choose by")
         if not 0 <= self.seed < 2**32:
@@ -257,6 +258,8 @@ class Preset:
     """A model and the recipe it is trained by, with where both come from and what to expect.
 
     Attributes:
+        fewer_pictures: what is otherwise for fewer pictures: (most of them, values by name of fields of the model or
+            the recipe), by rising number; the first row that holds them all is taken.
         source: where the numbers come from.
         accuracy: top-1 on the CIFAR-100 test split, published or measured, and by whom.
         cost: what one training costs.
@@ -267,6 +270,7 @@ class Preset:
     source: str
     accuracy: str
     cost: str
+    fewer_pictures: tuple[tuple[int, dict[str, object]], ...] = ()
 
 
 _KERAS_EXAMPLE = Preset(
@@ -516,6 +520,29 @@ def with_variant(config, variant):
     if variant not in VARIANTS:
         raise ValueError(f"variant is {variant!r}; it must be one of {', '.join(VARIANTS)}")
     return replace(config, use_spt=VARIANTS[variant].use_spt, use_lsa=VARIANTS[variant].use_lsa)
+
+
+PICTURE_SIZES = (32, 48, 64, 96)
+"""Sides of pictures that presets are made to fit, in pixels; they are written for the first."""
+
+
+def with_picture_size(preset, picture_size):
+    """The `Preset` for pictures of another side: image and patches grow alike, so there are as many patches as before.
+
+    Raises:
+        ValueError: `picture_size` is not one of `PICTURE_SIZES`.
+    """
+    if picture_size not in PICTURE_SIZES:
+        raise ValueError(f"the image size is {picture_size}; it must be one of {', '.join(map(str, PICTURE_SIZES))}")
+    scaled = {
+        name: getattr(preset.model, name) * picture_size // PICTURE_SIZES[0] for name in ("image_size", "patch_size")
+    }
+    return replace(preset, model=replace(preset.model, **scaled))
+
+
+def picks(preset, num_pictures):
+    """What a `Preset` has otherwise for so many training pictures: values by name, of its model or its recipe."""
+    return next((values for most, values in preset.fewer_pictures if num_pictures <= most), {})
 
 
 # What --set cannot change, and what does.

@@ -1,5 +1,6 @@
-"""The one exception that is meant for the reader of the terminal or the page."""
+"""The one exception that is meant for the reader of the terminal or the page, and what its sentence is made of."""
 
+import unicodedata
 from contextlib import contextmanager
 
 
@@ -23,3 +24,12 @@ def readable(path):
         yield
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+
+
+def printable(name):
+    """A name that anyone gave, for a sentence: what is no text, or would break the line, is an escape such as `\\n`."""
+    breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in breaking else letter
+        for letter in name
+    )

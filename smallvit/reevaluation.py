@@ -5,7 +5,7 @@ import logging
 from smallvit import bundled
 from smallvit.backend import require_supported_backend
 from smallvit.checkpoint import find_model_folders, read_model_folder
-from smallvit.data import load_cifar100
+from smallvit.data import load_dataset
 from smallvit.download import Reference, download_model_folder
 from smallvit.errors import UserError
 from smallvit.evaluation import calibration_error, compile_prediction, metrics, predict_logits
@@ -15,12 +15,12 @@ TOLERANCE = 1.001e-4  # of a share: 0.01 points, and what the difference of two 
 log = logging.getLogger(__name__)
 
 
-def evaluate_again(models, data):
+def evaluate_again(models, source):
     """Compute each model's accuracy, cross-entropy and calibration error on the test split, and log a table of them.
 
     Args:
         models: model folders, folders of them, or `USER/REPO[@REVISION]` of the Hub, as text; those bundled if empty.
-        data: see `data.load_cifar100`.
+        source: the `Source` of the data that they were trained on; pictures of a folder are read at their size.
 
     Returns:
         A sentence for each model whose accuracy is not, to 0.01 points, the one that its record has.
@@ -30,12 +30,14 @@ def evaluate_again(models, data):
     """
     require_supported_backend()
     folders = [folder for text in models or [str(bundled.MODELS)] for folder in _find(text)]
-    dataset = load_cifar100(data)
+    dataset = load_dataset(source._replace(image_size=folders[0].record.picture_size))
+    side = dataset.test.images.shape[1]
     for folder in folders:
-        if (folder.record.data, folder.record.num_test) != (dataset.name, len(dataset.test.labels)):
+        record = folder.record
+        if (record.data, record.num_test, record.picture_size) != (dataset.name, len(dataset.test.labels), side):
             raise UserError(
-                f"{folder.path} was measured on {folder.record.num_test} test pictures of {folder.record.data}; here "
-                f"are {len(dataset.test.labels)} of {dataset.name}."
+                f"{folder.path} was measured on {record.num_test} test pictures of {record.data} at "
+                f"{record.picture_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
             )
     log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
     differences = []

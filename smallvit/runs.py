@@ -1,14 +1,13 @@
 """A run of the trainer: read the data, train each variant, read the test split once, write the model folders."""
 
-import dataclasses
 import datetime
 import logging
+import math
 import platform
 import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 from smallvit import __version__, backend, distribution
 from smallvit.card import model_card
@@ -20,19 +19,12 @@ from smallvit.checkpoint import (
     read_model_folder,
     write_model_folder,
 )
-from smallvit.config import (
-    PRESETS,
-    VARIANTS,
-    ModelConfig,
-    TrainConfig,
-    overridden,
-    with_overrides,
-    with_variant,
-)
-from smallvit.data import load_cifar100, split_validation
+from smallvit.config import PRESETS, VARIANTS, overridden, with_picture_size
+from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable, usable
 from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
 from smallvit.model import count_parameters
+from smallvit.planning import describe, fit_to_data, log_plan, plan_runs, training_splits, warn_of_duplicates
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
 from smallvit.results import mean_and_deviation
@@ -46,12 +38,12 @@ def train_variants(
     preset,
     variants,
     overrides,
-    data,
+    source,
     output_dir,
     command,
     num_seeds=1,
     resume=False,
-    limit=None,
+    dry_run=False,
     time_limit=None,
     tensorboard=None,
     publisher=None,
@@ -62,13 +54,14 @@ def train_variants(
         preset: one of `config.PRESETS`.
         variants: of `config.VARIANTS`.
         overrides: fields of the preset's `ModelConfig` and `TrainConfig` to replace.
-        data: see `data.load_cifar100`.
-        output_dir: a folder; made where missing. The model folders in it are PRESET-VARIANT, or PRESET-VARIANT-seedS
-            where there are several seeds.
+        source: the `Source` of the data.
+        output_dir: a folder; made where missing. None is `runs`, and for other data than CIFAR-100 the folder of its
+            name in it. The model folders in it are PRESET-VARIANT, or PRESET-VARIANT-seedS where there are several
+            seeds.
         command: what the user typed, for the record.
         num_seeds: how many seeds to train with: the recipe's and those that follow it.
         resume: whether to go on with unfinished trainings, and to keep finished ones, found in `output_dir`.
-        limit: use the first `limit` pictures of each split only; None uses all.
+        dry_run: whether to stop before the first training, having said what it would be.
         time_limit: minutes after which no epoch shall end, but for the first; None has no limit.
         tensorboard: folder for TensorBoard's logs; None writes none.
         publisher: a `hub.Publisher` that pushes each model once its folder is written, and before the first training
@@ -83,15 +76,17 @@ def train_variants(
     limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
     backend.require_training_backend()
     with usable():
-        model_config, train_config = with_overrides(PRESETS[preset], overrides)
+        recipe = with_picture_size(PRESETS[preset], source.image_size)
     if num_seeds < 1:
         raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
     if time_limit is not None and not time_limit > 0:
         raise UserError(f"--time-limit is {time_limit:g}; it must be more than 0 minutes.")
     if tensorboard is not None:
         require_tensorboard()
-    runs = _plan(preset, variants, model_config, train_config, num_seeds, Path(output_dir))
-    if not resume and distribution.is_main():
+    if output_dir is None:
+        output_dir = Path("runs") if source.kind == "cifar100" else Path("runs", source.name)
+    runs = plan_runs(preset, recipe, variants, overrides, num_seeds, output_dir)
+    if not resume and not dry_run and distribution.is_main():
         with readable(output_dir):
             _require_free(run.folder for run in runs)
     if not distribution.is_main():
@@ -100,10 +95,16 @@ def train_variants(
         publisher.sign_in([run.name for run in runs])
     commit = _git_commit()  # now: by the end the checkout may be at another
 
-    dataset = _load(data, limit)
+    dataset = _load(source)
     if tensorboard is not None:
         _require_writable(tensorboard, "--tensorboard")
-    runs = [run._replace(model=dataclasses.replace(run.model, num_classes=len(dataset.class_names))) for run in runs]
+    recipe = fit_to_data(recipe, dataset)
+    runs = plan_runs(preset, recipe, variants, overrides, num_seeds, output_dir)
+    if dataset.is_own and distribution.is_main():
+        warn_of_duplicates(dataset, runs[0].training)
+    if dry_run:
+        describe(dataset, preset, recipe, runs)
+        return []
     # All of them before the first training: it may take hours.
     finished = {}
     if distribution.is_main():
@@ -112,19 +113,7 @@ def train_variants(
     if publisher:  # last, because what it makes on the Hub stays there
         publisher.create_repositories([run.name for run in runs])
     finished_names = distribution.from_main(list(finished))
-    log.info(
-        "%s: %d training pictures, the validation among them, and %d test pictures of %d classes; preset %s, %d epochs "
-        "of batch %d, %s, peak learning rate %g, %s",
-        dataset.name,
-        *(len(split.labels) for split in (dataset.train, dataset.test)),
-        len(dataset.class_names),
-        preset,
-        train_config.epochs,
-        train_config.batch_size,
-        train_config.optimizer,
-        train_config.learning_rate,
-        train_config.precision,
-    )
+    log_plan(dataset, preset, recipe, runs[0].training)
 
     records = []
     for run in runs:
@@ -140,7 +129,7 @@ def train_variants(
         logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
         with readable_errors(run.training):
             repository = publisher.repository(run.name) if publisher else None
-            record = _train(run, dataset, files, limit_of_time, logs, preset, command, commit, repository)
+            record = _train(run, dataset, files, limit_of_time, logs, preset, recipe, command, commit, repository)
         if record is None:
             break
         records.append(record)
@@ -149,45 +138,6 @@ def train_variants(
     if records:
         log.info("\n%s", results_table(records))
     return records
-
-
-class Run(NamedTuple):
-    """One training that was asked for."""
-
-    name: str
-    variant: str
-    model: ModelConfig
-    training: TrainConfig
-    folder: Path
-
-
-def _plan(preset, variants, model_config, train_config, num_seeds, output_dir):
-    runs = []
-    for seed in range(train_config.seed, train_config.seed + num_seeds):
-        for variant in variants:
-            suffix = f"-seed{seed}" if num_seeds > 1 else ""
-            with usable():
-                model = with_variant(model_config, variant)
-                training = dataclasses.replace(train_config, seed=seed)
-            runs.append(Run(f"{variant}{suffix}", variant, model, training, output_dir / f"{preset}-{variant}{suffix}"))
-    return runs
-
-
-def _load(data, limit):
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit is {limit}; it must be at least 1.")
-    if distribution.is_main():
-        dataset = load_cifar100(data)
-    distribution.from_main(None)  # several processes of one host must not download to the same file at once
-    if not distribution.is_main():
-        dataset = load_cifar100(data)
-    if limit is None:
-        return dataset
-    return dataset._replace(
-        name=f"{dataset.name}, first {limit} pictures of each split",
-        train=dataset.train.take(slice(limit)),
-        test=dataset.test.take(slice(limit)),
-    )
 
 
 def _finished(run, dataset):
@@ -202,7 +152,16 @@ def _finished(run, dataset):
     return record
 
 
-def _train(run, dataset, files, time_limit, logs, preset, command, commit, repository):
+def _load(source):
+    # One process first: several of one host must not download to the same file at once.
+    dataset = load_dataset(source) if distribution.is_main() else None
+    on_disk = distribution.from_main(dataset and dataset.train.is_on_disk)
+    if dataset is None:  # what fits into the memory of the first is in that of the others, too
+        dataset = load_dataset(source._replace(memory_limit=0 if on_disk else math.inf))
+    return dataset
+
+
+def _train(run, dataset, files, time_limit, logs, preset, recipe, command, commit, repository):
     """Train one model and write its folder; return its `Record`, or None where the time limit came first."""
     train, validation = training_splits(dataset, run.training)
     with tensorboard_logs(logs) as on_epoch:
@@ -232,7 +191,7 @@ def _train(run, dataset, files, time_limit, logs, preset, command, commit, repos
         epochs_trained=len(fitted.history),
         epoch=fitted.best.epoch,
         averaged=fitted.best.averaged,
-        overrides=overridden(PRESETS[preset], run.model, run.training),
+        overrides=overridden(recipe, run.model, run.training),
         seconds=sum(epoch["seconds"] for epoch in fitted.history),
         images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
         hardware=backend.describe_device(),
@@ -257,14 +216,6 @@ def _train(run, dataset, files, time_limit, logs, preset, command, commit, repos
     files.delete()
     log.info("%s: written to %s", run.name, run.folder)
     return record
-
-
-def training_splits(dataset, train_config):
-    """The training pictures to train on and those held out, as two `Split`s."""
-    indices = split_validation(
-        dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed
-    )
-    return tuple(dataset.train.take(part) for part in indices)
 
 
 def push_finished(paths, publisher):
@@ -298,7 +249,7 @@ def _name_of(path, record):
     return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"
 
 
-def write_preview(path, preset, variant, overrides, data, limit):
+def write_preview(path, preset, variant, overrides, source):
     """Write a PNG of a batch before and after the augmentation of a recipe to `path`.
 
     Raises:
@@ -308,13 +259,13 @@ def write_preview(path, preset, variant, overrides, data, limit):
     if not path.name or path.is_dir():
         raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
     with usable():
-        model_config, train_config = with_overrides(PRESETS[preset], overrides)
-        model_config = with_variant(model_config, variant)
-    dataset = _load(data, limit)
-    model_config = dataclasses.replace(model_config, num_classes=len(dataset.class_names))
-    train, _ = training_splits(dataset, train_config)
+        recipe = with_picture_size(PRESETS[preset], source.image_size)
+    plan_runs(preset, recipe, [variant], overrides, 1, path.parent)  # what cannot be is found before the data is read
+    dataset = _load(source)
+    (run,) = plan_runs(preset, fit_to_data(recipe, dataset), [variant], overrides, 1, path.parent)
+    train, _ = training_splits(dataset, run.training)
     title = f"{dataset.name}, preset {preset}: pictures, and below each what augmentation makes of it"
-    png = preview_augmentation(title, model_config, train_config, train, dataset.class_names)
+    png = preview_augmentation(title, run.model, run.training, train, dataset.class_names)
     try:
         with atomic_file(path) as temporary:
             temporary.write_bytes(png)

@@ -15,13 +15,12 @@ from smallvit.model import build_model
 from smallvit.optimization import build_optimizer, learning_rate_schedule
 
 _PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
-_MEASURED_CALLS = 3  # for the time that a training is expected to take
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
 
 class Trainer:
-    """A model, its recipe, and the data set on the device.
+    """A model, its recipe, and its training pictures: on the device, unless they are to stay on disk.
 
     Args:
         model_config: a `ModelConfig`.
@@ -49,8 +48,9 @@ class Trainer:
         self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
         self.schedule = learning_rate_schedule(train_config, len(train.labels))
         self.optimizer = build_optimizer(train_config, self.schedule, self.model)
-        self.images = distribution.replicate(train.images)
-        self.labels = distribution.replicate(train.labels)
+        self.on_device = None
+        if not train.is_on_disk:
+            self.on_device = distribution.replicate(train.images), distribution.replicate(train.labels)
         trainable = self.model.trainable_variables
         trainable_ids = {id(variable) for variable in trainable}
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
@@ -97,6 +97,18 @@ class Trainer:
             calls.append(order[None, full * batch_size :])
         return calls
 
+    def _pictures(self, indices):
+        """The pictures at `indices` [S, B] as the compiled steps take them: indices into images and labels, and those.
+
+        Where they stay on disk, only those that are needed are read.
+        """
+        if self.on_device:
+            return distribution.divide(indices, axis=1), *self.on_device
+        needed = self.train.take(indices.ravel())
+        own = np.arange(indices.size, dtype=np.int32).reshape(indices.shape)
+        images, labels = np.asarray(needed.images), needed.labels
+        return distribution.divide(own, axis=1), distribution.replicate(images), distribution.replicate(labels)
+
     def train_epoch(self, epoch, bar):
         """Train on every picture once; return the epoch's metrics.
 
@@ -109,7 +121,7 @@ class Trainer:
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
         for indices in self.calls(epoch):
-            pending.append(self._steps(distribution.divide(indices, axis=1), self.images, self.labels, mixing))
+            pending.append(self._steps(*self._pictures(indices), mixing))
             seen += indices.size
             steps += len(indices)
             # Reading a number waits for the device, so it is not done at every call.
@@ -134,24 +146,25 @@ class Trainer:
             "images_per_second": count / (time.perf_counter() - started),
         }
 
-    def measure_step_seconds(self):
-        """Time one step of a full batch; compile for every length of a call first. The variables are as before."""
+    def measure_step_seconds(self, num_calls=3):
+        """Time one step of a full batch, the mean over so many calls; compile for every length of a call first.
+
+        The variables are as before.
+        """
         before = self.values()
 
         def call(indices):
-            return self._steps(
-                distribution.divide(indices, axis=1), self.images, self.labels, distribution.replicate(np.float32(1))
-            )
+            return self._steps(*self._pictures(indices), distribution.replicate(np.float32(1)))
 
         calls = self.calls(0)
         for indices in {indices.shape: indices for indices in calls}.values():
             ops.convert_to_numpy(call(indices))
         indices = calls[0]
         started = time.perf_counter()
-        for _ in range(_MEASURED_CALLS):
+        for _ in range(num_calls):
             metrics = call(indices)
         ops.convert_to_numpy(metrics)
-        seconds = (time.perf_counter() - started) / _MEASURED_CALLS / len(indices)
+        seconds = (time.perf_counter() - started) / num_calls / len(indices)
         self.set_values(before, "memory")
         return seconds
 

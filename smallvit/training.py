@@ -28,6 +28,8 @@ from smallvit.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
+_HASHED_AT_ONCE = 10_000  # pictures
+
 
 class TimeLimit:
     """When to begin no further epoch. At least one epoch is trained, or nothing would ever be done.
@@ -71,7 +73,7 @@ class FitResult(NamedTuple):
 
 
 def fit(model_config, train_config, train, validation, files, name="model", time_limit=None, on_epoch=None):
-    """Train a model to the end of its recipe, from the checkpoint where there is one.
+    """Train a model to the end of its recipe, or of its patience, from the checkpoint where there is one.
 
     Args:
         model_config: a `ModelConfig`.
@@ -107,6 +109,8 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         _log_start(name, trainer, train_config.epochs - len(history), step_seconds)
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
             for epoch in range(len(history), train_config.epochs):
+                if _is_out_of_patience(train_config, history, best, name):
+                    break
                 if not time_limit.allows(step_seconds * trainer.steps_per_epoch()):
                     _log_time_limit(name, trainer, validation, history)
                     return None
@@ -126,6 +130,12 @@ def fit(model_config, train_config, train, validation, files, name="model", time
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
         return FitResult(trainer.model, history, best)
+
+
+def foresee(model_config, train_config, train, name):
+    """Log how large a training would be, and how long it would take: of ten steps, which are taken and measured."""
+    trainer = Trainer(model_config, train_config, train)
+    _log_start(name, trainer, train_config.epochs, trainer.measure_step_seconds(10))
 
 
 @contextmanager
@@ -191,6 +201,20 @@ def _keep_best(best, candidates, fingerprint, files):
     if best is not before:
         _write(files.write_best, best, files.best, best.epoch)
     return best
+
+
+def _is_out_of_patience(config, history, best, name):
+    """Whether nothing better has come for so long that the training ends here."""
+    if not config.patience or best is None or len(history) - best.epoch < config.patience:
+        return False
+    log.info(
+        "%s: ends early: validation top-1 was best, %.1f %%, after epoch %d, %d epochs ago",
+        name,
+        100 * best.top1,
+        best.epoch,
+        len(history) - best.epoch,
+    )
+    return True
 
 
 def _write_state(trainer, state, files):
@@ -294,6 +318,9 @@ def require_same(saved, current, what, advice):
 
 def _fingerprint(model_config, train_config, train: Split):
     """What must not change between the two halves of a training."""
-    pictures = hashlib.sha256(train.images.tobytes() + train.labels.tobytes()).hexdigest()
+    pictures = hashlib.sha256()
+    for start in range(0, len(train.images), _HASHED_AT_ONCE):  # they may be more than memory holds
+        pictures.update(np.ascontiguousarray(train.images[start : start + _HASHED_AT_ONCE]))
+    pictures.update(train.labels.tobytes())
     options = describe_options(model_config, train_config)
-    return {**options, "backend": keras.backend.backend(), "training pictures": pictures}
+    return {**options, "backend": keras.backend.backend(), "training pictures": pictures.hexdigest()}

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from smallvit.data import cifar100, load_cifar100, split_validation
+from smallvit.data import cifar100, hold_out, load_cifar100
 from smallvit.errors import UserError
 from smallvit.superclasses import SUPERCLASSES, by_superclass
 from tests import tiny
@@ -197,23 +197,23 @@ def _with_cache(get_file, folder):
 def test_sizes_of_the_split(how, count, share, held_out):
     labels = np.arange(count) % 4
     if 0 < held_out < count:
-        training, validation = split_validation(labels, share, how, seed=0)
+        training, validation = hold_out(labels, share, how, seed=0)
         assert len(validation) == held_out
         assert sorted([*training, *validation]) == list(range(count))
     else:
-        with pytest.raises(UserError, match=f"validation split of {share} leaves {count - held_out} of {count}"):
-            split_validation(labels, share, how, seed=0)
+        with pytest.raises(UserError, match=f"A split of {share} leaves {count - held_out} of {count}"):
+            hold_out(labels, share, how, seed=0)
 
 
 def test_tail_is_the_last_pictures():
-    training, validation = split_validation(np.zeros(20, int), 0.1, "tail", seed=5)
+    training, validation = hold_out(np.zeros(20, int), 0.1, "tail", seed=5)
     assert validation.tolist() == [18, 19]
     assert training.tolist() == list(range(18))
 
 
 def test_stratified_takes_the_same_share_of_each_class_by_seed():
     labels = np.repeat(np.arange(5), [40, 10, 20, 30, 100])
-    chosen = [split_validation(labels, 0.1, "stratified", seed)[1] for seed in (1, 1, 2)]
+    chosen = [hold_out(labels, 0.1, "stratified", seed)[1] for seed in (1, 1, 2)]
     for validation in chosen:
         assert np.bincount(labels[validation]).tolist() == [4, 1, 2, 3, 10]
     assert chosen[0].tolist() == chosen[1].tolist() != chosen[2].tolist()

@@ -132,7 +132,7 @@ def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path,
 
 
 def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
-    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, first 60 pictures of each split")
+    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 pictures of each split")
     shelf = models.ModelShelf([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", tmp_path / "less"])
     assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
     assert not shelf.is_fair_pair("laptop-vit", "laptop-vit-2")

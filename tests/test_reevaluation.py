@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 
 import train
 from smallvit import bundled
-from smallvit.data import load_cifar100
+from smallvit.data import Source, load_cifar100
 from smallvit.reevaluation import evaluate_again
 from tests import tiny
 
@@ -61,7 +61,10 @@ def test_another_record_is_contradicted(folder, release, capsys):
 def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, capsys):
     other = tiny.write_release(tmp_path / "data", tiny.release_contents(num_test=14))
     for arguments, sentence in (
-        ((folder, "--data", other), "was measured on 30 test pictures of CIFAR-100; here are 14 of CIFAR-100."),
+        (
+            (folder, "--data", other),
+            "30 test pictures of CIFAR-100 at 32 px; here are 14 of CIFAR-100 at 32 px.",
+        ),
         ((tmp_path / "nothing", "--data", release), "There is no model folder at"),
         ((folder, "--epochs", 3), "--evaluate trains nothing; --epochs would have no effect."),
     ):
@@ -71,5 +74,5 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
 
 @pytest.mark.skipif("SMALLVIT_DATA" not in os.environ, reason="needs CIFAR-100: SMALLVIT_DATA names it")
 def test_the_bundled_models_are_what_their_records_say():
-    assert evaluate_again([], os.environ["SMALLVIT_DATA"]) == []
+    assert evaluate_again([], Source(os.environ["SMALLVIT_DATA"])) == []
     assert any(bundled.MODELS.iterdir())

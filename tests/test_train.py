@@ -21,7 +21,7 @@ import train
 from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
 from smallvit.data import load_cifar100
-from smallvit.runs import training_splits
+from smallvit.planning import training_splits
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -167,7 +167,7 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
     assert log.splitlines()[-3:] == table
     for option, value, message in (
         ("--epochs", "9", "whose epochs is 4, not 9"),
-        ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, first 50 pictures of each split"),
+        ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, 50 pictures of each split"),
         ("--precision", "bfloat16", "whose precision is float32, not bfloat16"),
     ):
         code, _, error = again("--resume", option, value)
@@ -185,12 +185,12 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere"], "There is no nowhere; --data takes the folder"),
+        (["--data", "nowhere"], "There is no nowhere; --data takes a folder of pictures"),
         (["--epochs", "0"], "epochs is 0; it must be"),
         (["--batch-size", "-4"], "batch_size is -4; it must be"),
         (["--learning-rate", "nan"], "learning_rate is nan; it must be"),
         (["--validation-split", "1"], "validation_split is 1.0; it must be"),
-        (["--validation-split", "0.001"], "A validation split of 0.001 leaves 60 of 60 pictures to train on and 0"),
+        (["--validation-split", "0.001"], "A split of 0.001 leaves 60 of 60 pictures to train on and 0"),
         (["--seed", "-1"], "seed is -1; it must be"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),

@@ -2,6 +2,16 @@
 
 from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split
-from smallvit.data.splitting import split_validation
+from smallvit.data.duplicates import find_duplicates
+from smallvit.data.sources import Source, load_dataset
+from smallvit.data.splitting import hold_out
 
-__all__ = ["Dataset", "Split", "load_cifar100", "split_validation"]
+__all__ = [
+    "Dataset",
+    "Source",
+    "Split",
+    "find_duplicates",
+    "hold_out",
+    "load_cifar100",
+    "load_dataset",
+]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
 from smallvit.errors import UserError, readable
 
@@ -45,8 +46,8 @@ def load_cifar100(path=None):
             contents = _read_tarball(path)
         else:
             raise UserError(
-                f"There is no {path}; --data takes the folder {_FOLDER}, or {_FOLDER}.tar.gz, or nothing to download "
-                "it."
+                f"There is no {path}; --data takes a folder of pictures, an .npz file, the folder {_FOLDER} or "
+                f"{_FOLDER}.tar.gz, or cifar100, which is downloaded."
             )
     class_names = _class_names(contents["meta"], path)
     return Dataset(
@@ -54,7 +55,14 @@ def load_cifar100(path=None):
         train=_split(contents["train"], "train", len(class_names), path),
         test=_split(contents["test"], "test", len(class_names), path),
         class_names=class_names,
+        pixel_mean=CIFAR100_MEAN,
+        pixel_std=CIFAR100_STD,
     )
+
+
+def is_cifar100(folder):
+    """Whether a folder is the release of CIFAR-100, or holds it."""
+    return (folder / _FOLDER).is_dir() or all((folder / name).is_file() for name in _FILES)
 
 
 def _download():

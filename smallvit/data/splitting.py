@@ -5,40 +5,53 @@ import numpy as np
 from smallvit.errors import UserError
 
 
-def split_validation(labels, validation_split, how, seed):
-    """Choose the training pictures that are held out to choose by.
+def hold_out(labels, share, how, seed):
+    """Choose the pictures that are held out, to choose or to test by.
 
     Args:
         labels: int [n].
-        validation_split: share of them held out, in (0, 1).
+        share: of the pictures, in (0, 1).
         how: "tail" takes the last ones as they lie, as `validation_split` of Keras's `fit` does; "stratified" the same
-            share of each class, drawn by seed.
+            share of each class, drawn by seed, with every class that has at least two pictures on both sides.
         seed: for "stratified".
 
     Returns:
-        (training indices, validation indices), each in ascending order.
+        (indices that are kept, indices that are held out), each in ascending order.
 
     Raises:
         UserError: one of the two would be empty.
     """
     count = len(labels)
-    held_out = round(count * validation_split)
+    held_out = round(count * share)
     if not 0 < held_out < count:
         raise UserError(
-            f"A validation split of {validation_split} leaves {count - held_out} of {count} pictures to train on and "
-            f"{held_out} to validate on; both need at least 1."
+            f"A split of {share} leaves {count - held_out} of {count} pictures to train on and {held_out} held out; "
+            "both need at least 1."
         )
     if how == "tail":
         chosen = np.arange(count - held_out, count)
     else:
-        # Each picture's relative rank within its class, in random order: holding out the lowest ranks of all takes
-        # equally from every class, and exactly as many as asked also where classes are small or unequal.
         order = np.random.default_rng(seed).permutation(count)
-        rank = np.empty(count)
-        for label in np.unique(labels):
-            members = order[labels[order] == label]
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+        rank = _rank_within_class(labels, order)
+        # At the two ends are the pictures that put each class on both sides.
+        held_out = min(max(held_out, np.count_nonzero(rank == 0)), np.count_nonzero(rank < 1))
         chosen = order[np.argsort(rank[order], kind="stable")[:held_out]]
     is_held_out = np.zeros(count, bool)
     is_held_out[chosen] = True
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _rank_within_class(labels, order):
+    """Where each picture stands among those of its class, in [0, 1], if they come in `order`: float64 [n].
+
+    Holding out the lowest ranks of all classes takes equally from every class, and exactly as many as asked also where
+    classes are small or unequal.
+    """
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    sizes = np.bincount(labels)
+    size = np.repeat(sizes, sizes)
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    ends = np.select([(place == 0) & (size > 1), (place == size - 1) & (size > 1)], [0, 1], (place + 0.5) / size)
+    rank = np.empty(len(labels))
+    rank[by_class] = ends
+    return rank

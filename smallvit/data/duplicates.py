@@ -1,0 +1,42 @@
+"""Pictures that are in more than one split: what a model has seen in training says nothing when it is tested on it."""
+
+import hashlib
+
+import numpy as np
+
+
+def find_duplicates(splits):
+    """Find pictures of equal pixels that occur in more than one split.
+
+    The pictures are passed through once, one after the other; some 32 bytes for each stay in memory.
+
+    Args:
+        splits: name -> `Split`.
+
+    Returns:
+        Groups, each the list of the (name of the split, index) of all pictures with the same pixels, in the order of
+        the splits; the groups are in the order of their first picture.
+    """
+    sizes = [len(split.images) for split in splits.values()]
+    digests = np.empty(sum(sizes), "S16")
+    images = (image for split in splits.values() for image in split.images)
+    for position, image in enumerate(images):
+        digests[position] = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+
+    order = np.argsort(digests, kind="stable")  # within equal ones by position
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = digests[order[1:]] != digests[order[:-1]]
+    starts = np.flatnonzero(is_first)
+    ends = np.append(starts[1:], len(order))
+
+    names = list(splits)
+    split_ends = np.cumsum(sizes)
+    groups = []
+    for start, end in zip(starts, ends, strict=True):
+        if end - start > 1:
+            positions = order[start:end]
+            members = np.searchsorted(split_ends, positions, side="right")
+            if members[0] != members[-1]:
+                indices = positions - (split_ends - sizes)[members]
+                groups.append([(names[m], int(i)) for m, i in zip(members, indices, strict=True)])
+    return sorted(groups, key=lambda group: (names.index(group[0][0]), group[0][1]))

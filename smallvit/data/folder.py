@@ -1,0 +1,185 @@
+"""A folder of pictures, one subfolder for each class, as uint8 pictures of one size and integer labels.
+
+Every file goes through the page's own decoder, so that the model trains on what the page will show it. That is done
+once: the pictures are kept in a cache (see `smallvit.data.cache`), and come from there as a map of the file, of which
+only what is used takes memory.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from tqdm import tqdm
+
+from smallvit.data.cache import PictureCache
+from smallvit.data.dataset import Split
+from smallvit.data.listing import list_pictures
+from smallvit.data.memory import free_memory
+from smallvit.data.pictures import Pictures, require_enough
+from smallvit.errors import UserError, printable, readable
+from smallvit.images import load_square, resize_square
+
+log = logging.getLogger(__name__)
+
+DECODER_VERSION = 1  # goes up when `images` makes other pixels of a file, or other sentences: caches are read anew
+_FILES_PER_TASK = 32
+
+
+def read_picture_folder(path, image_size, strict=False, cache_dir=None):
+    """Read a folder with one subfolder for each class, or with such folders in `train`, and perhaps `val` and `test`.
+
+    `smallvit.data.listing` says which files are read, and which are passed over.
+
+    Args:
+        path: the folder.
+        image_size: S, side of the pictures to be made, in pixels.
+        strict: whether to refuse the folder if a file cannot be read; it is left out otherwise.
+        cache_dir: where decoded pictures are kept; None takes `$XDG_CACHE_HOME/smallvit` or `~/.cache/smallvit`.
+
+    Returns:
+        `Pictures`; the images are read-only views of one `np.memmap`, or of memory where no cache can be written; the
+        files are paths relative to the folder, with "/". The parts `val` and `test` are the splits "validation" and
+        "test"; the others of `splits` have to be drawn.
+
+    Raises:
+        UserError: it is no such folder; it has fewer than 2 classes, or more than 1,000; a class has too few pictures
+            to be on each side; there are fewer than 30 pictures; a file cannot be read and `strict` is set.
+    """
+    path = Path(path).expanduser()
+    with readable(path):
+        if not path.is_dir():
+            raise UserError(f"There is no folder {path}; one with a folder for each class would be right.")
+        listing = list_pictures(path)
+    require_enough(path, listing.class_names, listing.labels)  # before the minutes of reading them
+    files = [file for split in listing.files.values() for file in split]
+
+    images, unreadable = _read(path, files, listing.key, image_size, cache_dir)
+
+    is_readable = np.ones(len(files), bool)
+    is_readable[list(unreadable)] = False
+    splits, start, start_image = {}, 0, 0
+    for split, labels in listing.labels.items():
+        keep = is_readable[start : start + len(labels)]
+        count = int(keep.sum())
+        paths = np.array(listing.files[split], object)[keep]
+        splits[split] = Split(images[start_image : start_image + count], labels[keep], paths)
+        start, start_image = start + len(labels), start_image + count
+    left_out = [(files[position], sentence) for position, sentence in sorted(unreadable.items())]
+    if strict and left_out:
+        raise UserError(f"{path}: {_describe(left_out)}.")
+
+    all_labels = np.concatenate(list(listing.labels.values()))
+
+    def why(label):
+        of_class = [(files[i], sentence) for i, sentence in sorted(unreadable.items()) if all_labels[i] == label]
+        return f", and {_describe(of_class)}" if of_class else ""
+
+    require_enough(path, listing.class_names, {split: pictures.labels for split, pictures in splits.items()}, why)
+    return Pictures(splits, listing.class_names, left_out)
+
+
+def _describe(left_out, most=3):
+    """The middle of a sentence on files that cannot be read."""
+    shown = "; ".join(f"{printable(file)}: {sentence.rstrip('.')}" for file, sentence in left_out[:most])
+    more = f"; and {len(left_out) - most:,} more" if len(left_out) > most else ""
+    return f"{len(left_out):,} file{'s' if len(left_out) > 1 else ''} cannot be read ({shown}{more})"
+
+
+def _read(path, files, listing_key, image_size, cache_dir):
+    """Return (uint8 [n, S, S, 3], {position in `files`: sentence} of those that cannot be read)."""
+    # Another Pillow may read other files.
+    key = hashlib.sha256(f"{DECODER_VERSION} {PIL.__version__} {listing_key}".encode()).hexdigest()[:32]
+    try:
+        cache = PictureCache(path, key, image_size, cache_dir)
+        found = cache.read(len(files))
+        if found is None:
+            with cache.alone():
+                found = cache.read(len(files))  # another process may have been faster
+                if found is None:
+                    with contextlib.closing(_decode(path, files, image_size)) as blocks:
+                        cache.write(len(files), blocks)
+                    found = cache.read(len(files))
+        if found is None:
+            raise OSError(f"{cache.path} does not keep what is written to it")
+    except OSError as error:
+        return _read_into_memory(path, files, image_size, error)
+    return found
+
+
+def _read_into_memory(path, files, image_size, error):
+    reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    size, free = len(files) * 3 * image_size**2, free_memory()
+    if free is not None and size > free / 2:  # the other half is for training
+        raise UserError(
+            f"The pictures of {path} cannot be kept on disk ({reason}), and of the memory, of which "
+            f"{free / 2**30:.1f} GB are free, their {size / 2**30:.1f} GB would take more than half; a folder with "
+            "that much room would be right: the one that XDG_CACHE_HOME names is taken."
+        ) from error
+    log.warning("The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", path, reason)
+    images = np.empty((len(files), image_size, image_size, 3), np.uint8)
+    unreadable, count = {}, 0
+    with contextlib.closing(_decode(path, files, image_size)) as blocks:
+        for block, failures in blocks:
+            images[count : count + len(block)] = block
+            unreadable.update(failures)
+            count += len(block)
+    images.flags.writeable = False
+    return images[:count], unreadable
+
+
+def _decode(path, files, image_size):
+    """Decode files in parallel, and yield them block by block in their order.
+
+    Pillow's decoders leave the interpreter to other threads: on two cores, two threads are as fast as two processes,
+    which would each have to import this package, and Keras with it.
+
+    Yields:
+        (uint8 [m, S, S, 3], {position in `files`: sentence} of those that cannot be read).
+    """
+    stopped = threading.Event()
+    root = os.fspath(path)
+
+    def decode(start):
+        squares, failures = [], {}
+        for position in range(start, min(start + _FILES_PER_TASK, len(files))):
+            if stopped.is_set():
+                break
+            try:
+                squares.append(resize_square(load_square(os.path.join(root, files[position])), image_size))
+            except UserError as error:
+                failures[position] = str(error)
+        images = np.stack(squares) if squares else np.empty((0, image_size, image_size, 3), np.uint8)
+        return images, failures
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(cores, 16)
+    bar = tqdm(
+        desc=f"Reading {printable(path.name)}",
+        total=len(files),
+        unit=" pictures",
+        delay=1,
+        disable=not sys.stderr.isatty(),
+        dynamic_ncols=True,
+    )
+    with bar, ThreadPoolExecutor(threads, "decoder") as pool:
+        try:
+            pending = deque()
+            for start in range(0, len(files), _FILES_PER_TASK):
+                pending.append(pool.submit(decode, start))
+                if len(pending) > 2 * threads:  # so that memory stays bounded where the writer is slower
+                    yield (done := pending.popleft().result())
+                    bar.update(len(done[0]) + len(done[1]))
+            for future in pending:
+                yield (done := future.result())
+                bar.update(len(done[0]) + len(done[1]))
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
