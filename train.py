@@ -12,11 +12,12 @@ try:
 except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
     print(f"train.py: {error}", file=sys.stderr)
     sys.exit(2)
-from smallvit.config import DEFAULT_PRESET, PRESETS, VARIANTS, parse_override
+from smallvit.config import DEFAULT_PRESET, DEFAULT_VARIANTS, PRESETS, VARIANTS, parse_override
 from smallvit.data import Source
 from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
 from smallvit.hub import Publisher
+from smallvit.planning import make_plan
 from smallvit.processes import leave
 from smallvit.reevaluation import evaluate_again
 from smallvit.runs import push_finished, train_variants, write_preview
@@ -50,12 +51,17 @@ def build_parser():
         "--variant",
         nargs="+",
         choices=VARIANTS,
-        default=["vit", "spt_lsa"],
         metavar="VARIANT",
-        help=f"one or several of {', '.join(VARIANTS)} (default: vit spt_lsa)",
+        help=f"one or several of {', '.join(VARIANTS)} (default: {' '.join(DEFAULT_VARIANTS)})",
     )
     parser.add_argument(
         "--preset", choices=PRESETS, default=DEFAULT_PRESET, help="model and recipe (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--from",
+        metavar="MODEL",
+        help="begin with the weights of a model folder, of those in a folder, or of a model USER/REPO[@REVISION] on "
+        "the Hub, and with a new classifier (default: random weights)",
     )
     for name, (kind, text) in RECIPE_OPTIONS.items():
         metavar = "TYPE" if kind is str else "N"
@@ -86,9 +92,9 @@ def build_parser():
     parser.add_argument(
         "--image-size",
         type=int,
-        default=Source().image_size,
         metavar="N",
-        help="side of the pictures that the model sees: 32, 48, 64 or 96; patches grow with it (default: %(default)s)",
+        help="side of the pictures that the model sees: 32, 48, 64 or 96; patches grow with it (default: "
+        f"{Source().image_size})",
     )
     parser.add_argument(
         "--test-split",
@@ -229,6 +235,8 @@ def require_sense(options):
             raise UserError(f"{name} needs --push-to-hub USER/NAME, which says where to.")
     if options.push_to_hub is not None and options.preview_augmentation is not None:
         raise UserError("--preview-augmentation trains nothing, so there is nothing for --push-to-hub.")
+    if getattr(options, "from") is not None and options.image_size is not None:
+        raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
     if options.push_only:
         _require_only(options, "--push-only", ("push_to_hub", "push_only", "private"))
     if options.evaluate is not None:
@@ -255,42 +263,39 @@ def run(options, command, publisher, failures):
     if options.evaluate is not None:
         failures += evaluate_again(options.evaluate, Source(options.data, test_split=options.test_split))
         return
-    what = {
-        "preset": options.preset,
-        "overrides": read_overrides(options),
-        "source": Source(
+    plan = make_plan(
+        preset=options.preset,
+        overrides=read_overrides(options),
+        source=Source(
             path=options.data,
-            image_size=options.image_size,
+            image_size=Source().image_size if options.image_size is None else options.image_size,
             test_split=options.test_split,
             strict=options.strict,
             limit=options.limit,
             memory_limit=options.memory_limit,
         ),
-    }
+        variants=options.variant and list(dict.fromkeys(options.variant)),
+        start=getattr(options, "from"),
+        num_seeds=options.seeds,
+        output_dir=options.output_dir,
+    )
     if options.preview_augmentation is not None:
-        write_preview(options.preview_augmentation, variant=options.variant[0], **what)
+        write_preview(options.preview_augmentation, plan)
         return
     require_whole_cluster(options)
     shared = {name: value for name, value in vars(options).items() if name not in OF_ONE_PROCESS}
     with distributed(options.devices, options.coordinator, options.process_id, options.processes, shared):
         if not is_main():
             logging.getLogger("smallvit").setLevel(logging.WARNING)
-        _train(options, command, publisher, what)
-
-
-def _train(options, command, publisher, what):
-    train_variants(
-        variants=list(dict.fromkeys(options.variant)),
-        output_dir=options.output_dir,
-        command=command,
-        num_seeds=options.seeds,
-        resume=options.resume,
-        dry_run=options.dry_run,
-        time_limit=options.time_limit,
-        tensorboard=options.tensorboard,
-        publisher=publisher,
-        **what,
-    )
+        train_variants(
+            plan,
+            command,
+            resume=options.resume,
+            dry_run=options.dry_run,
+            time_limit=options.time_limit,
+            tensorboard=options.tensorboard,
+            publisher=publisher,
+        )
 
 
 def main(arguments=None):

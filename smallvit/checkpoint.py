@@ -69,6 +69,7 @@ class Record:
     commit: str | None
     command: str
     date: str
+    started_from: str | None = None  # the model whose weights, but for the classifier's, the training began with
 
     def __post_init__(self):
         require_types(self)

@@ -39,6 +39,7 @@ VARIANTS = {
     "lsa": Variant(use_spt=False, use_lsa=True, title="ViT + LSA"),
     "spt_lsa": Variant(use_spt=True, use_lsa=True, title="ViT + SPT + LSA"),
 }
+DEFAULT_VARIANTS = ("vit", "spt_lsa")
 
 
 def _require_rates(config, names):

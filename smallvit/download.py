@@ -20,7 +20,15 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from smallvit.checkpoint import CONFIG_FILE, HISTORY_FILE, RECORD_FILE, WEIGHTS_FILE, read_without_weights
+from smallvit.checkpoint import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    RECORD_FILE,
+    WEIGHTS_FILE,
+    find_model_folders,
+    read_model_folder,
+    read_without_weights,
+)
 from smallvit.errors import UserError
 
 MAX_BYTES = {
@@ -59,6 +67,20 @@ class Reference(NamedTuple):
 
     def __str__(self):
         return self.repo if self.revision == "main" else f"{self.repo}@{self.revision}"
+
+
+def open_models(text):
+    """The models that a text names: a model folder, a folder of them, or `USER/NAME[@REVISION]` on the Hub.
+
+    Returns:
+        {name: `ModelFolder`}, at least one; the name is the path of the folder, or the reference.
+
+    Raises:
+        UserError: there is none, or one cannot be had.
+    """
+    if reference := Reference.parse(str(text)):
+        return {str(reference): download_model_folder(reference)[0]}
+    return {str(path): read_model_folder(path) for path in find_model_folders(text)}
 
 
 def download_model_folder(reference):

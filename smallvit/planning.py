@@ -8,12 +8,31 @@ from typing import NamedTuple
 import numpy as np
 
 from smallvit.card import describe_recipe
-from smallvit.config import ModelConfig, TrainConfig, picks, with_overrides, with_variant
-from smallvit.data import find_duplicates, hold_out
-from smallvit.errors import printable, usable
+from smallvit.checkpoint import ModelFolder
+from smallvit.config import (
+    DEFAULT_VARIANTS,
+    PRESETS,
+    ModelConfig,
+    Preset,
+    TrainConfig,
+    picks,
+    with_overrides,
+    with_picture_size,
+    with_variant,
+)
+from smallvit.data import Source, find_duplicates, hold_out
+from smallvit.download import open_models
+from smallvit.errors import UserError, printable, usable
 from smallvit.training import foresee, readable_errors
 
 log = logging.getLogger(__name__)
+
+
+class Start(NamedTuple):
+    """The model that a training goes on from, and what the user calls it."""
+
+    name: str
+    folder: ModelFolder
 
 
 class Run(NamedTuple):
@@ -24,32 +43,140 @@ class Run(NamedTuple):
     model: ModelConfig
     training: TrainConfig
     folder: Path
+    start: Start | None
 
 
-def plan_runs(preset_name, preset, variants, overrides, num_seeds, output_dir):
-    """The trainings of each variant with each seed, as `Run`s.
+class Plan(NamedTuple):
+    """The trainings of each variant with each seed, under the same recipe.
+
+    Attributes:
+        preset: of `config.PRESETS`.
+        recipe: that `Preset`, as it is for the pictures.
+        overrides: fields of its `ModelConfig` and `TrainConfig` to replace.
+        variants: of `config.VARIANTS`.
+        starts: {variant: `Start`} where they go on from trained models, whose architecture is kept; else empty.
+        num_seeds: how many seeds to train with: the recipe's and those that follow it.
+        source: the `Source` of the data.
+        output_dir: the folder in which those of the models are to be.
+    """
+
+    preset: str
+    recipe: Preset
+    overrides: dict[str, object]
+    variants: list[str]
+    starts: dict[str, Start]
+    num_seeds: int
+    source: Source
+    output_dir: Path
+
+    def runs(self):
+        """The trainings, as a list of `Run`s. Raises `UserError` if one cannot be."""
+        runs = []
+        with usable():
+            model_config, train_config = with_overrides(self.recipe, self.overrides)
+            for seed in range(train_config.seed, train_config.seed + self.num_seeds):
+                training = dataclasses.replace(train_config, seed=seed)
+                for variant in self.variants:
+                    name = f"{variant}-seed{seed}" if self.num_seeds > 1 else variant
+                    folder = self.output_dir / f"{self.preset}-{name}"
+                    start = self.starts.get(variant)
+                    model = with_variant(model_config, variant)
+                    if start is not None:
+                        model = _keep(start.folder.record.model, model)
+                    runs.append(Run(name, variant, model, training, folder, start))
+        return runs
+
+    def for_data(self, dataset):
+        """The same with what follows from the pictures of a `Dataset`, and from their number.
+
+        Raises:
+            UserError: a model of so many classes cannot be.
+        """
+        with usable():
+            model, training = with_overrides(self.recipe, picks(self.recipe, len(dataset.train.labels)))
+            model = dataclasses.replace(
+                model,
+                num_classes=len(dataset.class_names),
+                pixel_mean=dataset.pixel_mean,
+                pixel_std=dataset.pixel_std,
+            )
+            if dataset.is_own:  # they lie class by class: the tail would be the last classes
+                training = dataclasses.replace(training, split="stratified")
+        return self._replace(recipe=dataclasses.replace(self.recipe, model=model, training=training))
+
+
+def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1, output_dir=None):
+    """Plan trainings, as far as that can be done before the data is read.
 
     Args:
-        preset_name: of `config.PRESETS`.
-        preset: that `Preset`, as it is for the data.
-        variants: of `config.VARIANTS`.
-        overrides: fields of the preset's `ModelConfig` and `TrainConfig` to replace.
-        num_seeds: how many seeds to train with: the recipe's and those that follow it.
-        output_dir: the folder in which those of the models are to be.
+        preset, overrides, source, num_seeds: see `Plan`.
+        variants: of `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, of those that `start` has.
+        start: names the trained models, see `download.open_models`, whose architecture and weights, but for the
+            classifier's, to begin with; the pictures of a folder are read at the size of theirs. None begins with
+            random weights.
+        output_dir: None is `runs`, and for other data than CIFAR-100 the folder of its name in it.
 
     Raises:
-        UserError: the result cannot be.
+        UserError: it cannot be.
     """
-    runs = []
-    with usable():
-        model_config, train_config = with_overrides(preset, overrides)
-        for seed in range(train_config.seed, train_config.seed + num_seeds):
-            training = dataclasses.replace(train_config, seed=seed)
-            for variant in variants:
-                name = f"{variant}-seed{seed}" if num_seeds > 1 else variant
-                folder = output_dir / f"{preset_name}-{name}"
-                runs.append(Run(name, variant, with_variant(model_config, variant), training, folder))
-    return runs
+    if num_seeds < 1:
+        raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
+    if output_dir is None:
+        output_dir = Path("runs") if source.kind == "cifar100" else Path("runs", source.name)
+    recipe, starts = PRESETS[preset], {}
+    if start is None:
+        with usable():
+            recipe = with_picture_size(recipe, source.image_size)
+    else:
+        starts = _find_starts(start, variants)
+        _require_kept(overrides)
+        source = source._replace(image_size=next(iter(starts.values())).folder.record.picture_size)
+    variants = list(starts or variants or DEFAULT_VARIANTS)
+    return Plan(preset, recipe, overrides, variants, starts, num_seeds, source, Path(output_dir))
+
+
+def _find_starts(text, variants):
+    """{variant: `Start`} of those that were asked for, in their order, or of those that there are."""
+    found = {}
+    for name, folder in open_models(text).items():
+        variant = folder.record.variant
+        if variant in found:
+            raise UserError(
+                f"--from {text} has two models of the variant {variant}, {found[variant].name} and {name}; one of them "
+                "would be right."
+            )
+        found[variant] = Start(name, folder)
+    if variants is None:
+        variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
+    for variant in variants:
+        if variant not in found:
+            raise UserError(
+                f"--from {text} has no model of the variant {variant}; --variant {' '.join(found)} would be right."
+            )
+    sizes = {found[variant].folder.record.picture_size for variant in variants}
+    if len(sizes) > 1:
+        raise UserError(
+            f"--from {text} has models of pictures of {' and '.join(map(str, sorted(sizes)))} px; models of one size, "
+            "or one of them with --variant, would be right."
+        )
+    return {variant: found[variant] for variant in variants}
+
+
+# Of a `ModelConfig`, what is no part of a trained model: it acts in training alone.
+_OF_TRAINING = ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate", "drop_path_schedule")
+
+
+def _keep(trained, wanted):
+    """The `ModelConfig` of a trained model with the classes, and with the rates in training, of the wanted one."""
+    replaced = ("num_classes", *_OF_TRAINING)
+    return dataclasses.replace(trained, **{name: getattr(wanted, name) for name in replaced})
+
+
+def _require_kept(overrides):
+    architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*_OF_TRAINING}
+    for name in overrides:
+        if name in architecture:
+            raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
 
 
 def fit_to_data(preset, dataset):
@@ -79,8 +206,9 @@ def training_splits(dataset, train_config):
     return tuple(dataset.train.take(part) for part in indices)
 
 
-def log_plan(dataset, preset_name, preset, training):
+def log_plan(plan, dataset):
     """Say what is trained on, and by which recipe."""
+    training = plan.runs()[0].training
     validation = "the validation among them"
     if dataset.validation is not None:
         validation = f"{len(dataset.validation.labels)} validation"
@@ -92,14 +220,14 @@ def log_plan(dataset, preset_name, preset, training):
         validation,
         len(dataset.test.labels),
         len(dataset.class_names),
-        preset_name,
+        plan.preset,
         training.epochs,
         training.batch_size,
         training.optimizer,
         training.learning_rate,
         training.precision,
     )
-    if preset.fewer_pictures:
+    if plan.recipe.fewer_pictures:
         log.info("picked for so many pictures: %s", describe_recipe(training))
 
 
@@ -121,24 +249,25 @@ def _place(split, index):
     return f"picture {index}" if split.files is None else printable(split.files[index])
 
 
-def describe(dataset, preset_name, preset, runs):
+def describe(plan, dataset):
     """Say what would be trained, on what, how and for how long, which ten steps of each training are measured for."""
-    training = runs[0].training
-    splits = *training_splits(dataset, training), dataset.test
-    log_plan(dataset, preset_name, preset, training)
+    runs = plan.runs()
+    splits = *training_splits(dataset, runs[0].training), dataset.test
+    log_plan(plan, dataset)
     counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
     log.info("%-24s%12s%12s%12s", "class", "training", "validation", "test")
     for name, *row in zip(dataset.class_names, *counts, strict=True):
         log.info("%-24s%12d%12d%12d", printable(name), *row)
     log.info("%-24s%12d%12d%12d", "all", *(count.sum() for count in counts))
-    if not preset.fewer_pictures:
-        log.info("recipe: %s", describe_recipe(training))
-    model = runs[0].model
-    log.info(
-        "model: pictures of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads",
-        *(model.image_size, model.image_size, model.patch_size, model.patch_size),
-        *(model.embed_dim, model.depth, model.num_heads),
-    )
+    if not plan.recipe.fewer_pictures:
+        log.info("recipe: %s", describe_recipe(runs[0].training))
     for run in runs:
+        model = run.model
+        log.info(
+            "%s: pictures of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads%s",
+            *(run.name, model.image_size, model.image_size, model.patch_size, model.patch_size),
+            *(model.embed_dim, model.depth, model.num_heads),
+            f", from {run.start.name}" if run.start else "",
+        )
         with readable_errors(run.training):
             foresee(run.model, run.training, splits[0], run.name)

@@ -1,12 +1,12 @@
 """Trained models on the test split once more: whether they reach what their records say."""
 
 import logging
+from pathlib import Path
 
 from smallvit import bundled
 from smallvit.backend import require_supported_backend
-from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.data import load_dataset
-from smallvit.download import Reference, download_model_folder
+from smallvit.download import open_models
 from smallvit.errors import UserError
 from smallvit.evaluation import calibration_error, compile_prediction, metrics, predict_logits
 
@@ -29,24 +29,26 @@ def evaluate_again(models, source):
         UserError: a model or the data cannot be read, or the model was measured on other data.
     """
     require_supported_backend()
-    folders = [folder for text in models or [str(bundled.MODELS)] for folder in _find(text)]
-    dataset = load_dataset(source._replace(image_size=folders[0].record.picture_size))
+    folders = {}
+    for text in models or [bundled.MODELS]:
+        folders.update(open_models(text))
+    dataset = load_dataset(source._replace(image_size=next(iter(folders.values())).record.picture_size))
     side = dataset.test.images.shape[1]
-    for folder in folders:
+    for name, folder in folders.items():
         record = folder.record
         if (record.data, record.num_test, record.picture_size) != (dataset.name, len(dataset.test.labels), side):
             raise UserError(
-                f"{folder.path} was measured on {record.num_test} test pictures of {record.data} at "
+                f"{name} was measured on {record.num_test} test pictures of {record.data} at "
                 f"{record.picture_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
             )
     log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
     differences = []
-    for folder in folders:
+    for name, folder in folders.items():
         logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
         found, recorded = metrics(logits, dataset.test.labels), folder.record.metrics["test"]
         log.info(
             "%-32s%10.2f%10.2f%14.3f%13.2f%10.2f",
-            folder.path.name,
+            Path(name).name,
             100 * found["top1"],
             100 * found["top5"],
             found["loss"],
@@ -54,14 +56,8 @@ def evaluate_again(models, source):
             100 * recorded["top1"],
         )
         differences += [
-            f"{folder.path} has a {name} of {found[key]:.2%}, and its record says {recorded[key]:.2%}."
-            for key, name in (("top1", "top-1"), ("top5", "top-5"))
+            f"{name} has a {title} of {found[key]:.2%}, and its record says {recorded[key]:.2%}."
+            for key, title in (("top1", "top-1"), ("top5", "top-5"))
             if abs(found[key] - recorded[key]) > TOLERANCE
         ]
     return differences
-
-
-def _find(text):
-    if reference := Reference.parse(text):
-        return [download_model_folder(reference)[0]]
-    return [read_model_folder(path) for path in find_model_folders(text)]

@@ -19,12 +19,12 @@ from smallvit.checkpoint import (
     read_model_folder,
     write_model_folder,
 )
-from smallvit.config import PRESETS, VARIANTS, overridden, with_picture_size
+from smallvit.config import VARIANTS, overridden
 from smallvit.data import load_dataset
-from smallvit.errors import UserError, readable, usable
+from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
 from smallvit.model import count_parameters
-from smallvit.planning import describe, fit_to_data, log_plan, plan_runs, training_splits, warn_of_duplicates
+from smallvit.planning import describe, log_plan, training_splits, warn_of_duplicates
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
 from smallvit.results import mean_and_deviation
@@ -34,33 +34,14 @@ from smallvit.training import TimeLimit, describe_options, fit, readable_errors,
 log = logging.getLogger(__name__)
 
 
-def train_variants(
-    preset,
-    variants,
-    overrides,
-    source,
-    output_dir,
-    command,
-    num_seeds=1,
-    resume=False,
-    dry_run=False,
-    time_limit=None,
-    tensorboard=None,
-    publisher=None,
-):
-    """Train each variant with each seed under the same recipe; each becomes a model folder in `output_dir`.
+def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, tensorboard=None, publisher=None):
+    """Train each variant with each seed under the same recipe; each becomes a model folder.
 
     Args:
-        preset: one of `config.PRESETS`.
-        variants: of `config.VARIANTS`.
-        overrides: fields of the preset's `ModelConfig` and `TrainConfig` to replace.
-        source: the `Source` of the data.
-        output_dir: a folder; made where missing. None is `runs`, and for other data than CIFAR-100 the folder of its
-            name in it. The model folders in it are PRESET-VARIANT, or PRESET-VARIANT-seedS where there are several
-            seeds.
+        plan: what `planning.make_plan` returns. The model folders are PRESET-VARIANT in its `output_dir`, which is made
+            where missing, or PRESET-VARIANT-seedS where there are several seeds.
         command: what the user typed, for the record.
-        num_seeds: how many seeds to train with: the recipe's and those that follow it.
-        resume: whether to go on with unfinished trainings, and to keep finished ones, found in `output_dir`.
+        resume: whether to go on with unfinished trainings, and to keep finished ones, found in the output folder.
         dry_run: whether to stop before the first training, having said what it would be.
         time_limit: minutes after which no epoch shall end, but for the first; None has no limit.
         tensorboard: folder for TensorBoard's logs; None writes none.
@@ -75,19 +56,13 @@ def train_variants(
     """
     limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
     backend.require_training_backend()
-    with usable():
-        recipe = with_picture_size(PRESETS[preset], source.image_size)
-    if num_seeds < 1:
-        raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
     if time_limit is not None and not time_limit > 0:
         raise UserError(f"--time-limit is {time_limit:g}; it must be more than 0 minutes.")
     if tensorboard is not None:
         require_tensorboard()
-    if output_dir is None:
-        output_dir = Path("runs") if source.kind == "cifar100" else Path("runs", source.name)
-    runs = plan_runs(preset, recipe, variants, overrides, num_seeds, output_dir)
+    runs = plan.runs()
     if not resume and not dry_run and distribution.is_main():
-        with readable(output_dir):
+        with readable(plan.output_dir):
             _require_free(run.folder for run in runs)
     if not distribution.is_main():
         publisher = None
@@ -95,25 +70,25 @@ def train_variants(
         publisher.sign_in([run.name for run in runs])
     commit = _git_commit()  # now: by the end the checkout may be at another
 
-    dataset = _load(source)
+    dataset = _load(plan.source)
     if tensorboard is not None:
         _require_writable(tensorboard, "--tensorboard")
-    recipe = fit_to_data(recipe, dataset)
-    runs = plan_runs(preset, recipe, variants, overrides, num_seeds, output_dir)
+    plan = plan.for_data(dataset)
+    runs = plan.runs()
     if dataset.is_own and distribution.is_main():
         warn_of_duplicates(dataset, runs[0].training)
     if dry_run:
-        describe(dataset, preset, recipe, runs)
+        describe(plan, dataset)
         return []
     # All of them before the first training: it may take hours.
     finished = {}
     if distribution.is_main():
         finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
-        _require_writable(output_dir, "--output-dir")
+        _require_writable(plan.output_dir, "--output-dir")
     if publisher:  # last, because what it makes on the Hub stays there
         publisher.create_repositories([run.name for run in runs])
     finished_names = distribution.from_main(list(finished))
-    log_plan(dataset, preset, recipe, runs[0].training)
+    log_plan(plan, dataset)
 
     records = []
     for run in runs:
@@ -129,7 +104,7 @@ def train_variants(
         logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
         with readable_errors(run.training):
             repository = publisher.repository(run.name) if publisher else None
-            record = _train(run, dataset, files, limit_of_time, logs, preset, recipe, command, commit, repository)
+            record = _train(run, plan, dataset, files, limit_of_time, logs, command, commit, repository)
         if record is None:
             break
         records.append(record)
@@ -144,8 +119,8 @@ def _finished(run, dataset):
     """The `Record` of a training that was finished before. Raises `UserError` if it was another one."""
     record = read_model_folder(run.folder).record
     require_same(
-        {**describe_options(record.model, record.training), "data": record.data},
-        {**describe_options(run.model, run.training), "data": dataset.name},
+        {**describe_options(record.model, record.training), "data": record.data, "start": record.started_from},
+        {**describe_options(run.model, run.training), "data": dataset.name, "start": run.start and run.start.name},
         f"{run.folder} is a finished training",
         "another --output-dir trains anew beside it",
     )
@@ -161,17 +136,27 @@ def _load(source):
     return dataset
 
 
-def _train(run, dataset, files, time_limit, logs, preset, recipe, command, commit, repository):
+def _train(run, plan, dataset, files, time_limit, logs, command, commit, repository):
     """Train one model and write its folder; return its `Record`, or None where the time limit came first."""
     train, validation = training_splits(dataset, run.training)
     with tensorboard_logs(logs) as on_epoch:
-        fitted = fit(run.model, run.training, train, validation, files, run.name, time_limit, on_epoch)
+        fitted = fit(
+            run.model,
+            run.training,
+            train,
+            validation,
+            files,
+            run.name,
+            time_limit,
+            on_epoch,
+            run.start and run.start.folder,
+        )
     if fitted is None:
         return None
     predict = compile_prediction(fitted.model)
     logits = predict_logits(predict, validation.images)
     record = Record(
-        preset=preset,
+        preset=plan.preset,
         variant=run.variant,
         model=run.model,
         training=run.training,
@@ -191,7 +176,7 @@ def _train(run, dataset, files, time_limit, logs, preset, recipe, command, commi
         epochs_trained=len(fitted.history),
         epoch=fitted.best.epoch,
         averaged=fitted.best.averaged,
-        overrides=overridden(recipe, run.model, run.training),
+        overrides=overridden(plan.recipe, run.model, run.training),
         seconds=sum(epoch["seconds"] for epoch in fitted.history),
         images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
         hardware=backend.describe_device(),
@@ -199,6 +184,7 @@ def _train(run, dataset, files, time_limit, logs, preset, recipe, command, commi
         commit=commit,
         command=command,
         date=datetime.date.today().isoformat(),
+        started_from=run.start and run.start.name,
     )
     taus = fitted.model.taus()
     if not distribution.is_main():
@@ -249,8 +235,8 @@ def _name_of(path, record):
     return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"
 
 
-def write_preview(path, preset, variant, overrides, source):
-    """Write a PNG of a batch before and after the augmentation of a recipe to `path`.
+def write_preview(path, plan):
+    """Write a PNG of a batch before and after the augmentation of a plan's recipe to `path`.
 
     Raises:
         UserError: something the user gave or has cannot be used.
@@ -258,13 +244,11 @@ def write_preview(path, preset, variant, overrides, source):
     backend.require_training_backend()
     if not path.name or path.is_dir():
         raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
-    with usable():
-        recipe = with_picture_size(PRESETS[preset], source.image_size)
-    plan_runs(preset, recipe, [variant], overrides, 1, path.parent)  # what cannot be is found before the data is read
-    dataset = _load(source)
-    (run,) = plan_runs(preset, fit_to_data(recipe, dataset), [variant], overrides, 1, path.parent)
+    plan.runs()  # what cannot be is found before the data is read
+    dataset = _load(plan.source)
+    run = plan.for_data(dataset).runs()[0]
     train, _ = training_splits(dataset, run.training)
-    title = f"{dataset.name}, preset {preset}: pictures, and below each what augmentation makes of it"
+    title = f"{dataset.name}, preset {plan.preset}: pictures, and below each what augmentation makes of it"
     png = preview_augmentation(title, run.model, run.training, train, dataset.class_names)
     try:
         with atomic_file(path) as temporary:

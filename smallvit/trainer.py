@@ -74,6 +74,12 @@ class Trainer:
         hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
         return ops.mean(losses), ops.stack([ops.sum(losses), *hits])
 
+    def start_from(self, model):
+        """Take the weights of a `VisionTransformer` that differs in its classes alone: all but the classifier's."""
+        for layer, given in zip(self.model.layers, model.layers, strict=True):
+            if layer is not self.model.classifier:
+                layer.set_weights(given.get_weights())
+
     def steps_per_epoch(self):
         return -(-len(self.train.labels) // self.config.batch_size)
 

@@ -72,7 +72,7 @@ class FitResult(NamedTuple):
     best: BestWeights
 
 
-def fit(model_config, train_config, train, validation, files, name="model", time_limit=None, on_epoch=None):
+def fit(model_config, train_config, train, validation, files, name="model", time_limit=None, on_epoch=None, start=None):
     """Train a model to the end of its recipe, or of its patience, from the checkpoint where there is one.
 
     Args:
@@ -83,6 +83,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         name: what the progress bar calls it.
         time_limit: a `TimeLimit`, None for none.
         on_epoch: called with the `Trainer` and each epoch's dict of the history.
+        start: the `ModelFolder` whose weights, but for the classifier's, to begin with; None begins with random ones.
 
     Returns:
         A `FitResult`; None where the time limit came first.
@@ -97,7 +98,9 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         return None
     with readable_errors(train_config):
         trainer = Trainer(model_config, train_config, train)
-        fingerprint = _fingerprint(model_config, train_config, train)
+        if start is not None:
+            trainer.start_from(start.load_model())
+        fingerprint = _fingerprint(model_config, train_config, train, start)
         require_same(
             fingerprint,
             distribution.from_main(fingerprint),
@@ -316,11 +319,16 @@ def require_same(saved, current, what, advice):
             raise UserError(f"{what} whose {key} is {saved.get(key)}, not {value}; {advice}.")
 
 
-def _fingerprint(model_config, train_config, train: Split):
+def _fingerprint(model_config, train_config, train: Split, start):
     """What must not change between the two halves of a training."""
     pictures = hashlib.sha256()
     for start in range(0, len(train.images), _HASHED_AT_ONCE):  # they may be more than memory holds
         pictures.update(np.ascontiguousarray(train.images[start : start + _HASHED_AT_ONCE]))
     pictures.update(train.labels.tobytes())
     options = describe_options(model_config, train_config)
-    return {**options, "backend": keras.backend.backend(), "training pictures": pictures.hexdigest()}
+    return {
+        **options,
+        "backend": keras.backend.backend(),
+        "training pictures": pictures.hexdigest(),
+        "starting weights": start and start.weights["sha256"],
+    }
