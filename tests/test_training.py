@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tqdm import tqdm
 
 from smallvit import backend, evaluation, training
 from smallvit import checkpoint as checkpoints
@@ -175,6 +176,49 @@ def test_measuring_a_step_changes_nothing(train):
     assert trainer.measure_step_seconds() > 0
     for old, new in zip(before, trainer.values(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_pictures_that_stay_on_disk_train_the_same_model(train, tmp_path):
+    """What is drawn from a file by an index in any order trains as what is in memory, to the last bit."""
+    order = np.random.default_rng(1).permutation(len(train.labels))
+    np.save(tmp_path / "images.npy", train.images[order])
+    on_disk = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels[order]).take(np.argsort(order))
+    trained = []
+    for pictures in (train, on_disk):
+        trainer = Trainer(MODEL, tiny.RECIPE, pictures, steps_per_call=4)
+        assert (trainer.on_device is None) == pictures.is_on_disk
+        with tqdm(disable=True) as bar:
+            trainer.train_epoch(0, bar)
+        trained.append(trainer.values())
+    for in_memory, streamed in zip(*trained, strict=True):
+        np.testing.assert_array_equal(in_memory, streamed)
+
+
+def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifiers(train):
+    trained = tiny.build("spt_lsa")
+    model = replace(with_variant(tiny.MODEL, "spt_lsa"), num_classes=9)
+    trainer = Trainer(model, tiny.RECIPE, train)
+    drawn = trainer.model.classifier.get_weights()
+    trainer.start_from(trained)
+    for variable, given in zip(trainer.model.weights, trained.weights, strict=True):
+        if "classifier" not in variable.path:
+            np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(given), variable.path)
+    for before, now in zip(drawn, trainer.model.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    assert trainer.model.taus() == pytest.approx(trained.taus())
+
+
+def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(train, validation, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    # So low a rate changes no answer: the first epoch stays the best.
+    recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-12)
+    whole = fit(MODEL, recipe, train, validation, files(tmp_path))
+    assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
+    assert "model: ends early: validation top-1 was best, " in caplog.text
+    assert ", after epoch 1, 3 epochs ago" in caplog.text
+    again = fit(MODEL, recipe, train, validation, files(tmp_path))
+    assert without_times(again.history) == without_times(whole.history)
+    assert again.best.epoch == 1
 
 
 def weights(result):

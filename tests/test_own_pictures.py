@@ -1,0 +1,97 @@
+"""`train.py` on pictures of one's own, from the folder to the model folder, and from there on to other pictures."""
+
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from smallvit.checkpoint import read_model_folder
+from smallvit.config import CIFAR100_MEAN, PRESETS
+from tests import tiny
+from tests.test_sources import write_pictures
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty folder to run in, with a cache of its own, and a preset that trains in seconds."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    folder = write_pictures(place.parent / "내 사진", {"개": 20, "고양이": 16, "새": 4})
+    with Image.open(folder / "새" / "3.png") as picture:  # the same pixels under two names, in one class or in two
+        picture.save(folder / "개" / "again.png")
+        picture.save(folder / "고양이" / "again.png")
+    assert train.main(["--preset", "tiny", "--variant", "spt_lsa", "--epochs", "1", "--data", str(folder)]) == 0
+    read = read_model_folder(place / "runs/내 사진/tiny-spt_lsa")
+    record = read.record
+    assert (record.data, record.class_names) == ("내 사진", ["개", "고양이", "새"])
+    assert (record.picture_size, record.model.num_classes, record.training.split) == (32, 3, "stratified")
+    assert record.num_train + record.num_validation + record.num_test == 42
+    assert record.num_test == round(42 * 0.2)
+    assert record.model.pixel_mean != CIFAR100_MEAN
+    assert record.overrides == {"epochs": 1}
+    card = (read.path / "README.md").read_text(encoding="utf-8")
+    assert "cifar" not in card.lower()
+    assert "on 내 사진" in card
+    assert "are in more than one split, so that what is measured is too good; the first: " in caplog.text
+    assert "again.png (" in caplog.text
+
+    rng = np.random.default_rng(5)
+    images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5
+    np.savez(place / "shapes.npz", x_train=images, y_train=labels)
+    options = ["--preset", "tiny", "--epochs", "1", "--data", "shapes.npz", "--from", str(read.path)]
+    assert train.main(options) == 0
+    tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
+    assert (tuned.variant, tuned.started_from) == ("spt_lsa", str(read.path))
+    assert (tuned.model.num_classes, tuned.picture_size) == (5, 24)
+    assert tuned.model.pixel_mean == record.model.pixel_mean  # which its weights were trained with
+
+    for more, message in (
+        (["--variant", "vit"], "has no model of the variant vit; --variant spt_lsa would be right."),
+        (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
+        (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
+        (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
+    ):
+        assert train.main([*options, *more]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
+    caplog.set_level(logging.INFO)
+    folder = write_pictures(place.parent / "pets", {"cat": 30, "dog": 20})
+    (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    options = ["--preset", "tiny", "--variant", "vit", "--data", str(folder), "--image-size", "64", "--dry-run"]
+    assert train.main(options) == 0
+    lines = [" ".join(line.split()) for line in caplog.messages]
+    assert "pets: 40 training pictures, the validation among them, and 10 test pictures of 2 classes" in caplog.text
+    for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
+        assert row in lines
+    assert "cat/broken.png is left out: The picture is damaged" in caplog.text
+    assert "vit: pictures of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
+    assert any("4 epochs of 5 steps, about" in line for line in lines)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
+        (["--memory-limit", "-1"], "--memory-limit is -1; it must be at least 0 GB."),
+        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; a picture is needed)."),
+        (["--from", "nowhere"], "There is no model folder at nowhere"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
+    folder = write_pictures(place / "pets", {"cat": 20, "dog": 20})
+    (folder / "cat" / "broken.png").write_bytes(b"")
+    assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (place / "runs").exists()
