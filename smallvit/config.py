@@ -216,7 +216,7 @@ class TrainConfig:
     ema_decay: float  # of the moving average of the weights, per step; 0 keeps none
 
     # Augmentation, in the order in which it is applied; see smallvit/augment.
-    augmentation: Literal["flip_crop", "keras_example"]
+    augmentation: Literal["flip_crop", "crop", "keras_example"]
     policy: Literal["none", "randaugment", "autoaugment"]
     randaugment_num_ops: int
     randaugment_magnitude: float  # 0 to RANDAUGMENT_MAX_MAGNITUDE

@@ -53,12 +53,24 @@ def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_comes(picture
     assert len(places) == 25
 
 
-def test_flip_crop_keeps_uint8_and_moves_by_at_most_four(pictures):
-    result = numpy(pipeline.flip_crop(np.full((64, 11, 12, 3), 255, np.uint8), seed()))
-    assert result.dtype == np.uint8
-    black_rows = (result.max(axis=(2, 3)) == 0).sum(axis=1)
-    black_columns = (result.max(axis=(1, 3)) == 0).sum(axis=1)
-    assert black_rows.max() == black_columns.max() == 4
+@pytest.mark.parametrize(("side", "most"), [(32, 4), (96, 12), (20, 2)])
+def test_a_crop_keeps_uint8_and_moves_by_at_most_an_eighth_of_the_side(side, most):
+    for function in (pipeline.flip_crop, pipeline.crop):
+        result = numpy(function(np.full((64, side, side, 3), 255, np.uint8), seed()))
+        assert result.dtype == np.uint8
+        black_rows = (result.max(axis=(2, 3)) == 0).sum(axis=1)
+        black_columns = (result.max(axis=(1, 3)) == 0).sum(axis=1)
+        assert black_rows.max() == black_columns.max() == most
+
+
+def test_only_one_of_the_two_crops_mirrors():
+    stairs = np.zeros((64, 16, 16, 3), np.uint8)
+    stairs[:, 6:10, 2:14] = np.arange(10, 250, 20, dtype=np.uint8)[:, None]  # brighter from left to right
+    for function, mirrors in ((pipeline.flip_crop, True), (pipeline.crop, False)):
+        middle = numpy(function(stairs, seed()))[:, 7:9, :, 0].astype(int).max(axis=1)
+        falls = [np.diff(row[row > 0])[0] < 0 for row in middle]
+        assert any(falls) == mirrors
+        assert not all(falls)
 
 
 def assert_resampled(before, after, matrix):
@@ -98,7 +110,7 @@ def test_the_keras_examples_augmentation_resizes_and_stays_in_range(pictures):
 
 @pytest.mark.parametrize("function", [pipeline.flip_crop, lambda x, s: pipeline.keras_example(x, s, image_size=18)])
 def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, rng):
-    same = np.tile(rng.integers(0, 256, (1, 7, 9, 3), np.uint8), (32, 1, 1, 1))
+    same = np.tile(rng.integers(0, 256, (1, 16, 19, 3), np.uint8), (32, 1, 1, 1))
     generator = seed()
     first, second = (numpy(function(same, generator)) for _ in range(2))
     np.testing.assert_array_equal(first, numpy(function(same, seed())))

@@ -35,7 +35,8 @@ class Augmentation:
             Pictures, uint8 or float32 [B, H', W', 3] of pixels 0-255, and targets, float32 [B, K], whose rows sum to 1.
         """
         config = self.config
-        images = {"flip_crop": flip_crop, "keras_example": self._keras_example}[config.augmentation](images, seed)
+        moves = {"flip_crop": flip_crop, "crop": crop, "keras_example": self._keras_example}
+        images = moves[config.augmentation](images, seed)
         if config.policy == "randaugment":
             images = randaugment(images, config.randaugment_num_ops, config.randaugment_magnitude, seed)
         elif config.policy == "autoaugment":
@@ -62,11 +63,19 @@ class Augmentation:
 
 
 def flip_crop(images, seed):
-    """Mirror half of the pictures, then move each by up to 4 pixels along each axis; what comes in is black.
+    """Mirror half of the pictures, then `crop` them.
 
     Reference: the usual CIFAR augmentation, He et al. 2016, arXiv 1512.03385, section 4.2.
     """
-    return random_crop(random_flip(images, seed), padding=4, seed=seed)
+    return crop(random_flip(images, seed), seed)
+
+
+def crop(images, seed):
+    """Move each picture along each axis by up to an eighth of its side, 4 pixels of 32; what comes in is black.
+
+    Without mirroring, it is for pictures that mean something else the other way round, such as digits.
+    """
+    return random_crop(images, padding=images.shape[1] // 8, seed=seed)
 
 
 def keras_example(images, seed, image_size):
