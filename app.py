@@ -21,6 +21,7 @@ from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
 from smallvit.page.models import ModelShelf, without_folders
 from smallvit.page.sweeping import sweep_regularly, use_own_upload_folder
 from smallvit.results import read_results
+from smallvit.superclasses import by_superclass
 
 
 def port_number(text):
@@ -95,7 +96,19 @@ def create_demo(named=None):
         logging.warning("%s", error)
         problems.append(without_folders(error, bundled.RESULTS))
         results = []
-    return build_demo(models, problems, sorted(bundled.EXAMPLES.glob("*.jpg")), results)
+    return build_demo(models, problems, find_examples(models), results)
+
+
+def find_examples(models):
+    """Paths of the example pictures for a `ModelShelf`: those in its folders; else the bundled ones, if it knows them.
+
+    What is still to come from the Hub may be anything: for that, too, there are those of the models at hand.
+    """
+    of_models = {path.name: path for folder in models.folders.values() for path in folder.examples}
+    if of_models:
+        return list(of_models.values())
+    knows = any(by_superclass(folder.record.class_names) for folder in models.folders.values())
+    return sorted(bundled.EXAMPLES.glob("*.jpg")) if knows else []
 
 
 def ask_zero_gpu():

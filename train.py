@@ -116,6 +116,13 @@ def build_parser():
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted in --output-dir")
     parser.add_argument("--limit", type=int, metavar="N", help="use N pictures of each split only, to try things out")
     parser.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="put N of the test pictures into each model folder, for the page to offer (default: none)",
+    )
+    parser.add_argument(
         "--time-limit",
         type=float,
         metavar="MINUTES",
@@ -278,6 +285,7 @@ def run(options, command, publisher, failures):
         start=getattr(options, "from"),
         num_seeds=options.seeds,
         output_dir=options.output_dir,
+        num_examples=options.examples,
     )
     if options.preview_augmentation is not None:
         write_preview(options.preview_augmentation, plan)

@@ -30,7 +30,7 @@ def model_card(record, taus, repository=None):
     variant = VARIANTS[record.variant]
     title = f"{variant.title}, preset {record.preset}, on {record.data}"
     test, validation = record.metrics["test"], record.metrics["validation"]
-    is_cifar100 = record.data.partition(",")[0] == "CIFAR-100"  # or a part of it
+    is_cifar100 = is_of_cifar100(record)
     front_matter = ModelCardData(
         model_name=title,
         library_name="keras",
@@ -59,8 +59,8 @@ def model_card(record, taus, repository=None):
 
 # {title}
 
-A Vision Transformer with {record.parameters:,} parameters, trained from scratch on {record.num_train:,} pictures of
-{record.data}. {_ideas(variant)} The two ideas are those of [Lee, Lee and Song 2021]({PAPER_URL}).
+A Vision Transformer with {record.parameters:,} parameters, trained {_beginning(record)} on {record.num_train:,} \
+pictures of {record.data}. {_ideas(variant)} The two ideas are those of [Lee, Lee and Song 2021]({PAPER_URL}).
 
 | split | pictures | top-1 | top-5 | cross-entropy |
 |---|---:|---:|---:|---:|
@@ -81,7 +81,7 @@ The weights are {"the moving average" if record.averaged else "those"} after epo
 - {describe_recipe(record.training)}
 - {", ".join(f"{name} {value}" for name, value in record.versions.items() if name != "backend")}, \
 {record.versions["backend"]}; commit {record.commit or "unknown"}
-{_overrides(record)}- Source of the preset: {PRESETS[record.preset].source}
+{_overrides(record)}{_source(record)}
 
 ## Temperatures
 
@@ -115,6 +115,11 @@ Shown anything else, it names one of those classes all the same.
     return card if repository is None else with_repository(card, repository)
 
 
+def is_of_cifar100(record):
+    """Whether a model was trained on CIFAR-100 or on a part of it."""
+    return record.data.partition(",")[0] == "CIFAR-100"
+
+
 def with_repository(card, repository):
     """The card with `repository`, USER/NAME on the Hub, as what its example loads; the rest is as it was."""
     return re.sub(
@@ -137,6 +142,12 @@ def _ideas(variant):
     return f"It has {' and '.join(ideas)}." if ideas else "It is the plain model, trained to be compared with."
 
 
+def _beginning(record):
+    if record.started_from is None:
+        return "from scratch"
+    return f"from the weights of {record.started_from} on, with a new classifier,"
+
+
 def _unsure(threshold):
     if not threshold:
         return "It gets no validation picture right, so nothing says when it is unsure."
@@ -151,6 +162,12 @@ def _overrides(record):
     if not record.overrides:
         return ""
     return f"- Other than in the preset: {', '.join(f'{name} {value}' for name, value in record.overrides.items())}\n"
+
+
+def _source(record):
+    """A line of its own where the preset is one of ours: another smallvit may have had others."""
+    preset = PRESETS.get(record.preset)
+    return "" if preset is None else f"- Source of the preset: {preset.source}\n"
 
 
 def describe_recipe(training):

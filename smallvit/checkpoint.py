@@ -1,9 +1,10 @@
 """What lies on disk: the model folder, which travels, and the training checkpoint, which only serves to resume.
 
 A model folder holds config.json, metadata.json and model.weights.h5 as `keras.saving.load_model` reads them, and beside
-them smallvit.json (what the model is and how it was made), history.json, curves.png and README.md (its card). It is
-written whole or not at all. Reading one runs no code from it: the model is built from the numbers in smallvit.json, and
-the weights are parsed only once their size and SHA-256 are right.
+them smallvit.json (what the model is and how it was made), history.json, curves.png, README.md (its card) and, where
+they were asked for, a folder of example pictures. It is written whole or not at all. Reading one runs no code from it:
+the model is built from the numbers in smallvit.json, and the weights are parsed only once their size and SHA-256 are
+right.
 """
 
 import dataclasses
@@ -30,6 +31,7 @@ WEIGHTS_FILE = "model.weights.h5"
 CONFIG_FILE = "config.json"
 CURVES_FILE = "curves.png"
 CARD_FILE = "README.md"
+EXAMPLES_FOLDER = "examples"
 FORMAT_VERSION = 3
 
 
@@ -104,6 +106,11 @@ class ModelFolder(NamedTuple):
     history: list[dict]
     weights: dict[str, object]
 
+    @property
+    def examples(self):
+        """Paths of the example pictures that lie in it, by name."""
+        return sorted(file for file in (self.path / EXAMPLES_FOLDER).glob("*") if file.is_file())
+
     def require_whole_weights(self):
         """Raise `UserError` unless the file of weights is there, with the size and the SHA-256 that it has to have."""
         file = self.path / WEIGHTS_FILE
@@ -157,8 +164,9 @@ def atomic_folder(path):
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        for file in temporary.iterdir():
-            _flush_to_disk(file)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush_to_disk(file)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -175,7 +183,7 @@ def _flush_to_disk(path):
         os.fsync(file.fileno())
 
 
-def write_model_folder(path, model, record, history, curves, card):
+def write_model_folder(path, model, record, history, curves, card, examples=None):
     """Write a model folder whole or not at all.
 
     Args:
@@ -185,6 +193,7 @@ def write_model_folder(path, model, record, history, curves, card):
         history: one dict for each epoch.
         curves: PNG bytes.
         card: Markdown with front matter.
+        examples: {name of a file: content} of example pictures.
 
     Raises:
         OSError: it could not be written; nothing is left behind.
@@ -206,6 +215,9 @@ def write_model_folder(path, model, record, history, curves, card):
         (folder / CURVES_FILE).write_bytes(curves)
         # The command in the card may name a path that is no text.
         (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
+        for name, content in (examples or {}).items():
+            (folder / EXAMPLES_FOLDER).mkdir(exist_ok=True)
+            (folder / EXAMPLES_FOLDER / name).write_bytes(content)
 
 
 def read_model_folder(path):

@@ -23,6 +23,7 @@ from smallvit.config import (
 from smallvit.data import Source, find_duplicates, hold_out
 from smallvit.download import open_models
 from smallvit.errors import UserError, printable, usable
+from smallvit.examples import MAX_EXAMPLES
 from smallvit.training import foresee, readable_errors
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Plan(NamedTuple):
         num_seeds: how many seeds to train with: the recipe's and those that follow it.
         source: the `Source` of the data.
         output_dir: the folder in which those of the models are to be.
+        num_examples: how many held-out pictures to put into each of them, for the page to offer.
     """
 
     preset: str
@@ -68,6 +70,7 @@ class Plan(NamedTuple):
     num_seeds: int
     source: Source
     output_dir: Path
+    num_examples: int
 
     def runs(self):
         """The trainings, as a list of `Run`s. Raises `UserError` if one cannot be."""
@@ -105,11 +108,11 @@ class Plan(NamedTuple):
         return self._replace(recipe=dataclasses.replace(self.recipe, model=model, training=training))
 
 
-def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1, output_dir=None):
+def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1, output_dir=None, num_examples=0):
     """Plan trainings, as far as that can be done before the data is read.
 
     Args:
-        preset, overrides, source, num_seeds: see `Plan`.
+        preset, overrides, source, num_seeds, num_examples: see `Plan`.
         variants: of `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, of those that `start` has.
         start: names the trained models, see `download.open_models`, whose architecture and weights, but for the
             classifier's, to begin with; the pictures of a folder are read at the size of theirs. None begins with
@@ -121,6 +124,8 @@ def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1,
     """
     if num_seeds < 1:
         raise UserError(f"--seeds is {num_seeds}; it must be at least 1.")
+    if not 0 <= num_examples <= MAX_EXAMPLES:
+        raise UserError(f"--examples is {num_examples}; it must be from 0 to {MAX_EXAMPLES}.")
     if output_dir is None:
         output_dir = Path("runs") if source.kind == "cifar100" else Path("runs", source.name)
     recipe, starts = PRESETS[preset], {}
@@ -132,7 +137,7 @@ def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1,
         _require_kept(overrides)
         source = source._replace(image_size=next(iter(starts.values())).folder.record.picture_size)
     variants = list(starts or variants or DEFAULT_VARIANTS)
-    return Plan(preset, recipe, overrides, variants, starts, num_seeds, source, Path(output_dir))
+    return Plan(preset, recipe, overrides, variants, starts, num_seeds, source, Path(output_dir), num_examples)
 
 
 def _find_starts(text, variants):

@@ -23,6 +23,7 @@ from smallvit.config import VARIANTS, overridden
 from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
+from smallvit.examples import choose_examples
 from smallvit.model import count_parameters
 from smallvit.planning import describe, log_plan, training_splits, warn_of_duplicates
 from smallvit.plots import training_curves
@@ -191,9 +192,10 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         return record
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     card = model_card(record, taus, repository)
+    examples = choose_examples(dataset.test, dataset.class_names, plan.num_examples, plan.source.path)
     try:
         with distribution.local():
-            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card)
+            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)
     except OSError as error:
         raise UserError(
             f"The model folder {run.folder} could not be written ({error.strerror or error}); the training is safe in "

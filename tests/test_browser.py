@@ -214,7 +214,7 @@ def test_an_example_is_a_click_away_and_the_classes_are_listed_on_demand(visit):
     page.get_by_text("motorcycle", exact=True).first.click()
     answered(page)
     assert page.locator("#classes dt").count() == 0
-    page.get_by_role("button", name="All classes that the models know").click()
+    page.get_by_role("button", name="What the models were trained on").click()
     expect(page.locator("#classes dt")).to_have_count(len(SUPERCLASSES))
     expect(page.locator("#classes")).to_contain_text("aquarium fish, flatfish, ray, shark, trout")
 

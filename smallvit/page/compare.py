@@ -87,8 +87,9 @@ def add_compare(page, examples):
         )
 
     def list_classes(left, right, request: gr.Request):
-        lists = dict.fromkeys(tuple(models.record(name).class_names) for name in page.names(left, right))
-        return "".join(_classes(names, request) for names in lists)
+        records = [models.record(name) for name in page.names(left, right)]
+        different = {(record.data, record.picture_size, *record.class_names): record for record in records}
+        return "".join(_data(record, request) for record in different.values())
 
     inputs = [page.picture, page.left, page.right]
     outputs = [seen, *cards, verdict]
@@ -187,6 +188,21 @@ def _verdict(models, names, answers, request):
     return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
+def _data(record, request):
+    """What a model was trained on, and the classes that it knows."""
+    text = tell(
+        request,
+        "data_text",
+        data=record.data,
+        train=f"{record.num_train:,}",
+        validation=f"{record.num_validation:,}",
+        test=f"{record.num_test:,}",
+        count=f"{len(record.class_names):,}",
+        side=record.picture_size,
+    )
+    return f"<p>{escape(text)}</p>{_classes(record.class_names, request)}"
+
+
 def _classes(class_names, request):
     groups = by_superclass(class_names)
     if groups is None:
@@ -195,4 +211,4 @@ def _classes(class_names, request):
         f"<dt>{escape(group.replace('_', ' '))}</dt><dd>{escape(', '.join(members).replace('_', ' '))}</dd>"
         for group, members in groups.items()
     )
-    return f"<p>{escape(tell(request, 'classes_text', count=len(class_names)))}</p><dl>{rows}</dl>"
+    return f"<p>{escape(tell(request, 'classes_text'))}</p><dl>{rows}</dl>"

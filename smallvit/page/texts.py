@@ -73,8 +73,16 @@ TEXTS = {
         "떨어지고, 맞는 답도 스무 번에 한 번은 그렇습니다. "
         "([Hendrycks, Gimpel 2017](https://arxiv.org/abs/1610.02136)의 기준선)",
     ),
-    "classes": ("All classes that the models know", "모델이 아는 모든 클래스"),
-    "classes_text": ("{count} classes, by superclass:", "상위 클래스별 {count}개 클래스:"),
+    "classes": (
+        "What the models were trained on, and all classes that they know",
+        "학습 데이터와 모델이 아는 모든 클래스",
+    ),
+    "data_text": (
+        "{data}: {train} training, {validation} validation and {test} test pictures of {count} classes, at {side} by {side} "
+        "pixels.",
+        "{data}: 트레이닝 사진 {train}장, 검증 사진 {validation}장, 테스트 사진 {test}장, 클래스 {count}개, {side} x {side} 픽셀.",
+    ),
+    "classes_text": ("By superclass:", "상위 클래스별:"),
     # Shifted patches.
     "tab_patches": ("Shifted patches", "이동한 패치"),
     "patches_text": (
@@ -216,8 +224,8 @@ TEXTS = {
         "**고른 두 모델이 배운 과정.** 트레이닝 사진은 증강되어 있어 처음에는 더 어렵습니다.",
     ),
     "results_text": (
-        "**All models at hand**, on the test split, which was read once for each model.",
-        "**모든 모델**의 테스트 결과. 테스트 데이터는 모델마다 한 번만 읽었습니다.",
+        "**All models of this data**, those at hand and those published, on the test split, which was read once for each.",
+        "가지고 있거나 공개된, 이 데이터의 **모든 모델**의 테스트 결과. 테스트 데이터는 모델마다 한 번만 읽었습니다.",
     ),
     "results_keep": ("Save as CSV", "CSV로 저장"),
     "results_model": ("model", "모델"),
@@ -241,5 +249,6 @@ TEXTS = {
     "usage_python": ("**In Python**, in a clone of this project:", "**파이썬에서**, 이 프로젝트의 클론에서:"),
     "usage_client": ("**Ask this page from a program:**", "**프로그램에서 이 페이지에 묻기:**"),
     "usage_train": ("**Train it yourself:**", "**직접 트레이닝하기:**"),
+    "usage_card": ("The model card", "모델 카드"),
     "usage_cite": ("**Cite the paper:**", "**논문 인용:**"),
 }

@@ -10,7 +10,10 @@ from smallvit.results import with_folders
 
 
 def add_training(page, published):
-    """Add the view to the page; its table has the published `results.Result`s and those of the models at hand."""
+    """Add the view to the page.
+
+    Its table has those of the published `results.Result`s that are of the data of the models at hand, and those.
+    """
     with gr.Tab(say("tab_training"), id="training") as tab:
         gr.Markdown(say("training_text"))
         with gr.Row():
@@ -22,7 +25,9 @@ def add_training(page, published):
     def show_training(left, right, request: gr.Request):
         names = list(dict.fromkeys((left, right)))
         histories = [(_short(page, name, names), page.models.folders[name].history) for name in names]
-        frame = results_table(with_folders(published, page.models.folders.values()))
+        folders = page.models.folders.values()
+        shown = {folder.record.data for folder in folders}
+        frame = results_table(with_folders([one for one in published if one.data in shown], folders))
         headers = [tell(request, f"results_{column}") for column in frame.columns]
         return (
             *_curves(histories, "top1", 100, tell(request, "curve_top1"), request),

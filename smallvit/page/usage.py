@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from smallvit.card import CITATION
+from smallvit.card import CITATION, is_of_cifar100, model_card
 from smallvit.config import PRESETS
 from smallvit.page.language import say
 
@@ -19,14 +19,9 @@ def add_usage(page):
         blocks = {}
         for key, language in (("python", "python"), ("client", "python"), ("train", "shell"), ("cite", "latex")):
             gr.Markdown(say(f"usage_{key}"))
-            blocks[key] = gr.Code(
-                CITATION if key == "cite" else None,
-                language=language,
-                interactive=False,
-                wrap_lines=True,
-                show_label=False,
-                elem_id=f"usage-{key}",
-            )
+            blocks[key] = _add_code(key, value=CITATION if key == "cite" else None, language=language)
+        with gr.Accordion(say("usage_card"), open=False):
+            blocks["card"] = _add_code("card", show_line_numbers=False)
 
     def show_usage(right, request: gr.Request):
         record = page.record(right)
@@ -37,22 +32,33 @@ def add_usage(page):
                 classes=len(record.class_names),
             ),
             _CLIENT.format(address=_address(request), model=right),
-            f"{training_command(record)}\npython app.py --models runs",
+            f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
+            model_card(record, page.get(right).tau),
         )
 
-    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
+    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train", "card")])
+
+
+def _add_code(key, **options):
+    return gr.Code(interactive=False, wrap_lines=True, show_label=False, elem_id=f"usage-{key}", **options)
 
 
 def training_command(record):
     """The command that trains such a model: the one that was typed may hold paths of the server."""
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
+    if not is_of_cifar100(record):
+        words += ["--data", record.data]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = {name: value for name, value in record.overrides.items() if name != "seed"}
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
     return shlex.join(words)
+
+
+def _output_dir(record):
+    return "runs" if is_of_cifar100(record) else shlex.quote(f"runs/{record.data}")
 
 
 def _shown_path(path):
