@@ -1,14 +1,20 @@
 """`train.py` on pictures of one's own, from the folder to the model folder, and from there on to other pictures."""
 
+import io
+import json
 import logging
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import app
 import train
 from smallvit.checkpoint import read_model_folder
 from smallvit.config import CIFAR100_MEAN, PRESETS
+from smallvit.data import Split
+from smallvit.examples import choose_examples
+from smallvit.images import load_square
 from tests import tiny
 from tests.test_sources import write_pictures
 
@@ -29,7 +35,8 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     with Image.open(folder / "새" / "3.png") as picture:  # the same pixels under two names, in one class or in two
         picture.save(folder / "개" / "again.png")
         picture.save(folder / "고양이" / "again.png")
-    assert train.main(["--preset", "tiny", "--variant", "spt_lsa", "--epochs", "1", "--data", str(folder)]) == 0
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--epochs", "1", "--examples", "4"]
+    assert train.main([*options, "--data", str(folder)]) == 0
     read = read_model_folder(place / "runs/내 사진/tiny-spt_lsa")
     record = read.record
     assert (record.data, record.class_names) == ("내 사진", ["개", "고양이", "새"])
@@ -43,6 +50,15 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     assert "on 내 사진" in card
     assert "are in more than one split, so that what is measured is too good; the first: " in caplog.text
     assert "again.png (" in caplog.text
+
+    # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
+    assert [path.name for path in read.examples] == ["개 2.jpg", "개.jpg", "고양이.jpg", "새.jpg"]
+    assert load_square(str(read.examples[0])).shape == (30, 30, 3)
+    config = json.dumps(app.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
+    assert '"고양이"' in config
+    assert "cifar" not in config.lower()
+    models, _ = app.find_models([read.path])
+    assert app.find_examples(models) == read.examples
 
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5
@@ -58,6 +74,7 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
         (["--variant", "vit"], "has no model of the variant vit; --variant spt_lsa would be right."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
         (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
+        (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
     ):
         assert train.main([*options, *more]) == 2
@@ -95,3 +112,12 @@ def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
     assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
     assert message in capsys.readouterr().err
     assert not (place / "runs").exists()
+
+
+def test_examples_of_pictures_that_are_no_files_are_their_pixels():
+    images = np.random.default_rng(2).integers(0, 256, (6, 5, 5, 3), np.uint8)
+    labels = np.array([1, 0, 1, 1, 2, 1], np.int32)
+    chosen = choose_examples(Split(images, labels), ["..", "a/b: c", "d" * 300], 5)
+    assert sorted(chosen) == sorted(["class.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
+    ant = next(content for name, content in chosen.items() if name == "class.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(ant))), images[1])

@@ -21,10 +21,10 @@ def add_attention(page):
             *((str(number), number) for number in range(1, page.largest("num_heads") + 1)),
         ]
         with gr.Row():
-            layer = gr.Slider(1, depth, value=min(3, depth), step=1, label=say("layer"), min_width=200, elem_id="layer")
+            layer = page.add_slider("layer", depth, value=3, elem_id="layer")
             head = gr.Dropdown(heads, value=0, label=say("heads"), min_width=200, filterable=False)
-            row = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_row"), min_width=200)
-            column = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_column"), min_width=200)
+            row = page.add_slider("patch_row", grid, value=4)
+            column = page.add_slider("patch_column", grid, value=4)
         captions, maps = [], []
         with gr.Row():
             for side in page.sides:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from smallvit import images
 from smallvit.config import PRESETS
+from smallvit.page.language import say
 from smallvit.page.picture import read_square, told_on_the_page
 
 CONCURRENCY = 2
@@ -57,6 +58,12 @@ class Page:
             elem_classes=["drawn"],
             buttons=["download", "fullscreen"],
             **options,
+        )
+
+    def add_slider(self, key, most, value, **options):
+        """Add a slider from 1 to `most`; one that has no choice is hidden, for Gradio knows none with one place."""
+        return gr.Slider(
+            1, max(2, most), min(value, most), step=1, label=say(key), min_width=200, visible=most > 1, **options
         )
 
     def keep_file(self, name, content):

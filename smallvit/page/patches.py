@@ -24,8 +24,8 @@ def add_patches(page):
         gr.Markdown(say("pieces_text"))
         grid = page.largest("grid_size")
         with gr.Row():
-            row = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_row"), min_width=200)
-            column = gr.Slider(1, grid, value=min(4, grid), step=1, label=say("patch_column"), min_width=200)
+            row = page.add_slider("patch_row", grid, value=4)
+            column = page.add_slider("patch_column", grid, value=4)
         with gr.Row():
             with gr.Column(scale=1, min_width=120):
                 gr.Markdown(say("piece_plain"), elem_classes="caption")
