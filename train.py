@@ -12,7 +12,7 @@ try:
 except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
     print(f"train.py: {error}", file=sys.stderr)
     sys.exit(2)
-from smallvit.config import DEFAULT_PRESET, DEFAULT_VARIANTS, PRESETS, VARIANTS, parse_override
+from smallvit.config import DEFAULT_PRESET, DEFAULT_VARIANTS, OWN_PICTURES_PRESET, PRESETS, VARIANTS, parse_override
 from smallvit.data import Source
 from smallvit.distribution import distributed, is_main
 from smallvit.errors import UserError
@@ -55,7 +55,9 @@ def build_parser():
         help=f"one or several of {', '.join(VARIANTS)} (default: {' '.join(DEFAULT_VARIANTS)})",
     )
     parser.add_argument(
-        "--preset", choices=PRESETS, default=DEFAULT_PRESET, help="model and recipe (default: %(default)s)"
+        "--preset",
+        choices=PRESETS,
+        help=f"model and recipe (default: {DEFAULT_PRESET}, and for data of your own {OWN_PICTURES_PRESET})",
     )
     parser.add_argument(
         "--from",
@@ -270,17 +272,18 @@ def run(options, command, publisher, failures):
     if options.evaluate is not None:
         failures += evaluate_again(options.evaluate, Source(options.data, test_split=options.test_split))
         return
+    source = Source(
+        path=options.data,
+        image_size=Source().image_size if options.image_size is None else options.image_size,
+        test_split=options.test_split,
+        strict=options.strict,
+        limit=options.limit,
+        memory_limit=options.memory_limit,
+    )
     plan = make_plan(
-        preset=options.preset,
+        preset=options.preset or (DEFAULT_PRESET if source.kind == "cifar100" else OWN_PICTURES_PRESET),
         overrides=read_overrides(options),
-        source=Source(
-            path=options.data,
-            image_size=Source().image_size if options.image_size is None else options.image_size,
-            test_split=options.test_split,
-            strict=options.strict,
-            limit=options.limit,
-            memory_limit=options.memory_limit,
-        ),
+        source=source,
         variants=options.variant and list(dict.fromkeys(options.variant)),
         start=getattr(options, "from"),
         num_seeds=options.seeds,

@@ -232,8 +232,11 @@ def log_plan(plan, dataset):
         training.learning_rate,
         training.precision,
     )
-    if plan.recipe.fewer_pictures:
-        log.info("picked for so many pictures: %s", describe_recipe(training))
+    names = dict.fromkeys(name for _, values in plan.recipe.fewer_pictures for name in values)
+    if names:
+        run = plan.runs()[0]
+        values = {**vars(run.model), **vars(run.training)}
+        log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
 
 
 def warn_of_duplicates(dataset, training):
@@ -264,8 +267,7 @@ def describe(plan, dataset):
     for name, *row in zip(dataset.class_names, *counts, strict=True):
         log.info("%-24s%12d%12d%12d", printable(name), *row)
     log.info("%-24s%12d%12d%12d", "all", *(count.sum() for count in counts))
-    if not plan.recipe.fewer_pictures:
-        log.info("recipe: %s", describe_recipe(runs[0].training))
+    log.info("recipe: %s", describe_recipe(runs[0].training))
     for run in runs:
         model = run.model
         log.info(
