@@ -196,3 +196,24 @@ def test_the_space_for_zero_gpu_gets_what_pytorch_needs(clone):
     assert set(space.files) == {str(name) for name in tracked_files()}
     assert space.settings["hardware"] in [hardware.value for hardware in SpaceHardware]
     assert space.settings["variables"]["KERAS_BACKEND"] == "torch"
+
+
+@pytest.mark.slow
+def test_a_space_may_hold_the_models_of_ones_own_pictures(running_space, clone, tmp_path):
+    """Its examples are those that lie in them, and nothing of CIFAR-100 is there."""
+    names = [f"kind {number}" for number in range(len(tiny.CLASS_NAMES))]
+    for variant in ("vit", "spt_lsa"):
+        folder = clone / f"runs/my_pictures/small-data-{variant}"
+        tiny.write_folder(folder, variant, data="my_pictures", class_names=names)
+        write_files(folder, {"examples/kind 3.jpg": EXAMPLE.read_bytes()})
+    with hub_server() as hub:
+        type_in(commands_of_the_readme(2), clone, hub)
+        space = hub.repos["spaces/ada/pets"]
+    app = write_files(tmp_path / "app", space.files)
+    with running_space(app, ssr=False, **space.settings["variables"]) as url:
+        client = Client(url, verbose=False)
+        answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
+        assert [answer["model"] for answer in answers] == ["small-data-vit", "small-data-spt_lsa"]
+        assert {entry["name"] for answer in answers for entry in answer["classes"]} <= set(names)
+        assert "kind 3.jpg" in str(client.config)
+        assert "cifar" not in str(client.config).lower()
