@@ -1,13 +1,9 @@
 """What a run of the trainer would do: which trainings, with which recipe, on which pictures."""
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from smallvit.card import describe_recipe
 from smallvit.checkpoint import ModelFolder
 from smallvit.config import (
     DEFAULT_VARIANTS,
@@ -20,13 +16,10 @@ from smallvit.config import (
     with_picture_size,
     with_variant,
 )
-from smallvit.data import Source, find_duplicates, hold_out
+from smallvit.data import Source, hold_out
 from smallvit.download import open_models
-from smallvit.errors import UserError, printable, usable
+from smallvit.errors import UserError, usable
 from smallvit.examples import MAX_EXAMPLES
-from smallvit.training import foresee, readable_errors
-
-log = logging.getLogger(__name__)
 
 
 class Start(NamedTuple):
@@ -184,97 +177,9 @@ def _require_kept(overrides):
             raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
 
 
-def fit_to_data(preset, dataset):
-    """The `Preset` as it is for a `Dataset`: with what follows from its pictures and classes, and from their number.
-
-    Raises:
-        UserError: a model of so many classes cannot be.
-    """
-    with usable():
-        model, training = with_overrides(preset, picks(preset, len(dataset.train.labels)))
-        model = dataclasses.replace(
-            model,
-            num_classes=len(dataset.class_names),
-            pixel_mean=dataset.pixel_mean,
-            pixel_std=dataset.pixel_std,
-        )
-        if dataset.is_own:  # they lie class by class: the tail would be the last classes
-            training = dataclasses.replace(training, split="stratified")
-    return dataclasses.replace(preset, model=model, training=training)
-
-
 def training_splits(dataset, train_config):
     """The training pictures to train on and those to choose by, as two `Split`s."""
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     indices = hold_out(dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed)
     return tuple(dataset.train.take(part) for part in indices)
-
-
-def log_plan(plan, dataset):
-    """Say what is trained on, and by which recipe."""
-    training = plan.runs()[0].training
-    validation = "the validation among them"
-    if dataset.validation is not None:
-        validation = f"{len(dataset.validation.labels)} validation"
-    log.info(
-        "%s: %d training pictures, %s, and %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, peak "
-        "learning rate %g, %s",
-        dataset.name,
-        len(dataset.train.labels),
-        validation,
-        len(dataset.test.labels),
-        len(dataset.class_names),
-        plan.preset,
-        training.epochs,
-        training.batch_size,
-        training.optimizer,
-        training.learning_rate,
-        training.precision,
-    )
-    names = dict.fromkeys(name for _, values in plan.recipe.fewer_pictures for name in values)
-    if names:
-        run = plan.runs()[0]
-        values = {**vars(run.model), **vars(run.training)}
-        log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
-
-
-def warn_of_duplicates(dataset, training):
-    """Say which pictures are in more than one split, and have the same pixels there."""
-    train, validation = training_splits(dataset, training)
-    splits = {"training": train, "validation": validation, "test": dataset.test}
-    duplicates = find_duplicates(splits)
-    if duplicates:
-        places = (f"{_place(splits[name], index)} ({name})" for name, index in duplicates[0])
-        log.warning(
-            "%d pictures are in more than one split, so that what is measured is too good; the first: %s",
-            len(duplicates),
-            ", ".join(places),
-        )
-
-
-def _place(split, index):
-    return f"picture {index}" if split.files is None else printable(split.files[index])
-
-
-def describe(plan, dataset):
-    """Say what would be trained, on what, how and for how long, which ten steps of each training are measured for."""
-    runs = plan.runs()
-    splits = *training_splits(dataset, runs[0].training), dataset.test
-    log_plan(plan, dataset)
-    counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
-    log.info("%-24s%12s%12s%12s", "class", "training", "validation", "test")
-    for name, *row in zip(dataset.class_names, *counts, strict=True):
-        log.info("%-24s%12d%12d%12d", printable(name), *row)
-    log.info("%-24s%12d%12d%12d", "all", *(count.sum() for count in counts))
-    log.info("recipe: %s", describe_recipe(runs[0].training))
-    for run in runs:
-        model = run.model
-        log.info(
-            "%s: pictures of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads%s",
-            *(run.name, model.image_size, model.image_size, model.patch_size, model.patch_size),
-            *(model.embed_dim, model.depth, model.num_heads),
-            f", from {run.start.name}" if run.start else "",
-        )
-        with readable_errors(run.training):
-            foresee(run.model, run.training, splits[0], run.name)

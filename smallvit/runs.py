@@ -24,8 +24,9 @@ from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
 from smallvit.examples import choose_examples
+from smallvit.forecast import describe, log_plan, warn_of_duplicates
 from smallvit.model import count_parameters
-from smallvit.planning import describe, log_plan, training_splits, warn_of_duplicates
+from smallvit.planning import training_splits
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
 from smallvit.results import mean_and_deviation

@@ -109,7 +109,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         )
         history, best = _resume(trainer, fingerprint, files, name)
         step_seconds = trainer.measure_step_seconds() if len(history) < train_config.epochs else 0
-        _log_start(name, trainer, train_config.epochs - len(history), step_seconds)
+        log_start(name, trainer, train_config.epochs - len(history), step_seconds)
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
             for epoch in range(len(history), train_config.epochs):
                 if _is_out_of_patience(train_config, history, best, name):
@@ -133,12 +133,6 @@ def fit(model_config, train_config, train, validation, files, name="model", time
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
         return FitResult(trainer.model, history, best)
-
-
-def foresee(model_config, train_config, train, name):
-    """Log how large a training would be, and how long it would take: of ten steps, which are taken and measured."""
-    trainer = Trainer(model_config, train_config, train)
-    _log_start(name, trainer, train_config.epochs, trainer.measure_step_seconds(10))
 
 
 @contextmanager
@@ -254,7 +248,8 @@ def _log_time_limit(name, trainer, validation, history):
     )
 
 
-def _log_start(name, trainer, epochs_left, step_seconds):
+def log_start(name, trainer, epochs_left, step_seconds):
+    """Say how large a training is, and how long it will take."""
     log.info(
         "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
         name,

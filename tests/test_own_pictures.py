@@ -48,7 +48,9 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     card = (read.path / "README.md").read_text(encoding="utf-8")
     assert "cifar" not in card.lower()
     assert "on 내 사진" in card
-    assert "are in more than one split, so that what is measured is too good; the first: " in caplog.text
+    assert (
+        "Pictures that are in more than one split, which makes what is measured too good: 1; the first: " in caplog.text
+    )
     assert "again.png (" in caplog.text
 
     # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.

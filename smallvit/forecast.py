@@ -1,0 +1,86 @@
+"""What a run of the trainer says before it begins."""
+
+import logging
+
+import numpy as np
+
+from smallvit.card import describe_recipe
+from smallvit.data import find_duplicates
+from smallvit.errors import printable
+from smallvit.planning import training_splits
+from smallvit.trainer import Trainer
+from smallvit.training import log_start, readable_errors
+
+log = logging.getLogger(__name__)
+
+_MEASURED_CALLS = 10
+
+
+def log_plan(plan, dataset):
+    """Say what is trained on, and by which recipe."""
+    training = plan.runs()[0].training
+    validation = "the validation among them"
+    if dataset.validation is not None:
+        validation = f"{len(dataset.validation.labels)} validation"
+    log.info(
+        "%s: %d training pictures, %s, and %d test pictures of %d classes; preset %s, %d epochs of batch %d, %s, peak "
+        "learning rate %g, %s",
+        dataset.name,
+        len(dataset.train.labels),
+        validation,
+        len(dataset.test.labels),
+        len(dataset.class_names),
+        plan.preset,
+        training.epochs,
+        training.batch_size,
+        training.optimizer,
+        training.learning_rate,
+        training.precision,
+    )
+    names = dict.fromkeys(name for _, values in plan.recipe.fewer_pictures for name in values)
+    if names:
+        run = plan.runs()[0]
+        values = {**vars(run.model), **vars(run.training)}
+        log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
+
+
+def warn_of_duplicates(dataset, training):
+    """Say which pictures are in more than one split, and have the same pixels there."""
+    train, validation = training_splits(dataset, training)
+    splits = {"training": train, "validation": validation, "test": dataset.test}
+    duplicates = find_duplicates(splits)
+    if duplicates:
+        places = (f"{_place(splits[name], index)} ({name})" for name, index in duplicates[0])
+        log.warning(
+            "Pictures that are in more than one split, which makes what is measured too good: %d; the first: %s",
+            len(duplicates),
+            ", ".join(places),
+        )
+
+
+def _place(split, index):
+    return f"picture {index}" if split.files is None else printable(split.files[index])
+
+
+def describe(plan, dataset):
+    """Say what would be trained, on what, how and for how long; for that, steps of each training are measured."""
+    runs = plan.runs()
+    splits = *training_splits(dataset, runs[0].training), dataset.test
+    log_plan(plan, dataset)
+    counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
+    log.info("%-24s%12s%12s%12s", "class", "training", "validation", "test")
+    for name, *row in zip(dataset.class_names, *counts, strict=True):
+        log.info("%-24s%12d%12d%12d", printable(name), *row)
+    log.info("%-24s%12d%12d%12d", "all", *(count.sum() for count in counts))
+    log.info("recipe: %s", describe_recipe(runs[0].training))
+    for run in runs:
+        model = run.model
+        log.info(
+            "%s: pictures of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads%s",
+            *(run.name, model.image_size, model.image_size, model.patch_size, model.patch_size),
+            *(model.embed_dim, model.depth, model.num_heads),
+            f", from {run.start.name}" if run.start else "",
+        )
+        with readable_errors(run.training):
+            trainer = Trainer(run.model, run.training, splits[0])
+            log_start(run.name, trainer, run.training.epochs, trainer.measure_step_seconds(_MEASURED_CALLS))
