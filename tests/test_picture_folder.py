@@ -28,17 +28,22 @@ def cache_home(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def png(color):
-    return save(Image.new("RGB", (SIDE, SIDE), color), "PNG")
+def picture(color):
+    return save(Image.new("RGB", (SIDE, SIDE), color), "BMP")
 
 
 def write(root, tree):
-    """Write {path of a folder: count} pictures below `root`, the i-th of the k-th folder in (k, i, 7); return it."""
+    """Write {path of a folder: count} pictures below `root`, the i-th of the k-th folder in (k, i, 7); return it.
+
+    They are alike in size and time.
+    """
     root.mkdir(exist_ok=True)
     for index, (path, count) in enumerate(tree.items()):
         (root / path).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            (root / path / f"{number:03}.png").write_bytes(png((index, number, 7)))
+            file = root / path / f"{number:03}.png"
+            file.write_bytes(picture((index, number, 7)))
+            os.utime(file, ns=(10**18, 10**18))
     return root
 
 
@@ -129,11 +134,15 @@ def test_a_train_is_also_a_thing_to_take_pictures_of(tmp_path):
 
 
 def test_what_lies_deeper_belongs_to_the_class(tmp_path):
-    found = read(write(tmp_path / "p", {"ant": 10, "ant/red/large": 3, "ant/red": 2, "bee": 15}))
+    found = read(write(tmp_path / "p", {"ant": 9, "ant/red/large": 3, "ant/red": 2, "ant/00": 1, "bee": 15}))
     assert found.class_names == ["ant", "bee"]
-    assert found.splits["train"].labels.tolist() == [0] * 15 + [1] * 15
-    assert found.splits["train"].files[10:12].tolist() == ["ant/red/000.png", "ant/red/001.png"]
-    assert colors(found.splits["train"])[10:13] == [(2, 0, 7), (2, 1, 7), (1, 0, 7)]
+    train = found.splits["train"]
+    assert train.labels.tolist() == [0] * 15 + [1] * 15
+    assert train.files[[0, 1, 9, 10, 11, 12, 14]].tolist() == [
+        *("ant/00/000.png", "ant/000.png", "ant/008.png"),
+        *("ant/red/000.png", "ant/red/001.png", "ant/red/large/000.png", "ant/red/large/002.png"),
+    ]
+    assert [color[0] for color in colors(train)] == [3] + [0] * 9 + [2] * 2 + [1] * 3 + [4] * 15
 
 
 def test_notes_and_what_systems_leave_behind_are_passed_over(pictures):
@@ -182,8 +191,9 @@ def test_links_out_of_the_folder_are_not_followed(pictures, tmp_path, caplog):
         "ant/up": pictures,
         "ant/red/up": pictures / "ant",
         "cat": outside / "deep",
-        # These two stay inside: the first leads to what has been there already, the second to a picture.
-        "ant/again": pictures / "ant/red",
+        # These stay inside: two lead to what is there already, one to a picture.
+        "ant/also red": pictures / "ant/red",
+        "ant/too": pictures / "ant/red",
         "bee/016.png": pictures / "ant/003.png",
     }
     for link, target in links.items():
@@ -191,6 +201,7 @@ def test_links_out_of_the_folder_are_not_followed(pictures, tmp_path, caplog):
     found = read(pictures, strict=True)
     assert found.class_names == ["ant", "bee"]
     assert np.bincount(found.splits["train"].labels).tolist() == [18, 17]
+    assert found.splits["train"].files[16:18].tolist() == ["ant/red/000.png", "ant/red/001.png"]
     assert colors(found.splits["train"])[-1] == (0, 3, 7)
     assert "pictures: 7 symbolic links were passed over: they lead out of the folder" in caplog.text
 
@@ -421,7 +432,7 @@ def partly_unreadable(tmp_path):
     tree = {"train/ant": 20, "train/bee": 20, "test/ant": 2}
     root = write(tmp_path / "p", tree)
     (root / "train/ant/000.png").write_bytes(b"")
-    (root / "train/bee/005.png").write_bytes(png(RED)[:40])
+    (root / "train/bee/005.png").write_bytes(picture(RED)[:60])
     (root / "train/bee/019.png").write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
     (root / "test/ant/000.png").write_bytes(b"a note")
     return root
@@ -525,33 +536,33 @@ def test_the_array_of_the_cache_is_one_that_numpy_reads(pictures, cache_home):
     np.testing.assert_array_equal(array, found.splits["train"].images)
 
 
-def keeping_time(file, content):
-    status = file.stat()
+def change(file, content, time=10**18):
     file.write_bytes(content)
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.utime(file, ns=(time, time))
 
 
-def touch(file):
-    status = file.stat()
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+def swap(first, second):
+    between = first.with_name("between")
+    first.rename(between)
+    second.rename(first)
+    between.rename(second)
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("do", "expected"),
     [
-        (lambda ant: (ant / "000.png").write_bytes(png(RED)), [RED, *((0, i, 7) for i in range(1, 16))]),
-        (lambda ant: keeping_time(ant / "000.png", png(RED) + b"\0"), [RED, *((0, i, 7) for i in range(1, 16))]),
-        (lambda ant: (ant / "000.png").rename(ant / "016.png"), [(0, i, 7) for i in [*range(1, 16), 0]]),
-        (lambda ant: (ant / "zzz").write_bytes(png(BLUE)), [*((0, i, 7) for i in range(16)), BLUE]),
+        (lambda ant: change(ant / "000.png", picture(RED), 10**18 + 1), [RED, *((0, i, 7) for i in range(1, 16))]),
+        (lambda ant: change(ant / "000.png", picture(RED) + b"\0"), [RED, *((0, i, 7) for i in range(1, 16))]),
+        (lambda ant: swap(ant / "000.png", ant / "001.png"), [(0, i, 7) for i in [1, 0, *range(2, 16)]]),
+        (lambda ant: change(ant / "zzz", picture(BLUE)), [*((0, i, 7) for i in range(16)), BLUE]),
         (lambda ant: (ant / "007.png").unlink(), [(0, i, 7) for i in range(16) if i != 7]),
-        (lambda ant: touch(ant / "007.png"), [(0, i, 7) for i in range(16)]),
     ],
-    ids=["time", "size", "name", "added", "removed", "time by a nanosecond"],
+    ids=["time", "size", "changed places", "added", "removed"],
 )
-def test_a_changed_folder_is_read_anew(pictures, decoded, cache_home, change, expected):
+def test_a_changed_folder_is_read_anew(pictures, decoded, cache_home, do, expected):
     read(pictures)
     decoded.clear()
-    change(pictures / "ant")
+    do(pictures / "ant")
     found = read(pictures).splits["train"]
     assert colors(found)[: len(expected)] == expected
     assert len(decoded) == len(found.labels) == len(expected) + 16
@@ -776,7 +787,7 @@ def test_pictures_that_fit_neither_on_disk_nor_into_memory_are_refused(pictures,
         (OSError(errno.EIO, "Input/output error"), True),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), True),
         (MemoryError(), True),
-        (PermissionError(errno.EACCES, "Permission denied"), False),  # another mode is another key
+        (PermissionError(errno.EACCES, "Permission denied"), False),  # given it, the key is another one
         (OSError("broken data stream"), False),  # how Pillow calls damage
     ],
     ids=repr,

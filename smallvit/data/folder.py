@@ -202,6 +202,6 @@ def _decode(path, files, image_size, passing):
 
 
 def _may_pass(cause):
-    """Whether it was not the file, but its disk or the memory that failed; leave to read it is a part of the key."""
+    """Whether it was not the file, but its disk or the memory that failed; who may read it is a part of the key."""
     of_the_system = isinstance(cause, OSError) and cause.errno not in (None, errno.EACCES, errno.EPERM)
     return of_the_system or isinstance(cause, MemoryError)

@@ -49,7 +49,7 @@ class Listing(NamedTuple):
         class_names: in the order of the labels: sorted.
         files: for each split, "train" first, the paths relative to the folder, with "/", by class, then by path.
         labels: for each split, int32 [n].
-        key: hexadecimal SHA-256 of the files' paths, sizes, times and modes.
+        key: hexadecimal SHA-256 of the files' paths, sizes and times.
     """
 
     class_names: list[str]
@@ -135,7 +135,7 @@ class _Walk:
         return _lies_in(target, self.root) and not _lies_in(os.path.realpath(here), target) and os.path.exists(target)
 
     def files_below(self, path):
-        """Return (path, size in bytes, mtime in ns, mode) of each file below a folder, by path.
+        """Return (path, size in bytes, mtime and ctime in ns) of each file below a folder, by path.
 
         Each folder is entered once, and by its own name rather than by a link, so that no circle of links is endless.
         """
@@ -151,8 +151,8 @@ class _Walk:
                 (linked if entry.is_symlink() else folders).append(f"{here}{name}/")
             for name, entry in files.items():
                 status = entry.stat()
-                # The mode, because whether a file can be read may depend on it.
-                found.append((f"{here}{name}", status.st_size, status.st_mtime_ns, status.st_mode))
+                # The ctime, because two files of one size and mtime may change places, and who may read one may change.
+                found.append((f"{here}{name}", status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         found.sort()
         return found
 
