@@ -181,7 +181,7 @@ def test_names_are_in_any_script(tmp_path, caplog):
 
 
 def test_links_out_of_the_folder_are_not_followed(pictures, tmp_path, caplog):
-    outside = write(tmp_path / "outside", {"deep": 4})
+    outside = write(tmp_path / "pictures of others", {"deep": 4})
     write(pictures, {"ant/red": 2})
     links = {
         "ant/outside": outside,
@@ -290,6 +290,11 @@ def test_a_folder_is_the_same_through_a_link_to_it(pictures, tmp_path, no_decode
             "class folders in it, or the class folders alone would be right.",
         ),
         (
+            {"train/ant": 20, "train/bee": 20, "extra": 5},
+            "{root} has train/ and, beside that, extra/; either train/, val/ and test/ alone, each with the class "
+            "folders in it, or the class folders alone would be right.",
+        ),
+        (
             {"val/ant": 20, "test/ant": 20},
             "{root} has test/, val/ and no train/; train/ with the class folders in it would be right, or the class "
             "folders alone.",
@@ -304,6 +309,14 @@ def test_what_cannot_be_trained_on_is_a_sentence(tmp_path, tree, message, decode
     root = write(tmp_path / "p", tree)
     assert refused(root) == message.replace("{root}", str(root))
     assert decoded == []
+
+
+def test_an_archive_s_own_folder_is_known_with_its_licence(tmp_path):
+    root = write(tmp_path / "p", {"flowers/ant": 20, "flowers/bee": 20})
+    (root / "flowers/LICENSE").write_text("Do as you like.")
+    assert "would be right" in refused(root)
+    (root / "flowers/000.png").write_bytes(picture(RED))
+    assert "has one class, flowers;" in refused(root)
 
 
 def test_two_names_that_look_the_same_are_refused(tmp_path):
@@ -416,6 +429,8 @@ def test_a_bar_counts_the_files_on_a_terminal(pictures, monkeypatch, is_terminal
             pass
 
     (pictures / "ant/broken.png").write_bytes(b"")
+    monkeypatch.setattr(folder, "_FILES_PER_TASK", 1)  # more tasks than may wait
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     monkeypatch.setattr(folder, "tqdm", Bar)
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
     read(pictures)
@@ -428,12 +443,13 @@ def test_a_bar_counts_the_files_on_a_terminal(pictures, monkeypatch, is_terminal
 
 @pytest.fixture
 def partly_unreadable(tmp_path):
-    """19 ants, 18 bees and 1 ant to test, each part with files that cannot be read before, between and after them."""
-    tree = {"train/ant": 20, "train/bee": 20, "test/ant": 2}
+    """19 ants, 18 bees, 1 bee to validate and 1 ant to test, with files that cannot be read between all of them."""
+    tree = {"train/ant": 20, "train/bee": 20, "test/ant": 2, "val/bee": 2}
     root = write(tmp_path / "p", tree)
     (root / "train/ant/000.png").write_bytes(b"")
     (root / "train/bee/005.png").write_bytes(picture(RED)[:60])
     (root / "train/bee/019.png").write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (root / "val/bee/001.png").write_bytes(b"")
     (root / "test/ant/000.png").write_bytes(b"a note")
     return root
 
@@ -442,19 +458,18 @@ def test_unreadable_files_are_listed_and_skipped(partly_unreadable, no_decoder):
     for _ in range(2):  # decoded, and from the cache
         found = read(partly_unreadable)
         assert [file for file, _ in found.unreadable] == [
-            *("train/ant/000.png", "train/bee/005.png", "train/bee/019.png", "test/ant/000.png"),
+            *("train/ant/000.png", "train/bee/005.png", "train/bee/019.png", "val/bee/001.png", "test/ant/000.png"),
         ]
-        for (_, sentence), start in zip(
-            found.unreadable,
-            ("The file is empty", "The picture is damaged", "The file is an SVG drawing", "The file is no picture"),
-            strict=True,
-        ):
-            assert sentence.startswith(start)
-        train, test = found.splits["train"], found.splits["test"]
+        begin = [" ".join(sentence.split()[:4]) for _, sentence in found.unreadable]
+        assert begin == [
+            *("The file is empty;", "The picture is damaged", "The file is an", "The file is empty;", "The file is no"),
+        ]
+        train, validation, test = (found.splits[name] for name in ("train", "validation", "test"))
         kept = [(0, i) for i in range(1, 20)] + [(1, i) for i in range(19) if i != 5]
         assert colors(train) == [(label, i, 7) for label, i in kept]
         assert train.labels.tolist() == [label for label, _ in kept]
         assert train.files[24] == "train/bee/006.png"
+        assert (colors(validation), validation.labels.tolist()) == ([(3, 0, 7)], [1])
         assert (colors(test), test.labels.tolist(), test.files.tolist()) == ([(2, 1, 7)], [0], ["test/ant/001.png"])
         no_decoder()
 
@@ -462,9 +477,9 @@ def test_unreadable_files_are_listed_and_skipped(partly_unreadable, no_decoder):
 def test_strict_refuses_unreadable_files(partly_unreadable, no_decoder):
     for _ in range(2):  # decoded, and from the cache
         assert refused(partly_unreadable, strict=True) == (
-            f"{partly_unreadable}: 4 files cannot be read (train/ant/000.png: The file is empty; a picture is needed; "
+            f"{partly_unreadable}: 5 files cannot be read (train/ant/000.png: The file is empty; a picture is needed; "
             "train/bee/005.png: The picture is damaged or cut off; its pixels could not be read to the end; "
-            "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG picture; and 1 more); without "
+            "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG picture; and 2 more); without "
             "--strict they are left out."
         )
         no_decoder()
@@ -760,7 +775,7 @@ def test_what_a_disk_does_not_keep_is_kept_in_memory(pictures, cache_home, caplo
 def test_unreadable_files_are_skipped_in_memory_too(partly_unreadable, cache_home):
     cache_home.write_bytes(b"no folder")
     found = read(partly_unreadable)
-    assert len(found.unreadable) == 4
+    assert len(found.unreadable) == 5
     assert colors(found.splits["train"])[23:25] == [(1, 4, 7), (1, 6, 7)]
     assert colors(found.splits["test"]) == [(2, 1, 7)]
 

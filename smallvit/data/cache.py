@@ -110,7 +110,7 @@ class PictureCache:
         index = {
             "format_version": FORMAT_VERSION,
             "folder": self._source,  # for whoever wonders what lies here
-            "unreadable": sorted(unreadable.items()),
+            "unreadable": list(unreadable.items()),
         }
         with atomic_file(self._index) as temporary:
             temporary.write_text(json.dumps(index, indent=1) + "\n")

@@ -73,7 +73,7 @@ def read_picture_folder(path, image_size, strict=False):
         paths = np.array(listing.files[split], object)[keep]
         splits[split] = Split(images[start_image : start_image + count], labels[keep], paths)
         start, start_image = start + len(labels), start_image + count
-    left_out = [(files[position], sentence) for position, sentence in sorted(unreadable.items())]
+    left_out = [(files[position], sentence) for position, sentence in unreadable.items()]
     if strict and left_out:
         raise UserError(f"{source}: {_describe(left_out)}; without --strict they are left out.")
 
@@ -82,7 +82,7 @@ def read_picture_folder(path, image_size, strict=False):
     def why(label):
         told = [
             (files[position], sentence)
-            for position, sentence in sorted(unreadable.items())
+            for position, sentence in unreadable.items()
             if label in (None, all_labels[position])
         ]
         return f", and {_describe(told)}" if told else ""
@@ -99,7 +99,7 @@ def _describe(left_out, most=3):
 
 
 def _read(path, files, listing_key, image_size):
-    """Return (uint8 [n, S, S, 3], {position in `files`: sentence} of those that cannot be read)."""
+    """Return (uint8 [n, S, S, 3], {position in `files`: sentence} of those that cannot be read), each in order."""
     # Another Pillow may read other files.
     key = hashlib.sha256(f"{DECODER_VERSION} {PIL.__version__} {listing_key}".encode()).hexdigest()[:32]
     passing = []
