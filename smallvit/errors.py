@@ -23,7 +23,7 @@ def readable(path):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise UserError(f"{printable(str(path))} cannot be read ({error.strerror or error}).") from error
 
 
 def printable(name):

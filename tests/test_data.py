@@ -1,4 +1,4 @@
-"""Reading CIFAR-100 from disk, in every state it may be in, and choosing the validation pictures."""
+"""Reading CIFAR-100 from disk, in every state it may be in, and choosing pictures, also of those that stay on disk."""
 
 import json
 import pickle
@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from smallvit.data import cifar100, hold_out, load_cifar100
+from smallvit.data import Split, cifar100, hold_out, load_cifar100
+from smallvit.data.dataset import Rows, pixel_statistics
 from smallvit.errors import UserError
 from smallvit.superclasses import SUPERCLASSES, by_superclass
 from tests import tiny
@@ -217,6 +218,104 @@ def test_stratified_takes_the_same_share_of_each_class_by_seed():
     for validation in chosen:
         assert np.bincount(labels[validation]).tolist() == [4, 1, 2, 3, 10]
     assert chosen[0].tolist() == chosen[1].tolist() != chosen[2].tolist()
+
+
+SIZES = [2, 3, 30, 50, 1]  # of five classes, 86 pictures
+
+
+@pytest.mark.parametrize(
+    ("share", "counts"),
+    [
+        # The first picture of each class of several has rank 0, the i-th of n (i + 0.5) / n: so the 9 lowest are those
+        # four, then 1.5 / 50, 1.5 / 30, 2.5 / 50, 3.5 / 50 and 2.5 / 30.
+        (0.1, [[1, 1, 3, 4, 0]]),
+        (0.5, [[1, 1, 15, 25, 1], [1, 2, 15, 25, 0]]),  # 42 are below 0.5 and two at it, of which one is drawn
+        (0.02, [[1, 1, 1, 1, 0]]),  # 2 of 86 would leave out two classes
+        (0.98, [[1, 2, 29, 49, 1]]),  # 84 of 86 would take two classes whole
+    ],
+)
+def test_each_class_of_several_pictures_is_on_both_sides(share, counts):
+    labels = np.random.default_rng(4).permutation(np.repeat(np.arange(5), SIZES))
+    found = []
+    for seed in range(12):
+        kept, held_out = hold_out(labels, share, "stratified", seed)
+        assert sorted([*kept, *held_out]) == list(range(86))
+        found.append(np.bincount(labels[held_out], minlength=5).tolist())
+    assert sorted(map(tuple, counts)) == sorted(set(map(tuple, found)))
+
+
+def on_disk(images, path):
+    images.tofile(path)
+    return np.memmap(path, np.uint8, "r", shape=images.shape)
+
+
+def test_rows_are_those_of_the_array(rng):
+    array = rng.integers(0, 256, (9, 2, 3), np.uint8)
+    rows = Rows(array, np.array([7, 2, 2, 0]))
+    expected = np.stack([array[7], array[2], array[2], array[0]])
+    assert (len(rows), rows.shape, rows.nbytes) == (4, (4, 2, 3), 24)
+    np.testing.assert_array_equal(rows[0], array[7])
+    np.testing.assert_array_equal(rows[-1], array[0])
+    np.testing.assert_array_equal(rows[1:], expected[1:])
+    np.testing.assert_array_equal(rows[np.array([3, 0])], expected[[3, 0]])
+    np.testing.assert_array_equal(np.stack(list(rows)), expected)
+    np.testing.assert_array_equal(np.asarray(rows), expected)
+    assert np.asarray(rows, np.float32).dtype == np.float32
+    np.testing.assert_array_equal(rows.take(np.array([3, 1])), expected[[3, 1]])
+    np.testing.assert_array_equal(rows.take(slice(1, 3)).take(slice(1, None)), expected[2:3])
+    assert Rows(array[:0], np.array([], int)).nbytes == 0
+    with pytest.raises(IndexError):
+        rows[4]
+
+
+def test_taking_pictures_on_disk_reads_none_of_them(tmp_path, rng, monkeypatch):
+    images = rng.integers(0, 256, (20, 4, 4, 3), np.uint8)
+    files = np.array([f"{number}.png" for number in range(20)], object)
+    split = Split(on_disk(images, tmp_path / "images"), np.arange(20, dtype=np.int32), files)
+    reads = []
+    get = np.memmap.__getitem__
+
+    def watched(self, rows):
+        if not isinstance(rows, slice):  # which gives a map, and reads nothing
+            reads.append(rows)
+        return get(self, rows)
+
+    monkeypatch.setattr(np.memmap, "__getitem__", watched)
+    chosen = np.array([17, 3, 3, 11, 0])
+    once = split.take(chosen)
+    twice = once.take(np.array([4, 0, 2]))
+    part = split.take(slice(5, 15)).take(slice(2, 4))
+    assert reads == []
+    for taken, indices in ((once, chosen), (twice, [0, 17, 3]), (part, [7, 8])):
+        assert taken.is_on_disk
+        assert taken.images.shape == (len(indices), 4, 4, 3)
+        assert taken.images.nbytes == len(indices) * 48
+        np.testing.assert_array_equal(taken.images, images[indices])
+        assert taken.labels.tolist() == list(indices)
+        assert taken.files.tolist() == [f"{number}.png" for number in indices]
+    assert [len(rows) for rows in reads] == [5, 3, 2]  # only those that were asked for
+
+
+def test_pictures_that_were_read_are_in_memory(tmp_path, rng):
+    images = rng.integers(0, 256, (6, 2, 2, 3), np.uint8)
+    split = Split(on_disk(images, tmp_path / "images"), np.arange(6, dtype=np.int32))
+    for taken, indices in ((split, [0, 1, 2, 3, 4, 5]), (split.take(np.array([5, 1])), [5, 1])):
+        read = taken.read()
+        assert taken.is_on_disk
+        assert not read.is_on_disk
+        assert type(read.images) is np.ndarray
+        np.testing.assert_array_equal(read.images, images[indices])
+        assert read.labels.tolist() == indices
+        assert read.read() is read
+        assert not read.take(slice(1)).is_on_disk
+
+
+def test_statistics_of_pictures_on_disk_are_those_in_memory(tmp_path, rng):
+    images = rng.integers(0, 256, (30, 4, 4, 3), np.uint8)
+    rows = Rows(on_disk(images, tmp_path / "images"), np.arange(0, 30, 2))
+    mean, std = pixel_statistics(rows)
+    np.testing.assert_allclose(mean, (images[::2] / 255).mean(axis=(0, 1, 2)), atol=6e-5)
+    np.testing.assert_allclose(std, (images[::2] / 255).std(axis=(0, 1, 2)), atol=6e-5)
 
 
 def test_take_keeps_pictures_and_labels_together(tmp_path):

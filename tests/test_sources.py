@@ -97,6 +97,11 @@ def test_a_channel_that_never_changes_can_be_divided_by():
         ({"limit": 0}, "--limit is 0; it must be at least 1"),
         ({"test_split": 1.0}, "--test-split is 1; it must be more than 0 and less than 1"),
         ({"path": "nowhere"}, "There is no nowhere; --data takes a folder of pictures"),
+        ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of pictures"),
+        ({"path": "~nobody of this name/p"}, r"There is no ~nobody of this name/p; --data takes a folder of pictures"),
+        ({"path": "~nobody of this name/p.npz"}, r"There is no file ~nobody of this name/p\.npz; an \.npz with"),
+        ({"path": "n" * 300}, r"n cannot be read \(File name too long\)"),
+        ({"path": f"{'n' * 300}.npz"}, r"n\.npz cannot be read \(File name too long\)"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(options, message, tmp_path):

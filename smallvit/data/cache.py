@@ -4,8 +4,9 @@
     CACHE/pictures/FOLDER/KEY-SIZE.json    the index: which these are, and why; written last: it vouches for both
     CACHE/pictures/FOLDER/lock             held while one process writes
 
-FOLDER is a hash of the folder's path, KEY one of all that the pixels depend on but for the size. Whatever lies there
-under another key is out of date, and goes when something is written.
+CACHE is `$XDG_CACHE_HOME/smallvit`, or `~/.cache/smallvit`. FOLDER is a hash of the folder's path, KEY one of all that
+the pixels depend on but for the size. Whatever lies there under another key is out of date, and goes when something is
+written.
 """
 
 import errno
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.checkpoint import atomic_file
+from smallvit.errors import printable
 
 try:
     import fcntl
@@ -32,20 +34,6 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 
 
-def default_cache_dir():
-    """`$XDG_CACHE_HOME/smallvit`, or `~/.cache/smallvit`.
-
-    Raises:
-        OSError: there is no home folder.
-    """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # which the XDG specification calls invalid
-        base = os.path.expanduser("~/.cache")
-        if base.startswith("~"):
-            raise OSError(errno.ENOENT, "there is no home folder")
-    return Path(base, "smallvit")
-
-
 class PictureCache:
     """The decoded pictures of one folder at one size.
 
@@ -53,13 +41,14 @@ class PictureCache:
         folder: path of the folder.
         key: hexadecimal; see `KEY` above.
         image_size: side of the pictures, in pixels.
-        cache_dir: where all caches lie; None takes `default_cache_dir()`.
+
+    Raises:
+        OSError: there is no home folder.
     """
 
-    def __init__(self, folder, key, image_size, cache_dir=None):
-        cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    def __init__(self, folder, key, image_size):
         self._source = os.path.realpath(folder)
-        self.path = cache_dir / "pictures" / hashlib.sha256(os.fsencode(self._source)).hexdigest()[:16]
+        self.path = _cache_dir() / "pictures" / hashlib.sha256(os.fsencode(self._source)).hexdigest()[:16]
         self._key = key
         self._image_size = image_size
         self._array = self.path / f"{key}-{image_size}.npy"
@@ -88,7 +77,7 @@ class PictureCache:
                 if file.read(len(header)) != header or size != len(header) + np.prod(shape, dtype=np.int64):
                     return None
                 return np.memmap(file, np.uint8, "r", len(header), shape), unreadable
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     def write(self, num_files, blocks):
@@ -121,10 +110,14 @@ class PictureCache:
         index = {
             "format_version": FORMAT_VERSION,
             "folder": self._source,  # for whoever wonders what lies here
-            "unreadable": sorted(unreadable.items()),
+            "unreadable": list(unreadable.items()),
         }
         with atomic_file(self._index) as temporary:
             temporary.write_text(json.dumps(index, indent=1) + "\n")
+
+    def forget(self):
+        """Let the next process read the folder anew. What was read from here stays as it is."""
+        self._index.unlink(missing_ok=True)
 
     @contextmanager
     def alone(self):
@@ -139,7 +132,7 @@ class PictureCache:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    log.info("Another process is reading %s; this one waits for it", self._source)
+                    log.info("Another process is reading %s; this one waits for it", printable(self._source))
                     fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -148,6 +141,15 @@ class PictureCache:
         for file in self.path.iterdir():
             if file.name != "lock" and not file.name.startswith(f"{self._key}-"):
                 file.unlink()
+
+
+def _cache_dir():
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # which the XDG specification calls invalid
+        base = os.path.expanduser("~/.cache")
+        if base.startswith("~"):
+            raise OSError(errno.ENOENT, "there is no home folder")
+    return Path(base, "smallvit")
 
 
 def _header(shape):

@@ -6,6 +6,7 @@ arrays and nothing else.
 
 import io
 import lzma
+import os
 import pickle
 import tarfile
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
-from smallvit.errors import UserError, readable
+from smallvit.errors import UserError, printable, readable
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"  # as Keras's own loader has it
@@ -38,7 +39,7 @@ def load_cifar100(path=None):
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
-    path = _download() if path is None else Path(path).expanduser()
+    path = _download() if path is None else Path(os.path.expanduser(path))
     with readable(path):
         if path.is_dir():
             contents = _read_folder(path)
@@ -46,8 +47,8 @@ def load_cifar100(path=None):
             contents = _read_tarball(path)
         else:
             raise UserError(
-                f"There is no {path}; --data takes a folder of pictures, an .npz file, the folder {_FOLDER} or "
-                f"{_FOLDER}.tar.gz, or cifar100, which is downloaded."
+                f"There is no {printable(str(path))}; --data takes a folder of pictures, an .npz file, the folder "
+                f"{_FOLDER} or {_FOLDER}.tar.gz, or cifar100, which is downloaded."
             )
     class_names = _class_names(contents["meta"], path)
     return Dataset(
@@ -62,7 +63,7 @@ def load_cifar100(path=None):
 
 def is_cifar100(folder):
     """Whether a folder is the release of CIFAR-100, or holds it."""
-    return (folder / _FOLDER).is_dir() or all((folder / name).is_file() for name in _FILES)
+    return os.path.isdir(folder / _FOLDER) or all(os.path.isfile(folder / name) for name in _FILES)
 
 
 def _download():

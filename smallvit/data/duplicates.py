@@ -1,6 +1,7 @@
 """Pictures that are in more than one split: what a model has seen in training says nothing when it is tested on it."""
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,15 +25,13 @@ def find_duplicates(splits):
         digests[position] = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
 
     order = np.argsort(digests, kind="stable")  # within equal ones by position
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = digests[order[1:]] != digests[order[:-1]]
-    starts = np.flatnonzero(is_first)
-    ends = np.append(starts[1:], len(order))
+    changes = 1 + np.flatnonzero(digests[order[1:]] != digests[order[:-1]])
+    bounds = [0, *changes, len(order)]
 
     names = list(splits)
     split_ends = np.cumsum(sizes)
     groups = []
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in pairwise(bounds):
         if end - start > 1:
             positions = order[start:end]
             members = np.searchsorted(split_ends, positions, side="right")

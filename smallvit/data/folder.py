@@ -6,6 +6,7 @@ only what is used takes memory.
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -33,7 +34,7 @@ DECODER_VERSION = 1  # goes up when `images` makes other pixels of a file, or ot
 _FILES_PER_TASK = 32
 
 
-def read_picture_folder(path, image_size, strict=False, cache_dir=None):
+def read_picture_folder(path, image_size, strict=False):
     """Read a folder with one subfolder for each class, or with such folders in `train`, and perhaps `val` and `test`.
 
     `smallvit.data.listing` says which files are read, and which are passed over.
@@ -42,7 +43,6 @@ def read_picture_folder(path, image_size, strict=False, cache_dir=None):
         path: the folder.
         image_size: S, side of the pictures to be made, in pixels.
         strict: whether to refuse the folder if a file cannot be read; it is left out otherwise.
-        cache_dir: where decoded pictures are kept; None takes `$XDG_CACHE_HOME/smallvit` or `~/.cache/smallvit`.
 
     Returns:
         `Pictures`; the images are read-only views of one `np.memmap`, or of memory where no cache can be written; the
@@ -53,15 +53,16 @@ def read_picture_folder(path, image_size, strict=False, cache_dir=None):
         UserError: it is no such folder; it has fewer than 2 classes, or more than 1,000; a class has too few pictures
             to be on each side; there are fewer than 30 pictures; a file cannot be read and `strict` is set.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
+    source = printable(str(path))
     with readable(path):
         if not path.is_dir():
-            raise UserError(f"There is no folder {path}; one with a folder for each class would be right.")
-        listing = list_pictures(path)
-    require_enough(path, listing.class_names, listing.labels)  # before the minutes of reading them
+            raise UserError(f"There is no folder {source}; one with a folder for each class would be right.")
+    listing = list_pictures(path)
+    require_enough(source, listing.class_names, listing.labels)  # before the minutes of reading them
     files = [file for split in listing.files.values() for file in split]
 
-    images, unreadable = _read(path, files, listing.key, image_size, cache_dir)
+    images, unreadable = _read(path, files, listing.key, image_size)
 
     is_readable = np.ones(len(files), bool)
     is_readable[list(unreadable)] = False
@@ -72,17 +73,21 @@ def read_picture_folder(path, image_size, strict=False, cache_dir=None):
         paths = np.array(listing.files[split], object)[keep]
         splits[split] = Split(images[start_image : start_image + count], labels[keep], paths)
         start, start_image = start + len(labels), start_image + count
-    left_out = [(files[position], sentence) for position, sentence in sorted(unreadable.items())]
+    left_out = [(files[position], sentence) for position, sentence in unreadable.items()]
     if strict and left_out:
-        raise UserError(f"{path}: {_describe(left_out)}.")
+        raise UserError(f"{source}: {_describe(left_out)}; without --strict they are left out.")
 
     all_labels = np.concatenate(list(listing.labels.values()))
 
     def why(label):
-        of_class = [(files[i], sentence) for i, sentence in sorted(unreadable.items()) if all_labels[i] == label]
-        return f", and {_describe(of_class)}" if of_class else ""
+        told = [
+            (files[position], sentence)
+            for position, sentence in unreadable.items()
+            if label in (None, all_labels[position])
+        ]
+        return f", and {_describe(told)}" if told else ""
 
-    require_enough(path, listing.class_names, {split: pictures.labels for split, pictures in splits.items()}, why)
+    require_enough(source, listing.class_names, {split: pictures.labels for split, pictures in splits.items()}, why)
     return Pictures(splits, listing.class_names, left_out)
 
 
@@ -93,20 +98,23 @@ def _describe(left_out, most=3):
     return f"{len(left_out):,} file{'s' if len(left_out) > 1 else ''} cannot be read ({shown}{more})"
 
 
-def _read(path, files, listing_key, image_size, cache_dir):
-    """Return (uint8 [n, S, S, 3], {position in `files`: sentence} of those that cannot be read)."""
+def _read(path, files, listing_key, image_size):
+    """Return (uint8 [n, S, S, 3], {position in `files`: sentence} of those that cannot be read), each in order."""
     # Another Pillow may read other files.
     key = hashlib.sha256(f"{DECODER_VERSION} {PIL.__version__} {listing_key}".encode()).hexdigest()[:32]
+    passing = []
     try:
-        cache = PictureCache(path, key, image_size, cache_dir)
+        cache = PictureCache(path, key, image_size)
         found = cache.read(len(files))
         if found is None:
             with cache.alone():
                 found = cache.read(len(files))  # another process may have been faster
                 if found is None:
-                    with contextlib.closing(_decode(path, files, image_size)) as blocks:
+                    with contextlib.closing(_decode(path, files, image_size, passing)) as blocks:
                         cache.write(len(files), blocks)
                     found = cache.read(len(files))
+                    if passing:  # these files may be readable the next time
+                        cache.forget()
         if found is None:
             raise OSError(f"{cache.path} does not keep what is written to it")
     except OSError as error:
@@ -115,18 +123,21 @@ def _read(path, files, listing_key, image_size, cache_dir):
 
 
 def _read_into_memory(path, files, image_size, error):
-    reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    source = printable(str(path))
+    reason = f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror or str(error)
     size, free = len(files) * 3 * image_size**2, free_memory()
     if free is not None and size > free / 2:  # the other half is for training
         raise UserError(
-            f"The pictures of {path} cannot be kept on disk ({reason}), and of the memory, of which "
+            f"The pictures of {source} cannot be kept on disk ({reason}), and of the memory, of which "
             f"{free / 2**30:.1f} GB are free, their {size / 2**30:.1f} GB would take more than half; a folder with "
             "that much room would be right: the one that XDG_CACHE_HOME names is taken."
         ) from error
-    log.warning("The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", path, reason)
+    log.warning(
+        "The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", source, reason
+    )
     images = np.empty((len(files), image_size, image_size, 3), np.uint8)
     unreadable, count = {}, 0
-    with contextlib.closing(_decode(path, files, image_size)) as blocks:
+    with contextlib.closing(_decode(path, files, image_size, [])) as blocks:
         for block, failures in blocks:
             images[count : count + len(block)] = block
             unreadable.update(failures)
@@ -135,11 +146,14 @@ def _read_into_memory(path, files, image_size, error):
     return images[:count], unreadable
 
 
-def _decode(path, files, image_size):
+def _decode(path, files, image_size, passing):
     """Decode files in parallel, and yield them block by block in their order.
 
     Pillow's decoders leave the interpreter to other threads: on two cores, two threads are as fast as two processes,
     which would each have to import this package, and Keras with it.
+
+    Args:
+        passing: a list that gets the positions in `files` of those that cannot be read for a reason that may pass.
 
     Yields:
         (uint8 [m, S, S, 3], {position in `files`: sentence} of those that cannot be read).
@@ -156,13 +170,15 @@ def _decode(path, files, image_size):
                 squares.append(resize_square(load_square(os.path.join(root, files[position])), image_size))
             except UserError as error:
                 failures[position] = str(error)
+                if _may_pass(error.__cause__):
+                    passing.append(position)
         images = np.stack(squares) if squares else np.empty((0, image_size, image_size, 3), np.uint8)
         return images, failures
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = min(cores, 16)
     bar = tqdm(
-        desc=f"Reading {printable(path.name)}",
+        desc=f"Reading {printable(path.resolve().name)}",
         total=len(files),
         unit=" pictures",
         delay=1,
@@ -183,3 +199,9 @@ def _decode(path, files, image_size):
         finally:
             stopped.set()
             pool.shutdown(cancel_futures=True)
+
+
+def _may_pass(cause):
+    """Whether it was not the file, but its disk or the memory that failed; who may read it is a part of the key."""
+    of_the_system = isinstance(cause, OSError) and cause.errno not in (None, errno.EACCES, errno.EPERM)
+    return of_the_system or isinstance(cause, MemoryError)

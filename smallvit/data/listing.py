@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from smallvit.data.pictures import display_name, enumerate_some, require_classes
-from smallvit.errors import UserError, printable
+from smallvit.errors import UserError, printable, readable
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Listing(NamedTuple):
         class_names: in the order of the labels: sorted.
         files: for each split, "train" first, the paths relative to the folder, with "/", by class, then by path.
         labels: for each split, int32 [n].
-        key: hexadecimal SHA-256 of the files' paths, sizes, times and modes.
+        key: hexadecimal SHA-256 of the files' paths, sizes and times.
     """
 
     class_names: list[str]
@@ -68,18 +68,22 @@ def list_pictures(root):
         A `Listing`, with at least two classes; a class may have no picture in it.
 
     Raises:
-        UserError: it is not made of class folders.
-        OSError: some of it cannot be read.
+        UserError: it is not made of class folders, or cannot be read.
     """
-    walk = _Walk(root)
-    parts = _find_parts(root, walk)
-    classes = {split: _class_folders(root, path, walk) for split, path in parts.items()}
+    with readable(root):
+        return _list(printable(os.fspath(root)), _Walk(root))
+
+
+def _list(source, walk):
+    """The same; `source` is the root as sentences name it."""
+    parts = _find_parts(source, walk)
+    classes = {split: _class_folders(source, path, walk) for split, path in parts.items()}
     names = {folder: display_name(folder) for folder in classes["train"]}
     folders = sorted(names, key=lambda folder: (names[folder], folder))
-    _require_same_classes(root, parts, classes)
+    _require_same_classes(source, parts, classes)
     if len(folders) == 1:
-        _require_not_nested(root, f"{parts['train']}{folders[0]}", walk)
-    require_classes(root, [names[folder] for folder in folders])
+        _require_not_nested(source, f"{parts['train']}{folders[0]}", walk)
+    require_classes(source, [names[folder] for folder in folders])
 
     hashed = hashlib.sha256()
     files, labels = {}, {}
@@ -95,7 +99,7 @@ def list_pictures(root):
     if walk.links_passed_over:
         log.warning(
             "%s: %d symbolic link%s passed over: they lead out of the folder, to nothing, or round in a circle",
-            root,
+            source,
             len(walk.links_passed_over),
             " was" if len(walk.links_passed_over) == 1 else "s were",
         )
@@ -113,7 +117,7 @@ class _Walk:
         """Return (folders, files) of one folder: its `os.DirEntry`s by name, without what is passed over."""
         folders, files = {}, {}
         here = os.path.join(self.root, path)
-        with os.scandir(here) as entries:
+        with readable(here), os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
                     continue
@@ -131,7 +135,7 @@ class _Walk:
         return _lies_in(target, self.root) and not _lies_in(os.path.realpath(here), target) and os.path.exists(target)
 
     def files_below(self, path):
-        """Return (path, size in bytes, mtime in ns, mode) of each file below a folder, by path.
+        """Return (path, size in bytes, mtime and ctime in ns) of each file below a folder, by path.
 
         Each folder is entered once, and by its own name rather than by a link, so that no circle of links is endless.
         """
@@ -147,8 +151,8 @@ class _Walk:
                 (linked if entry.is_symlink() else folders).append(f"{here}{name}/")
             for name, entry in files.items():
                 status = entry.stat()
-                # The mode, because whether a file can be read may depend on it.
-                found.append((f"{here}{name}", status.st_size, status.st_mtime_ns, status.st_mode))
+                # The ctime, because two files of one size and mtime may change places, and who may read one may change.
+                found.append((f"{here}{name}", status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         found.sort()
         return found
 
@@ -161,7 +165,11 @@ def _suffix(name):
     return os.path.splitext(name)[1].lower()
 
 
-def _find_parts(root, walk):
+def _loose(files):
+    return [name for name in files if _suffix(name) in _PICTURES]
+
+
+def _find_parts(source, walk):
     """Split -> the path of the folder that holds its class folders, "" for the root itself."""
     folders, _ = walk.look("")
     named = {}
@@ -179,27 +187,27 @@ def _find_parts(root, walk):
     given = enumerate_some([f"{name}/" for names in named.values() for name in names])
     if others:
         raise UserError(
-            f"{root} has {given} and, beside that, {enumerate_some([f'{name}/' for name in others])}; either train/, "
+            f"{source} has {given} and, beside that, {enumerate_some([f'{name}/' for name in others])}; either train/, "
             "val/ and test/ alone, each with the class folders in it, or the class folders alone would be right."
         )
     twice = next((names for names in named.values() if len(names) > 1), None)
     if twice:
-        raise UserError(f"{root} has {twice[0]}/ and {twice[1]}/, which mean the same; one of them would be right.")
+        raise UserError(f"{source} has {twice[0]}/ and {twice[1]}/, which mean the same; one of them would be right.")
     if "train" not in named:
         raise UserError(
-            f"{root} has {given} and no train/; train/ with the class folders in it would be right, or the class "
+            f"{source} has {given} and no train/; train/ with the class folders in it would be right, or the class "
             "folders alone."
         )
     return {split: f"{named[split][0]}/" for split in ("train", "validation", "test") if split in named}
 
 
-def _class_folders(root, path, walk):
+def _class_folders(source, path, walk):
     """The names of the class folders in a part."""
-    where = f"{root}, in {printable(path)}," if path else root
+    where = f"{source}, in {path}," if path else source
     folders, files = walk.look(path)
-    loose = [name for name in files if _suffix(name) in _PICTURES]
+    loose = _loose(files)
     if not folders:
-        found = f"{len(loose):,} pictures and " if loose else ""
+        found = f"pictures ({enumerate_some(loose)}) and " if loose else ""
         raise UserError(f"{where} has {found}no folders; it needs a folder for each class, with the pictures in it.")
     if loose:
         raise UserError(
@@ -209,21 +217,21 @@ def _class_folders(root, path, walk):
     return set(folders)
 
 
-def _require_same_classes(root, parts, classes):
+def _require_same_classes(source, parts, classes):
     for split, path in parts.items():
         unknown = sorted(classes[split] - classes["train"])
         if unknown:
             raise UserError(
-                f"{root} has the class {enumerate_some(unknown)} in {path} and not in {parts['train']}; a class needs "
-                "pictures to train on."
+                f"{source} has the class {enumerate_some(unknown)} in {path} and not in {parts['train']}; a class "
+                "needs pictures to train on."
             )
 
 
-def _require_not_nested(root, folder, walk):
+def _require_not_nested(source, folder, walk):
     """An archive unpacked into a folder of its own name is an honest mistake: say where the classes are."""
     inside, files = walk.look(folder)
-    if len(inside) > 1 and not files:
+    if len(inside) > 1 and not _loose(files):
         raise UserError(
-            f"{root} has one folder, {printable(folder)}, with {len(inside):,} folders in it; if these are the "
-            f"classes, {os.path.join(printable(str(root)), printable(folder))} would be right."
+            f"{source} has one folder, {printable(folder)}, with {len(inside):,} folders in it; if these are the "
+            f"classes, {os.path.join(source, printable(folder))} would be right."
         )

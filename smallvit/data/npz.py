@@ -5,8 +5,8 @@ What an array would take is known before it is read.
 """
 
 import math
+import os
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +37,16 @@ def read_npz(path):
             than 1,000, or two of the same name; a class has too few pictures to be on each side; there are fewer than
             30 pictures.
     """
-    path = Path(path).expanduser()
-    with readable(path):
-        if not path.is_file():
+    file = Path(os.path.expanduser(path))
+    path = printable(str(file))  # as sentences name it
+    with readable(file):
+        if not file.is_file():
             raise UserError(f"There is no file {path}; an .npz with x_train and y_train would be right.")
-        if not zipfile.is_zipfile(path):
+        if not zipfile.is_zipfile(file):
             raise UserError(
                 f"{path} is no .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
             )
-    with readable(path), _Archive(path) as archive:
+    with readable(file), _Archive(file, path) as archive:
         splits = {}
         given = [suffix for suffix in _SPLITS if f"x_{suffix}" in archive.names or f"y_{suffix}" in archive.names]
         for suffix in dict.fromkeys(["train", *given]):
@@ -85,12 +86,13 @@ def read_npz(path):
 class _Archive:
     """The arrays of an `.npz` file. What goes wrong with reading one is a `UserError`."""
 
-    def __init__(self, path):
+    def __init__(self, file, path):
+        self._file = file
         self._path = path
 
     def __enter__(self):
         try:
-            self._zip = zipfile.ZipFile(self._path)
+            self._zip = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise self._damaged(error) from error
         self._members = {
@@ -136,11 +138,11 @@ class _Archive:
                 return read(file)
         except UserError:
             raise
-        except (
-            # Of the archive, of what is compressed in it, of the array: cut off, changed, encrypted, of another time.
-            *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError),
-            *(ValueError, TypeError, SyntaxError, MemoryError, OverflowError),
-        ) as error:
+        except MemoryError as error:
+            raise UserError(f"{self._path}: {name} does not fit into memory ({error}).") from error
+        except Exception as error:
+            # Nearly anything is raised for what is cut off, changed or encrypted: by zipfile, by the four ways to
+            # compress, by NumPy's parser of headers.
             raise self._damaged(error, name) from error
 
     def _header(self, name, file):
@@ -243,9 +245,11 @@ def _class_names(path, archive, labels):
     if math.prod(shape) * dtype.itemsize > 2**24:
         raise UserError(f"{path}: class_names takes {math.prod(shape) * dtype.itemsize:,} bytes; names are short.")
     names = archive.read("class_names")
-    if len(names) < count or len(names) > MAX_CLASSES:
+    if len(names) < count:
         raise UserError(
             f"{path} has {len(names):,} class_names, and y_train labels up to {count - 1}; a name for each of its "
             f"{count} classes would be right."
         )
-    return [name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name) for name in names]
+    if dtype.kind == "U":  # which may hold what is no text: half of a surrogate pair
+        names = [name.encode("utf-8", "backslashreplace") for name in names]
+    return [name.decode("utf-8", "backslashreplace") for name in names]

@@ -68,7 +68,7 @@ def require_enough(source, class_names, labels, why=lambda label: ""):
         source: what the sentence begins with.
         class_names: of the K classes.
         labels: for each given split, "train" among them, its int [n] in [0, K).
-        why: label -> what the sentence on that class ends with.
+        why: label -> what the sentence on that class ends with, before its full stop; None -> the same for all classes.
 
     Raises:
         UserError: as said.
@@ -86,7 +86,7 @@ def require_enough(source, class_names, labels, why=lambda label: ""):
         )
     for split, given in labels.items():
         if not len(given):
-            raise UserError(f"{source} has no pictures in its {split} part; give it some, or leave it out.")
+            raise UserError(f"{source} has no pictures in its {split} part; give it some, or leave it out{why(None)}.")
     total = sum(map(len, labels.values()))
     if total < MIN_PICTURES:
-        raise UserError(f"{source} has {total} pictures; at least {MIN_PICTURES} are needed.")
+        raise UserError(f"{source} has {total} pictures; at least {MIN_PICTURES} are needed{why(None)}.")

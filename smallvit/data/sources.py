@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from smallvit.data.folder import read_picture_folder
 from smallvit.data.memory import free_memory
 from smallvit.data.npz import read_npz
 from smallvit.data.splitting import hold_out
-from smallvit.errors import UserError, printable, readable
+from smallvit.errors import UserError, printable
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +50,18 @@ class Source(NamedTuple):
         """ "cifar100", "folder" or "npz"; what is not there is "cifar100", which says so when it is read."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
-        path = Path(self.path).expanduser()
+        # os.path, because nothing that may be in a name is an error for it, as it would be for `Path`.
+        path = Path(os.path.expanduser(self.path))
         if path.suffix == ".npz":
             return "npz"
-        return "folder" if path.is_dir() and not is_cifar100(path) else "cifar100"
+        return "folder" if os.path.isdir(path) and not is_cifar100(path) else "cifar100"
 
     @property
     def name(self):
         """What the data set is called: that of the folder or file, where it is not CIFAR-100."""
         if self.kind == "cifar100":
             return "CIFAR-100"
-        path = Path(self.path).expanduser().resolve()
+        path = Path(os.path.realpath(os.path.expanduser(self.path)))
         return printable(path.stem if self.kind == "npz" else path.name)
 
 
@@ -89,9 +91,10 @@ def load_dataset(source):
 
 
 def _load_own(source):
-    path = Path(source.path).expanduser()
-    with readable(path):
-        read = read_npz(path) if source.kind == "npz" else read_picture_folder(path, source.image_size, source.strict)
+    if source.kind == "npz":
+        read = read_npz(source.path)
+    else:
+        read = read_picture_folder(source.path, source.image_size, source.strict)
     train, test = read.splits["train"], read.splits.get("test")
     if test is None:
         kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED)

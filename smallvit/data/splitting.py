@@ -12,7 +12,8 @@ def hold_out(labels, share, how, seed):
         labels: int [n].
         share: of the pictures, in (0, 1).
         how: "tail" takes the last ones as they lie, as `validation_split` of Keras's `fit` does; "stratified" the same
-            share of each class, drawn by seed, with every class that has at least two pictures on both sides.
+            share of each class, drawn by seed, with every class that has at least two pictures on both sides, also
+            where this makes them more or fewer than asked.
         seed: for "stratified".
 
     Returns:
@@ -44,8 +45,8 @@ def hold_out(labels, share, how, seed):
 def _rank_within_class(labels, order):
     """Where each picture stands among those of its class, in [0, 1], if they come in `order`: float64 [n].
 
-    Holding out the lowest ranks of all classes takes equally from every class, and exactly as many as asked also where
-    classes are small or unequal.
+    Holding out the lowest ranks of all classes takes equally from every class, also where classes are small or unequal.
+    The first of each class has rank 0 and the last rank 1, unless it is the only one.
     """
     by_class = order[np.argsort(labels[order], kind="stable")]
     sizes = np.bincount(labels)

@@ -1,0 +1,64 @@
+"""Pictures of equal pixels in more than one split."""
+
+import numpy as np
+import pytest
+
+from smallvit.data import Split, find_duplicates
+
+
+def split(*values):
+    """Pictures of 2 x 2, each of one value all over."""
+    images = np.array(values, np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    return Split(images, np.zeros(len(values), np.int32))
+
+
+def on_disk(pictures, path):
+    """The same as a map of a file, in another order on it."""
+    pictures.images[::-1].tofile(path)
+    mapped = np.memmap(path, np.uint8, "r", shape=pictures.images.shape)
+    backwards = np.arange(len(mapped))[::-1]
+    found = Split(mapped, pictures.labels).take(backwards)
+    assert found.is_on_disk
+    return found
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_every_place_of_a_picture_is_named(tmp_path, where):
+    splits = {
+        "training": split(5, 1, 2, 3, 2, 9),
+        "validation": split(7, 2, 8, 8),
+        "test": split(3, 6, 5, 2, 7),
+    }
+    if where == "disk":
+        splits = {name: on_disk(pictures, tmp_path / name) for name, pictures in splits.items()}
+    assert find_duplicates(splits) == [
+        [("training", 0), ("test", 2)],  # 5
+        [("training", 2), ("training", 4), ("validation", 1), ("test", 3)],  # 2
+        [("training", 3), ("test", 0)],  # 3
+        [("validation", 0), ("test", 4)],  # 7; that 8 is there twice within one split is nobody's concern
+    ]
+
+
+def test_one_pixel_makes_another_picture():
+    first, second = split(1, 2), split(1, 2)
+    second.images[0, 1, 1, 2] += 1
+    assert find_duplicates({"training": first, "test": second}) == [[("training", 1), ("test", 1)]]
+
+
+def test_empty_splits_and_none_have_no_duplicates():
+    assert find_duplicates({}) == []
+    assert find_duplicates({"training": split(), "test": split()}) == []
+    assert find_duplicates({"training": split(4, 4)}) == []
+    found = find_duplicates({"training": split(), "validation": split(4), "other": split(), "test": split(1, 4)})
+    assert found == [[("validation", 0), ("test", 1)]]
+
+
+def test_among_many_pictures_exactly_the_equal_ones_are_found(rng):
+    values = rng.integers(0, 256, 300)
+    places = {}
+    for position, value in enumerate(values.tolist()):
+        name, start = ("training", 0) if position < 200 else ("test", 200)
+        places.setdefault(value, []).append((name, position - start))
+    expected = [group for group in places.values() if len({name for name, _ in group}) == 2]
+    assert len(expected) > 20
+    assert find_duplicates({"training": split(*values[:200]), "test": split(*values[200:])}) == expected
