@@ -7,6 +7,7 @@ also goes through all of them in batches in random order, as a training with `--
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ def write_class(folder, count):
         Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(folder / f"{number:05}.jpg", quality=85)
 
 
-def measure(how, folder, cache):
+def measure(how, folder):
     """Read the folder; return {"seconds", "pictures", "megabytes"}: the peak of the memory, as the system counts it."""
     import resource
 
@@ -39,7 +40,7 @@ def measure(how, folder, cache):
 
     before = _peak_megabytes(resource)
     started = time.perf_counter()
-    pictures = read_picture_folder(folder, 32, cache_dir=cache).splits["train"]
+    pictures = read_picture_folder(folder, 32).splits["train"]
     if how == "one pass":
         order = np.random.default_rng(0).permutation(len(pictures.labels))
         for start in range(0, len(order), _BATCH):
@@ -60,21 +61,22 @@ def _peak_megabytes(resource):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200_000, metavar="N", help="pictures (default: %(default)s)")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)  # what the processes are started with
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # what the processes are started with
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measure(*options.measure)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder, cache = Path(temporary, "pictures"), Path(temporary, "cache")
+        folder, environment = Path(temporary, "pictures"), {**os.environ, "XDG_CACHE_HOME": temporary}
         with ProcessPoolExecutor() as pool:
             counts = np.full(NUM_CLASSES, options.count // NUM_CLASSES)
             counts[: options.count % NUM_CLASSES] += 1
             list(pool.map(write_class, [folder / f"{label:03}" for label in range(NUM_CLASSES)], counts))
         print(f"{'':20}{'pictures':>12}{'seconds':>12}{'pictures/s':>12}{'peak memory':>16}{'of it imports':>16}")
         for how in ("anew", "from the cache", "one pass"):
-            command = [sys.executable, "-m", "benchmarks.pictures", "--measure", how, str(folder), str(cache)]
-            found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            command = [sys.executable, "-m", "benchmarks.pictures", "--measure", how, str(folder)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            found = json.loads(done.stdout)
             pictures, seconds = found["pictures"], found["seconds"]
             memory = f"{found['megabytes']:>13,.0f} MB{found['imports']:>13,.0f} MB"
             print(f"{how:20}{pictures:>12,}{seconds:>12.1f}{pictures / seconds:>12,.0f}{memory}")
