@@ -104,7 +104,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     [
         (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
         (["--memory-limit", "-1"], "--memory-limit is -1; it must be at least 0 GB."),
-        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; a picture is needed)."),
+        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; a picture is needed); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
     ],
 )
