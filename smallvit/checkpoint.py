@@ -20,7 +20,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types
+from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
 from smallvit.errors import UserError, readable
 from smallvit.model import VisionTransformer, build_model
 from smallvit.weights import require_room, require_same_shapes
@@ -89,6 +89,17 @@ class Record:
             raise ValueError(f"epoch is {self.epoch}; it must be between 1 and epochs_trained, {self.epochs_trained}")
         if not 0 <= self.unsure_below <= 1:
             raise ValueError(f"unsure_below is {self.unsure_below!r}; it must be between 0 and 1")
+
+    def differs_in_ideas_alone(self, other):
+        """Whether two models have different ideas of the paper and the same recipe, seed, data and architecture.
+
+        How often a training is evaluated is no part of what it learns, so it may differ too.
+        """
+        return self.variant != other.variant and self._all_but_ideas() == other._all_but_ideas()
+
+    def _all_but_ideas(self):
+        training = dataclasses.replace(self.training, evaluation_interval=1)
+        return training, self.data, with_variant(self.model, "vit"), self.started_from is None
 
 
 class ModelFolder(NamedTuple):

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from PIL import Image
 import app
 from smallvit import bundled, images
 from smallvit.inference import Classifier
+from smallvit.page.models import ModelShelf
 from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
 from tests.picture_corpus import BAD, GOOD
@@ -271,9 +273,19 @@ def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
 def test_the_bundled_models_are_whole():
     found, problems = app.find_models()
     assert problems == []
-    assert found.first_pair == ("laptop-vit", "laptop-spt_lsa")
-    for name in found.folders:
-        assert found.get(name).tau.shape == (found.record(name).model.depth, found.get(name).tau.shape[1])
+    assert list(found.folders) == ["laptop-vit", "laptop-spt", "laptop-lsa", "laptop-spt_lsa"]
+    for first, second in itertools.combinations(found.folders, 2):
+        assert found.is_fair_pair(first, second)
+    for folder in found.folders.values():
+        config = folder.record.model
+        assert folder.load_model().taus().shape == (config.depth, config.num_heads if config.use_lsa else 1)
+
+
+def test_of_the_bundled_models_only_those_that_the_page_opens_with_are_loaded_at_the_start(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(ModelShelf, "_begin", lambda shelf, name: loaded.append(name))
+    app.create_demo()
+    assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 
 
 def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path):

@@ -426,6 +426,6 @@ def test_a_model_from_the_hub_is_named_while_it_is_missing_and_tried_again(visit
             expect(status).to_be_hidden()
             expect(again).to_be_hidden()
             page.get_by_label("One model").click()
-            page.get_by_role("option", name="ViT + LSA · laptop").click()
+            page.get_by_role("option", name=f"ViT + LSA · laptop (ada/late@{commit})").click()
             expect(page.locator("#answer-left")).to_contain_text(f"From the Hub: ada/late@{commit[:7]}")
             answered(page)

@@ -133,8 +133,15 @@ def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path,
 
 def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
     tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 pictures of each split")
-    shelf = models.ModelShelf([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", tmp_path / "less"])
+    tiny.write_folder(tmp_path / "longer", "vit", training=replace(tiny.RECIPE, epochs=4))
+    tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
+    tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")
+    own = [tmp_path / name for name in ("less", "longer", "seldom", "further")]
+    shelf = models.ModelShelf([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
     assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
+    assert shelf.is_fair_pair("laptop-spt_lsa", "seldom")  # evaluated less often, which changes nothing else
+    assert not shelf.is_fair_pair("longer", "laptop-spt_lsa")
+    assert not shelf.is_fair_pair("further", "laptop-spt_lsa")
     assert not shelf.is_fair_pair("laptop-vit", "laptop-vit-2")
     assert not shelf.is_fair_pair("less", "laptop-spt_lsa")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.checkpoint import RECORD_FILE, read_model_folder
-from smallvit.config import VARIANTS, with_variant
+from smallvit.config import VARIANTS
 from smallvit.download import download_model_folder
 from smallvit.errors import UserError
 from smallvit.inference import Classifier
@@ -143,12 +143,8 @@ class ModelShelf:
         return self._begin(name).result()
 
     def is_fair_pair(self, first, second):
-        """Whether two models differ in the paper's ideas alone: same recipe, same data, same architecture otherwise."""
-        records = self.record(first), self.record(second)
-        if records[0].variant == records[1].variant:
-            return False
-        left, right = ((record.training, record.data, with_variant(record.model, "vit")) for record in records)
-        return left == right
+        """Whether what two models say is a measure of the paper's ideas."""
+        return self.record(first).differs_in_ideas_alone(self.record(second))
 
     def _begin(self, name):
         with self._lock:

@@ -224,8 +224,9 @@ TEXTS = {
         "**고른 두 모델이 배운 과정.** 트레이닝 사진은 증강되어 있어 처음에는 더 어렵습니다.",
     ),
     "results_text": (
-        "**All models of this data**, those at hand and those published, on the test split, which was read once for each.",
-        "가지고 있거나 공개된, 이 데이터의 **모든 모델**의 테스트 결과. 테스트 데이터는 모델마다 한 번만 읽었습니다.",
+        "**All models of this data**, those at hand and those published, on the test split, which was read once for each. "
+        "What else ran on the machine has its share in the minutes.",
+        "가지고 있거나 공개된, 이 데이터의 **모든 모델**의 테스트 결과. 테스트 데이터는 모델마다 한 번만 읽었습니다. 걸린 시간(분)에는 같은 컴퓨터에서 함께 실행된 다른 작업의 영향도 들어 있습니다.",
     ),
     "results_keep": ("Save as CSV", "CSV로 저장"),
     "results_model": ("model", "모델"),
