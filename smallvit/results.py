@@ -79,8 +79,13 @@ class Result:
 
     @property
     def group(self):
-        """What results have in common that differ by their seeds alone."""
-        return self.preset, self.variant, self.data, self.passes, json.dumps(self.overrides, sort_keys=True)
+        """What results have in common that differ by their seeds alone, and by when their patience ended."""
+        return self.preset, self.variant, self.data, json.dumps(self.changes, sort_keys=True)
+
+    @property
+    def changes(self):
+        """The overrides but for the seed, which has a place of its own."""
+        return {name: value for name, value in self.overrides.items() if name != "seed"}
 
 
 def _metrics_of(epoch, prefix):
@@ -122,18 +127,19 @@ def with_folders(results, folders):
 
 def markdown(results):
     """The table of the README, one row for each model and recipe, and below it how each came to be."""
-    lines = ["| preset | model | parameters | passes | seeds | top-1 | top-5 | training |"]
-    lines += ["|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| data | preset | model | parameters | passes | seeds | top-1 | top-5 | training |"]
+    lines += ["|---|---|---|---:|---:|---:|---:|---:|---:|"]
     groups = {}
     for result in results:
         groups.setdefault(result.group, []).append(result)
     for group in groups.values():
-        first = group[0]
+        first, passes = group[0], sorted({result.passes for result in group})
         cells = [
-            f"`{first.preset}`" + "".join(f", {name} {value}" for name, value in first.overrides.items()),
+            first.data,
+            f"`{first.preset}`" + "".join(f", {name} {value}" for name, value in first.changes.items()),
             VARIANTS[first.variant].title,
             f"{first.parameters:,}",
-            str(first.passes),
+            " to ".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
             ", ".join(str(result.seed) for result in group),
             *(mean_and_deviation([result.test[key] for result in group]) for key in ("top1", "top5")),
             f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
@@ -145,8 +151,8 @@ def markdown(results):
             f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "
             f"{result.commit}"
         )
-        ways.setdefault(way, []).append(f"{VARIANTS[result.variant].title} ({result.preset}, seed {result.seed})")
-    return "\n".join([*lines, "", *(f"- {', '.join(models)}: {way}" for way, models in ways.items()), ""])
+        ways.setdefault(way, []).append(f"{VARIANTS[result.variant].title} (seed {result.seed})")
+    return "\n".join([*lines, "", *(f"- {way}: {', '.join(models)}" for way, models in ways.items()), ""])
 
 
 def mean_and_deviation(shares):

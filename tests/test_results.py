@@ -59,14 +59,15 @@ def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
 
 def test_seeds_of_one_recipe_share_a_row(project):
     for seed, top1 in ((0, 0.5), (1, 0.52), (2, 0.57)):
-        write(project / f"runs/vit-{seed}", "vit", seed, top1)
+        write(project / f"runs/vit-{seed}", "vit", seed, top1, overrides={"seed": seed} if seed else {})
     write(project / "runs/other", "vit", 7, 0.4, overrides={"dropout_rate": 0.2})
     assert results.main([str(project / "runs")]) == 0
-    rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| `laptop`")]
+    rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     # Their sample standard deviation is sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2), their times are 1, 2 and 3 minutes.
     parameters = f"{Result.of(read_model_folder(project / 'runs/other')).parameters:,}"
-    assert rows[0] == f"| `laptop` | ViT | {parameters} | 3 | 0, 1, 2 | 53.00% +- 3.61 | 80.00% +- 0.00 | 2.0 min |"
-    assert rows[1].startswith(f"| `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
+    row = f"ViT | {parameters} | 3 | 0, 1, 2 | 53.00% +- 3.61 | 80.00% +- 0.00 | 2.0 min |"
+    assert rows[0] == f"| CIFAR-100 | `laptop` | {row}"
+    assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
 
 
 def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, capsys):
