@@ -112,8 +112,8 @@ def build_parser():
         "--output-dir",
         type=Path,
         metavar="DIR",
-        help="where the folders PRESET-VARIANT go (default: runs, and for data of your own the folder of its name in "
-        "it)",
+        help="where the folders PRESET-VARIANT and report.html go (default: runs, and for data of your own the folder "
+        "of its name in it)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted in --output-dir")
     parser.add_argument("--limit", type=int, metavar="N", help="use N pictures of each split only, to try things out")

@@ -1,4 +1,4 @@
-"""A model's loss, accuracy and calibration on a split, and the top probability below which it counts as unsure."""
+"""A model's answers, loss, accuracy and calibration on a split, and the top probability below which it is unsure."""
 
 from functools import partial
 
@@ -48,6 +48,22 @@ def metrics(logits, labels):
     loss = np.mean(highest + np.log(total) - logits[np.arange(len(labels)), labels])
     rank = _rank(logits, labels)
     return {"loss": float(loss), **{f"top{k}": float(np.mean(rank < k)) for k in (1, 5)}}
+
+
+def top_answers(logits, labels):
+    """The class that the model puts first, and its probability.
+
+    Where the right class shares the highest logit, it counts as the first, as it does in `metrics`.
+
+    Args:
+        logits: float64 [n, K].
+        labels: int [n] in [0, K).
+
+    Returns:
+        int [n] and float64 [n], in (0, 1].
+    """
+    _, total = _softmax_parts(logits)
+    return np.where(_rank(logits, labels) == 0, labels, logits.argmax(axis=1)), 1 / total
 
 
 def calibration_error(logits, labels, num_bins=15):

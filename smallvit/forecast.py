@@ -50,16 +50,12 @@ def warn_of_duplicates(dataset, training):
     splits = {"training": train, "validation": validation, "test": dataset.test}
     duplicates = find_duplicates(splits)
     if duplicates:
-        places = (f"{_place(splits[name], index)} ({name})" for name, index in duplicates[0])
+        places = (f"{splits[name].describe(index)} ({name})" for name, index in duplicates[0])
         log.warning(
             "Pictures that are in more than one split, which makes what is measured too good: %d; the first: %s",
             len(duplicates),
             ", ".join(places),
         )
-
-
-def _place(split, index):
-    return f"picture {index}" if split.files is None else printable(split.files[index])
 
 
 def describe(plan, dataset):

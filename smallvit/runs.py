@@ -1,4 +1,4 @@
-"""A run of the trainer: read the data, train each variant, read the test split once, write the model folders."""
+"""A run of the trainer: read the data, train each variant, read the test split once, write model folders and report."""
 
 import datetime
 import logging
@@ -22,22 +22,27 @@ from smallvit.checkpoint import (
 from smallvit.config import VARIANTS, overridden
 from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable
-from smallvit.evaluation import compile_prediction, evaluate, metrics, predict_logits, unsure_threshold
+from smallvit.evaluation import compile_prediction, metrics, predict_logits, top_answers, unsure_threshold
 from smallvit.examples import choose_examples
 from smallvit.forecast import describe, log_plan, warn_of_duplicates
 from smallvit.model import count_parameters
 from smallvit.planning import training_splits
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
+from smallvit.report import EvaluatedModel, report
 from smallvit.results import mean_and_deviation
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
 from smallvit.training import TimeLimit, describe_options, fit, readable_errors, require_same
+
+REPORT_FILE = "report.html"
 
 log = logging.getLogger(__name__)
 
 
 def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, tensorboard=None, publisher=None):
     """Train each variant with each seed under the same recipe; each becomes a model folder.
+
+    Those that are finished in the end are what the report there is about.
 
     Args:
         plan: what `planning.make_plan` returns. The model folders are PRESET-VARIANT in its `output_dir`, which is made
@@ -92,41 +97,65 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
     finished_names = distribution.from_main(list(finished))
     log_plan(plan, dataset)
 
-    records = []
+    evaluated, time_is_over = [], False
     for run in runs:
         files = TrainingFiles.beside(run.folder)
         if run.name in finished_names:
             log.info("%s: finished before, in %s", run.name, run.folder)
             if distribution.is_main():
                 files.delete()  # killed between the two, the last run left both
-                records.append(finished[run.name])
+                evaluated.append(_evaluate_again(finished[run.name], dataset.test))
             if publisher:
                 publisher.push(run.folder, run.name)
             continue
+        if time_is_over:
+            continue  # to what is finished, which belongs in the report
         logs = None if tensorboard is None or not distribution.is_main() else Path(tensorboard) / run.folder.name
         with readable_errors(run.training):
             repository = publisher.repository(run.name) if publisher else None
-            record = _train(run, plan, dataset, files, limit_of_time, logs, command, commit, repository)
-        if record is None:
-            break
-        records.append(record)
+            model = _train(run, plan, dataset, files, limit_of_time, logs, command, commit, repository)
+        if model is None:
+            time_is_over = True
+            continue
+        evaluated.append(model)
         if publisher:
             publisher.push(run.folder, run.name)
-    if records:
+    records = [model.record for model in evaluated]
+    if evaluated:
         log.info("\n%s", results_table(records))
+        if distribution.is_main():
+            _write_report(plan.output_dir / REPORT_FILE, evaluated, dataset)
     return records
 
 
 def _finished(run, dataset):
-    """The `Record` of a training that was finished before. Raises `UserError` if it was another one."""
-    record = read_model_folder(run.folder).record
+    """The `ModelFolder` of a training that was finished before. Raises `UserError` if it was another one."""
+    folder = read_model_folder(run.folder)
+    record = folder.record
     require_same(
-        {**describe_options(record.model, record.training), "data": record.data, "start": record.started_from},
-        {**describe_options(run.model, run.training), "data": dataset.name, "start": run.start and run.start.name},
+        {
+            **describe_options(record.model, record.training),
+            "data": record.data,
+            "start": record.started_from,
+            "number of test pictures": record.num_test,  # where more are evaluated, some of them were trained on
+        },
+        {
+            **describe_options(run.model, run.training),
+            "data": dataset.name,
+            "start": run.start and run.start.name,
+            "number of test pictures": len(dataset.test.labels),
+        },
         f"{run.folder} is a finished training",
         "another --output-dir trains anew beside it",
     )
-    return record
+    return folder
+
+
+def _evaluate_again(folder, test):
+    """The `EvaluatedModel` of a model folder, by the main process alone."""
+    with distribution.local():
+        logits = predict_logits(compile_prediction(folder.load_model()), test.images)
+    return EvaluatedModel(folder.record, *top_answers(logits, test.labels))
 
 
 def _load(source):
@@ -139,7 +168,7 @@ def _load(source):
 
 
 def _train(run, plan, dataset, files, time_limit, logs, command, commit, repository):
-    """Train one model and write its folder; return its `Record`, or None where the time limit came first."""
+    """Train one model and write its folder; return its `EvaluatedModel`, or None where the time limit came first."""
     train, validation = training_splits(dataset, run.training)
     with tensorboard_logs(logs) as on_epoch:
         fitted = fit(
@@ -157,6 +186,8 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         return None
     predict = compile_prediction(fitted.model)
     logits = predict_logits(predict, validation.images)
+    # The one time that the test split is read: everything is chosen by now.
+    test_logits = predict_logits(predict, dataset.test.images)
     record = Record(
         preset=plan.preset,
         variant=run.variant,
@@ -171,8 +202,7 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         parameters=count_parameters(fitted.model),
         metrics={
             "validation": metrics(logits, validation.labels),
-            # The one time that the test split is read: everything is chosen by now.
-            "test": evaluate(predict, dataset.test),
+            "test": metrics(test_logits, dataset.test.labels),
         },
         unsure_below=unsure_threshold(logits, validation.labels),
         epochs_trained=len(fitted.history),
@@ -188,9 +218,10 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         date=datetime.date.today().isoformat(),
         started_from=run.start and run.start.name,
     )
+    model = EvaluatedModel(record, *top_answers(test_logits, dataset.test.labels))
     taus = fitted.model.taus()
     if not distribution.is_main():
-        return record
+        return model
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     card = model_card(record, taus, repository)
     examples = choose_examples(dataset.test, dataset.class_names, plan.num_examples, plan.source.path)
@@ -204,7 +235,19 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         ) from error
     files.delete()
     log.info("%s: written to %s", run.name, run.folder)
-    return record
+    return model
+
+
+def _write_report(path, models, dataset):
+    try:
+        with atomic_file(path) as temporary:
+            temporary.write_text(report(models, dataset), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}); the models are safe in their folders: repeat "
+            "the command with --resume."
+        ) from error
+    log.info("report: %s", path)
 
 
 def push_finished(paths, publisher):

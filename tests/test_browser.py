@@ -11,16 +11,20 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from playwright.sync_api import expect, sync_playwright
 
-from smallvit.checkpoint import find_model_folders
+from smallvit import bundled
+from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import VARIANTS
+from smallvit.data import Dataset, Split
 from smallvit.page import LAUNCH_OPTIONS, build_demo
 from smallvit.page.models import ModelShelf
 from smallvit.page.texts import TEXTS
+from smallvit.report import EvaluatedModel, report
 from smallvit.superclasses import SUPERCLASSES
 from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
@@ -429,3 +433,24 @@ def test_a_model_from_the_hub_is_named_while_it_is_missing_and_tried_again(visit
             page.get_by_role("option", name=f"ViT + LSA · laptop (ada/late@{commit})").click()
             expect(page.locator("#answer-left")).to_contain_text(f"From the Hub: ada/late@{commit[:7]}")
             answered(page)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_a_report_opens_from_the_disk_and_asks_for_nothing(browser, tmp_path, rng, width, theme):
+    test = Split(rng.integers(0, 256, (300, 32, 32, 3), np.uint8), np.arange(300, dtype=np.int32) % 100)
+    records = [read_model_folder(folder).record for folder in find_model_folders(bundled.MODELS)]
+    models = [EvaluatedModel(record, rng.permutation(test.labels), rng.random(300)) for record in records]
+    data = Dataset("CIFAR-100", test, test, records[0].class_names, (0.5,) * 3, (0.2,) * 3)
+    file = tmp_path / "report.html"
+    file.write_text(report(models, data), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+    problems = []
+    page.on("console", lambda line: problems.append(line.text))  # also what its own policy blocks
+    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or problems.append(request.url))
+    page.goto(file.as_uri())
+    assert Axe().run(page).response["violations"] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator(".matrix").count() == 2
+    assert page.evaluate("[...document.images].map(image => image.naturalWidth)") == [32] * 48
+    assert problems == []
+    page.close()

@@ -1,9 +1,9 @@
-"""The top probability below which a model counts as unsure; the metrics are tested with the trainer."""
+"""The top answer, and when a model counts as unsure of it; the metrics are tested with the trainer."""
 
 import numpy as np
 import pytest
 
-from smallvit.evaluation import calibration_error, unsure_threshold
+from smallvit.evaluation import calibration_error, metrics, top_answers, unsure_threshold
 
 
 def predictions(probabilities, right):
@@ -58,3 +58,21 @@ def test_a_model_that_is_as_often_right_as_it_says_is_calibrated():
     logits = np.log(np.tile([0.75, 0.25], (4, 1)))
     assert calibration_error(logits, np.array([0, 0, 1, 0])) == pytest.approx(0)
     assert calibration_error(logits, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
+
+
+def test_the_top_answer_and_its_probability(rng):
+    logits = rng.normal(size=(40, 7)) + 1000
+    labels = rng.integers(0, 7, 40)
+    probabilities = np.exp(logits - 1000) / np.exp(logits - 1000).sum(axis=1, keepdims=True)
+    predicted, confidence = top_answers(logits, labels)
+    np.testing.assert_array_equal(predicted, probabilities.argmax(axis=1))
+    np.testing.assert_allclose(confidence, probabilities.max(axis=1))
+
+
+def test_a_tie_is_answered_as_the_metrics_count_it():
+    """The logits of a bfloat16 model often tie."""
+    logits, labels = np.array([[2.0, 2.0, 1.0]] * 3), np.arange(3)
+    predicted, confidence = top_answers(logits, labels)
+    assert predicted.tolist() == [0, 1, 0]
+    assert np.mean(predicted == labels) == metrics(logits, labels)["top1"]
+    assert confidence == pytest.approx(np.e / (2 * np.e + 1))

@@ -4,9 +4,11 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -18,9 +20,11 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 import train
+from smallvit import runs
 from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
 from smallvit.data import load_cifar100
+from smallvit.evaluation import predict_logits
 from smallvit.planning import training_splits
 from tests import tiny
 
@@ -101,7 +105,7 @@ def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data,
     np.testing.assert_array_equal(weights, expected_weights)
     assert history == expected_history
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
-    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["tiny-spt_lsa"]
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["report.html", "tiny-spt_lsa"]
 
 
 def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_path):
@@ -123,18 +127,26 @@ def threshold(folder, data):
     return np.percentile(softmax(logits[right], axis=1).max(axis=1), 5)
 
 
-def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path, monkeypatch, caplog, capsys):
+def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, tmp_path, monkeypatch, caplog, capsys):
     options = ["--preset", "tiny", "--seed", 3, "--output-dir", tmp_path / "runs"]
     code, out, error = run(*options, SMALLVIT_DATA=str(small_data))
     assert code == 0, error
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["tiny-spt_lsa", "tiny-vit"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["report.html", "tiny-spt_lsa", "tiny-vit"]
     table = out.split("\n\n")[-1].splitlines()
+    path = tmp_path / "runs/report.html"
+    assert table[3] == f"report: {path}"
+    report = path.read_text()
+    assert "ViT + SPT + LSA has a top-1 accuracy of" in report
+    assert {address[:15] for address in re.findall(r'(?:src|href)="([^"]*)', report)} == {"data:image/png;"}
+    assert not re.search(r"https?:|url\(|@import|<script|<link", report)
     for row, variant, title in ((table[1], "vit", "ViT "), (table[2], "spt_lsa", "ViT + SPT + LSA")):
         folder = read_model_folder(tmp_path / "runs" / f"tiny-{variant}")
         test = folder.record.metrics["test"]
         assert row.startswith(title)
         assert f"{test['top1']:.2%}" in row
         assert f"{test['top5']:.2%}" in row
+        share = f"{test['top1']:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+        assert f'<th scope="row">{title.strip()}</th><td>{share}</td>' in report
         assert folder.record.training.seed == 3
         assert folder.record.command.startswith("python train.py --preset tiny --seed 3")
         assert folder.record.class_names == tiny.CLASS_NAMES
@@ -158,17 +170,21 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
         code = train.main([*map(str, options), "--data", str(small_data), *more])
         return code, caplog.text, capsys.readouterr().err
 
+    more_data = tiny.write_release(tmp_path, tiny.release_contents(num_test=31))
     code, _, error = again()
     assert code == 2
     assert "tiny-vit is already there; --resume keeps it" in error
+    path.unlink()
     code, log, error = again("--resume")
     assert code == 0, error
     assert "vit: finished before" in log
-    assert log.splitlines()[-3:] == table
+    assert log.splitlines()[-4:-1] == table[:-1]
+    assert path.read_text() == report
     for option, value, message in (
         ("--epochs", "9", "whose epochs is 4, not 9"),
         ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, 50 pictures of each split"),
         ("--precision", "bfloat16", "whose precision is float32, not bfloat16"),
+        ("--data", str(more_data), "whose number of test pictures is 30, not 31"),
     ):
         code, _, error = again("--resume", option, value)
         assert code == 2
@@ -180,6 +196,30 @@ def test_both_variants_end_in_verified_folders_and_a_table(small_data, tmp_path,
     assert "tiny-vit is a finished training" in error
     assert "lsa" not in log
     assert not (tmp_path / "runs/tiny-lsa.last.npz").exists()
+
+
+def test_what_was_finished_before_is_reported_though_the_time_is_over(
+    small_data, tmp_path, monkeypatch, caplog, capsys
+):
+    monkeypatch.setitem(PRESETS, "tiny", replace(tiny.PRESET, model=tiny.MODEL, training=tiny.RECIPE))
+    monkeypatch.setattr(runs, "fit", lambda *given: None)  # as where a time limit comes first
+    caplog.set_level(logging.INFO)
+    tiny.write_folder(tmp_path / "tiny-spt_lsa", "spt_lsa")
+    options = ["--preset", "tiny", "--data", str(small_data), "--output-dir", str(tmp_path), "--resume"]
+    assert train.main(options) == 0
+    report = (tmp_path / "report.html").read_text()
+    assert '<th scope="row">ViT + SPT + LSA</th>' in report
+    assert '<th scope="row">ViT</th>' not in report
+
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "report.html").mkdir()
+    caplog.clear()
+    assert train.main(options) == 2
+    assert "test top-1" in caplog.text  # the table comes all the same
+    assert capsys.readouterr().err == (
+        f"train.py: {tmp_path}/report.html could not be written (Is a directory); the models are safe in their "
+        "folders: repeat the command with --resume.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,6 +298,13 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     options = ["--preset", "tiny", "--variant", "vit", "--seeds", "2", "--seed", "5", "--data", str(small_data)]
     options += ["--set", "drop_path_rate=0.2", "drop_path_schedule=linear", "epochs=1", "ema_decay=0.9"]
     logs = tmp_path / "logs"
+    predicted = []
+
+    def counted(predict, images):
+        predicted.append(len(images))
+        return predict_logits(predict, images)
+
+    monkeypatch.setattr(runs, "predict_logits", counted)
     code = train.main([*options, "--output-dir", str(tmp_path / "runs"), "--tensorboard", str(logs)])
     assert code == 0, capsys.readouterr().err
     records = [read_model_folder(tmp_path / f"runs/tiny-vit-seed{seed}").record for seed in (5, 6)]
@@ -271,6 +318,10 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     card = (tmp_path / "runs/tiny-vit-seed6/README.md").read_text()
     assert "Other than in the preset: drop_path_rate 0.2, drop_path_schedule linear, epochs 1, ema_decay 0.9, s" in card
     assert "One seed (6)" in card
+
+    # The test split is read once for each, though the report asks for more than its accuracy.
+    assert predicted == [7, 30] * 2
+    assert "mean of 2 seeds" in (tmp_path / "runs/report.html").read_text()
 
     # One file of events for training and one for validation, for each of the two.
     accumulator = event_accumulator.EventAccumulator(str(logs / "tiny-vit-seed6/validation")).Reload()

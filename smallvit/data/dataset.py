@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from smallvit.errors import printable
+
 
 class Rows:
     """Some rows of an array, in any order, that are read when they are asked for: what lies on disk stays there.
@@ -63,6 +65,10 @@ class Split(NamedTuple):
         else:
             images = self.images[indices]
         return Split(images, self.labels[indices], None if self.files is None else self.files[indices])
+
+    def describe(self, index):
+        """How to find one of the pictures: its file, or its place."""
+        return f"picture {index}" if self.files is None else printable(self.files[index])
 
 
 class Dataset(NamedTuple):

@@ -1,0 +1,407 @@
+"""The report says what the numbers are, in HTML that is whole, loads nothing and runs nothing."""
+
+import base64
+import io
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smallvit.config import with_variant
+from smallvit.data import Dataset, Split
+from smallvit.data.dataset import Rows
+from smallvit.report import EvaluatedModel, report
+from smallvit.report.bootstrap import mean_interval
+from tests import tiny
+
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
+NBSP = "\N{NO-BREAK SPACE}"
+NAMES = ["pear", "apple", "fig", "date", "lime", "kiwi", "plum"]
+
+
+class Page(HTMLParser):
+    """What the tests ask of a report: elements with their attributes, the text, the tables; it must be well-formed."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.source = source
+        self.elements, self.texts, self.open, self.tables = [], [], [], []
+        self.feed(source)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+        self.text = "".join(self.texts)
+
+    def handle_starttag(self, tag, attributes):
+        assert len(dict(attributes)) == len(attributes), f"an attribute of {tag} stands there twice"
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+        elif tag in ("li", "p", "br", "dt", "dd", "h1", "h2", "h3", "text"):
+            self.texts.append("\n")
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            return
+        self.texts.append(data)
+        if {"th", "td"} & {*self.open}:
+            self.tables[-1][-1][-1] += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def mistakes(self):
+        return [image for image in self.all("img") if "data:image/png" in image["src"]]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return tiny.record("vit", tiny.build("vit"))
+
+
+def evaluated(base, labels, variant, wrong=(), seed=0, num_classes=7, sure=0.9, **changes):
+    """Right on all pictures but some, which are given the class after theirs."""
+    model = replace(with_variant(base.model, variant), num_classes=num_classes)
+    training = replace(base.training, seed=seed)
+    names = [f"class {label}" for label in range(num_classes)]
+    record = replace(base, variant=variant, model=model, training=training, class_names=names, **changes)
+    predicted = np.where(np.isin(np.arange(len(labels)), wrong), (labels + 1) % num_classes, labels)
+    return EvaluatedModel(record, predicted, np.full(len(labels), sure))
+
+
+def dataset(count=84, num_classes=7, side=4, names=NAMES, labels=None, files=None, title="my pictures"):
+    images = np.random.default_rng(5).integers(0, 256, (count, side, side, 3), np.uint8)
+    labels = np.arange(count, dtype=np.int32) % num_classes if labels is None else labels
+    test = Split(images, labels, files)
+    return Dataset(title, test.take(slice(0, 1)), test, names, (0.5,) * 3, (0.2,) * 3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return dataset()
+
+
+@pytest.fixture(scope="module")
+def pair(base, data):
+    """84 pictures of 7 classes; the plain model gets 24 wrong, the modified one 4 of them."""
+    labels = data.test.labels
+    metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 60 / 84, "top5": 0.912}}
+    plain = evaluated(base, labels, "vit", range(24), metrics=metrics)
+    return [plain, evaluated(base, labels, "spt_lsa", range(4), sure=0.8)]
+
+
+@pytest.fixture(scope="module")
+def page(pair, data):
+    return Page(report(pair, data))
+
+
+def printed(values):
+    low, high = mean_interval(values)
+    return f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def difference(plain, modified, count=84):
+    return np.isin(np.arange(count), [*plain]).astype(int) - np.isin(np.arange(count), [*modified])
+
+
+def answer_of(models, data):
+    source = report(models, data)
+    return re.sub("<.*?>", "", re.search('<p class="answer">(.*?)</p>', source)[1])
+
+
+def test_the_first_sentence_answers_the_question(pair, data, page):
+    assert answer_of(pair, data) == (
+        f"ViT + SPT + LSA has a top-1 accuracy of 95.2{NBSP}% on the 84 test pictures, against 71.4{NBSP}% of the "
+        f"plain ViT: 23.8 points more (95{NBSP}% confidence interval {printed(difference(range(24), range(4)))}). "
+        "That is more than chance in the draw of the test pictures explains."
+    )
+    assert "Each model was trained once." in page.text
+
+
+@pytest.mark.parametrize(
+    ("plain", "modified", "size", "verdict"),
+    [
+        (range(20), range(4, 26), "2.4 points less", "That may be chance: the interval includes zero."),
+        (range(10), range(5, 15), "no difference", "That may be chance: the interval includes zero."),
+        (range(6), (), "7.1 points more", "That may be chance: they differ on 6 pictures only."),
+        ((), range(30), "35.7 points less", "That is more than chance in the draw of the test pictures explains."),
+    ],
+    ids=["less", "equal", "few", "worse"],
+)
+def test_the_answer_says_no_more_than_the_pictures_do(base, data, plain, modified, size, verdict):
+    labels = data.test.labels
+    models = [evaluated(base, labels, "vit", [*plain]), evaluated(base, labels, "spt_lsa", [*modified])]
+    interval = printed(difference(plain, modified))
+    assert answer_of(models, data).endswith(f": {size} (95{NBSP}% confidence interval {interval}). {verdict}")
+
+
+def test_models_that_are_right_on_the_same_pictures_show_no_difference(base, data):
+    models = [evaluated(base, data.test.labels, variant, range(5)) for variant in ("vit", "spt")]
+    assert "no difference" in answer_of(models, data)
+    assert "they differ on 0 pictures only" in answer_of(models, data)
+
+
+def test_one_model_alone_is_told_with_its_interval(base, data):
+    labels = data.test.labels
+    answer = answer_of([evaluated(base, labels, "lsa", range(21))], data)
+    assert answer == (
+        f"ViT + LSA has a top-1 accuracy of 75.0{NBSP}% on the 84 test pictures (95{NBSP}% confidence interval "
+        f"{printed(np.arange(84) >= 21)})."
+    )
+    page = Page(report([evaluated(base, labels, "lsa")], data))
+    assert [len(row) for row in page.tables[1]] == [3] * 8
+    assert "against" not in page.text
+    assert "No mistakes." in page.text
+    # Where nothing differs there is no interval to give.
+    assert page.tables[0][1][1:3] == [f"100.0{NBSP}%", "–"]
+
+
+def test_the_table_of_models(page, pair):
+    header, plain, modified, against = page.tables[0]
+    assert header == ["model", "top-1", f"95{NBSP}% CI", "top-5", "parameters", "minutes"]
+    interval = printed(np.arange(84) >= 24)
+    assert plain == ["ViT", f"71.4{NBSP}%", interval, f"91.2{NBSP}%", f"{pair[0].record.parameters:,}", "1.5"]
+    low, high = map(float, interval.split(" to "))
+    assert 60 < low < 71.4 < high < 82
+    assert modified[0] == "ViT + SPT + LSA"
+    assert against[:3] == ["ViT + SPT + LSA against ViT", "+23.8 points", printed(difference(range(24), range(4)))]
+
+
+def test_seeds_are_told_apart_and_together(base, data):
+    wrong = {("vit", 1): range(20), ("spt_lsa", 1): range(10), ("vit", 2): range(24), ("spt_lsa", 2): range(2, 10)}
+    models = [evaluated(base, data.test.labels, variant, pictures, seed) for (variant, seed), pictures in wrong.items()]
+    page = Page(report(models, data))
+    rows = page.tables[0]
+    names = ["seed 1", "seed 2", "mean of 2 seeds"]
+    assert [row[0] for row in rows[1:]] == [
+        *(f"ViT, {name}" for name in names),
+        *(f"ViT + SPT + LSA, {name}" for name in names),
+        "ViT + SPT + LSA against ViT, mean of 2 seeds",
+    ]
+    # 64 and 60 of 84: 76.19 and 71.43, their mean 73.81, their sample standard deviation 3.37.
+    assert rows[3][1:3] == [f"73.8 ± 3.4{NBSP}%", printed((np.arange(84) >= 20) / 2 + (np.arange(84) >= 24) / 2)]
+    assert f"accuracy of 89.3{NBSP}% (mean of 2 seeds) on the 84 test pictures" in page.text
+    # 11.90 and 19.05: half of their difference times the square root of two.
+    assert "+11.9 (seed 1), +19.0 (seed 2) points; their standard deviation is 5.1." in page.text
+    assert "2 seeds together: each picture counts 2 times" in page.text
+    assert "10 of 10 pictures that one seed or more got wrong" in page.text
+    assert "trained once" not in page.text
+
+
+def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
+    header, *rows = page.tables[1]
+    assert header[:2] == ["class", "test pictures"]
+    assert header[2:] == ["top-1, ViT", "top-1, ViT + SPT + LSA", "points, ViT + SPT + LSA against ViT"]
+    assert [row[0] for row in rows] == sorted(NAMES)
+    # Pictures 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18.
+    by_name = {row[0]: row[1:] for row in rows}
+    four, one, three = (np.arange(12) >= count for count in (4, 1, 3))
+    assert by_name["pear"] == [
+        "12",
+        f"66.7{NBSP}% ({printed(four)})",
+        f"91.7{NBSP}% ({printed(one)})",
+        f"+25.0 ({printed(one.astype(int) - four)})",
+    ]
+    assert by_name["lime"] == ["12", f"75.0{NBSP}% ({printed(three)})", f"100.0{NBSP}%", f"+25.0 ({printed(~three)})"]
+
+
+def test_classes_of_unequal_size_and_one_without_test_pictures(base):
+    data = dataset(33, labels=np.array([*(np.arange(30) % 6), 0, 0, 0]))
+    models = [evaluated(base, data.test.labels, "vit", [0, 5]), evaluated(base, data.test.labels, "spt")]
+    page = Page(report(models, data))
+    rows = {row[0]: [cell.partition(" (")[0] for cell in row[1:]] for row in page.tables[1]}
+    assert rows["pear"] == ["8", f"87.5{NBSP}%", f"100.0{NBSP}%", "+12.5"]
+    assert rows["apple"] == ["5", f"100.0{NBSP}%", f"100.0{NBSP}%", "0.0"]
+    assert rows["kiwi"] == ["5", f"80.0{NBSP}%", f"100.0{NBSP}%", "+20.0"]
+    assert rows["plum"] == ["0", "–", "–", "–"]
+    # The picture of class 5 was taken for class 6, which has none.
+    assert f"kiwi taken for plum: 1 of 5 (20.0{NBSP}%)" in page.text
+
+
+def test_the_confusions_are_counted_and_drawn(page):
+    # Of the 24 wrong answers of the plain model, classes 0, 1 and 2 have four, the others three.
+    assert f"\npear taken for apple: 4 of 12 (33.3{NBSP}%)" in page.text
+    assert f"\ndate taken for lime: 3 of 12 (25.0{NBSP}%)" in page.text
+    assert [picture["aria-label"] for picture in page.all("svg")] == [
+        "Confusion matrix of ViT",
+        "Confusion matrix of ViT + SPT + LSA",
+    ]
+    assert len(page.all("image")) == 2
+
+
+def test_the_mistakes_are_the_pictures_themselves_surest_first(pair, data):
+    surer = pair[0]._replace(confidence=np.where(np.arange(84) == 7, 0.987, 0.9))
+    page = Page(report([surer, pair[1]], data))
+    images = page.mistakes()
+    assert len(images) == 24 + 4
+    shown = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))).tobytes() for image in images
+    ]
+    pictures = [data.test.images[index].tobytes() for index in (7, *range(7), *range(8, 24), *range(4))]
+    assert shown == pictures
+    assert (images[0]["width"], images[0]["height"]) == ("96", "96")
+    assert images[0]["alt"] == "A picture of the class pear"
+    assert f"true pear\npredicted apple, 98.7{NBSP}%\npicture 7" in page.text
+    assert "24 of 24 pictures that it got wrong" in page.text
+
+
+def test_only_the_surest_mistakes_are_shown(base, data):
+    page = Page(report([evaluated(base, data.test.labels, "vit", range(60))], data))
+    assert len(page.mistakes()) == 24
+    assert "24 of 60 pictures" in page.text
+
+
+def test_of_several_seeds_the_surest_wrong_answer_is_told(base, data):
+    """Picture 3 is wrong with both seeds, picture 5 with the one that is less sure of it than the other."""
+    models = [evaluated(base, data.test.labels, "vit", wrong, seed) for seed, wrong in enumerate(([3, 5], [3]))]
+    models[0].confidence[[3, 5]] = 0.6, 0.7
+    models[1].confidence[[3, 5]] = 0.8, 0.99
+    page = Page(report(models, data))
+    assert re.findall(r"\npredicted (.*%)\n(.*)", page.text) == [
+        (f"lime, 80.0{NBSP}%", "picture 3"),
+        (f"plum, 70.0{NBSP}%", "picture 5"),
+    ]
+
+
+def test_a_mistake_names_its_file(base, tmp_path):
+    """The pictures may stay on disk."""
+    files = np.array([f"pear/{index}\n\udcff<.png" for index in range(84)], object)
+    data = dataset(files=files)
+    np.save(tmp_path / "images.npy", data.test.images)
+    images = Rows(np.load(tmp_path / "images.npy", mmap_mode="r"), np.arange(84)[::-1])
+    on_disk = data._replace(test=data.test._replace(images=images))
+    page = Page(report([evaluated(base, data.test.labels, "vit", [3])], on_disk))
+    assert "\npear/3\\n\\udcff<.png" in page.text
+    (image,) = page.mistakes()
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))))
+    np.testing.assert_array_equal(pixels, data.test.images[83 - 3])
+
+
+@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96)])
+def test_a_pixel_becomes_a_square_of_whole_pixels(base, side, shown):
+    data = dataset(7, side=side)
+    (image,) = Page(report([evaluated(base, data.test.labels, "vit", [3])], data)).mistakes()
+    assert image["width"] == image["height"] == str(shown)
+
+
+def test_how_it_was_made(page):
+    for part in (
+        "models\nViT (seed 0), ViT + SPT + LSA (seed 0)\n",
+        "command\npython train.py --preset laptop",
+        "data\nmy pictures: 54 training, 6 validation and 30 test pictures, 32 × 32 pixels",
+        "recipe\npreset laptop: adamw",
+        "hardware\na test, 2 cores, float32",
+        "date\n2026-01-31",
+    ):
+        assert part in page.text, part
+
+
+def test_what_differs_in_the_making_is_told_apart(pair, data):
+    """One may have been finished before, by another command."""
+    later = pair[1]._replace(record=replace(pair[1].record, date="2026-02-01"))
+    text = Page(report([pair[0], later], data)).text
+    assert "models\nViT (seed 0)\ncommand" in text and "models\nViT + SPT + LSA (seed 0)\ncommand" in text
+
+
+def test_it_loads_nothing_and_runs_nothing(page):
+    assert page.source.startswith('<!doctype html>\n<html lang="en">')
+    assert '<meta charset="utf-8">' in page.source[:200]
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object", "embed", "base", "form", "a"}
+    for _, attributes in page.elements:
+        assert not {name for name in attributes if name.startswith("on") or name in ("srcset", "xlink:href")}
+        for name in {"src", "href"} & {*attributes}:
+            assert attributes[name].startswith("data:image/png;base64,")
+    assert not re.search(r"url\(|@import|//", page.source[page.source.index("<style>") : page.source.index("</style>")])
+    assert "http:" not in page.source and "https:" not in page.source
+
+
+def test_headings_and_tables_are_marked_as_such(page):
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert {cell["scope"] for cell in page.all("th")} == {"col", "row"}
+    for rows in page.tables:
+        assert len({len(row) for row in rows}) == 1
+
+
+def test_names_in_any_script_and_with_html_in_them_are_text(base):
+    names = [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=y>',
+        "사과 & 배",
+        "نمر",
+        "$title ${x}",
+        "a\udcffb",
+        "x" * 300,
+    ]
+    files = np.array([f"<i>'{index}.png" for index in range(70)], object)
+    data = dataset(70, names=names, files=files, title="</title><b>mine & yours")
+    command = "train.py --data '<b>\udce9'"
+    models = [
+        evaluated(base, data.test.labels, variant, wrong, command=command)
+        for variant, wrong in (("vit", range(30)), ("spt_lsa", range(35, 60)))
+    ]
+    source = report(models, data)
+    source.encode("utf-8")
+    page = Page(source)
+    assert not {tag for tag, _ in page.elements} & {"script", "b", "i"}
+    assert not [attributes for _, attributes in page.elements if "onerror" in attributes]
+    assert {row[0] for row in page.tables[1][1:]} == {name.replace("\udcff", "\\udcff") for name in names}
+    assert "</title><b>mine & yours: smallvit report" in page.text
+    assert "train.py --data '<b>\\udce9'" in page.text
+    assert "\n<i>'3.png" in page.text
+
+
+def test_two_classes(base):
+    data = dataset(40, num_classes=2, names=["cat", "dog"])
+    models = [
+        evaluated(base, data.test.labels, variant, wrong, num_classes=2)
+        for variant, wrong in (("vit", range(12)), ("spt_lsa", range(6, 9)))
+    ]
+    page = Page(report(models, data))
+    assert "top-5" not in page.text
+    assert len(page.tables[1]) == 3
+    assert f"cat taken for dog: 6 of 20 (30.0{NBSP}%)" in page.text
+
+
+def test_a_thousand_classes(base):
+    data = dataset(3000, num_classes=1000, side=32, names=[f"a class with the number {label}" for label in range(1000)])
+    rng = np.random.default_rng(1)
+    models = [
+        EvaluatedModel(
+            evaluated(base, data.test.labels, variant, num_classes=1000).record,
+            np.where(rng.random(3000) < 0.4, rng.integers(0, 1000, 3000), data.test.labels),
+            rng.random(3000),
+        )
+        for variant in ("vit", "spt_lsa")
+    ]
+    page = Page(report(models, data))
+    assert len(page.tables[1]) == 1001
+    assert any(box.get("class") == "scroll tall" for box in page.all("div"))
+    assert len(page.source.encode()) < 1_000_000
+
+
+def test_pictures_that_do_not_compress_still_fit(base):
+    """The worst case: noise of 96 x 96 pixels, and all four variants."""
+    data = dataset(100, side=96)
+    models = [evaluated(base, data.test.labels, variant, range(50)) for variant in ("vit", "spt", "lsa", "spt_lsa")]
+    assert len(report(models, data).encode()) < 4_000_000
+
+
+def test_the_same_models_give_the_same_bytes(pair, data, page):
+    assert report(pair, data) == page.source
