@@ -386,11 +386,11 @@ def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images,
     write(path, x_train=images, y_train=LABELS.astype(np.uint8))
     monkeypatch.setattr(npz, "free_memory", lambda: needed)
     read_npz(path)
-    for limit in ({"free_memory": lambda: needed - 1}, {"MAX_BYTES": needed - 1, "free_memory": lambda: None}):
+    for free, most in ((needed - 1, needed), (needed, needed - 1), (None, needed - 1)):
         with monkeypatch.context() as patched:
             patched.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("read"))
-            for name, value in limit.items():
-                patched.setattr(npz, name, value)
+            patched.setattr(npz, "free_memory", lambda free=free: free)
+            patched.setattr(npz, "MAX_BYTES", most)
             assert refused(path) == (
                 "FILE would take 0.0 GB of memory; at most 0.0 GB are read; a folder of picture files, which is read "
                 "part by part, would be right."

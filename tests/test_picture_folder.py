@@ -688,6 +688,18 @@ def test_what_a_killed_process_left_is_not_taken_for_whole(pictures, decoded, ca
     assert [name[-6:] for name in cached(cache_home)] == ["2.json", "-2.npy"]
 
 
+def test_an_index_does_not_vouch_for_the_array_of_another(pictures, monkeypatch):
+    kept = cache.PictureCache(pictures, "0123", SIDE)
+    images = np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    with kept.alone():
+        kept.write(3, [(images, {0: "The first one is damaged."})])
+        assert kept.read(3)[1] == {0: "The first one is damaged."}
+        monkeypatch.setattr(cache.json, "dumps", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            kept.write(3, [(images[:1], {}), (images[1:], {2: "The last one is damaged."})])
+    assert kept.read(3) is None
+
+
 def test_an_interrupt_ends_reading_and_leaves_nothing(pictures, monkeypatch, cache_home):
     def interrupted(path):
         raise KeyboardInterrupt

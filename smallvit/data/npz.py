@@ -114,7 +114,8 @@ class _Archive:
         return self._reading(name, lambda file: self._header(name, file))
 
     def read(self, name):
-        return self._reading(name, self._whole)
+        """Return an array; that it is whole is certain once all of it is read, as its checksum is looked at then."""
+        return self._reading(name, lambda file: np.lib.format.read_array(file, allow_pickle=False))
 
     def require_room(self, names):
         """Refuse arrays that would not fit: a few bytes of an archive can become any number."""
@@ -161,11 +162,6 @@ class _Archive:
         if any(length < 0 for length in shape) or size != rest:
             raise ValueError(f"it is said to have the shape {list(shape)} and has {rest:,} bytes")
         return shape, dtype
-
-    def _whole(self, file):
-        array = np.lib.format.read_array(file, allow_pickle=False)
-        file.read(1)  # at its end, its checksum is looked at
-        return array
 
     def _damaged(self, error, name=None):
         what = f"{self._path}: {name}" if name else f"{self._path}"
