@@ -343,24 +343,28 @@ def tables(measured):
     parts = [
         "`{command}` on {num_pictures:,} test pictures ({data}), with noise of seed {seed}, on {hardware}, with "
         "{backend}, {date}, commit {commit}".format(**measured),
-        "Top-1, and consistency: how often the answer stays that for the unmoved picture, by how far the picture is "
-        "moved along x or y, whichever is more:",
-        _shift_table(models, heads),
-        "Top-1 under corruptions, %: the mean of severities 1 to 5, and in brackets each of them:",
-        _corruption_table(models, heads),
+        "Top-1 when the picture is moved by so many pixels along x or y, whichever is more, and in brackets the "
+        "consistency, how often the answer stays that for the unmoved picture, %:",
+        _markdown(["moved by", *heads], _shift_rows(models)),
+        "Top-1 under corruptions, the mean of severities 1 to 5, and in brackets each of them, %:",
+        _markdown(["corruption", *heads], _corruption_rows(models)),
     ]
     if measured["pairs"]:
+        counts = ("both_right", "only_first", "only_second", "both_wrong", "disagree")
+        by_folder = dict(zip((model["folder"] for model in models), heads, strict=True))
+        rows = _pair_rows(measured["pairs"], counts, by_folder)
         parts += [
             "Where two models disagree, and who is right, in pictures; p of McNemar's exact test:",
-            _pair_table(measured["pairs"], dict(zip((model["folder"] for model in models), heads, strict=True))),
+            _markdown(["first", "second", *map(_words, counts), "p"], rows, texts=2),
         ]
     parts += [
-        f"By layer: the mean attention distance in pixels of the picture, over {models[0]['attention_pictures']:,} "
-        "pictures; where it is learned, the tau of each head:",
-        _layer_table(models, heads),
+        f"Mean attention distance by layer, px, over {models[0]['attention_pictures']:,} pictures, and in brackets the "
+        "tau of each head where it is learned; in the first row that of patches that look everywhere alike, and where "
+        "tau starts:",
+        _markdown(["layer", *heads], _layer_rows(models)),
     ]
     if all(model["superclasses"] for model in models):
-        parts += ["Top-1 by superclass:", _superclass_table(models, heads)]
+        parts += ["Top-1 by superclass, %:", _markdown(["superclass", *heads], _superclass_rows(models))]
     return "\n\n".join(parts)
 
 
@@ -374,71 +378,54 @@ def _heads(models):
     return heads
 
 
-def _shift_table(models, heads):
-    rows = [["0 px", *(_percent(model["top1"]) for model in models), *["100.0%"] * len(models)]]
+def _shift_rows(models):
+    yield ["0 px", *(f"{_percent(model['top1'])} (100.0)" for model in models)]
     for key in models[0]["shifts"]["top1"]:
-        values = [_percent(model["shifts"][name][key]) for name in ("top1", "consistency") for model in models]
-        rows.append(["any of these" if key == "all" else f"{key} px", *values])
-    columns = [f"{head}: {name}" for name in ("top-1", "consistency") for head in heads]
-    return _markdown(["moved by", *columns], rows)
+        pairs = [(model["shifts"]["top1"][key], model["shifts"]["consistency"][key]) for model in models]
+        cells = (f"{_percent(top1)} ({_percent(consistency)})" for top1, consistency in pairs)
+        yield ["all moves" if key == "all" else f"{key} px", *cells]
 
 
-def _corruption_table(models, heads):
-    rows = [["none", *(f"{100 * model['top1']:.1f}" for model in models)]]
+def _corruption_rows(models):
+    yield ["none", *(_percent(model["top1"]) for model in models)]
     for name in models[0]["corruptions"]:
-        by_model = [model["corruptions"][name] for model in models]
-        cells = [f"{100 * np.mean(row):.1f} ({', '.join(f'{100 * top1:.0f}' for top1 in row)})" for row in by_model]
-        rows.append([_words(name), *cells])
-    means = [f"{100 * np.mean(list(model['corruptions'].values())):.1f}" for model in models]
-    return _markdown(["corruption", *heads], [*rows, ["mean of all", *means]])
+        by_severity = [model["corruptions"][name] for model in models]
+        cells = (f"{_percent(np.mean(row))} ({', '.join(f'{100 * top1:.0f}' for top1 in row)})" for row in by_severity)
+        yield [_words(name), *cells]
+    yield ["mean of all", *(_percent(np.mean(list(model["corruptions"].values()))) for model in models)]
 
 
-def _superclass_table(models, heads):
-    names = models[0]["superclasses"]
-    rows = [[_words(name), *(_percent(model["superclasses"][name]) for model in models)] for name in names]
-    return _markdown(["superclass", *heads], rows)
+def _pair_rows(pairs, counts, heads):
+    for pair in pairs:
+        numbers = (f"{pair[name]:,}" for name in counts)
+        yield [heads[pair["first"]], heads[pair["second"]], *numbers, f"{pair['p_value']:.2g}"]
 
 
-def _pair_table(pairs, heads):
-    counts = ("both_right", "only_first", "only_second", "both_wrong", "disagree")
-    rows = [
-        [heads[pair["first"]], heads[pair["second"]], *(f"{pair[name]:,}" for name in counts), f"{pair['p_value']:.2g}"]
-        for pair in pairs
-    ]
-    return _markdown(["first", "second", *map(_words, counts), "p"], rows, texts=2)
+def _layer_rows(models):
+    def cells(model):
+        distances = (model["uniform_distance"], *model["attention_distance"])
+        taus = ([model["tau_start"]], *model["tau"])
+        for distance, of_layer in zip(distances, taus, strict=True):
+            in_brackets = f" ({', '.join(f'{tau:.2f}' for tau in of_layer)})"
+            yield f"{distance:.1f}" + in_brackets * VARIANTS[model["variant"]].use_lsa
+
+    for layer, row in enumerate(itertools.zip_longest(*map(cells, models), fillvalue="-")):
+        yield [str(layer) if layer else "uniform", *row]
 
 
-def _layer_table(models, heads):
-    """The first row is what the others are compared with: patches that look everywhere alike, tau at its start."""
-    columns = [
-        (
-            f"{head}: distance",
-            [f"{distance:.2f}" for distance in (model["uniform_distance"], *model["attention_distance"])],
-        )
-        for head, model in zip(heads, models, strict=True)
-    ]
-    columns += [
-        (
-            f"{head}: tau",
-            [f"{model['tau_start']:.2f}", *(", ".join(f"{tau:.2f}" for tau in layer) for layer in model["tau"])],
-        )
-        for head, model in zip(heads, models, strict=True)
-        if VARIANTS[model["variant"]].use_lsa
-    ]
-    names, values = zip(*columns, strict=True)
-    depth = max(map(len, values)) - 1
-    rows = itertools.zip_longest(("uniform; start", *map(str, range(1, depth + 1))), *values, fillvalue="-")
-    return _markdown(["layer", *names], rows)
+def _superclass_rows(models):
+    for name in models[0]["superclasses"]:
+        yield [_words(name), *(_percent(model["superclasses"][name]) for model in models)]
 
 
 def _markdown(head, rows, texts=1):
     """A table whose first `texts` columns are words, the others numbers."""
-    rules = ["---"] * texts + ["---:"] * (len(head) - texts)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rules, *rows))
+    rule = "|---" * texts + "|---:" * (len(head) - texts) + "|"
+    return "\n".join([f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _percent(share):
-    return "-" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def _words(name):
