@@ -6,20 +6,20 @@ In NumPy alone; nothing here knows a model.
 import numpy as np
 
 
-def moved_pictures(picture, reach):
-    """Move a picture to every place up to `reach` pixels away; its edge is repeated where the move leaves it empty.
+def moved_pictures(pictures, reach):
+    """Move pictures to every place up to `reach` pixels away; their edge is repeated where the move leaves it empty.
 
     Args:
-        picture: [H, W, C].
+        pictures: [..., H, W, C], one or many.
         reach: R, in pixels, at least 0.
 
     Returns:
-        [2R + 1, 2R + 1, H, W, C]; at [R + y, R + x] the content lies y pixels further down and x further right.
+        [2R + 1, 2R + 1, ..., H, W, C]; at [R + y, R + x] the content lies y pixels further down and x further right.
     """
-    height, width, _ = picture.shape
-    padded = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    *many, height, width, _ = pictures.shape
+    padded = np.pad(pictures, (*[(0, 0)] * len(many), (reach, reach), (reach, reach), (0, 0)), mode="edge")
     places = range(2 * reach, -1, -1)  # content that moves down is seen by a window that moves up
-    return np.stack([np.stack([padded[y : y + height, x : x + width] for x in places]) for y in places])
+    return np.stack([np.stack([padded[..., y : y + height, x : x + width, :] for x in places]) for y in places])
 
 
 def share_that_holds(probabilities):
@@ -43,6 +43,30 @@ def self_attention_share(attention):
     Zero with Locality Self-Attention, whose diagonal is masked; 1 / N where a token looks everywhere alike.
     """
     return np.diagonal(attention, axis1=-2, axis2=-1).mean(axis=(1, 2))
+
+
+def mean_attention_distance(attention, patch_size):
+    """How far the patches look: the distance between the centres of query and key, weighted by the attention.
+
+    `mean_q sum_k A[q, k] |center(q) - center(k)| / sum_k A[q, k]` over the patches q and k. A class token is left out,
+    as one that looks and as one that is looked at.
+
+    Args:
+        attention: [..., N, N]; N is G * G patches, after a class token where there is one.
+        patch_size: the side of a patch, in the pixels that the distance shall have.
+
+    Returns:
+        [...], in pixels, the mean of the patches that look. It is 0 where each looks at itself alone.
+
+    Reference: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", arXiv 2010.11929, appendix D.7 and figure 7
+        (right).
+    """
+    grid = grid_size(attention)
+    centers = patch_size * np.stack(np.divmod(np.arange(grid**2), grid), axis=-1)
+    distances = np.linalg.norm(centers[:, None] - centers, axis=-1)
+    first = attention.shape[-1] - grid**2
+    among_patches = attention[..., first:, first:]
+    return ((among_patches * distances).sum(axis=-1) / among_patches.sum(axis=-1)).mean(axis=-1)
 
 
 def attention_from_patch(attention, layer, head, patch):

@@ -19,7 +19,6 @@ from smallvit.config import PRESETS, VARIANTS
 from smallvit.errors import UserError, readable
 
 README = bundled.ASSETS.parent / "README.md"
-_BEGIN, _END = "<!-- results: made by python -m smallvit.results -->\n", "<!-- end of results -->\n"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,12 +161,22 @@ def mean_and_deviation(shares):
 
 
 def with_table(readme, results):
-    """The text of a README with the table of these results between the two marks."""
-    before, begin, rest = readme.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise UserError(f"README.md lacks the lines {_BEGIN.strip()} and {_END.strip()}, between which its table goes.")
-    return f"{before}{begin}\n{markdown(results)}\n{end}{after}"
+    """The text of a README with the table of these results between its two marks."""
+    return with_section(readme, "results", "python -m smallvit.results", markdown(results))
+
+
+def with_section(readme, name, command, content):
+    """The text of a README with `content`, Markdown that `command` makes, between the two marks of that name.
+
+    Raises:
+        UserError: it lacks the marks.
+    """
+    begin, end = f"<!-- {name}: made by {command} -->\n", f"<!-- end of {name} -->\n"
+    before, found_begin, rest = readme.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise UserError(f"README.md lacks the lines {begin.strip()} and {end.strip()}, between which its table goes.")
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def main(arguments=None):

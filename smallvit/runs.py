@@ -75,7 +75,7 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
         publisher = None
     if publisher:
         publisher.sign_in([run.name for run in runs])
-    commit = _git_commit()  # now: by the end the checkout may be at another
+    commit = git_commit()  # now: by the end the checkout may be at another
 
     dataset = _load(plan.source)
     if tensorboard is not None:
@@ -351,8 +351,8 @@ def _versions():
     }
 
 
-def _git_commit():
-    """The commit of the code that trained, with "-dirty" where files differ from it; None outside a checkout."""
+def git_commit():
+    """The commit of the code that runs, with "-dirty" where files differ from it; None outside a checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()

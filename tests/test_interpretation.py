@@ -29,6 +29,14 @@ def test_a_picture_that_is_not_moved_is_itself(rng):
     np.testing.assert_array_equal(interpretation.moved_pictures(picture, 0), picture[None, None])
 
 
+def test_many_pictures_are_moved_as_one_is(rng):
+    pictures = rng.integers(0, 256, (2, 3, 5, 4, 3), np.uint8)
+    moved = interpretation.moved_pictures(pictures, 2)
+    assert moved.shape == (5, 5, *pictures.shape)
+    for index in np.ndindex(2, 3):
+        np.testing.assert_array_equal(moved[:, :, *index], interpretation.moved_pictures(pictures[index], 2))
+
+
 def test_how_often_an_answer_holds():
     probabilities = np.zeros((3, 3, 4))
     probabilities[..., 1] = 0.6
@@ -44,6 +52,24 @@ def test_the_share_that_tokens_give_themselves(attention):
     np.testing.assert_allclose(interpretation.self_attention_share(attention), expected)
     masked = attention * (1 - np.eye(9))
     assert interpretation.self_attention_share(masked).tolist() == [0, 0, 0]
+
+
+def test_how_far_patches_look():
+    # Upper left at itself and its right neighbour, half each; upper right at the lower left; the lower two everywhere.
+    attention = np.array([[1, 1, 0, 0], [0, 0, 2, 0], [1, 1, 1, 1], [1, 1, 1, 1]]) / [[2], [2], [4], [4]]
+    diagonal = np.sqrt(2)
+    expected = 8 * np.mean([1 / 2, diagonal, (1 + 1 + diagonal) / 4, (1 + 1 + diagonal) / 4])
+    distances = interpretation.mean_attention_distance(np.stack([attention, np.eye(4)]), 8)
+    np.testing.assert_allclose(distances, [expected, 0], rtol=1e-12)
+
+
+def test_the_class_token_is_no_part_of_the_distance(attention):
+    with_class_token = np.full((3, 2, 10, 10), 1 / 10)
+    with_class_token[..., 1:, 0] = 0.4
+    with_class_token[..., 1:, 1:] = 0.6 * attention
+    expected = interpretation.mean_attention_distance(attention, 4)
+    assert expected.shape == (3, 2)
+    np.testing.assert_allclose(interpretation.mean_attention_distance(with_class_token, 4), expected)
 
 
 def test_where_a_patch_looks(attention):

@@ -17,7 +17,9 @@ def project(tmp_path, monkeypatch):
     """A project without results."""
     monkeypatch.setattr(bundled, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(results, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text(f"Before.\n{results._BEGIN}old\n{results._END}After.\n")
+    (tmp_path / "README.md").write_text(
+        "Before.\n<!-- results: made by python -m smallvit.results -->\nold\n<!-- end of results -->\nAfter.\n"
+    )
     return tmp_path
 
 

@@ -1,0 +1,451 @@
+"""Corruptions by hand and by other computations; what is counted, by models whose answers are known; the command."""
+
+import colorsys
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import robustness
+from benchmarks.corruptions import CORRUPTIONS, SEVERITIES
+from smallvit import bundled
+from smallvit.checkpoint import read_model_folder
+from smallvit.data import Source, Split, load_dataset
+from smallvit.inference import Classifier
+from smallvit.interpretation import share_that_holds
+from smallvit.page.models import MAX_SHIFT
+from smallvit.superclasses import SUPERCLASSES
+from tests import tiny
+
+every_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
+
+
+def corrupt(name, images, severity, seed=0):
+    return CORRUPTIONS[name](images, severity, np.random.default_rng(seed))
+
+
+def photos():
+    """Three photos as the models see them: uint8 [3, 32, 32, 3]."""
+    paths = sorted(bundled.EXAMPLES.glob("*.jpg"))[:3]
+    return np.stack([np.asarray(Image.open(path).convert("RGB").resize((32, 32))) for path in paths])
+
+
+def gray(value, count=1):
+    return np.full((count, 32, 32, 3), value, np.uint8)
+
+
+@every_corruption
+def test_a_corruption_keeps_shape_and_type_and_what_it_was_given(name, images):
+    for pictures in (photos(), images):
+        before = pictures.copy()
+        corrupted = corrupt(name, pictures, 5)
+        assert (corrupted.shape, corrupted.dtype) == (pictures.shape, np.uint8)
+        assert not np.array_equal(corrupted, before)
+        np.testing.assert_array_equal(pictures, before)
+
+
+@every_corruption
+def test_the_stronger_the_further_from_the_picture(name):
+    pictures = photos()
+    changes = [np.abs(corrupt(name, pictures, severity).astype(int) - pictures).mean() for severity in SEVERITIES]
+    assert changes == sorted(set(changes))
+
+
+@every_corruption
+def test_a_picture_is_corrupted_whatever_is_beside_it(name):
+    pictures = photos()
+    corrupted = corrupt(name, pictures, 3)
+    others = pictures.copy()
+    others[1] = 255 - others[1]
+    np.testing.assert_array_equal(corrupt(name, others, 3)[[0, 2]], corrupted[[0, 2]])
+    np.testing.assert_array_equal(corrupt(name, pictures[:2], 3), corrupted[:2])
+
+
+@every_corruption
+def test_chance_comes_from_the_seed_and_only_into_noise(name):
+    pictures = photos()
+    corrupted = corrupt(name, pictures, 2, seed=1)
+    np.testing.assert_array_equal(corrupt(name, pictures, 2, seed=1), corrupted)
+    assert np.array_equal(corrupt(name, pictures, 2, seed=2), corrupted) == (name != "gaussian_noise")
+
+
+@pytest.mark.parametrize(("severity", "deviation"), [(1, 0.04), (2, 0.06), (3, 0.08), (4, 0.09), (5, 0.1)])
+def test_noise_has_its_deviation_and_stays_within_the_pixels(severity, deviation):
+    noise = corrupt("gaussian_noise", gray(128, 20), severity).astype(float) - 128
+    # Of 61,440 draws: five standard errors of the mean, and of the deviation, to which rounding adds 1/12.
+    expected = np.sqrt((255 * deviation) ** 2 + 1 / 12)
+    assert abs(noise.mean()) < 5 * expected / np.sqrt(noise.size)
+    assert noise.std() == pytest.approx(expected, rel=5 / np.sqrt(2 * noise.size))
+    assert not np.array_equal(noise[0], noise[1])
+    assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.04
+    bright = corrupt("gaussian_noise", gray(255), severity)  # half of the noise would go beyond, or around to black
+    assert bright.min() > 100
+    assert np.mean(bright == 255) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("severity", "sigma"), [(1, 0.4), (2, 0.6), (3, 0.7), (4, 0.8), (5, 1.0)])
+def test_blur_spreads_a_point_as_a_gaussian_does(severity, sigma):
+    pictures = gray(0, 2)
+    pictures[0, 10, 20] = [250, 100, 0]
+    weights = np.exp(-((np.arange(-16, 16) / sigma) ** 2) / 2)
+    weights = np.where(np.abs(np.arange(-16, 16)) > 4 * sigma + 0.5, 0, weights)
+    weights /= weights.sum()
+    expected = np.outer(np.roll(weights, 10 - 16), np.roll(weights, 20 - 16))
+    blurred = corrupt("gaussian_blur", pictures, severity)
+    np.testing.assert_array_equal(blurred[0, ..., 0], np.rint(250 * expected))
+    np.testing.assert_array_equal(blurred[0, ..., 1], np.rint(100 * expected))
+    assert not blurred[0, ..., 2].any()
+    assert not blurred[1].any()
+
+
+def test_blur_repeats_the_edge():
+    np.testing.assert_array_equal(corrupt("gaussian_blur", gray(77), 5), gray(77))
+
+
+def test_contrast_moves_towards_the_mean_of_picture_and_channel():
+    pictures = gray(100, 2)
+    pictures[0, :16] = 200  # the mean is 150
+    pictures[0, ..., 2] = 40
+    halved = corrupt("contrast", pictures, 2)
+    assert halved[0, 0, 0].tolist() == [175, 175, 40]
+    assert halved[0, 31, 31].tolist() == [125, 125, 40]
+    np.testing.assert_array_equal(halved[1], pictures[1])
+    rest = [corrupt("contrast", pictures, severity)[0, 0, 0, 0] for severity in SEVERITIES]
+    assert rest == [188, 175, 170, 165, 158]  # 150 + 50 x (0.75, 0.5, 0.4, 0.3, 0.15), halves to the even
+
+
+def test_brightness_adds_to_the_value_and_keeps_hue_and_saturation():
+    pictures = gray(0)
+    pictures[0, 0, 0], pictures[0, 0, 1] = (100, 20, 0), (240, 80, 16)
+    brighter = corrupt("brightness", pictures, 4)  # 0.2 x 255 = 51
+    assert brighter[0, 0, 0].tolist() == [151, 30, 0]
+    assert brighter[0, 0, 1].tolist() == [255, 85, 17]  # the value ends at 1
+    assert brighter[0, 1, 0].tolist() == [51, 51, 51]
+
+
+@pytest.mark.parametrize(("severity", "added"), [(1, 0.05), (2, 0.1), (3, 0.15), (4, 0.2), (5, 0.3)])
+def test_brightness_is_that_of_colorsys(severity, added, rng):
+    pictures = rng.integers(0, 256, (2, 6, 5, 3), np.uint8)
+    expected = np.empty(pictures.shape)
+    for index in np.ndindex(pictures.shape[:3]):
+        hue, saturation, value = colorsys.rgb_to_hsv(*pictures[index] / 255)
+        expected[index] = 255 * np.array(colorsys.hsv_to_rgb(hue, saturation, min(value + added, 1)))
+    np.testing.assert_allclose(corrupt("brightness", pictures, severity), expected, atol=0.5 + 1e-9)
+
+
+def test_jpeg_keeps_so_few_grays_as_its_quality_has():
+    # The one coefficient of a gray block is 8 (v - 128). At quality 40 it is rounded to a multiple of 20, the 16 of the
+    # standard's table times 125 %; so grays are left at distances of 2.5 from 128.
+    left = [corrupt("jpeg_compression", gray(value), 5)[0, 9, 9].tolist() for value in (102, 103, 104, 107, 108, 109)]
+    assert left == [[103] * 3] * 3 + [[108] * 3] * 3
+
+
+@pytest.mark.parametrize(("severity", "quality"), [(1, 80), (2, 65), (3, 58), (4, 50), (5, 40)])
+def test_jpeg_has_its_quality(severity, quality):
+    picture = photos()[1]
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    np.testing.assert_array_equal(
+        corrupt("jpeg_compression", picture[None], severity)[0], np.asarray(Image.open(buffer))
+    )
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_pixelate_makes_three_pixels_of_four_at_severity_4(axis):
+    # 24 of 32: of each four pixels the middle two are mixed, and the mixture becomes two pixels again.
+    line = np.array([10, 20, 40, 50], np.uint8) + 4 * np.arange(8, dtype=np.uint8)[:, None]
+    expected = np.array([10, 30, 30, 50], np.uint8) + 4 * np.arange(8, dtype=np.uint8)[:, None]
+    shape = (1, 32, 1, 1) if axis == 1 else (1, 1, 32, 1)
+    pixelated = corrupt("pixelate", np.broadcast_to(line.reshape(shape), (1, 32, 32, 3)).copy(), 4)
+    np.testing.assert_array_equal(pixelated, np.broadcast_to(expected.reshape(shape), (1, 32, 32, 3)))
+
+
+@pytest.mark.parametrize(("severity", "pixels"), [(1, 30), (2, 28), (3, 27), (4, 24), (5, 20)])
+def test_pixelate_leaves_so_many_pixels(severity, pixels):
+    picture = np.arange(32, dtype=np.uint8)[None, None, :, None] * np.full((1, 32, 1, 3), 8, np.uint8)
+    assert len(np.unique(corrupt("pixelate", picture, severity))) == pixels
+
+
+def three_pictures():
+    """Dark; dark with one bright pixel in the middle; with a bright column there. Labels 0, 0, 1."""
+    images = np.zeros((3, 5, 5, 3), np.uint8)
+    images[1, 2, 2] = images[2, :, 2] = 255
+    return Split(images, np.array([0, 0, 1]))
+
+
+def is_bright(images):
+    """A model that looks at one pixel."""
+    return (images[:, 2, 2, 0] > 100).astype(int)
+
+
+def test_shifts_by_hand():
+    split = three_pictures()
+    found = robustness.under_shifts(is_bright, split, is_bright(split.images), reach=2)
+    # The dark picture: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
+    # moved up and down, in 2 of 8 places at distance 1 and in 2 of 16 at distance 2.
+    expected = {
+        "consistency": {"1": (8 + 0 + 2) / 24, "2": (16 + 0 + 2) / 48, "all": (24 + 0 + 4) / 72},
+        "top1": {"1": (8 + 8 + 2) / 24, "2": (16 + 16 + 2) / 48, "all": (24 + 24 + 4) / 72},
+    }
+    assert found == {name: pytest.approx(shares, abs=1e-5) for name, shares in expected.items()}
+
+
+def test_shifts_do_not_depend_on_the_size_of_a_batch(monkeypatch):
+    split = three_pictures()
+    unmoved = is_bright(split.images)
+    at_once = robustness.under_shifts(is_bright, split, unmoved, reach=2)
+    monkeypatch.setattr(robustness, "EVALUATION_BATCH_SIZE", 2)
+    assert robustness.under_shifts(is_bright, split, unmoved, reach=2) == at_once
+
+
+def test_corruptions_by_hand():
+    """A model that tells dark from bright pictures, and whose answers each corruption changes or not."""
+    split = Split(np.concatenate([gray(30), gray(100), gray(130), gray(200)]), np.array([0, 0, 1, 1]))
+    found = robustness.under_corruptions(lambda images: (images.mean(axis=(1, 2, 3)) > 128).astype(int), split, seed=0)
+    assert list(found) == list(CORRUPTIONS)
+    # 100 becomes 113, 126, 138, 151, 176.
+    assert found.pop("brightness") == [1, 1, 0.75, 0.75, 0.75]
+    assert all(shares == [1] * 5 for shares in found.values())
+
+
+def test_each_severity_has_noise_of_its_own_and_every_model_the_same():
+    def asked(count, seed):
+        """What a model is asked, by corruption and severity."""
+        seen = []
+
+        def answer(images):
+            seen.append(images)
+            return np.zeros(len(images))
+
+        robustness.under_corruptions(answer, Split(gray(128, count), np.zeros(count)), seed)
+        return seen
+
+    first = asked(3, seed=4)
+    for more, fewer in zip(first, asked(2, seed=4), strict=True):
+        np.testing.assert_array_equal(more[:2], fewer)
+    for other in (first[1], asked(3, seed=5)[0]):  # of another severity, of another seed
+        assert np.mean(np.sign(first[0] - 128.0) == np.sign(other - 128.0)) < 0.6
+
+
+def test_superclasses_by_hand():
+    class_names = sorted(name for names in SUPERCLASSES.values() for name in names)
+    words = ["trout", "trout", "shark", "ray", "girl", "oak_tree"]
+    answers = ["trout", "shark", "shark", "trout", "boy", "oak_tree"]
+    labels, answers = (np.array([class_names.index(word) for word in part]) for part in (words, answers))
+    found = robustness.accuracy_by_superclass(answers, labels, class_names)
+    assert list(found) == list(SUPERCLASSES)
+    assert {name: share for name, share in found.items() if share is not None} == {
+        "fish": 0.5,
+        "people": 0.0,
+        "trees": 1.0,
+    }
+    assert robustness.accuracy_by_superclass(answers, labels, class_names[:99]) is None
+
+
+def test_two_models_by_hand():
+    # Both right 3, only the first 1, only the second 5, both wrong 2 (once alike).
+    labels = np.array([0, 1, 2, 3, 0, 0, 0, 0, 0, 4, 4])
+    first = np.array([0, 1, 2, 3, 1, 1, 1, 1, 1, 0, 1])
+    second = np.array([0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 2])
+    assert robustness.compare(first, second, labels) == {
+        "both_right": 3,
+        "only_first": 1,
+        "only_second": 5,
+        "both_wrong": 2,
+        "disagree": 7,
+        "p_value": 0.2188,  # twice (C(6, 0) + C(6, 1)) / 2^6
+    }
+    assert robustness.compare(first, first, labels)["p_value"] == 1
+
+
+def test_a_small_p_is_not_rounded_away():
+    labels = np.zeros(100, int)
+    assert robustness.compare(labels, labels + 1, labels)["p_value"] == pytest.approx(2 / 2**100, rel=1e-3)
+
+
+def test_a_head_says_what_tells_models_apart():
+    def heads(*models):
+        return robustness._heads(
+            [dict(zip(("variant", "preset", "seed", "folder"), model, strict=True)) for model in models]
+        )
+
+    assert heads(("vit", "laptop", 0, "a"), ("spt_lsa", "laptop", 0, "b")) == ["ViT", "ViT + SPT + LSA"]
+    assert heads(("vit", "laptop", 0, "a"), ("vit", "modern", 1, "b")) == ["ViT, laptop", "ViT, modern"]
+    assert heads(("vit", "laptop", 0, "a"), ("vit", "laptop", 1, "b")) == ["ViT, seed 0", "ViT, seed 1"]
+    assert heads(("vit", "laptop", 0, "a"), ("vit", "laptop", 0, "b")) == ["ViT, a", "ViT, b"]
+
+
+def test_attention_distance_is_the_mean_over_pictures(rng, monkeypatch):
+    """Against one picture at a time; batches that do not go up, and pixels of the picture, not of the model's input."""
+    model = tiny.build("spt_lsa")
+    images = rng.integers(0, 256, (5, 32, 32, 3), np.uint8)
+    monkeypatch.setattr(robustness, "ATTENTION_BATCH_SIZE", 2)
+    places = 32 / 3 * np.stack(np.divmod(np.arange(9), 3), axis=1)  # 12 pixels in patches of 4: a grid of 3 x 3
+    expected = np.zeros(3)
+    for image in images:
+        attention = np.asarray(model.intermediates(image[None]).attention)[0]
+        for layer, head, query, key in np.ndindex(attention.shape):
+            expected[layer] += attention[layer, head, query, key] * np.hypot(*(places[query] - places[key])) / 18 / 5
+    np.testing.assert_allclose(robustness.attention_distance(model, images), expected, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder of two model folders, and a release whose 30 test pictures they can be asked."""
+    folder = tmp_path_factory.mktemp("robustness")
+    tiny.write_folder(folder / "models/a", "spt_lsa")
+    tiny.write_folder(folder / "models/b", "vit")
+    tiny.write_release(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(models):
+    """What the command prints about 20 pictures and what it writes: (text, content of the JSON file, README)."""
+    marks = "<!-- robustness: made by python -m benchmarks.robustness --publish -->", "<!-- end of robustness -->"
+    (models / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
+    words = ["--models", str(models / "models"), "--data", str(models), "--limit", "20", "--publish"]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(robustness, "MEASURED", models / "robustness.json")
+        patch.setattr(robustness, "README", models / "README.md")
+        assert robustness.main(words) == 0
+    return printed.getvalue(), json.loads((models / "robustness.json").read_text()), (models / "README.md").read_text()
+
+
+def test_the_command_writes_what_it_prints(command):
+    printed, measured, readme = command
+    assert printed == robustness.tables(measured) + "\n"
+    assert readme.startswith("Before.\n<!-- robustness")
+    assert f"-->\n\n{printed}\n<!--" in readme
+    assert readme.endswith("robustness -->\nAfter.\n")
+    assert robustness.with_tables(readme, measured) == readme
+
+
+def test_the_entries_say_what_was_measured_and_how(models, command):
+    measured = command[1]
+    plain, modified = measured["models"]
+    assert (measured["data"], measured["num_pictures"], measured["seed"]) == (
+        "CIFAR-100, 20 pictures of each split",
+        20,
+        0,
+    )
+    assert measured["command"].startswith("python -m benchmarks.robustness --models")
+    assert set(measured) >= {"hardware", "backend", "commit", "date"}
+    assert (plain["variant"], plain["folder"]) == ("vit", (models / "models/b").as_posix())
+    assert (modified["preset"], modified["variant"], modified["seed"]) == ("laptop", "spt_lsa", 0)
+    for one in measured["models"]:
+        folder = read_model_folder(one["folder"])
+        assert one["weights_sha256"] == folder.weights["sha256"]
+        assert {name: len(shares) for name, shares in one["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 5)
+        assert one["superclasses"] is None  # seven classes are not those of CIFAR-100
+        np.testing.assert_allclose(one["tau"], folder.load_model().taus(), atol=1e-5)
+        assert one["tau_start"] == pytest.approx(np.sqrt(5), abs=1e-5)
+        assert (len(one["attention_distance"]), one["attention_pictures"]) == (3, 20)
+        assert all(0 < distance < 32 for distance in one["attention_distance"])
+        # A grid of 3 x 3: of 81 pairs 24 are neighbours, 12 two apart, 16 diagonal, 16 a knight's move, 4 corners.
+        steps = 24 * 1 + 12 * 2 + 16 * np.sqrt(2) + 16 * np.sqrt(5) + 4 * np.sqrt(8)
+        assert one["uniform_distance"] == pytest.approx(32 / 3 * steps / 81, abs=1e-5)
+
+
+def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
+    plain, modified = command[1]["models"]
+    (pair,) = command[1]["pairs"]
+    assert (pair["first"], pair["second"]) == (plain["folder"], modified["folder"])
+    assert pair["both_right"] + pair["only_first"] == round(20 * plain["top1"])
+    assert pair["both_right"] + pair["only_second"] == round(20 * modified["top1"])
+    assert sum(pair[name] for name in ("both_right", "only_first", "only_second", "both_wrong")) == 20
+
+
+def test_shifts_are_those_of_the_page(models, command):
+    assert robustness.REACH == MAX_SHIFT
+    images = load_dataset(Source(str(models), limit=20)).test.images
+    one = command[1]["models"][1]
+    classifier = Classifier.from_path(one["folder"])
+    shares = [share_that_holds(classifier.predict_moved(image, MAX_SHIFT))[1] for image in images]
+    # The page counts the place that is none: 81 in all.
+    assert one["shifts"]["consistency"]["all"] == pytest.approx((81 * np.mean(shares) - 1) / 80, abs=1e-5)
+
+
+def test_tables_show_the_numbers():
+    def model(variant, top1, **changes):
+        return {
+            "folder": f"runs/{variant}",
+            "preset": "laptop",
+            "variant": variant,
+            "seed": 0,
+            "top1": top1,
+            "shifts": {"consistency": {"1": 0.9, "all": 0.85}, "top1": {"1": 0.5, "all": 0.45678}},
+            "corruptions": {"gaussian_noise": [0.5, 0.4, 0.3, 0.2, 0.1], "contrast": [0.5] * 5},
+            "superclasses": {"vehicles_1": 0.4567, "fish": None},
+            "tau_start": 5.65685,
+            "tau": [[5.65685]] * 2,
+            "attention_pictures": 1000,
+            "attention_distance": [1.239, 12.5],
+            "uniform_distance": 16.5,
+            **changes,
+        }
+
+    pair = {"first": "runs/vit", "second": "runs/lsa", "both_right": 5000, "only_first": 800, "only_second": 1200}
+    other = {"superclasses": {"vehicles_1": 1, "fish": 0.5}, "tau": [[5, 6.25]] * 3, "attention_distance": [2, 3, 4]}
+    measured = {
+        "data": "CIFAR-100",
+        "num_pictures": 10000,
+        "seed": 3,
+        "command": "python -m benchmarks.robustness",
+        "hardware": "a CPU",
+        "backend": "jax 1",
+        "commit": "012abc",
+        "date": "2026-01-02",
+        "models": [model("vit", 0.58), model("lsa", 0.62, **other)],
+        "pairs": [{**pair, "both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}],
+    }
+    text = robustness.tables(measured)
+    for line in (
+        "`python -m benchmarks.robustness` on 10,000 test pictures (CIFAR-100), with noise of seed 3, on a CPU, with "
+        "jax 1, 2026-01-02, commit 012abc",
+        "| moved by | ViT | ViT + LSA |",
+        "| 0 px | 58.0 (100.0) | 62.0 (100.0) |",
+        "| all moves | 45.7 (85.0) | 45.7 (85.0) |",
+        "| none | 58.0 | 62.0 |",
+        "| gaussian noise | 30.0 (50, 40, 30, 20, 10) | 30.0 (50, 40, 30, 20, 10) |",
+        "| mean of all | 40.0 | 40.0 |",
+        "| vehicles 1 | 45.7 | 100.0 |",
+        "| fish | - | 50.0 |",
+        "| ViT | ViT + LSA | 5,000 | 800 | 1,200 | 3,000 | 4,321 | 1.2e-18 |",
+        "| uniform | 16.5 | 16.5 (5.66) |",
+        "| 2 | 12.5 | 3.0 (5.00, 6.25) |",
+        "| 3 | - | 4.0 (5.00, 6.25) |",
+    ):
+        assert line in text.splitlines()
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    assert len(tables) == 5
+    for table in tables:
+        assert len({line.count("|") for line in table}) == 1
+    alone = {**measured, "models": [model("vit", 0.58, superclasses=None)], "pairs": []}
+    assert sum(part.startswith("|") for part in robustness.tables(alone).split("\n\n")) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--limit", "0"], "--limit is 0; it must be at least 1."),
+        (["--seed", "-1"], "--seed is -1; it must be at least 0."),
+        (["--models", "nothing/here"], "There is no model folder at nothing/here"),
+        (["--data", "nothing/there"], "There is no nothing/there"),
+    ],
+)
+def test_bad_input_ends_in_a_sentence(models, words, message, capsys):
+    assert robustness.main(["--models", str(models / "models"), "--data", str(models), *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"benchmarks.robustness: {message}")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_model_of_other_classes_is_not_measured(models, tmp_path, capsys):
+    tiny.write_folder(tmp_path / "other", "vit", class_names=[*tiny.CLASS_NAMES[1:], "whale"])
+    assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
+    assert f"{tmp_path / 'other'} was trained on other classes" in capsys.readouterr().err
