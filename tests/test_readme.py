@@ -1,11 +1,13 @@
 """The README's claims are those of the project: results, files, versions."""
 
+import json
 import re
 from dataclasses import replace
 
 import pytest
 from huggingface_hub import RepoCard
 
+from benchmarks import robustness
 from smallvit import bundled, results
 from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import PRESETS
@@ -17,6 +19,16 @@ FOLDERS = [read_model_folder(folder) for folder in find_model_folders(bundled.MO
 
 def test_the_table_of_results_is_made_from_the_results():
     assert results.with_table(README, results.read_results()) == README
+
+
+def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
+    measured = json.loads(robustness.MEASURED.read_text())
+    assert robustness.with_tables(README, measured) == README
+    assert measured["num_pictures"] == 10_000
+    top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
+    for model in measured["models"]:
+        assert model["top1"] == pytest.approx(top1[model["weights_sha256"]], abs=1e-4)
+    assert {"vit", "spt_lsa"} <= {model["variant"] for model in measured["models"]}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
