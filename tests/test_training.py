@@ -185,7 +185,7 @@ def test_pictures_that_stay_on_disk_train_the_same_model(train, tmp_path):
     on_disk = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels[order]).take(np.argsort(order))
     trained = []
     for pictures in (train, on_disk):
-        trainer = Trainer(MODEL, tiny.RECIPE, pictures, steps_per_call=4)
+        trainer = Trainer(MODEL, tiny.RECIPE, pictures, steps_per_call=1)
         assert (trainer.on_device is None) == pictures.is_on_disk
         with tqdm(disable=True) as bar:
             trainer.train_epoch(0, bar)
@@ -363,6 +363,7 @@ def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog
     assert "\r" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
     model = replace(MODEL, dropout_rate=0.1)  # the random states pass from step to step
     recipe = replace(tiny.RECIPE, ema_decay=0.9, mixup_alpha=0.8, cutmix_alpha=1.0)
