@@ -144,7 +144,7 @@ def test_what_is_wrong_in_one_process_is_said_by_all(data, tmp_path):
     for process in pair:
         code, _, error = finish(process)
         assert code == 2
-        assert "train.py: A validation split of 0.1 leaves 3 of 3 pictures" in error
+        assert "train.py: A split of 0.1 leaves 3 of 3 pictures" in error
         assert SENTENCE not in error
 
 
