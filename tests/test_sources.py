@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.small_data import write_part_of_cifar100
 from smallvit.config import CIFAR100_MEAN, PRESETS, with_picture_size
 from smallvit.data import Source, load_dataset
 from smallvit.data.dataset import pixel_statistics
@@ -117,3 +118,15 @@ def test_presets_grow_with_the_pictures(side, image_size, patch_size):
     assert (example.image_size, example.grid_size) == (72 * side // 32, 12)
     with pytest.raises(ValueError, match="image size is 40; it must be one of 32, 48, 64, 96"):
         with_picture_size(PRESETS["modern"], 40)
+
+
+def test_a_part_of_cifar100_is_read_as_pictures_of_ones_own(tmp_path):
+    release = tiny.write_release(tmp_path)
+    write_part_of_cifar100(tmp_path / "part.npz", 3, str(release))
+    whole, part = load_dataset(Source(str(release))), load_dataset(Source(str(tmp_path / "part.npz")))
+    assert part.is_own
+    assert part.class_names == whole.class_names
+    assert np.bincount(part.train.labels).tolist() == [3] * 7
+    np.testing.assert_array_equal(part.test.images, whole.test.images)
+    of_whole = {image.tobytes(): label for image, label in zip(whole.train.images, whole.train.labels, strict=True)}
+    assert [of_whole[image.tobytes()] for image in part.train.images] == part.train.labels.tolist()
