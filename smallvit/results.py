@@ -119,7 +119,8 @@ def with_folders(results, folders):
 
     def place(one):
         preset = presets.index(one.preset) if one.preset in presets else len(presets)
-        return preset, one.preset, one.data, one.passes, variants.index(one.variant), one.seed
+        recipe = json.dumps(one.changes, sort_keys=True)
+        return preset, one.preset, one.data, len(one.changes), recipe, variants.index(one.variant), one.seed
 
     return sorted(merged.values(), key=place)
 
