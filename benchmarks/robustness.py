@@ -16,7 +16,6 @@ What is measured depends on the weights, the pictures and --seed, not on time.
 import argparse
 import datetime
 import itertools
-import json
 import math
 import os
 import shlex
@@ -30,13 +29,13 @@ from tqdm import tqdm
 
 from benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from smallvit import backend, bundled
-from smallvit.checkpoint import atomic_file, find_model_folders, read_model_folder
+from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import VARIANTS
 from smallvit.data import Source, load_dataset
 from smallvit.errors import UserError
 from smallvit.evaluation import EVALUATION_BATCH_SIZE, compile_prediction, predict_logits
 from smallvit.interpretation import mean_attention_distance, moved_pictures
-from smallvit.results import README, with_section
+from smallvit.results import README, publish, with_section
 from smallvit.runs import git_commit
 from smallvit.superclasses import by_superclass
 
@@ -84,7 +83,7 @@ def main(arguments=None):
         measured = run(options, shlex.join(["python", "-m", "benchmarks.robustness", *arguments]))
         print(tables(measured))
         if options.publish:
-            publish(measured)
+            publish(measured, MEASURED, with_tables(README.read_text(encoding="utf-8"), measured), README)
     except UserError as error:
         print(f"benchmarks.robustness: {error}", file=sys.stderr)
         return 2
@@ -317,14 +316,6 @@ def _within_the_project(path):
     """A model folder's path from the project on, where it lies in it."""
     path, project = path.resolve(), bundled.ASSETS.resolve().parent
     return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
-
-
-def publish(measured):
-    """Write what `run` returned to assets/robustness.json and its tables into README.md."""
-    text = with_tables(README.read_text(encoding="utf-8"), measured)
-    for path, content in ((MEASURED, json.dumps(measured, indent=1) + "\n"), (README, text)):
-        with atomic_file(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
 
 
 def with_tables(readme, measured):

@@ -212,8 +212,7 @@ def describe_device():
     names = _accelerators()[: distribution.num_devices()]
     if names:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_cpu_name()}, {cores} cores"
+    return f"{_cpu_name()}, {num_cores()} cores"
 
 
 def _accelerators():
@@ -253,3 +252,8 @@ def backend_version():
     """`"tensorflow 2.21.0"`."""
     name = keras.backend.backend()
     return f"{name} {__import__(name).__version__}"
+
+
+def num_cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

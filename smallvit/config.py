@@ -633,6 +633,11 @@ def with_overrides(preset, overrides):
     )
 
 
+def without_seed(overrides):
+    """The overrides of a training but for its seed, which is told in a place of its own."""
+    return {name: value for name, value in overrides.items() if name != "seed"}
+
+
 def overridden(preset, model, training):
     """The fields of a `Preset` that a `ModelConfig` and a `TrainConfig` have otherwise: their values by name."""
     return {

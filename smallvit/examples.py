@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from smallvit.data import place_within_class
 from smallvit.errors import UserError
 from smallvit.images import load_square
 
@@ -45,11 +46,7 @@ def choose_examples(test, class_names, count, root=None):
 def _by_turns(labels):
     """Indices in random order, a first picture of every class before the second of any: int [n]."""
     order = np.random.default_rng(_SEED).permutation(len(labels))
-    seen, turn = {}, []
-    for label in labels[order]:
-        seen[label] = seen.get(label, 0) + 1
-        turn.append(seen[label])
-    return order[np.argsort(turn, kind="stable")]
+    return order[np.argsort(place_within_class(labels, order)[order], kind="stable")]
 
 
 def _encode(test, index, root):

@@ -18,7 +18,8 @@ _MEASURED_CALLS = 10
 
 def log_plan(plan, dataset):
     """Say what is trained on, and by which recipe."""
-    training = plan.runs()[0].training
+    run = plan.runs()[0]
+    training = run.training
     validation = "the validation among them"
     if dataset.validation is not None:
         validation = f"{len(dataset.validation.labels)} validation"
@@ -39,7 +40,6 @@ def log_plan(plan, dataset):
     )
     names = dict.fromkeys(name for _, values in plan.recipe.fewer_pictures for name in values)
     if names:
-        run = plan.runs()[0]
         values = {**vars(run.model), **vars(run.training)}
         log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
 

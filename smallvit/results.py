@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smallvit import bundled
 from smallvit.checkpoint import atomic_file, find_model_folders, read_model_folder
-from smallvit.config import PRESETS, VARIANTS
+from smallvit.config import PRESETS, VARIANTS, without_seed
 from smallvit.errors import UserError, readable
 
 README = bundled.ASSETS.parent / "README.md"
@@ -83,8 +83,8 @@ class Result:
 
     @property
     def changes(self):
-        """The overrides but for the seed, which has a place of its own."""
-        return {name: value for name, value in self.overrides.items() if name != "seed"}
+        """See `config.without_seed`."""
+        return without_seed(self.overrides)
 
 
 def _metrics_of(epoch, prefix):
@@ -180,6 +180,13 @@ def with_section(readme, name, command, content):
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def publish(values, values_path, readme, readme_path):
+    """Write JSON values, and the text of the README whose tables are made from them, to their files."""
+    for path, content in ((values_path, json.dumps(values, indent=1) + "\n"), (readme_path, readme)):
+        with atomic_file(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+
+
 def main(arguments=None):
     """Add model folders to the results; return the exit code: 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m smallvit.results", description=__doc__.splitlines()[0])
@@ -189,12 +196,7 @@ def main(arguments=None):
         paths = [path for folder in options.folder for path in find_model_folders(folder)]
         results = with_folders(read_results(), map(read_model_folder, paths))
         text = with_table(README.read_text(encoding="utf-8"), results)
-        for path, content in (
-            (bundled.RESULTS, json.dumps([dataclasses.asdict(result) for result in results], indent=1) + "\n"),
-            (README, text),
-        ):
-            with atomic_file(path) as temporary:
-                temporary.write_text(content, encoding="utf-8")
+        publish([dataclasses.asdict(result) for result in results], bundled.RESULTS, text, README)
     except UserError as error:
         print(f"python -m smallvit.results: {error}", file=sys.stderr)
         return 2

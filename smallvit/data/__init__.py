@@ -4,7 +4,7 @@ from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split
 from smallvit.data.duplicates import find_duplicates
 from smallvit.data.sources import Source, load_dataset
-from smallvit.data.splitting import hold_out
+from smallvit.data.splitting import hold_out, place_within_class
 
 __all__ = [
     "Dataset",
@@ -14,4 +14,5 @@ __all__ = [
     "hold_out",
     "load_cifar100",
     "load_dataset",
+    "place_within_class",
 ]

@@ -20,6 +20,7 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
+from smallvit.backend import num_cores
 from smallvit.data.cache import PictureCache
 from smallvit.data.dataset import Split
 from smallvit.data.listing import list_pictures
@@ -175,8 +176,7 @@ def _decode(path, files, image_size, passing):
         images = np.stack(squares) if squares else np.empty((0, image_size, image_size, 3), np.uint8)
         return images, failures
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, 16)
+    threads = min(num_cores(), 16)
     bar = tqdm(
         desc=f"Reading {printable(path.resolve().name)}",
         total=len(files),

@@ -48,11 +48,14 @@ def _rank_within_class(labels, order):
     Holding out the lowest ranks of all classes takes equally from every class, also where classes are small or unequal.
     The first of each class has rank 0 and the last rank 1, unless it is the only one.
     """
+    place, size = place_within_class(labels, order), np.bincount(labels)[labels]
+    return np.select([(place == 0) & (size > 1), (place == size - 1) & (size > 1)], [0, 1], (place + 0.5) / size)
+
+
+def place_within_class(labels, order):
+    """How many pictures of its class come before each picture in `order`, a permutation: int [n]."""
     by_class = order[np.argsort(labels[order], kind="stable")]
     sizes = np.bincount(labels)
-    size = np.repeat(sizes, sizes)
-    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    ends = np.select([(place == 0) & (size > 1), (place == size - 1) & (size > 1)], [0, 1], (place + 0.5) / size)
-    rank = np.empty(len(labels))
-    rank[by_class] = ends
-    return rank
+    place = np.empty(len(labels), int)
+    place[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return place

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit.card import CITATION, is_of_cifar100, model_card
-from smallvit.config import PRESETS
+from smallvit.config import PRESETS, without_seed
 from smallvit.page.language import say
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def training_command(record):
         words += ["--data", record.data]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
-    overrides = {name: value for name, value in record.overrides.items() if name != "seed"}
+    overrides = without_seed(record.overrides)
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
     return shlex.join(words)
