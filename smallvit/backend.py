@@ -99,7 +99,7 @@ def compile_function(function, variables, xla=True):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=xla)
+        return tf.function(function, jit_compile=xla, autograph=False)
 
     if keras.backend.backend() == "torch":
         import torch
@@ -140,7 +140,7 @@ def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
             optimizer.apply(gradients, trainable)
             return metrics
 
-        @tf.function(jit_compile=True)
+        @tf.function(jit_compile=True, autograph=False)  # no Python control flow here depends on tensors
         def steps(batches, *inputs):
             metrics = step(batches[0], *inputs)
             if batches.shape[0] == 1:

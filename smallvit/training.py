@@ -317,8 +317,8 @@ def require_same(saved, current, what, advice):
 def _fingerprint(model_config, train_config, train: Split, start):
     """What must not change between the two halves of a training."""
     pictures = hashlib.sha256()
-    for start in range(0, len(train.images), _HASHED_AT_ONCE):  # they may be more than memory holds
-        pictures.update(np.ascontiguousarray(train.images[start : start + _HASHED_AT_ONCE]))
+    for first in range(0, len(train.images), _HASHED_AT_ONCE):  # they may be more than memory holds
+        pictures.update(np.ascontiguousarray(train.images[first : first + _HASHED_AT_ONCE]))
     pictures.update(train.labels.tobytes())
     options = describe_options(model_config, train_config)
     return {

@@ -14,11 +14,12 @@ from tqdm import tqdm
 from smallvit import backend, evaluation, training
 from smallvit import checkpoint as checkpoints
 from smallvit.augment import pipeline
-from smallvit.checkpoint import TrainingFiles
+from smallvit.checkpoint import TrainingFiles, read_model_folder, write_model_folder
 from smallvit.config import PRESETS, with_variant
 from smallvit.data import Split
 from smallvit.errors import UserError
 from smallvit.evaluation import compile_prediction, evaluate
+from smallvit.model import build_model
 from smallvit.optimization import build_optimizer, learning_rate_schedule
 from smallvit.trainer import Trainer
 from smallvit.training import TimeLimit, fit
@@ -270,7 +271,8 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(
     assert without_times(resumed.history) == without_times(whole.history)
 
 
-def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path):
+def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_HASHED_AT_ONCE", 20)  # of 48
     path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
     fit(MODEL, recipe, train, validation, path)
@@ -280,6 +282,10 @@ def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path
         fit(MODEL, replace(recipe, learning_rate=0.01), train, validation, path)
     with pytest.raises(UserError, match="whose training pictures is"):
         fit(MODEL, recipe, split(48, seed=9), validation, path)
+    other = build_model(MODEL)
+    write_model_folder(tmp_path / "other", other, tiny.record("spt_lsa", other), tiny.HISTORY, b"curves", "card")
+    with pytest.raises(UserError, match=r"whose starting weights is None, not [0-9a-f]{64}"):
+        fit(MODEL, recipe, train, validation, path, start=read_model_folder(tmp_path / "other"))
     with pytest.raises(UserError, match="whose depth is 1, not 2"):
         fit(replace(MODEL, depth=2), recipe, train, validation, path)
     with pytest.raises(UserError, match="whose precision is float32, not bfloat16"):
