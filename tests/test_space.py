@@ -26,6 +26,7 @@ EXAMPLE = ROOT / "assets/examples/lion.jpg"
 README = (ROOT / "README.md").read_text()
 NODE = os.environ.get("GRADIO_NODE_PATH") or shutil.which("node")
 PORT = 7860  # where a Space has to listen
+pytestmark = pytest.mark.xdist_group("port")  # one process of pytest at a time
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # of Linux
 
 
