@@ -212,7 +212,8 @@ def describe_device():
     names = _accelerators()[: distribution.num_devices()]
     if names:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-    return f"{_cpu_name()}, {num_cores()} cores"
+    cores = num_cores()
+    return f"{_cpu_name()}, {cores} core{'s' * (cores > 1)}"
 
 
 def _accelerators():

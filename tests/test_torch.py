@@ -90,7 +90,7 @@ def test_keras_own_entry_in_keras_json_is_nobodys_wish(tmp_path):
     """Keras writes tensorflow into it, whatever is installed."""
     keras_json(tmp_path, "tensorflow")
     done = run({**pretend(tmp_path, ["torch"]), "KERAS_TORCH_DEVICE": "cpu"}, "-c", DESCRIPTION)
-    assert re.fullmatch(r"torch 2\.\S+, .+, \d+ cores\n", done.stdout), done.stderr
+    assert re.fullmatch(r"torch 2\.\S+, .+, \d+ cores?\n", done.stdout), done.stderr
 
 
 def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):

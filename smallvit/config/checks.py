@@ -1,0 +1,61 @@
+"""What a value of a config may be: each check raises `ValueError` with a message that names field and value."""
+
+import math
+from dataclasses import fields
+from typing import Literal
+
+
+def require_rates(config, names):
+    for name in names:
+        rate = getattr(config, name)
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} is {rate}; it must be at least 0 and less than 1")
+
+
+def require_positive(config, names):
+    for name in names:
+        value = getattr(config, name)
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value}; it must be a finite number more than 0")
+        if isinstance(value, int) and value >= 2**31:
+            raise ValueError(f"{name} is {value}; it must be less than 2**31")
+
+
+def require_within(config, names, low, high):
+    for name in names:
+        value = getattr(config, name)
+        if not (low <= value <= high and value < math.inf):
+            bounds = f"between {low} and {high}" if high < math.inf else f"a finite number of at least {low}"
+            raise ValueError(f"{name} is {value}; it must be {bounds}")
+
+
+def require_types(config):
+    """Check every field annotated with a plain type: what is read from a file can hold anything."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        kind = float if item.type == float | None and value is not None else item.type
+        if kind not in (bool, int, float, str):
+            continue
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{item.name} is {value!r}; it must be of type {kind.__name__}")
+
+
+def require_numbers(config, names, kind, count=None):
+    """Check tuples of positive numbers."""
+    for name in names:
+        values = getattr(config, name)
+        numbers = isinstance(values, tuple) and all(
+            isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf for value in values
+        )
+        if not numbers or count not in (None, len(values)):
+            what = "whole numbers" if kind is int else "numbers"
+            raise ValueError(f"{name} is {values!r}; it must be {'' if count is None else f'{count} '}positive {what}")
+
+
+def require_choices(config):
+    """Check every field annotated with `Literal[...]` against its choices."""
+    for item in fields(config):
+        choices = getattr(item.type, "__args__", None)
+        if getattr(item.type, "__origin__", None) is Literal and getattr(config, item.name) not in choices:
+            raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; it must be one of {', '.join(choices)}")

@@ -1,0 +1,71 @@
+"""How it is trained: `TrainConfig`."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from smallvit.config.checks import require_choices, require_positive, require_rates, require_types, require_within
+
+# Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this
+# much, Keras's default.
+MUON_ADAM_WEIGHT_DECAY = 0.004
+
+RANDAUGMENT_MAX_MAGNITUDE = 30  # at which every operation is at its strongest
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training recipe. Rates are in [0, 1); an epoch is one pass over the training pictures.
+
+    Raises:
+        ValueError: a number is out of its range; the message names it.
+    """
+
+    epochs: int
+    batch_size: int
+    precision: Literal["float32", "bfloat16"]  # of the activations; weights, softmax and logits stay float32
+
+    # Optimizer. The rate rises linearly from 0 and falls as a cosine to 0.
+    optimizer: Literal["adamw", "muon"]
+    learning_rate: float  # the peak
+    warmup_fraction: float  # of all steps
+    weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w; see MUON_ADAM_WEIGHT_DECAY
+    decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
+    global_clipnorm: float | None
+    ema_decay: float  # of the moving average of the weights, per step; 0 keeps none
+
+    # Augmentation, in the order in which it is applied; see smallvit/augment.
+    augmentation: Literal["flip_crop", "crop", "keras_example"]
+    policy: Literal["none", "randaugment", "autoaugment"]
+    randaugment_num_ops: int
+    randaugment_magnitude: float  # 0 to RANDAUGMENT_MAX_MAGNITUDE
+    erasing_probability: float
+    label_smoothing: float
+    mixup_alpha: float  # 0 switches it off
+    cutmix_alpha: float  # 0 switches it off
+    mix_probability: float  # of one of the two, for each picture
+    cutmix_probability: float  # of CutMix rather than Mixup, where both are on
+    unmixed_fraction: float  # share of the epochs, the last ones, without both
+
+    # Validation.
+    split: Literal["tail", "stratified"]  # how the validation pictures are chosen
+    validation_split: float  # share of the training pictures held out
+    evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
+    patience: int = 0  # epochs without a better validation top-1 after which the training ends; 0: it never ends early
+    seed: int = 0
+
+    def __post_init__(self):
+        require_types(self)
+        require_choices(self)
+        require_positive(self, ("epochs", "batch_size", "learning_rate", "randaugment_num_ops", "evaluation_interval"))
+        if self.global_clipnorm is not None:
+            require_positive(self, ("global_clipnorm",))
+        require_rates(self, ("warmup_fraction", "ema_decay", "label_smoothing", "unmixed_fraction", "validation_split"))
+        require_within(self, ("erasing_probability", "mix_probability", "cutmix_probability"), 0, 1)
+        require_within(self, ("randaugment_magnitude",), 0, RANDAUGMENT_MAX_MAGNITUDE)
+        require_within(self, ("mixup_alpha", "cutmix_alpha"), 0, 100)
+        require_within(self, ("weight_decay", "patience"), 0, math.inf)
+        if self.validation_split == 0:
+            raise ValueError("validation_split is 0; some pictures must be held out to choose by")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
