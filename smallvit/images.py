@@ -114,9 +114,11 @@ def _read(path):
                 raise _too_many_bytes(status.st_size)
             return file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError("The file is not there any more; send the picture again.") from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise UserError("The file cannot be read; send the picture again.") from error
+        raise UserError("The file is not there any more.") from error
+    except OSError as error:
+        raise UserError(f"The file cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:  # a null character in the name
+        raise UserError("The file cannot be read; its name is none that a file can have.") from error
 
 
 def _require_regular(status):

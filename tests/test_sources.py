@@ -68,6 +68,7 @@ def test_an_npz_file_keeps_the_size_of_its_pictures(tmp_path):
     np.savez(tmp_path / "shapes.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
     source = Source(str(tmp_path / "shapes.npz"))
     assert (source.kind, source.name) == ("npz", "shapes")
+    assert Source("SHAPES.NPZ").kind == "npz"
     dataset = load_dataset(source)
     np.testing.assert_array_equal(dataset.train.images, images[:40])
     np.testing.assert_array_equal(dataset.test.labels, labels[40:])

@@ -52,7 +52,7 @@ class Source(NamedTuple):
             return "cifar100"
         # os.path, because nothing that may be in a name is an error for it, as it would be for `Path`.
         path = Path(os.path.expanduser(self.path))
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             return "npz"
         return "folder" if os.path.isdir(path) and not is_cifar100(path) else "cifar100"
 
