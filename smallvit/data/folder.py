@@ -31,7 +31,7 @@ from smallvit.images import load_square, resize_square
 
 log = logging.getLogger(__name__)
 
-DECODER_VERSION = 1  # goes up when `images` makes other pixels of a file, or other sentences: caches are read anew
+DECODER_VERSION = 2  # goes up when `images` makes other pixels of a file, or other sentences: caches are read anew
 _FILES_PER_TASK = 32
 
 
