@@ -40,7 +40,7 @@ def add_usage(page):
 
 
 def _add_code(key, **options):
-    return gr.Code(interactive=False, wrap_lines=True, show_label=False, elem_id=f"usage-{key}", **options)
+    return gr.Code(interactive=False, lines=1, wrap_lines=True, show_label=False, elem_id=f"usage-{key}", **options)
 
 
 def training_command(record):
