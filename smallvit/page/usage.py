@@ -33,10 +33,13 @@ def add_usage(page):
             ),
             _CLIENT.format(address=_address(request), model=right),
             f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
-            model_card(record, page.get(right).tau),
         )
 
-    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train", "card")])
+    def show_card(right):
+        return model_card(page.record(right), page.get(right).tau)
+
+    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
+    page.on(tab.select, show_card, page.right, blocks["card"])  # by itself, for it waits until the model is loaded
 
 
 def _add_code(key, **options):
