@@ -201,7 +201,7 @@ def describe_recipe(training):
         if training.unmixed_fraction:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
     if training.patience:
-        parts.append(f"ended after {training.patience} epochs without a better validation top-1")
+        parts.append(f"ended after {training.patience} epochs without a better validation loss or top-1")
     return ", ".join(parts)
 
 

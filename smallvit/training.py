@@ -112,7 +112,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         log_start(name, trainer, train_config.epochs - len(history), step_seconds)
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
             for epoch in range(len(history), train_config.epochs):
-                if _is_out_of_patience(train_config, history, best, name):
+                if _is_out_of_patience(train_config, history, name):
                     break
                 if not time_limit.allows(step_seconds * trainer.steps_per_epoch()):
                     _log_time_limit(name, trainer, validation, history)
@@ -200,18 +200,39 @@ def _keep_best(best, candidates, fingerprint, files):
     return best
 
 
-def _is_out_of_patience(config, history, best, name):
+def _is_out_of_patience(config, history, name):
     """Whether nothing better has come for so long that the training ends here."""
-    if not config.patience or best is None or len(history) - best.epoch < config.patience:
+    if not config.patience or len(history) - last_improvement(history) < config.patience:
         return False
     log.info(
-        "%s: ends early: validation top-1 was best, %.1f %%, after epoch %d, %d epochs ago",
+        "%s: ends early: neither loss nor top-1 on the validation pictures has been better than after epoch %d, "
+        "%d epochs ago",
         name,
-        100 * best.top1,
-        best.epoch,
-        len(history) - best.epoch,
+        last_improvement(history),
+        len(history) - last_improvement(history),
     )
     return True
+
+
+def last_improvement(history):
+    """The last epoch after which a loss or a top-1 on the validation pictures was better than ever before.
+
+    Of few pictures, top-1 alone is too coarse: by chance it stands high for once, while the loss goes on falling.
+
+    Args:
+        history: see `FitResult`.
+
+    Returns:
+        The epoch, from 1; the last one where none has been evaluated yet.
+    """
+    last = 0
+    for prefix in ("val_", "ema_val_"):
+        evaluated = [epoch for epoch in history if f"{prefix}loss" in epoch]
+        if evaluated:
+            lowest = min(evaluated, key=lambda epoch: epoch[f"{prefix}loss"])  # the first of equals
+            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}top1"])
+            last = max(last, lowest["epoch"], highest["epoch"])
+    return last or len(history)
 
 
 def _write_state(trainer, state, files):

@@ -211,15 +211,34 @@ def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifier
 
 def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(train, validation, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    # So low a rate changes no answer: the first epoch stays the best.
-    recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-12)
+    # So low a rate changes no weight: the first epoch stays the best.
+    recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-30)
     whole = fit(MODEL, recipe, train, validation, files(tmp_path))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
-    assert "model: ends early: validation top-1 was best, " in caplog.text
-    assert ", after epoch 1, 3 epochs ago" in caplog.text
+    assert "model: ends early: neither loss nor top-1 on the validation pictures has been better than" in caplog.text
+    assert "than after epoch 1, 3 epochs ago" in caplog.text
     again = fit(MODEL, recipe, train, validation, files(tmp_path))
     assert without_times(again.history) == without_times(whole.history)
     assert again.best.epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, 6),
+        ({"val_loss": [3, 2, 2], "val_top1": [0.1, 0.3, 0.3]}, 4),
+        ({"val_loss": [3, 2, 1], "val_top1": [0.1, 0.3, 0.2]}, 6),
+        ({"val_loss": [3, 4, 5], "val_top1": [0.1, 0.2, 0.3]}, 6),
+        ({"val_loss": [3, 4, 5], "val_top1": [0.3, 0.2, 0.1], "ema_val_loss": [4, 3, 3], "ema_val_top1": [0, 0, 0]}, 4),
+    ],
+)
+def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
+    """Evaluated after epochs 2, 4 and 6."""
+    history = [{"epoch": epoch} for epoch in range(1, 7)]
+    for key, three in values.items():
+        for epoch, value in zip((2, 4, 6), three, strict=True):
+            history[epoch - 1][key] = value
+    assert training.last_improvement(history) == expected
 
 
 def weights(result):

@@ -51,7 +51,7 @@ class TrainConfig:
     split: Literal["tail", "stratified"]  # how the validation pictures are chosen
     validation_split: float  # share of the training pictures held out
     evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
-    patience: int = 0  # epochs without a better validation top-1 after which the training ends; 0: it never ends early
+    patience: int = 0  # epochs with no better validation loss or top-1, after which it ends; 0: it never ends early
     seed: int = 0
 
     def __post_init__(self):
