@@ -20,15 +20,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from smallvit import backend, distribution
 from smallvit.checkpoint import BestWeights, TrainingState
 from smallvit.config import ModelConfig, TrainConfig
-from smallvit.data import Split
+from smallvit.data import Split, blocks
 from smallvit.errors import UserError
 from smallvit.evaluation import evaluate
 from smallvit.model import count_parameters
 from smallvit.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-_HASHED_AT_ONCE = 10_000  # pictures
 
 
 class TimeLimit:
@@ -202,14 +200,15 @@ def _keep_best(best, candidates, fingerprint, files):
 
 def _is_out_of_patience(config, history, name):
     """Whether nothing better has come for so long that the training ends here."""
-    if not config.patience or len(history) - last_improvement(history) < config.patience:
+    best = last_improvement(history)
+    if not config.patience or len(history) - best < config.patience:
         return False
     log.info(
         "%s: ends early: neither loss nor top-1 on the validation pictures has been better than after epoch %d, "
         "%d epochs ago",
         name,
-        last_improvement(history),
-        len(history) - last_improvement(history),
+        best,
+        len(history) - best,
     )
     return True
 
@@ -338,8 +337,8 @@ def require_same(saved, current, what, advice):
 def _fingerprint(model_config, train_config, train: Split, start):
     """What must not change between the two halves of a training."""
     pictures = hashlib.sha256()
-    for first in range(0, len(train.images), _HASHED_AT_ONCE):  # they may be more than memory holds
-        pictures.update(np.ascontiguousarray(train.images[first : first + _HASHED_AT_ONCE]))
+    for block in blocks(train.images):
+        pictures.update(np.ascontiguousarray(block))
     pictures.update(train.labels.tobytes())
     options = describe_options(model_config, train_config)
     return {

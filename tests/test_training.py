@@ -278,7 +278,7 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_HASHED_AT_ONCE", 20)  # of 48
+    monkeypatch.setattr("smallvit.data.dataset.PICTURES_AT_ONCE", 20)  # of 48
     path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
     fit(MODEL, recipe, train, validation, path)

@@ -1,7 +1,7 @@
 """What is trained on: pictures as uint8, labels as integers, and which of them are held out."""
 
 from smallvit.data.cifar100 import load_cifar100
-from smallvit.data.dataset import Dataset, Split
+from smallvit.data.dataset import Dataset, Split, blocks
 from smallvit.data.duplicates import find_duplicates
 from smallvit.data.sources import Source, load_dataset
 from smallvit.data.splitting import hold_out, place_within_class
@@ -10,6 +10,7 @@ __all__ = [
     "Dataset",
     "Source",
     "Split",
+    "blocks",
     "find_duplicates",
     "hold_out",
     "load_cifar100",

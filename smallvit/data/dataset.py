@@ -6,6 +6,21 @@ import numpy as np
 
 from smallvit.errors import printable
 
+PICTURES_AT_ONCE = 10_000  # that `blocks` has in memory
+
+
+def blocks(images):
+    """Pass through pictures that may be more than memory holds.
+
+    Args:
+        images: [n, ...], an array or `Rows`.
+
+    Yields:
+        Arrays [m, ...] of neighbouring ones, in their order.
+    """
+    for start in range(0, len(images), PICTURES_AT_ONCE):
+        yield images[start : start + PICTURES_AT_ONCE]
+
 
 class Rows:
     """Some rows of an array, in any order, that are read when they are asked for: what lies on disk stays there.
@@ -104,8 +119,7 @@ def pixel_statistics(images):
         Two tuples of three. A channel that is the same everywhere is given the deviation 1, by which one can divide.
     """
     counts = np.zeros((3, 256), np.int64)
-    for start in range(0, len(images), 10_000):  # they may be more than memory holds
-        block = images[start : start + 10_000]
+    for block in blocks(images):
         for channel in range(3):
             counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
     shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from smallvit.data.dataset import blocks
+
 
 def find_duplicates(splits):
     """Find pictures of equal pixels that occur in more than one split.
@@ -20,7 +22,7 @@ def find_duplicates(splits):
     """
     sizes = [len(split.images) for split in splits.values()]
     digests = np.empty(sum(sizes), "S16")
-    images = (image for split in splits.values() for image in split.images)
+    images = (image for split in splits.values() for block in blocks(split.images) for image in block)
     for position, image in enumerate(images):
         digests[position] = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
 
