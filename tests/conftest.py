@@ -2,8 +2,14 @@
 
 import smallvit  # noqa: F401, I001  first: it sets the environment before anything imports Keras
 
+import signal
+
 import numpy as np
 import pytest
+
+# A shell that runs the tests in the background has them ignore Ctrl-C. What they start would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

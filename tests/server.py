@@ -47,13 +47,6 @@ def running(url, *arguments, log, folder=ROOT, seconds=120, before=None, **envir
         environment: what differs from that of this process; None takes a variable away.
     """
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-
-    def prepare():
-        # A shell that runs these tests in the background has them ignore Ctrl-C; app.py shall not.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if before is not None:
-            before()
-
     with open(log, "w") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", *map(str, arguments)],
@@ -61,7 +54,7 @@ def running(url, *arguments, log, folder=ROOT, seconds=120, before=None, **envir
             env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=prepare,
+            preexec_fn=before,
         )
     try:
         deadline = time.monotonic() + seconds
