@@ -74,7 +74,7 @@ def build_parser():
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="replace any other field of the preset (smallvit/config.py lists them), such as drop_path_rate=0.2",
+        help="replace any other field of the preset (smallvit/config lists them), such as drop_path_rate=0.2",
     )
     parser.add_argument(
         "--seeds",

@@ -22,7 +22,7 @@ import numpy as np
 
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
 from smallvit.errors import UserError, readable
-from smallvit.model import VisionTransformer, build_model
+from smallvit.model import build_model, float32_copy
 from smallvit.weights import require_room, require_same_shapes
 
 RECORD_FILE = "smallvit.json"
@@ -210,10 +210,7 @@ def write_model_folder(path, model, record, history, curves, card, examples=None
         OSError: it could not be written; nothing is left behind.
     """
     with atomic_folder(path) as folder:
-        float32_model = VisionTransformer(record.model, dtype="float32", name="vision_transformer")
-        float32_model.build((None, None, None, 3))
-        float32_model.set_weights(model.get_weights())
-        keras.saving.save_model(float32_model, folder, zipped=False)
+        keras.saving.save_model(float32_copy(model), folder, zipped=False)
         shutil.rmtree(folder / "assets", ignore_errors=True)  # Keras's place for vocabularies and the like: empty here
         weights = folder / WEIGHTS_FILE
         content = {

@@ -213,6 +213,14 @@ def build_model(config, seed=None):
     return model
 
 
+def float32_copy(model):
+    """A `VisionTransformer` with the same weights that computes in float32, whatever the given one computes in."""
+    copy = VisionTransformer(model.config, dtype="float32", name="vision_transformer")
+    copy.build((None, None, None, 3))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def count_parameters(model):
     """Trainable parameters."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

@@ -276,7 +276,7 @@ def push_finished(paths, publisher):
 
 
 def _name_of(path, record):
-    """The name that `_plan` gave to what became the model folder."""
+    """The name that its plan gave to what became the model folder."""
     suffix = f"-seed{record.training.seed}"
     return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"
 

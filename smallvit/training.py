@@ -23,7 +23,7 @@ from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split, blocks
 from smallvit.errors import UserError
 from smallvit.evaluation import evaluate
-from smallvit.model import count_parameters
+from smallvit.model import count_parameters, float32_copy
 from smallvit.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class FitResult(NamedTuple):
     """What `fit` returns.
 
     Attributes:
-        model: the fitted `VisionTransformer`, with the weights that did best on the validation pictures.
+        model: the fitted `VisionTransformer`, with the weights that did best on the validation pictures. It computes in
+            float32, as what is read from its folder will: what is measured here has to hold there.
         history: one dict for each epoch: epoch (from 1), loss, top1, top5 (on augmented training pictures),
             learning_rate (at its end), seconds (wall), images_per_second (training steps alone); where it was
             evaluated, val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights where the recipe
@@ -130,7 +131,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
                 if on_epoch is not None:
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
-        return FitResult(trainer.model, history, best)
+        return FitResult(float32_copy(trainer.model), history, best)
 
 
 @contextmanager

@@ -169,6 +169,9 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     assert usage.training_command(other) == (
         "python train.py --preset laptop --variant spt --seed 7 --set drop_path_rate=0.2"
     )
+    command = "python train.py --data '/home/me/my pets.npz'"
+    own = replace(record, data="my pets", command=command)
+    assert usage.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
 
 
 class TestTwoModelsOfDifferentShapes:

@@ -51,13 +51,19 @@ def training_command(record):
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
     if not is_of_cifar100(record):
-        words += ["--data", record.data]
+        words += ["--data", _data(record)]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = without_seed(record.overrides)
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
     return shlex.join(words)
+
+
+def _data(record):
+    """What the data is called where it lies: a record names an .npz file without its suffix."""
+    file = f"{record.data}.npz"
+    return file if file in record.command else record.data
 
 
 def _output_dir(record):
