@@ -199,7 +199,7 @@ def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
 
 def steps_per_call():
     """How many steps one call should take at most: an accelerator must not wait for Python between them."""
-    return 32 if _accelerators() else 1
+    return 32 if has_accelerator() else 1
 
 
 def is_out_of_memory(error):
@@ -214,6 +214,11 @@ def describe_device():
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
     cores = num_cores()
     return f"{_cpu_name()}, {cores} core{'s' * (cores > 1)}"
+
+
+def has_accelerator():
+    """Whether Keras has anything better than a CPU to compute on."""
+    return bool(_accelerators())
 
 
 def _accelerators():

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from smallvit import backend
 from smallvit.card import describe_recipe
 from smallvit.data import find_duplicates
 from smallvit.errors import printable
@@ -42,6 +43,11 @@ def log_plan(plan, dataset):
     if names:
         values = {**vars(run.model), **vars(run.training)}
         log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
+    if training.precision == "bfloat16" and not backend.has_accelerator():  # said now: the first step may take a minute
+        log.warning(
+            "No GPU was found, and preset %s in bfloat16 is made for one; --preset laptop takes an hour of two cores",
+            plan.preset,
+        )
 
 
 def warn_of_duplicates(dataset, training):

@@ -20,12 +20,13 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 import train
-from smallvit import runs
+from smallvit import backend, runs
 from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
-from smallvit.data import load_cifar100
+from smallvit.data import Source, load_cifar100, load_dataset
 from smallvit.evaluation import predict_logits
-from smallvit.planning import training_splits
+from smallvit.forecast import log_plan
+from smallvit.planning import make_plan, training_splits
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -218,6 +219,19 @@ def test_what_was_finished_before_is_reported_though_the_time_is_over(
         f"train.py: {tmp_path}/report.html could not be written (Is a directory); the models are safe in their "
         "folders: repeat the command with --resume.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("precision", "has_gpu", "is_warned"),
+    [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)],
+)
+def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, caplog, precision, has_gpu, is_warned):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(backend, "has_accelerator", lambda: has_gpu)
+    plan = make_plan("modern", {"precision": precision}, Source(str(small_data)))
+    dataset = load_dataset(plan.source)
+    log_plan(plan.for_data(dataset), dataset)
+    assert ("No GPU was found" in caplog.text) is is_warned
 
 
 @pytest.mark.parametrize(
