@@ -2,8 +2,8 @@
 
     python -m smallvit.results runs
 
-adds the model folders in `runs` to it, and writes the table in README.md anew. An entry outlives its model, whose
-weights may be too large to be kept.
+adds the model folders in `runs` to it, each in the place of an earlier training by the same recipe and seed, and writes
+the table in README.md anew. An entry outlives its model, whose weights may be too large to be kept.
 """
 
 import argparse
@@ -194,7 +194,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         paths = [path for folder in options.folder for path in find_model_folders(folder)]
-        results = with_folders(read_results(), map(read_model_folder, paths))
+        folders = [read_model_folder(path) for path in paths]
+        trained_again = {(result.group, result.seed) for result in map(Result.of, folders)}
+        kept = [result for result in read_results() if (result.group, result.seed) not in trained_again]
+        results = with_folders(kept, folders)
         text = with_table(README.read_text(encoding="utf-8"), results)
         publish([dataclasses.asdict(result) for result in results], bundled.RESULTS, text, README)
     except UserError as error:

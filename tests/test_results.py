@@ -72,6 +72,15 @@ def test_seeds_of_one_recipe_share_a_row(project):
     assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
 
 
+def test_a_model_that_was_trained_again_takes_the_place_of_the_first(project):
+    for seed in (0, 1):
+        write(project / f"runs/{seed}", "vit", seed, 0.5)
+    write(project / "again", "vit", 1, 0.6)
+    assert results.main([str(project / "runs")]) == 0
+    assert results.main([str(project / "again")]) == 0
+    assert [(result.seed, result.test["top1"]) for result in results.read_results()] == [(0, 0.5), (1, 0.6)]
+
+
 def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, capsys):
     assert results.main([str(project / "nothing")]) == 2
     assert "There is no model folder at" in capsys.readouterr().err
