@@ -124,7 +124,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
                     candidates = _evaluate(trainer, validation, epoch + 1, metrics)
                 metrics["seconds"] = time.perf_counter() - started
                 history.append({"epoch": epoch + 1, **metrics})
-                best = _keep_best(best, candidates, fingerprint, files)
+                best = _keep_best(best, candidates, history, fingerprint, files)
                 _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
                 time_limit.longest = max(time_limit.longest, time.perf_counter() - started)
                 _log_epoch(name, history[-1], train_config.epochs)  # not before: an epoch that is told of is safe
@@ -187,16 +187,26 @@ def _evaluate(trainer, validation, epoch, metrics):
     return candidates
 
 
-def _keep_best(best, candidates, fingerprint, files):
+def _keep_best(best, candidates, history, fingerprint, files):
     """The best of all evaluated weights so far, the earliest where several are equal; written where it is new."""
     before = best
-    for top1, epoch, averaged, weights in candidates:
-        finite = all(np.isfinite(values).all() for values in weights)
-        if finite and (best is None or top1 > best.top1):
-            best = BestWeights(fingerprint, top1, epoch, averaged, weights)
+    for candidate in candidates:
+        new = BestWeights(fingerprint, *candidate)
+        finite = all(np.isfinite(values).all() for values in new.weights)
+        if finite and (best is None or _merit(new, history) > _merit(best, history)):
+            best = new
     if best is not before:
         _write(files.write_best, best, files.best, best.epoch)
     return best
+
+
+def _merit(weights, history):
+    """What the best weights have more of: top-1 on the validation pictures, and of equal top-1 the lower loss.
+
+    Where there are few pictures, many evaluations end with the same top-1.
+    """
+    metrics, prefix = history[weights.epoch - 1], "ema_val_" if weights.averaged else "val_"
+    return metrics[f"{prefix}top1"], -metrics[f"{prefix}loss"]
 
 
 def _is_out_of_patience(config, history, name):

@@ -414,21 +414,26 @@ def test_the_average_of_the_weights_is_the_one_of_its_definition(train):
     np.testing.assert_array_equal(ops.convert_to_numpy(trainer.model.classifier.kernel), kernel)
 
 
-def test_the_model_has_the_weights_that_did_best_on_the_validation_pictures(train, validation, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("losses", "best"), [((1, 0.8, 0.8, 0.7), 1), ((1, 0.8, 0.75, 0.7), 2)])
+def test_the_model_has_the_weights_that_did_best_on_the_validation_pictures(
+    train, validation, tmp_path, monkeypatch, losses, best
+):
+    """Of equal top-1 those with the lower loss, and of equal loss the first."""
     recipe = replace(tiny.RECIPE, ema_decay=0.5, epochs=4, evaluation_interval=2)
-    top1 = iter([0.2, 0.6, 0.6, 0.5])  # raw and averaged, after epochs 2 and 4
+    top1, loss = iter([0.2, 0.6, 0.6, 0.5]), iter(losses)  # raw and averaged, after epochs 2 and 4
     seen = []
 
     def judge(predict, split):
         seen.append(ops.convert_to_numpy(predict(split.images[:1])))
-        return {"loss": 1.0, "top1": next(top1), "top5": 1.0}
+        return {"loss": next(loss), "top1": next(top1), "top5": 1.0}
 
     monkeypatch.setattr(training, "evaluate", judge)
     result = fit(MODEL, recipe, train, validation, files(tmp_path))
-    assert (result.best.top1, result.best.epoch, result.best.averaged) == (0.6, 2, True)
+    expected = {1: (2, True), 2: (4, False)}[best]
+    assert (result.best.top1, result.best.epoch, result.best.averaged) == (0.6, *expected)
     logits = ops.convert_to_numpy(compile_prediction(result.model)(validation.images[:1]))
-    np.testing.assert_allclose(logits, seen[1], atol=1e-6)
-    assert not np.allclose(logits, seen[2], atol=1e-4)
+    np.testing.assert_allclose(logits, seen[best], atol=1e-6)
+    assert not np.allclose(logits, seen[3 - best], atol=1e-4)
     assert [epoch.get("val_top1") for epoch in result.history] == [None, 0.2, None, 0.6]
     assert [epoch.get("ema_val_top1") for epoch in result.history] == [None, 0.6, None, 0.5]
 
