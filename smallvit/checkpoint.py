@@ -120,7 +120,8 @@ class ModelFolder(NamedTuple):
     @property
     def examples(self):
         """Paths of the example pictures that lie in it, by name."""
-        return sorted(file for file in (self.path / EXAMPLES_FOLDER).glob("*") if file.is_file())
+        files = (file for file in (self.path / EXAMPLES_FOLDER).glob("*") if file.is_file())
+        return sorted(files, key=lambda file: (file.stem, file.name))
 
     def require_whole_weights(self):
         """Raise `UserError` unless the file of weights is there, with the size and the SHA-256 that it has to have."""

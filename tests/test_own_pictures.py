@@ -54,7 +54,7 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     assert "again.png (" in caplog.text
 
     # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
-    assert [path.name for path in read.examples] == ["개 2.jpg", "개.jpg", "고양이.jpg", "새.jpg"]
+    assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
     assert load_square(str(read.examples[0])).shape == (30, 30, 3)
     config = json.dumps(app.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
     assert '"고양이"' in config
