@@ -15,8 +15,6 @@ from smallvit.checkpoint import read_model_folder
 from tests import tiny
 from tests.server import ROOT
 
-# In one process of pytest: they are compared with one and the same training, and have a cache of what is compiled.
-pytestmark = pytest.mark.xdist_group("distribution")
 SENTENCE = "train.py: Another process of this training has ended, so this one ends too"
 
 

@@ -25,8 +25,7 @@ from tests.server import ROOT, running
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 README = (ROOT / "README.md").read_text()
 NODE = os.environ.get("GRADIO_NODE_PATH") or shutil.which("node")
-PORT = 7860  # where a Space has to listen
-pytestmark = pytest.mark.xdist_group("port")  # one process of pytest at a time
+PORT = 7860  # where a Space has to listen; pytest keeps a file's tests in one process, so one at a time
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # of Linux
 
 
