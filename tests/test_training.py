@@ -358,12 +358,14 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
 
 
 def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
-    recipe, policies = replace(tiny.RECIPE, epochs=1, precision="bfloat16"), []
+    recipe, trained = replace(tiny.RECIPE, epochs=1, precision="bfloat16"), []
     result = fit(
         *(MODEL, recipe, train, validation, files(tmp_path)),
-        on_epoch=lambda trainer, metrics: policies.append(trainer.model.dtype_policy.name),
+        on_epoch=lambda trainer, metrics: trained.append(trainer.model),
     )
-    assert policies == ["mixed_bfloat16"]
+    (model,) = trained
+    assert model.dtype_policy.compute_dtype == "bfloat16"
+    assert {value.dtype.name for value in model.get_weights()} == {"float32"}
     assert result.model.dtype_policy.name == "float32"  # as it will be read from its folder
     np.testing.assert_array_equal(result.model.get_weights()[0], result.best.weights[0])
     assert keras.config.dtype_policy().name == "float32"
