@@ -10,12 +10,14 @@ For each model:
 For each two models that differ in the paper's ideas alone: which pictures only one of them gets right, and whether
 chance would explain that.
 
-What is measured depends on the weights, the pictures and --seed, not on time.
+What is measured depends on the weights, the pictures and --seed, not on time. So --publish takes models over from
+assets/robustness.json that were measured before on the same pictures with the same seed, and writes it after each.
 """
 
 import argparse
 import datetime
 import itertools
+import json
 import math
 import os
 import shlex
@@ -33,7 +35,7 @@ from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import VARIANTS
 from smallvit.data import Source, load_dataset
 from smallvit.errors import UserError
-from smallvit.evaluation import EVALUATION_BATCH_SIZE, compile_prediction, predict_logits
+from smallvit.evaluation import compile_prediction, predict_logits
 from smallvit.interpretation import mean_attention_distance, moved_pictures
 from smallvit.results import README, publish, with_section
 from smallvit.runs import git_commit
@@ -41,6 +43,7 @@ from smallvit.superclasses import by_superclass
 
 MEASURED = bundled.ASSETS / "robustness.json"
 REACH = 4  # pixels, as far as the page moves a picture
+PICTURES_AT_ONCE = 1000  # all moves of all 10,000 would take 2.5 GB
 ATTENTION_PICTURES = 1000
 ATTENTION_BATCH_SIZE = 100  # [B, L, h, N, N] of the largest preset takes 300 MB
 
@@ -80,21 +83,29 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     try:
-        measured = run(options, shlex.join(["python", "-m", "benchmarks.robustness", *arguments]))
-        print(tables(measured))
-        if options.publish:
-            publish(measured, MEASURED, with_tables(README.read_text(encoding="utf-8"), measured), README)
+        before = json.loads(MEASURED.read_text(encoding="utf-8")) if options.publish and MEASURED.exists() else None
+        for measured in run(options, shlex.join(["python", "-m", "benchmarks.robustness", *arguments]), before):
+            if options.publish:
+                publish(measured, MEASURED, with_tables(README.read_text(encoding="utf-8"), measured), README)
     except UserError as error:
         print(f"benchmarks.robustness: {error}", file=sys.stderr)
         return 2
+    print(tables(measured))
     return 0
 
 
-def run(options, command):
+def run(options, command, before=None):
     """Measure what the options ask for.
 
-    Returns:
-        A dict of JSON values: how it was measured, "models" in the order of the variants, and "pairs" of them.
+    Args:
+        options: what the parser returns.
+        command: what was typed, as text.
+        before: what this yielded at another time. Of a model that it has, with the same weights on the same pictures
+            with the same seed, only the answers for its pairs are asked again.
+
+    Yields:
+        First for the models that `before` has, if any, then after each other one, a dict of JSON values: on what was
+        measured, "models" in the order of the variants, each with how it was measured, and "pairs" of them.
 
     Raises:
         UserError: a model or the pictures cannot be read, or do not belong together.
@@ -111,26 +122,40 @@ def run(options, command):
     for folder in folders:
         if folder.record.class_names != dataset.class_names:
             raise UserError(f"{folder.path} was trained on other classes than those of {dataset.name}.")
-    commit = git_commit()
-    models, answers = zip(*(measure(folder, dataset.test, options.seed) for folder in folders), strict=True)
-    return {
-        "data": dataset.name,
-        "num_pictures": len(dataset.test.labels),
-        "seed": options.seed,
+    on = {"data": dataset.name, "num_pictures": len(dataset.test.labels), "seed": options.seed}
+    known = {}
+    if before and before.items() >= on.items():
+        known = {model["weights_sha256"]: model for model in before["models"]}
+    how = {
         "command": command,
         "hardware": backend.describe_device(),
         "backend": backend.backend_version(),
-        "commit": commit,
+        "commit": git_commit(),
         "date": datetime.date.today().isoformat(),
-        "models": list(models),
+    }
+    measured = {}  # (a model's values, its answers) by the place of its folder
+    for place, folder in enumerate(folders):
+        if folder.weights["sha256"] in known:
+            answers = predict_logits(compile_prediction(folder.load_model()), dataset.test.images).argmax(axis=1)
+            measured[place] = known[folder.weights["sha256"]], answers
+    if measured:
+        yield {**on, **_in_order(folders, measured, dataset.test.labels)}
+    for place, folder in enumerate(folders):
+        if place not in measured:
+            model, answers = measure(folder, dataset.test, options.seed)
+            measured[place] = {**model, **how}, answers
+            yield {**on, **_in_order(folders, measured, dataset.test.labels)}
+
+
+def _in_order(folders, measured, labels):
+    """The "models" and "pairs" of `run`."""
+    paths = {place: _within_the_project(folders[place].path) for place in measured}
+    return {
+        "models": [{**measured[place][0], "folder": paths[place]} for place in sorted(measured)],
         "pairs": [
-            {
-                "first": models[first]["folder"],
-                "second": models[second]["folder"],
-                **compare(answers[first], answers[second], dataset.test.labels),
-            }
-            for first, second in itertools.combinations(range(len(folders)), 2)
-            if folders[first].record.differs_in_ideas_alone(folders[second].record)
+            {"first": paths[one], "second": paths[other], **compare(measured[one][1], measured[other][1], labels)}
+            for one, other in itertools.combinations(sorted(measured), 2)
+            if folders[one].record.differs_in_ideas_alone(folders[other].record)
         ],
     }
 
@@ -198,8 +223,8 @@ def under_shifts(answer, split, unmoved, reach):
     side = 2 * reach + 1
     distance = np.maximum(*np.abs(np.indices((side, side)) - reach))
     holds, right = np.zeros((2, side, side), int)
-    for start in range(0, len(split.labels), EVALUATION_BATCH_SIZE):  # all moves of all pictures would take 2.5 GB
-        part = slice(start, start + EVALUATION_BATCH_SIZE)
+    for start in range(0, len(split.labels), PICTURES_AT_ONCE):
+        part = slice(start, start + PICTURES_AT_ONCE)
         moved = moved_pictures(split.images[part], reach)
         for place in zip(*np.nonzero(distance), strict=True):
             answers = answer(moved[place])
@@ -332,8 +357,8 @@ def tables(measured):
     models = measured["models"]
     heads = _heads(models)
     parts = [
-        "`{command}` on {num_pictures:,} test pictures ({data}), with noise of seed {seed}, on {hardware}, with "
-        "{backend}, {date}, commit {commit}".format(**measured),
+        "On {num_pictures:,} test pictures ({data}), with noise of seed {seed}:".format(**measured),
+        "\n".join(_ways(models, heads)),
         "Top-1 when the picture is moved by so many pixels along x or y, whichever is more, and in brackets the "
         "consistency, how often the answer stays that for the unmoved picture, %:",
         _markdown(["moved by", *heads], _shift_rows(models)),
@@ -367,6 +392,15 @@ def _heads(models):
         if len(set(heads)) < len(heads) and len(set(values)) > 1:
             heads = [f"{head}, {value}" for head, value in zip(heads, values, strict=True)]
     return heads
+
+
+def _ways(models, heads):
+    """How the models were measured: a line for each way, with the models that were measured so."""
+    ways = {}
+    for model, head in zip(models, heads, strict=True):
+        way = "`{command}` on {hardware}, with {backend}, {date}, commit {commit}".format(**model)
+        ways.setdefault(way, []).append(head)
+    return [f"- {', '.join(of_way)}: {way}" for way, of_way in ways.items()]
 
 
 def _shift_rows(models):

@@ -187,9 +187,9 @@ def _time_augmentation(trainer, seconds):
 
 def _time_evaluation(trainer, split, seconds):
     """Seconds that the evaluation of one picture takes."""
-    from smallvit.evaluation import EVALUATION_BATCH_SIZE, evaluate
+    from smallvit.evaluation import batch_size, evaluate
 
-    count = len(split.labels) // EVALUATION_BATCH_SIZE * EVALUATION_BATCH_SIZE
+    count = len(split.labels) // batch_size() * batch_size()
     split = split.take(slice(count or len(split.labels)))
     evaluate(trainer.predict, split)
 

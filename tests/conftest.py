@@ -7,6 +7,8 @@ import signal
 import numpy as np
 import pytest
 
+from tests import compilation
+
 # A shell that runs the tests in the background has them ignore Ctrl-C. What they start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,3 +23,10 @@ def rng():
 def images(rng):
     """Pictures whose every dimension has another size: uint8 [2, 24, 20, 3]."""
     return rng.integers(0, 256, (2, 24, 20, 3), np.uint8)
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """TensorFlow compiles without XLA here, and in what the test starts with `tests.tiny_train`."""
+    monkeypatch.setenv(compilation.WITHOUT_XLA, "1")
+    compilation.compile_without_xla(monkeypatch.setattr)

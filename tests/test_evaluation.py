@@ -1,9 +1,19 @@
-"""The top answer, and when a model counts as unsure of it; the metrics are tested with the trainer."""
+"""The top answer, and when a model counts as unsure of it; the metrics of a split."""
 
 import numpy as np
 import pytest
+from keras import ops
 
-from smallvit.evaluation import calibration_error, metrics, top_answers, unsure_threshold
+from smallvit import evaluation
+from smallvit.evaluation import (
+    calibration_error,
+    compile_prediction,
+    evaluate,
+    metrics,
+    top_answers,
+    unsure_threshold,
+)
+from tests import tiny
 
 
 def predictions(probabilities, right):
@@ -76,3 +86,24 @@ def test_a_tie_is_answered_as_the_metrics_count_it():
     assert predicted.tolist() == [0, 1, 0]
     assert np.mean(predicted == labels) == metrics(logits, labels)["top1"]
     assert confidence == pytest.approx(np.e / (2 * np.e + 1))
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 11])
+def test_evaluation_counts_every_picture_once(count, monkeypatch):
+    monkeypatch.setattr(evaluation, "batch_size", lambda: 5)
+    pictures = tiny.split(count, seed=4)
+    model = tiny.build("vit")
+    logits = ops.convert_to_numpy(model(pictures.images)).astype(np.float64)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    best = np.argsort(-logits, axis=1)
+    predict, sizes = compile_prediction(model), set()
+    got = evaluate(lambda images: sizes.add(len(images)) or predict(images), pictures)
+    assert sizes == {min(count, 5)}  # each would be compiled for itself
+    assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), pictures.labels].mean(), abs=1e-5)
+    assert got["top1"] == (best[:, 0] == pictures.labels).mean()
+    assert got["top5"] == (best[:, :5] == pictures.labels[:, None]).any(axis=1).mean()
+
+
+def test_a_prediction_that_is_no_number_is_wrong():
+    found = evaluate(lambda images: np.full((len(images), 7), np.nan), tiny.split(11, seed=2))
+    assert (found["top1"], found["top5"]) == (0, 0)

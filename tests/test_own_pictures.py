@@ -18,6 +18,8 @@ from smallvit.images import load_square
 from tests import tiny
 from tests.test_sources import write_pictures
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):

@@ -197,7 +197,7 @@ def test_shifts_do_not_depend_on_the_size_of_a_batch(monkeypatch):
     split = three_pictures()
     unmoved = is_bright(split.images)
     at_once = robustness.under_shifts(is_bright, split, unmoved, reach=2)
-    monkeypatch.setattr(robustness, "EVALUATION_BATCH_SIZE", 2)
+    monkeypatch.setattr(robustness, "PICTURES_AT_ONCE", 2)
     assert robustness.under_shifts(is_bright, split, unmoved, reach=2) == at_once
 
 
@@ -302,17 +302,23 @@ def models(tmp_path_factory):
     return folder
 
 
+def publish(folder, *models, **changes):
+    """What the command prints about 20 pictures and writes to `folder`: (text, content of the JSON file, README)."""
+    marks = "<!-- robustness: made by python -m benchmarks.robustness --publish -->", "<!-- end of robustness -->"
+    if not (folder / "README.md").exists():
+        (folder / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
+    options = {"--data": folder, "--limit": 20, **changes}
+    words = [str(word) for option in options.items() for word in option]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(robustness, "MEASURED", folder / "robustness.json")
+        patch.setattr(robustness, "README", folder / "README.md")
+        assert robustness.main(["--models", *map(str, models), *words, "--publish"]) == 0
+    return printed.getvalue(), json.loads((folder / "robustness.json").read_text()), (folder / "README.md").read_text()
+
+
 @pytest.fixture(scope="module")
 def command(models):
-    """What the command prints about 20 pictures and what it writes: (text, content of the JSON file, README)."""
-    marks = "<!-- robustness: made by python -m benchmarks.robustness --publish -->", "<!-- end of robustness -->"
-    (models / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
-    words = ["--models", str(models / "models"), "--data", str(models), "--limit", "20", "--publish"]
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(robustness, "MEASURED", models / "robustness.json")
-        patch.setattr(robustness, "README", models / "README.md")
-        assert robustness.main(words) == 0
-    return printed.getvalue(), json.loads((models / "robustness.json").read_text()), (models / "README.md").read_text()
+    return publish(models, models / "models")
 
 
 def test_the_command_writes_what_it_prints(command):
@@ -332,12 +338,12 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
         20,
         0,
     )
-    assert measured["command"].startswith("python -m benchmarks.robustness --models")
-    assert set(measured) >= {"hardware", "backend", "commit", "date"}
     assert (plain["variant"], plain["folder"]) == ("vit", (models / "models/b").as_posix())
     assert (modified["preset"], modified["variant"], modified["seed"]) == ("laptop", "spt_lsa", 0)
     for one in measured["models"]:
         folder = read_model_folder(one["folder"])
+        assert one["command"].startswith("python -m benchmarks.robustness --models")
+        assert set(one) >= {"hardware", "backend", "commit", "date"}
         assert one["weights_sha256"] == folder.weights["sha256"]
         assert {name: len(shares) for name, shares in one["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 5)
         assert one["superclasses"] is None  # seven classes are not those of CIFAR-100
@@ -348,6 +354,41 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
         # A grid of 3 x 3: of 81 pairs 24 are neighbours, 12 two apart, 16 diagonal, 16 a knight's move, 4 corners.
         steps = 24 * 1 + 12 * 2 + 16 * np.sqrt(2) + 16 * np.sqrt(5) + 4 * np.sqrt(8)
         assert one["uniform_distance"] == pytest.approx(32 / 3 * steps / 81, abs=1e-5)
+
+
+def test_what_was_measured_before_is_not_measured_again(models, command, tmp_path, monkeypatch):
+    """Killed in the third model the two others stay; then it alone is measured, and paired with them."""
+    for name in ("README.md", "robustness.json", "cifar-100-python"):
+        (tmp_path / name).symlink_to(models / name)
+    tiny.write_folder(tmp_path / "c", "spt")
+    asked = []
+
+    def measure(folder, split, seed):
+        asked.append((folder.path.name, len(split.labels), seed))
+        if asked == [("c", 20, 0)]:
+            raise KeyboardInterrupt
+        new = {"variant": "spt", "weights_sha256": folder.weights["sha256"]}
+        return {**command[1]["models"][0], **new}, np.zeros_like(split.labels)
+
+    monkeypatch.setattr(robustness, "measure", measure)
+    with pytest.raises(KeyboardInterrupt):
+        publish(tmp_path, models / "models", tmp_path / "c")
+    assert json.loads((tmp_path / "robustness.json").read_text()) == command[1]
+    _, measured, readme = publish(tmp_path, models / "models", tmp_path / "c")
+    plain, one, both = measured["models"]
+    assert [plain, both] == command[1]["models"]
+    assert one["variant"] == "spt"
+    assert [(pair["first"], pair["second"]) for pair in measured["pairs"]] == [
+        (plain["folder"], one["folder"]),
+        (plain["folder"], both["folder"]),
+        (one["folder"], both["folder"]),
+    ]
+    assert command[1]["pairs"][0] in measured["pairs"]
+    assert readme.count("python -m benchmarks.robustness --models") == 2
+
+    publish(tmp_path, tmp_path / "c", **{"--seed": 1})
+    publish(tmp_path, tmp_path / "c", **{"--seed": 1, "--limit": 19})
+    assert asked == [("c", 20, 0), ("c", 20, 0), ("c", 20, 1), ("c", 19, 1)]
 
 
 def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
@@ -385,6 +426,11 @@ def test_tables_show_the_numbers():
             "attention_pictures": 1000,
             "attention_distance": [1.239, 12.5],
             "uniform_distance": 16.5,
+            "command": "python -m benchmarks.robustness",
+            "hardware": "a CPU",
+            "backend": "jax 1",
+            "commit": "012abc",
+            "date": "2026-01-02",
             **changes,
         }
 
@@ -394,18 +440,13 @@ def test_tables_show_the_numbers():
         "data": "CIFAR-100",
         "num_pictures": 10000,
         "seed": 3,
-        "command": "python -m benchmarks.robustness",
-        "hardware": "a CPU",
-        "backend": "jax 1",
-        "commit": "012abc",
-        "date": "2026-01-02",
         "models": [model("vit", 0.58), model("lsa", 0.62, **other)],
         "pairs": [{**pair, "both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}],
     }
     text = robustness.tables(measured)
     for line in (
-        "`python -m benchmarks.robustness` on 10,000 test pictures (CIFAR-100), with noise of seed 3, on a CPU, with "
-        "jax 1, 2026-01-02, commit 012abc",
+        "On 10,000 test pictures (CIFAR-100), with noise of seed 3:",
+        "- ViT, ViT + LSA: `python -m benchmarks.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
         "| moved by | ViT | ViT + LSA |",
         "| 0 px | 58.0 (100.0) | 62.0 (100.0) |",
         "| all moves | 45.7 (85.0) | 45.7 (85.0) |",
@@ -424,6 +465,11 @@ def test_tables_show_the_numbers():
     assert len(tables) == 5
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
+    elsewhere = {**measured, "models": [model("vit", 0.58), model("lsa", 0.62, **other, hardware="a GPU")]}
+    assert [line for line in robustness.tables(elsewhere).splitlines() if line.startswith("- ")] == [
+        "- ViT: `python -m benchmarks.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
+        "- ViT + LSA: `python -m benchmarks.robustness` on a GPU, with jax 1, 2026-01-02, commit 012abc",
+    ]
     alone = {**measured, "models": [model("vit", 0.58, superclasses=None)], "pairs": []}
     assert sum(part.startswith("|") for part in robustness.tables(alone).split("\n\n")) == 3
 

@@ -107,6 +107,7 @@ def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data,
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["report.html", "tiny-spt_lsa"]
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_path):
     options = ["--preset", "tiny", "--variant", "vit", "--data", data, "--output-dir", tmp_path / "runs"]
     code, error = stop(start(*options, "--epochs", 900), signal.SIGINT, after="epoch 1/900")
@@ -126,6 +127,7 @@ def threshold(folder, data):
     return np.percentile(softmax(logits[right], axis=1).max(axis=1), 5)
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, tmp_path, monkeypatch, caplog, capsys):
     options = ["--preset", "tiny", "--seed", 3, "--output-dir", tmp_path / "runs"]
     code, out, error = run(*options, SMALLVIT_DATA=str(small_data))
@@ -302,6 +304,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_xla")
 def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     small_data, tmp_path, monkeypatch, caplog, capsys
 ):
@@ -349,6 +352,7 @@ def test_tensorboard_that_is_not_installed_is_named(small_data, tmp_path, monkey
     assert "--tensorboard needs the package tensorboard: pip install tensorboard" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_a_time_limit_ends_in_a_folder_that_can_be_resumed(small_data, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
     caplog.set_level(logging.INFO)

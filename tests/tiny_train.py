@@ -4,9 +4,10 @@ import sys
 
 import train
 from smallvit.config import PRESETS
-from tests import tiny
+from tests import compilation, tiny
 
 PRESETS["tiny"] = tiny.PRESET
 
 if __name__ == "__main__":
+    compilation.follow_environment()
     sys.exit(train.main(sys.argv[1:]))

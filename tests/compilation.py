@@ -1,0 +1,27 @@
+"""How TensorFlow compiles in tests of whole trainings: without XLA, which takes most of the time of a short one."""
+
+import os
+
+import keras
+
+WITHOUT_XLA = "SMALLVIT_TESTS_WITHOUT_XLA"
+"""The environment variable that asks a process for that."""
+
+
+def follow_environment():
+    """Compile as the environment asks for; for processes that tests start."""
+    if os.environ.get(WITHOUT_XLA):
+        compile_without_xla(setattr)
+
+
+def compile_without_xla(setattr):
+    """Have TensorFlow compile what asks for XLA as it compiles the rest; JAX knows nothing else.
+
+    Args:
+        setattr: that of Python, or of pytest's `monkeypatch`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.function
+        setattr(tf, "function", lambda *given, jit_compile=None, **options: function(*given, **options))

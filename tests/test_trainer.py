@@ -1,0 +1,171 @@
+"""The trainer: loss, order, averages, as XLA compiles them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from keras import ops
+from tqdm import tqdm
+
+from smallvit.augment import pipeline
+from smallvit.config import with_variant
+from smallvit.data import Split
+from smallvit.trainer import Trainer
+from tests import tiny
+
+
+@pytest.fixture
+def train():
+    """48 pictures: six batches of 8. XLA takes seconds for every other size."""
+    return tiny.split(48, seed=1)
+
+
+@pytest.fixture
+def uneven():
+    """54 pictures: six batches of 8 and one of 6."""
+    return tiny.split(54, seed=1)
+
+
+class Bar:
+    """What `train_epoch` needs of a tqdm bar; counts the pictures."""
+
+    count = 0
+
+    def update(self, count):
+        self.count += count
+
+    def set_postfix_str(self, text, refresh):
+        pass
+
+
+def test_loss_and_hits_of_an_epoch_are_those_of_numpy(uneven, monkeypatch):
+    recipe = replace(tiny.RECIPE, learning_rate=1e-30, warmup_fraction=0, weight_decay=0.0, label_smoothing=0.1)
+    trainer = Trainer(tiny.SHALLOW, recipe, uneven)
+    monkeypatch.setattr(pipeline, "flip_crop", lambda images, seed: images)
+    logits = ops.convert_to_numpy(trainer.model(uneven.images)).astype(np.float64)
+    metrics = trainer.train_epoch(0, Bar())
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = np.eye(7)[uneven.labels] * 0.9 + 0.1 / 7
+    best = np.argsort(-logits, axis=1)
+    assert metrics["loss"] == pytest.approx(-(targets * log_softmax).sum(axis=1).mean(), abs=1e-5)
+    assert metrics["top1"] == pytest.approx((best[:, 0] == uneven.labels).mean())
+    assert metrics["top5"] == pytest.approx((best[:, :5] == uneven.labels[:, None]).any(axis=1).mean())
+
+
+def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(uneven):
+    trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, uneven)
+    orders, steps = [], trainer._steps
+
+    def spy(indices, *inputs):
+        orders[-1].extend(ops.convert_to_numpy(indices).ravel().tolist())
+        return steps(indices, *inputs)
+
+    trainer._steps = spy
+    for epoch in (0, 1):
+        orders.append([])
+        bar = Bar()
+        trainer.train_epoch(epoch, bar)
+        assert bar.count == 54
+        assert sorted(orders[-1]) == list(range(54))
+    assert orders[0] != orders[1]
+
+
+def test_the_seed_decides_the_first_weights(train):
+    first, again, other = (
+        np.concatenate(
+            [
+                value.ravel()
+                for value in Trainer(tiny.SHALLOW, replace(tiny.RECIPE, seed=seed), train).model.get_weights()
+            ]
+        )
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_measuring_a_step_changes_nothing(train):
+    trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, train)
+    before = trainer.values()
+    assert trainer.measure_step_seconds() > 0
+    for old, new in zip(before, trainer.values(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_pictures_that_stay_on_disk_train_the_same_model(train, tmp_path):
+    """What is drawn from a file by an index in any order trains as what is in memory, to the last bit."""
+    order = np.random.default_rng(1).permutation(len(train.labels))
+    np.save(tmp_path / "images.npy", train.images[order])
+    on_disk = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels[order]).take(np.argsort(order))
+    trained = []
+    for pictures in (train, on_disk):
+        trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, pictures, steps_per_call=1)
+        assert (trainer.on_device is None) == pictures.is_on_disk
+        with tqdm(disable=True) as bar:
+            trainer.train_epoch(0, bar)
+        trained.append(trainer.values())
+    for in_memory, streamed in zip(*trained, strict=True):
+        np.testing.assert_array_equal(in_memory, streamed)
+
+
+def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifiers(train):
+    trained = tiny.build("spt_lsa")
+    model = replace(with_variant(tiny.MODEL, "spt_lsa"), num_classes=9)
+    trainer = Trainer(model, tiny.RECIPE, train)
+    drawn = trainer.model.classifier.get_weights()
+    trainer.start_from(trained)
+    for variable, given in zip(trainer.model.weights, trained.weights, strict=True):
+        if "classifier" not in variable.path:
+            np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(given), variable.path)
+    for before, now in zip(drawn, trainer.model.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    assert trainer.model.taus() == pytest.approx(trained.taus())
+
+
+@pytest.mark.slow
+def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
+    model = replace(tiny.SHALLOW, dropout_rate=0.1)  # the random states pass from step to step
+    recipe = replace(tiny.RECIPE, ema_decay=0.9, mixup_alpha=0.8, cutmix_alpha=1.0)
+    one_by_one, together = (Trainer(model, recipe, train, steps_per_call=steps) for steps in (1, 4))
+    first, second = (trainer.train_epoch(0, Bar()) for trainer in (one_by_one, together))
+    for key in ("loss", "top1", "top5", "learning_rate"):
+        assert first[key] == pytest.approx(second[key], abs=1e-5)
+    for value, other in zip(one_by_one.values(), together.values(), strict=True):
+        np.testing.assert_allclose(value, other, atol=1e-5)
+
+
+def test_calls_have_few_lengths_and_the_same_order(uneven):
+    one_by_one, together = (Trainer(tiny.SHALLOW, tiny.RECIPE, uneven, steps_per_call=steps) for steps in (1, 4))
+    assert [call.shape for call in one_by_one.calls(0)] == [(1, 8)] * 6 + [(1, 6)]
+    assert [call.shape for call in together.calls(0)] == [(3, 8), (3, 8), (1, 6)]
+    np.testing.assert_array_equal(
+        *(np.concatenate([call.ravel() for call in trainer.calls(0)]) for trainer in (one_by_one, together))
+    )
+
+
+def test_the_average_of_the_weights_is_the_one_of_its_definition(train):
+    trainer = Trainer(tiny.SHALLOW, replace(tiny.RECIPE, ema_decay=0.7, batch_size=48, learning_rate=0.05), train)
+    average = None
+    for epoch in range(3):
+        trainer.train_epoch(epoch, Bar())
+        kernel = ops.convert_to_numpy(trainer.model.classifier.kernel)
+        average = kernel if average is None else 0.7 * average + 0.3 * kernel
+    assert np.abs(average - kernel).max() > 1e-3
+    with trainer.averaged_weights():
+        np.testing.assert_allclose(ops.convert_to_numpy(trainer.model.classifier.kernel), average, atol=1e-6)
+    np.testing.assert_array_equal(ops.convert_to_numpy(trainer.model.classifier.kernel), kernel)
+
+
+def test_the_last_epochs_are_not_mixed(train):
+    recipe = replace(tiny.RECIPE, epochs=10, unmixed_fraction=0.25, mixup_alpha=1.0)
+    trainer = Trainer(tiny.SHALLOW, recipe, train)
+    given = []
+
+    def steps(indices, images, labels, mixing):
+        given.append(float(ops.convert_to_numpy(mixing)))
+        return np.zeros(3, np.float32)
+
+    trainer._steps = steps
+    for epoch in range(10):
+        trainer.train_epoch(epoch, Bar())
+    assert given == [1.0] * 8 * 6 + [0.0] * 2 * 6
