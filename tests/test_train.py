@@ -84,6 +84,8 @@ def learned(folder):
 
 @pytest.mark.slow
 def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data, tmp_path, monkeypatch, capsys):
+    # What one of the processes has compiled, the next one finds.
+    monkeypatch.setenv("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={tmp_path / 'compiled'}")
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
     assert code == 0, error
