@@ -1,13 +1,12 @@
-"""Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`; `.ci/run` runs them on both."""
+"""Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`."""
 
 import os
 
-# Each of xdist's processes has cores of its own: with a thread for every core in each, they wait for one another.
-# It comes first because TensorFlow and JAX count the cores when they are imported.
-if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
-    index, count = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[index::count] or [cores[index % len(cores)]])
+# xdist's processes, and what they start, have one thread each: with one for every core, they wait for one another.
+# TensorFlow and JAX read it when they are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"):
+        os.environ.setdefault(name, "1")
 
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 

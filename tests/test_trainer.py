@@ -1,4 +1,4 @@
-"""The trainer: loss, order, averages, as XLA compiles them."""
+"""The trainer: loss, order, averages; the loss, and several steps in one call, as XLA compiles them."""
 
 from dataclasses import replace
 
@@ -52,6 +52,7 @@ def test_loss_and_hits_of_an_epoch_are_those_of_numpy(uneven, monkeypatch):
     assert metrics["top5"] == pytest.approx((best[:, :5] == uneven.labels[:, None]).any(axis=1).mean())
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(uneven):
     trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, uneven)
     orders, steps = [], trainer._steps
@@ -84,6 +85,7 @@ def test_the_seed_decides_the_first_weights(train):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_measuring_a_step_changes_nothing(train):
     trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, train)
     before = trainer.values()
@@ -92,6 +94,7 @@ def test_measuring_a_step_changes_nothing(train):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_pictures_that_stay_on_disk_train_the_same_model(train, tmp_path):
     """What is drawn from a file by an index in any order trains as what is in memory, to the last bit."""
     order = np.random.default_rng(1).permutation(len(train.labels))
@@ -143,6 +146,7 @@ def test_calls_have_few_lengths_and_the_same_order(uneven):
     )
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_the_average_of_the_weights_is_the_one_of_its_definition(train):
     trainer = Trainer(tiny.SHALLOW, replace(tiny.RECIPE, ema_decay=0.7, batch_size=48, learning_rate=0.05), train)
     average = None
