@@ -83,7 +83,7 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     try:
-        before = json.loads(MEASURED.read_text(encoding="utf-8")) if options.publish and MEASURED.exists() else None
+        before = _measured_before() if options.publish else None
         for measured in run(options, shlex.join(["python", "-m", "benchmarks.robustness", *arguments]), before):
             if options.publish:
                 publish(measured, MEASURED, with_tables(README.read_text(encoding="utf-8"), measured), README)
@@ -92,6 +92,16 @@ def main(arguments=None):
         return 2
     print(tables(measured))
     return 0
+
+
+def _measured_before():
+    """What is in assets/robustness.json, None where there is none."""
+    if not MEASURED.exists():
+        return None
+    try:
+        return json.loads(MEASURED.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{MEASURED} cannot be read ({error}); without it all models are measured anew.") from error
 
 
 def run(options, command, before=None):

@@ -391,6 +391,13 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
     assert asked == [("c", 20, 0), ("c", 20, 0), ("c", 20, 1), ("c", 19, 1)]
 
 
+def test_a_damaged_record_ends_in_a_sentence(models, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(robustness, "MEASURED", tmp_path / "robustness.json")
+    (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
+    assert robustness.main(["--models", str(models / "models"), "--data", str(models), "--publish"]) == 2
+    assert f"{tmp_path}/robustness.json cannot be read (" in capsys.readouterr().err
+
+
 def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
     plain, modified = command[1]["models"]
     (pair,) = command[1]["pairs"]
