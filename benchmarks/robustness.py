@@ -34,7 +34,7 @@ from smallvit import backend, bundled
 from smallvit.checkpoint import find_model_folders, read_model_folder
 from smallvit.config import VARIANTS
 from smallvit.data import Source, load_dataset
-from smallvit.errors import UserError
+from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, predict_logits
 from smallvit.interpretation import mean_attention_distance, moved_pictures
 from smallvit.results import README, publish, with_section
@@ -96,12 +96,13 @@ def main(arguments=None):
 
 def _measured_before():
     """What is in assets/robustness.json, None where there is none."""
-    if not MEASURED.exists():
-        return None
-    try:
-        return json.loads(MEASURED.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{MEASURED} cannot be read ({error}); without it all models are measured anew.") from error
+    with readable(MEASURED):
+        if not MEASURED.exists():
+            return None
+        try:
+            return json.loads(MEASURED.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{MEASURED} cannot be read ({error}); without it all models are measured anew.") from error
 
 
 def run(options, command, before=None):

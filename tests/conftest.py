@@ -15,7 +15,7 @@ import signal
 import numpy as np
 import pytest
 
-from tests import compilation
+from tests import compilation, tiny
 
 # A shell that runs the tests in the background has them ignore Ctrl-C. What they start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -31,6 +31,12 @@ def rng():
 def images(rng):
     """Pictures whose every dimension has another size: uint8 [2, 24, 20, 3]."""
     return rng.integers(0, 256, (2, 24, 20, 3), np.uint8)
+
+
+@pytest.fixture
+def train():
+    """48 pictures: six batches of 8. XLA takes seconds for every other size."""
+    return tiny.split(48, seed=1)
 
 
 @pytest.fixture

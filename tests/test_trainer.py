@@ -15,12 +15,6 @@ from tests import tiny
 
 
 @pytest.fixture
-def train():
-    """48 pictures: six batches of 8. XLA takes seconds for every other size."""
-    return tiny.split(48, seed=1)
-
-
-@pytest.fixture
 def uneven():
     """54 pictures: six batches of 8 and one of 6."""
     return tiny.split(54, seed=1)

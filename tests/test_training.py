@@ -23,12 +23,6 @@ pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture
-def train():
-    """48 pictures: six batches of 8. XLA takes seconds for every other size."""
-    return tiny.split(48, seed=1)
-
-
-@pytest.fixture
 def validation():
     return tiny.split(11, seed=2)
 
