@@ -55,8 +55,11 @@ def _backend_of_keras_json():
 if "keras" not in sys.modules:
     _choose_backend()
 
-# TensorFlow reads this at its import: its banner of CPU features helps nobody here. What the user set stays.
+# TensorFlow reads these at its import; what the user set stays. Its banner of CPU features helps nobody here, nor does
+# that of oneDNN, which no log level silences. XLA, which compiles the training, does not use oneDNN, and a picture on
+# the page takes no longer without it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 if os.environ.get("SPACES_ZERO_GPU"):
     # On a ZeroGPU Space PyTorch pretends to have a GPU, which is there only within functions that ask for one. These
     # models are faster on the CPU than the asking.

@@ -293,6 +293,15 @@ def test_options_that_do_not_exist_end_in_usage_and_exit_code_2(capsys, argument
     assert message in capsys.readouterr().err
 
 
+def test_the_terminal_shows_what_train_py_says_and_nothing_else():
+    done = subprocess.run(
+        [sys.executable, "train.py", "--variant", "swin"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: train.py")
+    assert done.stderr.splitlines()[-1].startswith("train.py: error: argument --variant: invalid choice: 'swin'")
+
+
 def test_help_shows_the_defaults_of_every_preset(capsys):
     with pytest.raises(SystemExit) as caught:
         train.main(["--help"])
