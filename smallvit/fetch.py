@@ -84,9 +84,9 @@ async def fetch_picture(url):
     """
     try:
         url = httpx.URL(url.strip())
-    except httpx.InvalidURL:
+        host = url.host
+    except (httpx.InvalidURL, UnicodeError):  # the latter of a host xn--... that stands for no name
         raise UserError("The address of the picture is malformed; https://... is needed.") from None
-    host = url.host
     try:
         async with asyncio.timeout(TIME_LIMIT):
             for _ in range(MAX_REDIRECTS + 1):

@@ -235,6 +235,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(address, monkeypa
         ("http://cats.example:99999/", "names port 99999;"),
         ("http://[::1/", "malformed"),
         ("http://0177.0.0.1/", "malformed"),
+        ("http://xn--a/cat.jpg", "malformed"),
         ("http://cats.example/\0", "malformed"),
         ("http://cats.example/" + "a" * 70_000, "malformed"),
         ("http://cats..example/", "not found"),

@@ -1,9 +1,11 @@
 """What may be asked of the server beside the page's own functions: no address is fetched, no body is without bounds.
 
-Gradio fetches addresses in two more places than a picture's: for any input that is said to be a file, and at
-`/gradio_api/file=http://...`. Its own check of an address lets some networks through that are not public, and it reads
-answers of any size.
+Gradio fetches addresses in more places than a picture's: for any input that is said to be a file, and at
+`/gradio_api/file=http://...`, which it also serves as `/gradio_api/file/http://...`. Its own check of an address lets
+some networks through that are not public, and it reads answers of any size.
 """
+
+import re
 
 from gradio import processing_utils
 
@@ -12,6 +14,8 @@ from smallvit.page.picture import told_on_the_page
 
 MAX_BODY_BYTES = 2 * images.MAX_BYTES
 """Of a request: a picture in a `data:` URL takes 4/3 of its size."""
+
+_FILE_OF_ANOTHER_SERVER = re.compile(r"/file[=/](https?:|.*://)", re.IGNORECASE | re.DOTALL)
 
 
 def guard_fetching():
@@ -34,8 +38,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        _, _, path = scope["path"].partition("/file=")
-        if "://" in path or path.lower().startswith(("http:", "https:")):
+        if _FILE_OF_ANOTHER_SERVER.search(scope["path"]):
             await _refuse(send, 403)
             return
         headers = dict(scope["headers"])
