@@ -137,12 +137,14 @@ def commands_of_the_readme(block):
 
 @pytest.fixture
 def clone(tmp_path):
-    """The project as a reader has it, with an environment in it and two models trained."""
+    """The project as a reader has it: with two models trained, and with what is nobody else's business in it."""
     folder = copy_of_the_project(tmp_path / "clone")
     for variant in ("vit", "spt_lsa"):
         tiny.write_folder(folder / f"runs/laptop-{variant}", variant)
-    left_over = (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc")
-    return write_files(folder, dict.fromkeys(left_over, b"nobody else's business"))
+    for command in ("init", "add .", "-c user.name=Ada -c user.email=ada@example.org commit -m All"):
+        subprocess.run(["git", *command.split()], cwd=folder, capture_output=True, check=True)
+    private = (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc", "my_pictures/cat/1.jpg", "my.npz")
+    return write_files(folder, dict.fromkeys(private, b"nobody else's business"))
 
 
 def type_in(commands, clone, hub):
@@ -163,11 +165,11 @@ def type_in(commands, clone, hub):
 
 
 @pytest.mark.slow
-def test_three_commands_make_a_space_of_a_trained_folder(running_space, clone, tmp_path):
+def test_four_commands_make_a_space_of_a_trained_folder(running_space, clone, tmp_path):
     """As the README prints them; then the Space runs from what it was given, behind Node where there is one."""
     folders = {f"ada/smallvit-{variant}": clone / f"runs/laptop-{variant}" for variant in ("vit", "spt_lsa")}
     commands = commands_of_the_readme(0)
-    assert len(commands) == 3
+    assert len(commands) == 4
     with hub_server() as hub:
         type_in(commands, clone, hub)
         space = hub.repos["spaces/ada/smallvit"]
@@ -190,7 +192,7 @@ def test_three_commands_make_a_space_of_a_trained_folder(running_space, clone, t
 @pytest.mark.slow
 def test_the_space_for_zero_gpu_gets_what_pytorch_needs(clone):
     with hub_server() as hub:
-        type_in(commands_of_the_readme(1), clone, hub)
+        type_in(["git clone . ../space", *commands_of_the_readme(1)], clone, hub)
         space = hub.repos["spaces/ada/smallvit"]
     assert space.files["requirements.txt"] == (ROOT / "requirements-torch.txt").read_bytes()
     assert set(space.files) == {str(name) for name in tracked_files()}
