@@ -20,7 +20,7 @@ from smallvit.hub import Publisher
 from smallvit.planning import make_plan
 from smallvit.processes import leave
 from smallvit.reevaluation import evaluate_again
-from smallvit.runs import push_finished, train_variants, write_preview
+from smallvit.runs import published_path, push_finished, train_variants, write_preview
 
 # Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
 RECIPE_OPTIONS = {
@@ -226,14 +226,18 @@ def require_whole_cluster(options):
 
 
 def record_command(arguments):
-    """What gives the result from the start: neither resuming nor pushing is a part of it."""
+    """What gives the result from the start: neither resuming nor pushing is a part of it.
+
+    It is published with the model, so it does not tell where somebody's pictures lie, see `published_path`.
+    """
     words = iter(arguments)
     kept = []
     for word in words:
         if word == "--push-to-hub":
             next(words, None)
         elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
-            kept.append(word)
+            option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+            kept.append(f"{option}{equals}{published_path(value)}")
     return shlex.join(["python", "train.py", *kept])
 
 

@@ -69,7 +69,7 @@ class Record:
     hardware: str
     versions: dict[str, str]
     commit: str | None
-    command: str
+    command: str  # of paths that lead out of the folder where it was typed only the last part
     date: str
     started_from: str | None = None  # the model whose weights, but for the classifier's, the training began with
 

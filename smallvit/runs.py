@@ -216,7 +216,7 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         commit=commit,
         command=command,
         date=datetime.date.today().isoformat(),
-        started_from=run.start and run.start.name,
+        started_from=run.start and published_path(run.start.name),
     )
     model = EvaluatedModel(record, *top_answers(test_logits, dataset.test.labels))
     taus = fitted.model.taus()
@@ -349,6 +349,16 @@ def _versions():
         "backend": backend.backend_version(),
         "numpy": version("numpy"),
     }
+
+
+def published_path(text):
+    """What a record, which is published with its model, tells of a path: where it leads out, its last part alone.
+
+    What is no path comes back as it is.
+    """
+    path = Path(text)
+    leads_out = path.is_absolute() or text.startswith("~") or ".." in path.parts
+    return path.name if leads_out else text
 
 
 def git_commit():

@@ -534,6 +534,14 @@ def test_the_command_that_is_kept_has_nothing_of_the_hub():
     assert train.record_command(words) == "python train.py --variant vit --seed 1"
 
 
+def test_the_command_that_is_kept_does_not_tell_where_pictures_lie():
+    words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
+    kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
+    assert train.record_command(words) == kept
+    words = ["--data", "pictures/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
+    assert train.record_command(words) == f"python train.py {' '.join(words)}"
+
+
 def test_what_is_pushed_is_what_a_model_folder_holds(folder):
     assert set(smallvit_hub.FILES) == set(contents(folder))
 

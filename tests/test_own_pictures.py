@@ -70,7 +70,7 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     options = ["--preset", "tiny", "--epochs", "1", "--data", "shapes.npz", "--from", str(read.path)]
     assert train.main(options) == 0
     tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
-    assert (tuned.variant, tuned.started_from) == ("spt_lsa", str(read.path))
+    assert (tuned.variant, tuned.started_from) == ("spt_lsa", read.path.name)
     assert (tuned.model.num_classes, tuned.picture_size) == (5, 24)
     assert tuned.model.pixel_mean == record.model.pixel_mean  # which its weights were trained with
 
