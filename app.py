@@ -87,9 +87,14 @@ def create_demo(named=None):
         A `gr.Blocks`.
     """
     models, problems = find_models(named)
+    models.fetch()
+    if not len(models):
+        # A page is built around the models at hand: where there is none, it waits for those from the Hub.
+        models.wait()
     if len(models):
-        models.fetch()
         models.warm(models.first_pair)
+    else:
+        problems += models.missing.values()
     try:
         results = read_results()
     except UserError as error:

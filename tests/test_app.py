@@ -18,7 +18,10 @@ from PIL import Image
 
 import app
 from smallvit import bundled, images
+from smallvit.checkpoint import read_model_folder
+from smallvit.errors import UserError
 from smallvit.inference import Classifier
+from smallvit.page import models as page_models
 from smallvit.page.models import ModelShelf
 from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
@@ -208,10 +211,11 @@ def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
             client.predict({"path": address, **FILE_DATA}, api_name="/tau")
 
 
+@pytest.mark.parametrize("way", ["file=", "file/"])
 @pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/", "HTTPS://example.org/", "http%3A//127.0.0.1/"])
-def test_other_servers_files_are_not_streamed(url, address):
+def test_other_servers_files_are_not_streamed(url, way, address):
     address = address.format(port=url.rstrip("/").rpartition(":")[2])
-    assert httpx.get(f"{url}gradio_api/file={address}", timeout=30).status_code == 403
+    assert httpx.get(f"{url}gradio_api/{way}{address}", timeout=30).status_code == 403
 
 
 def test_a_body_that_is_too_large_is_refused(url):
@@ -262,6 +266,25 @@ def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
     text = said()
     assert "no_model" in text
     assert "There is no model folder at models" in text
+
+
+def test_where_no_model_is_at_hand_the_page_waits_for_those_of_the_hub(tmp_path, monkeypatch):
+    tiny.write_folder(tmp_path / "vit", "vit")
+    monkeypatch.setattr(bundled, "MODELS", tmp_path / "models")
+    answers = {"ada/vit": lambda: (read_model_folder(tmp_path / "vit"), "c" * 40)}
+
+    def download(reference):
+        if reference.repo not in answers:
+            raise UserError(f"{reference}: the Hub answers with status 500.")
+        return answers[reference.repo]()
+
+    monkeypatch.setattr(page_models, "download_model_folder", download)
+    text = said(["ada/none"])
+    assert "no_model" in text
+    assert "ada/none: the Hub answers with status 500." in text
+    text = said(["ada/none", "ada/vit"])
+    assert "no_model" not in text
+    assert '"ada/vit"' in text
 
 
 def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):

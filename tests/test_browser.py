@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,17 @@ def settle(page):
     """Wait until nothing is computed any more, and no fading of it is under way."""
     expect(page.locator(".pending:visible, .generating:visible")).to_have_count(0)
     page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+
+
+def link_to_the_result(page):
+    """The address that the page copies."""
+    open_view(page, "compare")
+    page.get_by_role("button", name="Copy a link to this result").click()
+    for _ in range(100):  # a function to wait for must not be asynchronous
+        if "deep_link" in (link := page.evaluate("navigator.clipboard.readText()")):
+            return link
+        page.wait_for_timeout(100)
+    return pytest.fail("no link was copied")
 
 
 def set_slider(page, label, value):
@@ -375,14 +387,12 @@ def test_a_link_leads_to_the_same_result(visit):
     set_slider(page, "Layer", 6)
     alternative_text(page, "attention-left", "layer 6")
     open_view(page, "compare")
-    page.get_by_role("button", name="Copy a link to this result").click()
-    link = ""
-    for _ in range(100):  # a function to wait for must not be asynchronous
-        if "deep_link" in (link := page.evaluate("navigator.clipboard.readText()")):
-            break
-        page.wait_for_timeout(100)
-    assert "deep_link" in link
-    other = answered(visit(address=link))
+    page.get_by_label("Another model").click()
+    page.get_by_role("option", name="ViT + LSA · laptop", exact=True).click()
+    top1 = read_model_folder(bundled.MODELS / "laptop-lsa").record.metrics["test"]["top1"]
+    expect(page.locator("#answer-right")).to_contain_text(f"Right on {100 * top1:.1f} %")
+    other = answered(visit(address=link_to_the_result(page)))
+    expect(other.locator("#answer-right")).to_contain_text(f"Right on {100 * top1:.1f} %")
     assert other.locator("#answer-right ol").inner_text() == page.locator("#answer-right ol").inner_text()
     open_view(other, "attention")
     alternative_text(other, "attention-left", "layer 6")
@@ -434,6 +444,35 @@ def test_a_model_from_the_hub_is_named_while_it_is_missing_and_tried_again(visit
             page.get_by_role("option", name=f"ViT + LSA · laptop (ada/late@{commit})").click()
             expect(page.locator("#answer-left")).to_contain_text(f"From the Hub: ada/late@{commit[:7]}")
             answered(page)
+
+
+def test_models_from_the_hub_can_be_linked_to_and_looked_into(visit, tmp_path):
+    """They came after the page was built; one has a finer grid than all that was known then."""
+    tiny.write_folder(tmp_path / "vit", "vit")
+    tiny.write_folder(tmp_path / "fine", "spt_lsa", replace(tiny.MODEL, image_size=28, patch_size=2))
+    with hub_server() as hub:
+        commits = [hub.put_folder(f"ada/{name}", tmp_path / name) for name in ("vit", "fine")]
+        environment = {**hub.environment(tmp_path / "home"), "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
+        options = ["--models", "ada/vit", "--models", "ada/fine"]
+        with running_app(*options, log=tmp_path / "app.log", **environment) as address:
+            page = visit(address=address)
+            expect(page.locator("#answer-right")).to_contain_text(f"From the Hub: ada/fine@{commits[1][:7]}")
+            upload(page)
+            open_view(answered(page), "attention")
+            side = shown(page, "attention-right").bounding_box()["width"]
+            page.locator("#attention-right img").click(position={"x": side - 4, "y": side - 4})
+            alternative_text(page, "attention-right", "row 14, column 14")
+            set_slider(page, "Row of the patch", 13)
+            alternative_text(page, "attention-right", "row 13, column 14")
+
+            other = answered(visit(address=link_to_the_result(page)))
+            assert other.locator("#answer-right ol").inner_text() == page.locator("#answer-right ol").inner_text()
+            open_view(other, "attention")
+            alternative_text(other, "attention-right", "row 13, column 14")
+            open_view(other, "usage")
+            expect(other.locator("#usage-python")).to_contain_text(
+                f'load_model(snapshot_download("ada/fine", revision="{commits[1]}"))'
+            )
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import string
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from smallvit.checkpoint import read_model_folder, write_model_folder
+from smallvit.config import PRESETS
 from smallvit.download import Reference
 from smallvit.errors import UserError
 from smallvit.model import build_model
@@ -172,6 +174,11 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     command = "python train.py --data '/home/me/my pets.npz'"
     own = replace(record, data="my pets", command=command)
     assert usage.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
+    large = replace(own, model=replace(PRESETS["laptop"].model, num_classes=7, image_size=64, patch_size=8))
+    assert usage.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
+    assert usage.training_command(replace(large, started_from="ada/vit")).endswith(" 'my pets.npz' --from ada/vit")
+    overridden = replace(large, overrides={"image_size": 64, "patch_size": 8})
+    assert usage.training_command(overridden).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
 
 
 class TestTwoModelsOfDifferentShapes:
@@ -219,15 +226,15 @@ class TestTwoModelsOfDifferentShapes:
         assert "layer 2" in captions[1]  # the last that it has
         assert "itself 0.0 %" in captions[1]
         opened = views["open_attention"](square, "small", "other", *place, request=None)
-        assert opened[1:5] == list(place)
+        assert [control.value for control in opened[1:5]] == list(place)
 
     def test_values_beyond_both_are_the_last_that_there_are(self, views, square):
         opened = views["open_attention"](square, "small", "small", 3, 2, 4, 4, request=None)
-        assert opened[1:5] == [3, 2, 3, 3]
+        assert [control.value for control in opened[1:5]] == [3, 2, 3, 3]
 
     def test_the_patches_of_the_one_that_shifts(self, views, square):
         shown = views["show_patches"](square, "small", "other", 4, 4, request=None)
-        assert shown[6:8] == [3, 3]
+        assert [slider.value for slider in shown[6:8]] == [3, 3]
         assert "row 3, column 3" in shown[-1].alt_text
         none = views["show_patches"](square, "other", "other", 1, 1, request=None)
         assert "Neither of the two chosen models shifts" in none[0]
@@ -303,6 +310,32 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
     # A visitor's own choice stays.
     *_, left, right = status("modern-spt", "ada/vit", request=None)
     assert (left.value, right.value) == ("modern-spt", "ada/vit")
+
+
+def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
+    asked, go_on = [], threading.Event()
+
+    def download(reference):
+        asked.append(reference.repo)
+        if reference.repo == "ada/none":
+            raise UserError("There is none.")
+        assert go_on.wait(timeout=20)
+        return read_model_folder(folders / "a/laptop-vit"), "c" * 40
+
+    monkeypatch.setattr(models, "download_model_folder", download)
+    shelf = models.ModelShelf([], [Reference("ada/none"), Reference("ada/slow")])
+    shelf.fetch()
+    deadline = time.monotonic() + 20
+    while asked != ["ada/none", "ada/slow"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    shelf.fetch()
+    shelf.fetch()
+    go_on.set()
+    shelf.wait()
+    assert asked == ["ada/none", "ada/slow", "ada/none"]
+    assert list(shelf.folders) == ["ada/slow"]
+    assert shelf.missing == {Reference("ada/none"): "There is none."}
 
 
 @pytest.mark.parametrize("name", SHIFT_NAMES)

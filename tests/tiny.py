@@ -102,9 +102,9 @@ def write_tarball(folder, contents=None):
     return path
 
 
-def build(variant, seed=1):
+def build(variant, config=MODEL, seed=1):
     """A model whose temperatures are no longer where they start."""
-    model = build_model(with_variant(MODEL, variant), seed=seed)
+    model = build_model(with_variant(config, variant), seed=seed)
     rng = np.random.default_rng(seed)
     for block in model.blocks:
         if model.config.use_lsa:
@@ -146,8 +146,8 @@ def record(variant, model, **changes):
     return Record(**{**values, **changes})
 
 
-def write_folder(path, variant, **changes):
+def write_folder(path, variant, config=MODEL, **changes):
     """Write a model folder with an untrained model; return the model."""
-    model = build(variant)
+    model = build(variant, config)
     write_model_folder(path, model, record(variant, model, **changes), HISTORY, b"\x89PNG of curves", "# A card\n")
     return model

@@ -11,6 +11,7 @@ from smallvit.page.compare import add_compare
 from smallvit.page.endpoints import add_endpoints
 from smallvit.page.guard import Guard, guard_fetching
 from smallvit.page.language import TRANSLATIONS, say
+from smallvit.page.links import remember_updated_components
 from smallvit.page.moves import add_moves
 from smallvit.page.page import Page
 from smallvit.page.patches import add_patches
@@ -59,6 +60,7 @@ def build_demo(models, problems=(), examples=(), results=()):
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
     """
     guard_fetching()
+    remember_updated_components()
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
         gr.Markdown(say("introduction"), elem_id="introduction")
         for problem in problems:

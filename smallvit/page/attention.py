@@ -5,6 +5,7 @@ import numpy as np
 
 from smallvit import drawing, interpretation
 from smallvit.page.charts import add_chart, line_chart
+from smallvit.page.choices import Menu
 from smallvit.page.language import say, tell
 
 
@@ -13,18 +14,11 @@ def add_attention(page):
     with gr.Tab(say("tab_attention"), id="attention") as tab:
         gr.Markdown(say("attention_text"))
         note = gr.Markdown(elem_id="attention-note")
-        # The limits are those of all models, not of the two that are chosen: Gradio checks a value against the limits
-        # of the session, which a link does not bring along.
-        depth, grid = page.largest("depth"), page.largest("grid_size")
-        heads = [
-            (say("heads_mean"), 0),
-            *((str(number), number) for number in range(1, page.largest("num_heads") + 1)),
-        ]
         with gr.Row():
-            layer = page.add_slider("layer", depth, value=3, elem_id="layer")
-            head = gr.Dropdown(heads, value=0, label=say("heads"), min_width=200, filterable=False)
-            row = page.add_slider("patch_row", grid, value=4)
-            column = page.add_slider("patch_column", grid, value=4)
+            layer = page.add_slider("layer", "depth", value=3, elem_id="layer")
+            head = Menu(_heads(page, say("heads_mean")), value=0, label=say("heads"), min_width=200, filterable=False)
+            row = page.add_slider("patch_row", "grid_size", value=4)
+            column = page.add_slider("patch_column", "grid_size", value=4)
         captions, maps = [], []
         with gr.Row():
             for side in page.sides:
@@ -61,14 +55,17 @@ def add_attention(page):
         names = page.names(left, right)
         if picture is None:
             return [tell(request, "no_picture"), *[gr.skip()] * 4, *[None] * (len(whole) - 5)]
-        place = _within(page, names, layer, head, row, column)
+        layer, head, row, column = _within(page, names, layer, head, row, column)
         return [
             tell(request, "attention_note") if any(page.record(name).model.use_lsa for name in names) else None,
-            *place,
+            page.set_slider("depth", layer),
+            gr.Dropdown(_heads(page, tell(request, "heads_mean")), value=head),
+            page.set_slider("grid_size", row),
+            page.set_slider("grid_size", column),
             *_self_chart(page, names, picture, request),
             *(f"**{page.models.titles[name]}**" for name in names),
             *(_rollout(page, name, picture, request) for name in names),
-            *look(picture, left, right, *place, request),
+            *look(picture, left, right, layer, head, row, column, request),
         ]
 
     def pick(picture, left, right, layer, head, request: gr.Request, click: gr.SelectData):
@@ -82,6 +79,11 @@ def add_attention(page):
         page.on(control.input, look, [*chosen, *controls], shown, show_progress="hidden")
     for picture in maps:
         page.on(picture.select, pick, [*chosen, layer, head], [row, column, *shown], show_progress="hidden")
+
+
+def _heads(page, mean):
+    """(What it is called, value) of the mean of the heads and of each head."""
+    return [(mean, 0), *((str(number), number) for number in range(1, page.largest("num_heads") + 1))]
 
 
 def _within(page, names, *place):

@@ -7,6 +7,7 @@ import anyio.to_thread
 import gradio as gr
 
 from smallvit import drawing, fetch, images
+from smallvit.page.choices import Menu
 from smallvit.page.language import say, tell
 from smallvit.page.picture import PictureInput, read_square, told_on_the_page
 from smallvit.superclasses import by_superclass
@@ -53,7 +54,7 @@ def add_compare(page, examples):
             with gr.Row():
                 for side, name in (("left", first), ("right", second)):
                     with gr.Column(min_width=240, visible=side in page.sides):
-                        menu = gr.Dropdown(
+                        menu = Menu(
                             models.choices,
                             value=name,
                             label=say(f"model_{side}"),
@@ -167,7 +168,7 @@ def _card(models, name, given, request):
         tell(request, "card_parameters", parameters=f"{record.parameters:,}"),
     ]
     if name in models.commits:
-        facts.append(tell(request, "card_source", repo=f"{name.partition('@')[0]}@{models.commits[name][:7]}"))
+        facts.append(tell(request, "card_source", repo=f"{models.repo(name)}@{models.commits[name][:7]}"))
     if given:
         facts.append(tell(request, "card_time", milliseconds=f"{given['milliseconds']:.1f}"))
     return f'{said}<p class="facts">{"<br>".join(map(escape, facts))}</p>'

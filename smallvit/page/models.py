@@ -36,6 +36,7 @@ class ModelShelf:
     def __init__(self, paths, references=()):
         self.folders, self.commits, self.problems = {}, {}, []
         self.missing = dict.fromkeys(references)
+        self._fetching = set()
         self._loading = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="models")
@@ -61,23 +62,31 @@ class ModelShelf:
 
     def fetch(self):
         """Begin to fetch what is missing from the Hub, in the background; what failed before is tried again."""
-        for reference in self.missing:
-            self.missing[reference] = None
+        with self._lock:
+            begun = [reference for reference in self.missing if reference not in self._fetching]
+            self._fetching.update(begun)
+            self.missing = {**self.missing, **dict.fromkeys(begun)}
+        for reference in begun:
             self._later.submit(self._fetch, reference)
 
+    def wait(self):
+        """Wait until what `fetch` has begun is here, or has failed."""
+        self._later.submit(lambda: None).result()  # its thread does one thing after the other
+
     def _fetch(self, reference):
+        problem = {}
         try:
             folder, commit = download_model_folder(reference)
+            self.commits[self._add(str(reference), folder)] = commit
         except UserError as error:
             log.warning("%s", error)
-            self.missing = {**self.missing, reference: str(error)}
-            return
+            problem = {reference: str(error)}
         except Exception:
             log.exception("%s could not be fetched", reference)
-            self.missing = {**self.missing, reference: f"{reference}: it could not be fetched."}
-            return
-        self.commits[self._add(str(reference), folder)] = commit
-        self.missing = {other: state for other, state in self.missing.items() if other != reference}
+            problem = {reference: f"{reference}: it could not be fetched."}
+        with self._lock:
+            self._fetching.remove(reference)
+            self.missing = {other: state for other, state in self.missing.items() if other != reference} | problem
 
     @property
     def titles(self):
@@ -123,6 +132,10 @@ class ModelShelf:
         if name not in self.folders:
             raise UserError(f"There is no model {name!r} here; there are {', '.join(self.folders)}.")
         return self.folders[name].record
+
+    def repo(self, name):
+        """`"USER/NAME"` of a model from the Hub, whose name may end in @REVISION; None of the others."""
+        return name.partition("@")[0] if name in self.commits else None
 
     def warm(self, names):
         """Begin to load models and to compile what the page asks of them, in the background."""

@@ -6,6 +6,7 @@ import gradio as gr
 
 from smallvit import images
 from smallvit.config import PRESETS
+from smallvit.page.choices import Slider
 from smallvit.page.language import say
 from smallvit.page.picture import read_square, told_on_the_page
 
@@ -60,11 +61,18 @@ class Page:
             **options,
         )
 
-    def add_slider(self, key, most, value, **options):
-        """Add a slider from 1 to `most`; one that has no choice is hidden, for Gradio knows none with one place."""
-        return gr.Slider(
-            1, max(2, most), min(value, most), step=1, label=say(key), min_width=200, visible=most > 1, **options
-        )
+    def add_slider(self, key, field, value, **options):
+        """Add a slider from 1 to the largest value of a field of `ModelConfig`, see `set_slider`."""
+        return Slider(step=1, label=say(key), min_width=200, **self._range(field, value), **options)
+
+    def set_slider(self, field, value):
+        """The update of a slider to a value, and to the limit that the models at hand have by now."""
+        return gr.Slider(**self._range(field, value))
+
+    def _range(self, field, value):
+        most = self.largest(field)
+        # Gradio knows no slider with one place, so one that has no choice is hidden.
+        return {"minimum": 1, "maximum": max(2, most), "value": min(value, most), "visible": most > 1}
 
     def keep_file(self, name, content):
         """Write a file that a visitor may save, to be deleted when uploads are; return its path."""

@@ -22,10 +22,9 @@ def add_patches(page):
                     gr.Markdown(f"**{name}**", elem_classes="caption")
                     grids.append(page.add_picture(f"grid-{name.lower()}"))
         gr.Markdown(say("pieces_text"))
-        grid = page.largest("grid_size")
         with gr.Row():
-            row = page.add_slider("patch_row", grid, value=4)
-            column = page.add_slider("patch_column", grid, value=4)
+            row = page.add_slider("patch_row", "grid_size", value=4)
+            column = page.add_slider("patch_column", "grid_size", value=4)
         with gr.Row():
             with gr.Column(scale=1, min_width=120):
                 gr.Markdown(say("piece_plain"), elem_classes="caption")
@@ -63,8 +62,8 @@ def add_patches(page):
                 )
                 for name, image in zip(SHIFT_NAMES, shifted, strict=True)
             ),
-            row,
-            column,
+            page.set_slider("grid_size", row),
+            page.set_slider("grid_size", column),
             *(
                 gr.Image(
                     drawing.pieces(images, model.patch_size, patch, scale=PIECE_SIDE // model.patch_size, gap=3 * GAP),

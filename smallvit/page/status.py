@@ -15,7 +15,7 @@ def add_status():
 
 def follow(page, components):
     """Keep the lines and the menus up to date, as long as there is something to wait for."""
-    models, built_with = page.models, page.models.first_pair
+    models, built_with = page.models, (page.left.value, page.right.value)
     lines, again, timer = components
     outputs = [lines, again, timer, page.left, page.right]
 

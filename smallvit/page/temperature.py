@@ -28,7 +28,7 @@ def add_temperature(page):
         updates = [part for name in learned for part in _chart(page, name, taus[name], request)]
         updates += [gr.LinePlot(visible=False), ""] * (2 - len(learned))
         frame = tau_table([(page.models.titles[name], page.record(name), taus[name]) for name in names])
-        file = page.keep_file(f"tau-{'-'.join(names)}.csv", frame.to_csv(index=False).encode())
+        file = page.keep_file("tau.csv", frame.to_csv(index=False).encode())
         headers = [tell(request, f"tau_{column}") for column in frame.columns]
         shown = frame.set_axis(headers, axis=1).round(3)
         return "\n".join(lines), *updates, shown, gr.DownloadButton(value=file)

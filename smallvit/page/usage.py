@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit.card import CITATION, is_of_cifar100, model_card
-from smallvit.config import PRESETS, without_seed
+from smallvit.config import PICTURE_SIZES, PRESETS, without_seed
 from smallvit.page.language import say
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +26,13 @@ def add_usage(page):
     def show_usage(right, request: gr.Request):
         record = page.record(right)
         return (
-            _PYTHON.format(
-                folder=_shown_path(page.models.folders[right].path),
-                side=record.picture_size,
-                classes=len(record.class_names),
-            ),
+            _python(page.models, right),
             _CLIENT.format(address=_address(request), model=right),
             f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
         )
 
     def show_card(right):
-        return model_card(page.record(right), page.get(right).tau)
+        return model_card(page.record(right), page.get(right).tau, page.models.repo(right))
 
     page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
     page.on(tab.select, show_card, page.right, blocks["card"])  # by itself, for it waits until the model is loaded
@@ -46,12 +42,31 @@ def _add_code(key, **options):
     return gr.Code(interactive=False, lines=1, wrap_lines=True, show_label=False, elem_id=f"usage-{key}", **options)
 
 
+def _python(models, name):
+    """Python that loads a model from where a reader has it: in the project, or on the Hub at the commit shown here."""
+    record, repo, imported = models.record(name), models.repo(name), ""
+    source = f'"{_shown_path(models.folders[name].path)}"'
+    if repo is not None:
+        imported = "from huggingface_hub import snapshot_download\n"
+        source = f'snapshot_download("{repo}", revision="{models.commits[name]}")'
+    return _PYTHON.format(
+        imported=imported,
+        source=source,
+        side=record.picture_size,
+        classes=len(record.class_names),
+    )
+
+
 def training_command(record):
     """The command that trains such a model: the one that was typed may hold paths of the server."""
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
     if not is_of_cifar100(record):
         words += ["--data", _data(record)]
+    if record.started_from is not None:
+        words += ["--from", record.started_from]
+    elif (side := _fitted_size(record)) in PICTURE_SIZES[1:]:
+        words += ["--image-size", str(side)]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = without_seed(record.overrides)
@@ -64,6 +79,14 @@ def _data(record):
     """What the data is called where it lies: a record names an .npz file without its suffix."""
     file = f"{record.data}.npz"
     return file if file in record.command else record.data
+
+
+def _fitted_size(record):
+    """The side of pictures that the preset was fitted to, see `config.with_picture_size`; None: unknown."""
+    preset = PRESETS.get(record.preset)
+    if preset is None or "image_size" in record.overrides:
+        return None
+    return PICTURE_SIZES[0] * record.model.image_size // preset.model.image_size
 
 
 def _output_dir(record):
@@ -83,10 +106,10 @@ def _address(request):
 
 _PYTHON = """\
 import keras
-import smallvit  # registers the model with Keras
+{imported}import smallvit  # registers the model with Keras
 from smallvit.images import load_square, resize_square
 
-model = keras.saving.load_model("{folder}")
+model = keras.saving.load_model({source})
 picture = resize_square(load_square("picture.jpg"), {side})  # uint8 [{side}, {side}, 3]
 logits = model(picture[None])  # [1, {classes}]
 parts = model.intermediates(picture[None])  # shifted images, patches, attention, tau ...
