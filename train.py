@@ -225,8 +225,8 @@ def require_whole_cluster(options):
         raise UserError(f"--process-id is {options.process_id}; it must be from 0 to {options.processes - 1}.")
 
 
-def record_command(arguments):
-    """What gives the result from the start: neither resuming nor pushing is a part of it.
+def record_command(arguments, data=None):
+    """What gives the result from the start: neither resuming nor pushing is a part of it, but data of one's own is.
 
     It is published with the model, so it does not tell where somebody's pictures lie, see `published_path`.
     """
@@ -238,6 +238,9 @@ def record_command(arguments):
         elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
             option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
             kept.append(f"{option}{equals}{published_path(value)}")
+    is_named = any(word.partition("=")[0] == "--data" for word in arguments)
+    if data is not None and not is_named and Source(data).kind != "cifar100":  # it came from the environment
+        kept += ["--data", published_path(data)]
     return shlex.join(["python", "train.py", *kept])
 
 
@@ -329,7 +332,7 @@ def main(arguments=None):
         if options.push_to_hub is not None:
             publisher = Publisher(options.push_to_hub, options.private)
             failures = publisher.failures
-        run(options, record_command(arguments), publisher, failures)
+        run(options, record_command(arguments, options.data), publisher, failures)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         code = 2
@@ -337,7 +340,7 @@ def main(arguments=None):
         again = shlex.join(["python", "train.py", *(word for word in arguments if word != "--resume")])
         if options.push_only:
             print(f"\ntrain.py: interrupted; what was not pushed yet is by: {again}", file=sys.stderr)
-        elif options.evaluate is not None:
+        elif options.evaluate is not None or options.dry_run or options.preview_augmentation is not None:
             print("\ntrain.py: interrupted", file=sys.stderr)
         else:
             print(f"\ntrain.py: interrupted; after the last finished epoch goes on: {again} --resume", file=sys.stderr)

@@ -72,6 +72,7 @@ class Record:
     command: str  # of paths that lead out of the folder where it was typed only the last part
     date: str
     started_from: str | None = None  # the model whose weights, but for the classifier's, the training began with
+    test_sha256: str | None = None  # of the test pictures and labels, see `training.digest`
 
     def __post_init__(self):
         require_types(self)

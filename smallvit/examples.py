@@ -53,7 +53,7 @@ def _encode(test, index, root):
     square = None
     if test.files is not None and root is not None:
         with suppress(UserError):  # it has gone since it was read: what the models are given is there still
-            square = load_square(Path(root) / test.files[index])
+            square = load_square(Path(root).expanduser() / test.files[index])
     buffer = io.BytesIO()
     if square is None:
         Image.fromarray(np.asarray(test.images[index])).save(buffer, "PNG")

@@ -40,6 +40,7 @@ def log_plan(plan, dataset):
         training.precision,
     )
     names = dict.fromkeys(name for _, values in plan.recipe.fewer_pictures for name in values)
+    names = [name for name in names if name not in plan.overrides]
     if names:
         values = {**vars(run.model), **vars(run.training)}
         log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))

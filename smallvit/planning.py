@@ -7,7 +7,9 @@ from typing import NamedTuple
 from smallvit.checkpoint import ModelFolder
 from smallvit.config import (
     DEFAULT_VARIANTS,
+    PICTURE_SIZES,
     PRESETS,
+    VARIANTS,
     ModelConfig,
     Preset,
     TrainConfig,
@@ -130,20 +132,28 @@ def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1,
         _require_kept(overrides)
         source = source._replace(image_size=next(iter(starts.values())).folder.record.picture_size)
     variants = list(starts or variants or DEFAULT_VARIANTS)
+    if not starts and not {"image_size", "patch_size"} & overrides.keys():
+        _require_even_patches(preset, source.image_size, variants)
     return Plan(preset, recipe, overrides, variants, starts, num_seeds, source, Path(output_dir), num_examples)
+
+
+def _require_even_patches(preset, picture_size, variants):
+    """Refuse a size of pictures, of those that there are, for which SPT would have to move by half a pixel."""
+    with usable():
+        patches = {size: with_picture_size(PRESETS[preset], size).model.patch_size for size in PICTURE_SIZES}
+    if patches[picture_size] % 2 and any(VARIANTS[variant].use_spt for variant in variants):
+        right = ", ".join(str(size) for size, patch_size in patches.items() if patch_size % 2 == 0)
+        raise UserError(
+            f"--image-size {picture_size}: preset {preset} would cut patches of {patches[picture_size]} px, and SPT "
+            f"moves by half a patch; one of {right}, or --variant vit or lsa, would be right."
+        )
 
 
 def _find_starts(text, variants):
     """{variant: `Start`} of those that were asked for, in their order, or of those that there are."""
     found = {}
     for name, folder in open_models(text).items():
-        variant = folder.record.variant
-        if variant in found:
-            raise UserError(
-                f"--from {text} has two models of the variant {variant}, {found[variant].name} and {name}; one of them "
-                "would be right."
-            )
-        found[variant] = Start(name, folder)
+        found.setdefault(folder.record.variant, []).append(Start(name, folder))
     if variants is None:
         variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
     for variant in variants:
@@ -151,13 +161,19 @@ def _find_starts(text, variants):
             raise UserError(
                 f"--from {text} has no model of the variant {variant}; --variant {' '.join(found)} would be right."
             )
-    sizes = {found[variant].folder.record.picture_size for variant in variants}
+        if len(found[variant]) > 1:
+            names = " and ".join(one.name for one in found[variant][:2])
+            raise UserError(
+                f"--from {text} has two models of the variant {variant}, {names}; one of them would be right."
+            )
+    starts = {variant: found[variant][0] for variant in variants}
+    sizes = {start.folder.record.picture_size for start in starts.values()}
     if len(sizes) > 1:
         raise UserError(
             f"--from {text} has models of pictures of {' and '.join(map(str, sorted(sizes)))} px; models of one size, "
             "or one of them with --variant, would be right."
         )
-    return {variant: found[variant] for variant in variants}
+    return starts
 
 
 # Of a `ModelConfig`, what is no part of a trained model: it acts in training alone.

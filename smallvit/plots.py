@@ -4,13 +4,18 @@ They are made with `matplotlib.figure.Figure`, never pyplot: pyplot keeps state 
 """
 
 import io
+import warnings
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Two colours that stay apart for every kind of colour vision (Okabe and Ito).
 LEARNED_COLOR, REFERENCE_COLOR = "#0072B2", "#D55E00"
+
+# Where matplotlib's own font lacks a letter, that of the first of these that is installed is taken.
+_FALLBACK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 
 def training_curves(title, history):
@@ -61,7 +66,9 @@ def augmentation_preview(title, before, after, captions, columns=6):
     """
     rows = -(-len(before) // columns)
     figure = Figure(figsize=(2.1 * columns, 0.5 + 4.4 * rows), dpi=100, layout="constrained")
-    figure.suptitle(title)
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = ["DejaVu Sans", *(name for name in _FALLBACK_FONTS if name in installed)]
+    figure.suptitle(title, family=fonts)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for axes in grid.ravel():
         axes.axis("off")
@@ -69,8 +76,10 @@ def augmentation_preview(title, before, after, captions, columns=6):
         row, column = 2 * (index // columns), index % columns
         grid[row, column].imshow(original)
         grid[row + 1, column].imshow(np.clip(np.round(augmented), 0, 255).astype(np.uint8))
-        grid[row + 1, column].set_title(caption, fontsize=9)
-    return _png(figure)
+        grid[row + 1, column].set_title(caption, fontsize=9, family=fonts)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a letter that none of them has is drawn as a box
+        return _png(figure)
 
 
 def _png(figure):

@@ -41,6 +41,8 @@ def evaluate_again(models, source):
                 f"{name} was measured on {record.num_test} test pictures of {record.data} at "
                 f"{record.picture_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
             )
+        if record.class_names != dataset.class_names:
+            raise UserError(f"{name} knows other classes of {record.data} than there are here.")
     log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
     differences = []
     for name, folder in folders.items():

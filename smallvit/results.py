@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smallvit import bundled
 from smallvit.checkpoint import atomic_file, find_model_folders, read_model_folder
-from smallvit.config import PRESETS, VARIANTS, without_seed
+from smallvit.config import PICTURE_SIZES, PRESETS, VARIANTS, fitted_picture_size, without_seed
 from smallvit.errors import UserError, readable
 
 README = bundled.ASSETS.parent / "README.md"
@@ -37,6 +37,9 @@ class Result:
     data: str
     seed: int
     overrides: dict[str, object]
+    started_from: str | None  # the model whose weights the training began with
+    picture_size: int  # side of the pictures trained on, in pixels
+    image_size: int  # to which the model resizes them
     passes: int  # over the training pictures
     epoch: int  # after which the weights were kept
     averaged: bool
@@ -67,6 +70,7 @@ class Result:
         return cls(
             **{name: getattr(record, name) for name in same},
             seed=record.training.seed,
+            image_size=record.model.image_size,
             precision=record.training.precision,
             passes=record.epochs_trained,
             validation=record.metrics["validation"],
@@ -79,7 +83,9 @@ class Result:
     @property
     def group(self):
         """What results have in common that differ by their seeds alone, and by when their patience ended."""
-        return self.preset, self.variant, self.data, json.dumps(self.changes, sort_keys=True)
+        recipe = self.preset, self.variant, json.dumps(self.changes, sort_keys=True), self.started_from
+        sizes = self.picture_size, self.image_size, self.num_train, self.num_validation, self.num_test
+        return self.data, *recipe, *sizes
 
     @property
     def changes(self):
@@ -136,7 +142,7 @@ def markdown(results):
         first, passes = group[0], sorted({result.passes for result in group})
         cells = [
             first.data,
-            f"`{first.preset}`" + "".join(f", {name} {value}" for name, value in first.changes.items()),
+            f"`{first.preset}`{_differences(first)}",
             VARIANTS[first.variant].title,
             f"{first.parameters:,}",
             " to ".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
@@ -153,6 +159,17 @@ def markdown(results):
         )
         ways.setdefault(way, []).append(f"{VARIANTS[result.variant].title} (seed {result.seed})")
     return "\n".join([*lines, "", *(f"- {way}: {', '.join(models)}" for way, models in ways.items()), ""])
+
+
+def _differences(result):
+    """What a training had otherwise than its preset has it for CIFAR-100."""
+    parts = [f"{name} {value}" for name, value in result.changes.items()]
+    picture_size = fitted_picture_size(result.preset, result.image_size)
+    if picture_size in PICTURE_SIZES[1:] and "image_size" not in result.changes:
+        parts.append(f"pictures of {picture_size} px")
+    if result.started_from is not None:
+        parts.append(f"from {result.started_from}")
+    return "".join(f", {part}" for part in parts)
 
 
 def mean_and_deviation(shares):

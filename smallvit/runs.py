@@ -32,7 +32,7 @@ from smallvit.preview import preview_augmentation
 from smallvit.report import EvaluatedModel, report
 from smallvit.results import mean_and_deviation
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
-from smallvit.training import TimeLimit, describe_options, fit, readable_errors, require_same
+from smallvit.training import TimeLimit, describe_options, digest, fit, readable_errors, require_same
 
 REPORT_FILE = "report.html"
 
@@ -90,7 +90,8 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
     # All of them before the first training: it may take hours.
     finished = {}
     if distribution.is_main():
-        finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
+        with readable(plan.output_dir):
+            finished = {run.name: _finished(run, dataset) for run in runs if run.folder.exists()}
         _require_writable(plan.output_dir, "--output-dir")
     if publisher:  # last, because what it makes on the Hub stays there
         publisher.create_repositories([run.name for run in runs])
@@ -132,18 +133,29 @@ def _finished(run, dataset):
     """The `ModelFolder` of a training that was finished before. Raises `UserError` if it was another one."""
     folder = read_model_folder(run.folder)
     record = folder.record
+    train, validation = training_splits(dataset, run.training)
+    test_sha256 = digest(dataset.test)
     require_same(
         {
-            **describe_options(record.model, record.training),
             "data": record.data,
+            "classes": record.class_names,
             "start": record.started_from,
-            "number of test pictures": record.num_test,  # where more are evaluated, some of them were trained on
+            # Of other numbers of pictures the splits are others: among those for the test are some that it has learned.
+            "number of training pictures": record.num_train,
+            "number of validation pictures": record.num_validation,
+            "number of test pictures": record.num_test,
+            "test pictures": record.test_sha256 or test_sha256,
+            **describe_options(record.model, record.training),
         },
         {
-            **describe_options(run.model, run.training),
             "data": dataset.name,
-            "start": run.start and run.start.name,
+            "classes": dataset.class_names,
+            "start": run.start and published_path(run.start.name),
+            "number of training pictures": len(train.labels),
+            "number of validation pictures": len(validation.labels),
             "number of test pictures": len(dataset.test.labels),
+            "test pictures": test_sha256,
+            **describe_options(run.model, run.training),
         },
         f"{run.folder} is a finished training",
         "another --output-dir trains anew beside it",
@@ -217,6 +229,7 @@ def _train(run, plan, dataset, files, time_limit, logs, command, commit, reposit
         command=command,
         date=datetime.date.today().isoformat(),
         started_from=run.start and published_path(run.start.name),
+        test_sha256=digest(dataset.test),
     )
     model = EvaluatedModel(record, *top_answers(test_logits, dataset.test.labels))
     taus = fitted.model.taus()

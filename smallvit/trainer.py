@@ -19,6 +19,21 @@ _PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
 
+def _on_device(train):
+    """The pictures and labels of a `Split` on the device. Raises `UserError` if it has no room for them."""
+    try:
+        return distribution.replicate(train.images), distribution.replicate(train.labels)
+    except Exception as error:  # each backend has its own type for it
+        if not backend.is_out_of_memory(error):
+            raise
+        advice = "a device with more memory would be right"
+        if train.files is not None:
+            advice = "--memory-limit 0, which leaves them on the disk, would be right"
+        raise UserError(
+            f"The device is out of memory with {train.images.nbytes / 2**30:.1f} GB of training pictures; {advice}."
+        ) from error
+
+
 class Trainer:
     """A model, its recipe, and its training pictures: on the device, unless they are to stay on disk.
 
@@ -50,7 +65,7 @@ class Trainer:
         self.optimizer = build_optimizer(train_config, self.schedule, self.model)
         self.on_device = None
         if not train.is_on_disk:
-            self.on_device = distribution.replicate(train.images), distribution.replicate(train.labels)
+            self.on_device = _on_device(train)
         trainable = self.model.trainable_variables
         trainable_ids = {id(variable) for variable in trainable}
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]

@@ -39,7 +39,7 @@ class TimeLimit:
     def __init__(self, seconds=None):
         self.end = None if seconds is None else time.monotonic() + seconds
         self.epochs = 0  # that it has allowed
-        self.longest = 0.0  # of them, in seconds
+        self.longest = 0.0  # of those of one model, in seconds
 
     def allows(self, estimate):
         """Whether an epoch may begin, and count it; `estimate` is its seconds before one was trained."""
@@ -109,6 +109,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         history, best = _resume(trainer, fingerprint, files, name)
         step_seconds = trainer.measure_step_seconds() if len(history) < train_config.epochs else 0
         log_start(name, trainer, train_config.epochs - len(history), step_seconds)
+        time_limit.longest = 0.0  # those of the model before may have been shorter
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
             for epoch in range(len(history), train_config.epochs):
                 if _is_out_of_patience(train_config, history, name):
@@ -211,8 +212,10 @@ def _merit(weights, history):
 
 def _is_out_of_patience(config, history, name):
     """Whether nothing better has come for so long that the training ends here."""
+    if not config.patience or not history or "val_loss" not in history[-1]:
+        return False  # what has not been evaluated may be better
     best = last_improvement(history)
-    if not config.patience or len(history) - best < config.patience:
+    if len(history) - best < config.patience:
         return False
     log.info(
         "%s: ends early: neither loss nor top-1 on the validation pictures has been better than after epoch %d, "
@@ -345,16 +348,21 @@ def require_same(saved, current, what, advice):
             raise UserError(f"{what} whose {key} is {saved.get(key)}, not {value}; {advice}.")
 
 
+def digest(split: Split):
+    """SHA-256 of pictures and labels, in hexadecimal."""
+    found = hashlib.sha256()
+    for block in blocks(split.images):
+        found.update(np.ascontiguousarray(block))
+    found.update(split.labels.tobytes())
+    return found.hexdigest()
+
+
 def _fingerprint(model_config, train_config, train: Split, start):
     """What must not change between the two halves of a training."""
-    pictures = hashlib.sha256()
-    for block in blocks(train.images):
-        pictures.update(np.ascontiguousarray(block))
-    pictures.update(train.labels.tobytes())
     options = describe_options(model_config, train_config)
     return {
         **options,
         "backend": keras.backend.backend(),
-        "training pictures": pictures.hexdigest(),
+        "training pictures": digest(train),
         "starting weights": start and start.weights["sha256"],
     }

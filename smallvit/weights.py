@@ -4,6 +4,8 @@ import itertools
 
 import h5py
 
+_MAX_PARTS = 100_000  # groups and arrays of a file
+
 
 def require_room(config, num_bytes):
     """Refuse a configuration of far more weights than a file of `num_bytes` bytes can hold, before it is built.
@@ -38,12 +40,15 @@ def require_same_shapes(path, model):
         ValueError: as said.
         OSError: it is no HDF5 file.
     """
-    found = []
+    found, visited = [], 0
     with h5py.File(path, "r") as file:
         groups = [file]
         while groups:
             group = groups.pop()
             for name in group:
+                visited += 1  # a group may lie in several others, and in itself
+                if visited > _MAX_PARTS:
+                    raise ValueError(f"it has more than {_MAX_PARTS:,} parts")
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ValueError(f"{name} is a link")
                 item = group[name]
@@ -53,8 +58,6 @@ def require_same_shapes(path, model):
                     raise ValueError(f"{name} is no array of numbers")
                 else:
                     found.append(item.shape)
-                if len(found) + len(groups) > 100_000:
-                    raise ValueError("it has more than 100,000 parts")
     # Dropout's states of random numbers are variables too, but of whole numbers, and not stored.
     expected = sorted(tuple(variable.shape) for variable in model.variables if "float" in str(variable.dtype))
     if sorted(found) != expected:

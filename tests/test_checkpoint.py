@@ -208,6 +208,15 @@ def test_links_in_the_weights_are_refused(folder):
         read_model_folder(folder).load_model()
 
 
+def test_groups_of_weights_that_lie_in_themselves_come_to_an_end(folder, monkeypatch):
+    monkeypatch.setattr("smallvit.weights._MAX_PARTS", 1000)
+    with h5py.File(folder / "model.weights.h5", "r+") as file:
+        file["layers/again"] = file["layers"]
+    rehash(folder)
+    with pytest.raises(UserError, match="it has more than 1,000 parts"):
+        read_model_folder(folder).load_model()
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match=r"There is no folder .*nothing"):
         read_model_folder(tmp_path / "nothing")

@@ -538,6 +538,8 @@ def test_the_command_that_is_kept_does_not_tell_where_pictures_lie():
     words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
     kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
     assert train.record_command(words) == kept
+    assert train.record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
+    assert train.record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
     words = ["--data", "pictures/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
     assert train.record_command(words) == f"python train.py {' '.join(words)}"
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -74,15 +75,43 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
     assert (tuned.model.num_classes, tuned.picture_size) == (5, 24)
     assert tuned.model.pixel_mean == record.model.pixel_mean  # which its weights were trained with
 
+    for name in "ab":
+        shutil.copytree(read.path, place / "two" / name)
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; --variant spt_lsa would be right."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
         (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
+        (["--variant", "vit", "--from", "two"], "has no model of the variant vit; --variant spt_lsa would be right."),
+        (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; one of them would be right."),
         (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
     ):
         assert train.main([*options, *more]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_what_is_finished_was_trained_on_the_same_pictures(place, capsys):
+    folder = write_pictures(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
+    assert train.main(options) == 0
+    assert train.main([*options, "--resume"]) == 0
+    capsys.readouterr()
+    folder.joinpath("cat").rename(folder / "ape")
+    assert train.main([*options, "--resume"]) == 2
+    assert "is a finished training whose classes is ['cat', 'dog'], not ['ape', 'dog']" in capsys.readouterr().err
+    folder.joinpath("ape").rename(folder / "cat")
+    shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
+    assert train.main([*options, "--resume"]) == 2
+    assert "whose number of training pictures is 29, not 30" in capsys.readouterr().err
+
+    images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
+    arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
+    np.savez(place / "shapes.npz", **arrays)
+    options[-1] = "shapes.npz"
+    assert train.main(options) == 0
+    np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
+    assert train.main([*options, "--resume"]) == 2
+    assert "is a finished training whose test pictures is" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
@@ -108,6 +137,11 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
         (["--memory-limit", "-1"], "--memory-limit is -1; it must be at least 0 GB."),
         (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; a picture is needed); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
+        (
+            ["--preset", "keras-example", "--image-size", "48"],
+            "--image-size 48: preset keras-example would cut patches of 9 px, and SPT moves by half a patch; one of 32,"
+            " 64, 96, or --variant vit or lsa, would be right.",
+        ),
     ],
 )
 def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
@@ -116,6 +150,15 @@ def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
     assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
     assert message in capsys.readouterr().err
     assert not (place / "runs").exists()
+
+
+def test_examples_are_found_under_the_home(place, monkeypatch):
+    monkeypatch.setenv("HOME", str(place))
+    folder = write_pictures(place / "pets", {"cat": 6, "dog": 6})
+    files = np.array([f"cat/{number}.png" for number in range(6)])
+    split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
+    assert folder.is_dir()
+    assert list(choose_examples(split, ["cat"], 1, root="~/pets")) == ["cat.jpg"]
 
 
 def test_examples_of_pictures_that_are_no_files_are_their_pixels():

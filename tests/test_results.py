@@ -72,6 +72,17 @@ def test_seeds_of_one_recipe_share_a_row(project):
     assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
 
 
+def test_trainings_on_other_pictures_or_from_other_weights_have_rows_of_their_own(project):
+    large = replace(tiny.MODEL, image_size=64, patch_size=16)
+    for number, change in enumerate(({}, {"num_test": 20}, {"config": large, "started_from": "ada/vit"})):
+        write(project / f"runs/{number}", "vit", **change)
+    assert results.main([str(project / "runs")]) == 0
+    assert len(results.read_results()) == 3
+    rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
+    assert len(rows) == 3
+    assert sum("| `laptop`, pictures of 64 px, from ada/vit |" in row for row in rows) == 1
+
+
 def test_a_model_that_was_trained_again_takes_the_place_of_the_first(project):
     for seed in (0, 1):
         write(project / f"runs/{seed}", "vit", seed, 0.5)

@@ -27,6 +27,7 @@ from smallvit.data import Source, load_cifar100, load_dataset
 from smallvit.evaluation import predict_logits
 from smallvit.forecast import log_plan
 from smallvit.planning import make_plan, training_splits
+from smallvit.plots import augmentation_preview
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -207,7 +208,7 @@ def test_what_was_finished_before_is_reported_though_the_time_is_over(
     monkeypatch.setitem(PRESETS, "tiny", replace(tiny.PRESET, model=tiny.MODEL, training=tiny.RECIPE))
     monkeypatch.setattr(runs, "fit", lambda *given: None)  # as where a time limit comes first
     caplog.set_level(logging.INFO)
-    tiny.write_folder(tmp_path / "tiny-spt_lsa", "spt_lsa")
+    tiny.write_folder(tmp_path / "tiny-spt_lsa", "spt_lsa", num_train=53, num_validation=7)
     options = ["--preset", "tiny", "--data", str(small_data), "--output-dir", str(tmp_path), "--resume"]
     assert train.main(options) == 0
     report = (tmp_path / "report.html").read_text()
@@ -387,6 +388,19 @@ def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys)
     assert "is a folder; a file name such as batch.png would be right" in capsys.readouterr().err
     assert train.main([*options, "--preview-augmentation", "--variant", "spt", "--set", "patch_size=1"]) == 2
     assert "patch_size 1 is odd" in capsys.readouterr().err
+
+
+def test_a_preview_has_boxes_for_letters_that_no_font_has(recwarn):
+    pictures = np.zeros((1, 8, 8, 3), np.uint8)
+    assert augmentation_preview("tiny", pictures, pictures, ["고양이 \U00012000"]).startswith(b"\x89PNG")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--preview-augmentation"])
+def test_where_nothing_is_trained_an_interrupt_leaves_nothing_to_go_on_with(monkeypatch, capsys, option):
+    monkeypatch.setattr(train, "run", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert train.main([option]) == 130
+    assert capsys.readouterr().err == "\ntrain.py: interrupted\n"
 
 
 def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):

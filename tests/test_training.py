@@ -63,6 +63,16 @@ def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
     assert training.last_improvement(history) == expected
 
 
+def test_patience_ends_a_training_after_an_evaluation_only():
+    """A patience shorter than from one evaluation to the next would else end it with none in between."""
+    recipe = replace(tiny.RECIPE, epochs=9, patience=1, evaluation_interval=3)
+    history = [{"epoch": epoch} for epoch in range(1, 7)]
+    history[2] |= {"val_loss": 2.0, "val_top1": 0.2}
+    history[5] |= {"val_loss": 2.5, "val_top1": 0.1}
+    ended = [training._is_out_of_patience(recipe, history[:count], "model") for count in range(7)]
+    assert ended == [False] * 6 + [True]
+
+
 def weights(result):
     return np.concatenate([value.ravel() for value in result.model.get_weights()])
 
@@ -244,6 +254,16 @@ def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_
     monkeypatch.setattr(Trainer, "measure_step_seconds", too_much)
     with pytest.raises(UserError, match=r"out of memory with batch_size 8; --batch-size 4 would be worth a try"):
         fit(tiny.SHALLOW, tiny.RECIPE, train, validation, files(tmp_path))
+
+
+@pytest.mark.parametrize(("names", "advice"), [(None, "a device with more memory"), (["a.png"], "--memory-limit 0")])
+def test_a_device_without_room_for_the_pictures_is_a_matter_of_the_pictures(train, monkeypatch, names, advice):
+    def too_much(array):
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate 27.6 GiB")
+
+    monkeypatch.setattr("smallvit.distribution.replicate", too_much)
+    with pytest.raises(UserError, match=rf"out of memory with 0\.0 GB of training pictures; {advice}"):
+        Trainer(tiny.SHALLOW, tiny.RECIPE, train._replace(files=names))
 
 
 @pytest.mark.parametrize(

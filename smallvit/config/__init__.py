@@ -21,6 +21,7 @@ from smallvit.config.presets import (
     PICTURE_SIZES,
     PRESETS,
     Preset,
+    fitted_picture_size,
     picks,
     with_picture_size,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "ModelConfig",
     "Preset",
     "TrainConfig",
+    "fitted_picture_size",
     "overridden",
     "parse_override",
     "picks",

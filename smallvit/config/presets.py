@@ -316,6 +316,22 @@ def with_picture_size(preset, picture_size):
     return replace(preset, model=replace(preset.model, **scaled))
 
 
+def fitted_picture_size(name, image_size):
+    """The side of the pictures that `with_picture_size` has fitted a preset to.
+
+    Args:
+        name: of the preset.
+        image_size: that of its model.
+
+    Returns:
+        One of `PICTURE_SIZES`; None if there is no such preset, or its model was changed otherwise.
+    """
+    if name not in PRESETS:
+        return None
+    picture_size = image_size * PICTURE_SIZES[0] // PRESETS[name].model.image_size
+    return picture_size if picture_size in PICTURE_SIZES else None
+
+
 def picks(preset, num_pictures):
     """What a `Preset` has otherwise for so many training pictures: values by name, of its model or its recipe."""
     return next((values for most, values in preset.fewer_pictures if num_pictures <= most), {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit.card import CITATION, is_of_cifar100, model_card
-from smallvit.config import PICTURE_SIZES, PRESETS, without_seed
+from smallvit.config import PICTURE_SIZES, PRESETS, fitted_picture_size, without_seed
 from smallvit.page.language import say
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +65,9 @@ def training_command(record):
         words += ["--data", _data(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
-    elif (side := _fitted_size(record)) in PICTURE_SIZES[1:]:
-        words += ["--image-size", str(side)]
+    elif "image_size" not in record.overrides:
+        side = fitted_picture_size(record.preset, record.model.image_size)
+        words += ["--image-size", str(side)] if side in PICTURE_SIZES[1:] else []
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = without_seed(record.overrides)
@@ -79,14 +80,6 @@ def _data(record):
     """What the data is called where it lies: a record names an .npz file without its suffix."""
     file = f"{record.data}.npz"
     return file if file in record.command else record.data
-
-
-def _fitted_size(record):
-    """The side of pictures that the preset was fitted to, see `config.with_picture_size`; None: unknown."""
-    preset = PRESETS.get(record.preset)
-    if preset is None or "image_size" in record.overrides:
-        return None
-    return PICTURE_SIZES[0] * record.model.image_size // preset.model.image_size
 
 
 def _output_dir(record):
