@@ -135,7 +135,7 @@ def build_parser():
         type=float,
         metavar="GB",
         help="memory that the pictures of a folder may take; more than that stay on disk, which is slower (default: "
-        "half of what is free)",
+        "a quarter of what is free)",
     )
     parser.add_argument(
         "--dry-run",

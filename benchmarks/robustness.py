@@ -40,6 +40,7 @@ from smallvit.interpretation import mean_attention_distance, moved_pictures
 from smallvit.results import README, publish, with_section
 from smallvit.runs import git_commit
 from smallvit.superclasses import by_superclass
+from smallvit.training import digest
 
 MEASURED = bundled.ASSETS / "robustness.json"
 REACH = 4  # pixels, as far as the page moves a picture
@@ -130,9 +131,17 @@ def run(options, command, before=None):
         key=lambda folder: (folder.record.preset, variants.index(folder.record.variant), folder.record.training.seed),
     )
     dataset = load_dataset(Source(options.data, folders[0].record.picture_size, limit=options.limit))
+    test_sha256 = digest(dataset.test)
     for folder in folders:
         if folder.record.class_names != dataset.class_names:
             raise UserError(f"{folder.path} was trained on other classes than those of {dataset.name}.")
+        if folder.record.picture_size != folders[0].record.picture_size:
+            sizes = " and ".join(str(one.record.picture_size) for one in (folders[0], folder))
+            raise UserError(
+                f"{folders[0].path} and {folder.path} see pictures of {sizes} px; models of one size are needed."
+            )
+        if options.limit is None and folder.record.test_sha256 not in (None, test_sha256):
+            raise UserError(f"{folder.path} was measured on other test pictures than those of {dataset.name} here.")
     on = {"data": dataset.name, "num_pictures": len(dataset.test.labels), "seed": options.seed}
     known = {}
     if before and before.items() >= on.items():

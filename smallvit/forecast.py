@@ -10,7 +10,7 @@ from smallvit.data import find_duplicates
 from smallvit.errors import printable
 from smallvit.planning import training_splits
 from smallvit.trainer import Trainer
-from smallvit.training import log_start, readable_errors
+from smallvit.training import digest, log_start, readable_errors
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,27 @@ def warn_of_duplicates(dataset, training):
             len(duplicates),
             ", ".join(places),
         )
+
+
+def warn_of_known_pictures(plan, dataset):
+    """Say where weights to begin with may have been trained on pictures that are held out now."""
+    for run in plan.runs():
+        if run.start is None:
+            continue
+        record = run.start.folder.record
+        if record.data != dataset.name and record.class_names != dataset.class_names:
+            continue
+        train, validation = training_splits(dataset, run.training)
+        held_out_before = record.num_train, record.num_validation, record.num_test, record.training.seed
+        held_out_now = len(train.labels), len(validation.labels), len(dataset.test.labels), run.training.seed
+        if held_out_before != held_out_now or record.test_sha256 not in (None, digest(dataset.test)):
+            log.warning(
+                "%s was trained on %s too, of which other pictures were held out: some of those that are held out now "
+                "may be known to it, which makes what is measured too good",
+                run.start.name,
+                record.data,
+            )
+            return
 
 
 def describe(plan, dataset):

@@ -59,7 +59,7 @@ class VisionTransformer(keras.Model):
     """
 
     def __init__(self, config, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # bfloat16 would round pixels before they are normalised
         if not isinstance(config, ModelConfig):
             config = ModelConfig(**config)
         self.config = config

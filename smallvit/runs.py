@@ -24,7 +24,7 @@ from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, metrics, predict_logits, top_answers, unsure_threshold
 from smallvit.examples import choose_examples
-from smallvit.forecast import describe, log_plan, warn_of_duplicates
+from smallvit.forecast import describe, log_plan, warn_of_duplicates, warn_of_known_pictures
 from smallvit.model import count_parameters
 from smallvit.planning import training_splits
 from smallvit.plots import training_curves
@@ -84,6 +84,8 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
     runs = plan.runs()
     if dataset.is_own and distribution.is_main():
         warn_of_duplicates(dataset, runs[0].training)
+    if distribution.is_main():
+        warn_of_known_pictures(plan, dataset)
     if dry_run:
         describe(plan, dataset)
         return []

@@ -66,13 +66,13 @@ class ImagePreprocessing(keras.layers.Layer):
     """
 
     def __init__(self, image_size, mean, std, **kwargs):
-        super().__init__(**kwargs)
+        # Augmented pixels need float32: bfloat16 has 8 significant bits, which leaves no fractions above 128.
+        super().__init__(autocast=False, **kwargs)
         self.image_size = image_size
         self.mean = mean
         self.std = std
 
     def call(self, images):
-        # Pixels need float32: 8 significant bits of bfloat16 would round the half of them.
         pixels = ops.cast(images, "float32") / 255
         normalized = (pixels - ops.convert_to_tensor(self.mean, "float32")) / ops.convert_to_tensor(self.std, "float32")
         if tuple(images.shape[1:3]) != (self.image_size, self.image_size):

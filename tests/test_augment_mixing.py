@@ -94,7 +94,7 @@ def test_the_switch_decides_between_the_two_for_each_picture(probability, cutmix
     assert kept.mean() == pytest.approx(1 - probability, abs=0.08)
 
 
-@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8, 1.0, 3.0])
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8, 1.0, 3.0, 20.0, 100.0])
 def test_the_weights_are_of_the_beta_distribution(alpha):
     drawn = numpy(mixing._symmetric_beta((20_000,), alpha, seed()))
     assert drawn.min() >= 0

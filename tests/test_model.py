@@ -101,6 +101,20 @@ def test_eight_pictures_can_be_learned_by_heart(variant, rng):
     assert history["loss"][-1] < 0.1
 
 
+def test_bfloat16_does_not_round_pixels():
+    """It has no fractions above 128, but augmented pixels have."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model(tiny.MODEL, seed=0)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    whole, between = (
+        np.asarray(ops.convert_to_numpy(model(np.full((1, 12, 12, 3), level, np.float32)))) for level in (128, 128.4)
+    )
+    assert np.abs(whole - between).max() > 1e-3
+
+
 def test_bfloat16_computes_logits_in_float32(images):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -384,12 +384,12 @@ def test_an_array_has_to_be_as_large_as_it_says(path, shape):
 )
 def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images, needed):
     write(path, x_train=images, y_train=LABELS.astype(np.uint8))
-    monkeypatch.setattr(npz, "free_memory", lambda: needed)
+    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed)
     read_npz(path)
-    for free, most in ((needed - 1, needed), (needed, needed - 1), (None, needed - 1)):
+    for room, most in ((needed - 1, needed), (needed, needed - 1), (None, needed - 1)):
         with monkeypatch.context() as patched:
             patched.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("read"))
-            patched.setattr(npz, "free_memory", lambda free=free: free)
+            patched.setattr(npz, "room_for_pictures", lambda room=room: room)
             patched.setattr(npz, "MAX_BYTES", most)
             assert refused(path) == (
                 "FILE would take 0.0 GB of memory; at most 0.0 GB are read; a folder of picture files, which is read "
@@ -400,9 +400,9 @@ def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images,
 def test_every_given_split_counts(path, monkeypatch):
     write(path, x_val=IMAGES, y_val=LABELS, x_test=IMAGES, y_test=LABELS)
     needed = 3 * 40 * (108 + 8)
-    monkeypatch.setattr(npz, "free_memory", lambda: needed)
+    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed)
     read_npz(path)
-    monkeypatch.setattr(npz, "free_memory", lambda: needed - 1)
+    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed - 1)
     assert "would take" in refused(path)
 
 

@@ -90,6 +90,17 @@ def test_a_folder_becomes_models_that_other_pictures_go_on_from(place, caplog, c
         assert message in capsys.readouterr().err
 
 
+def test_pictures_that_first_weights_may_know_are_told_of(place, caplog):
+    write_pictures(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--dry-run"]
+    assert train.main([option for option in options if option != "--dry-run"]) == 0
+    known = "some of those that are held out now may be known to it"
+    assert train.main([*options, "--from", "runs/pets/tiny-vit"]) == 0
+    assert known not in caplog.text
+    assert train.main([*options, "--from", "runs/pets/tiny-vit", "--seeds", "2"]) == 0
+    assert f"runs/pets/tiny-vit was trained on pets too, of which other pictures were held out: {known}" in caplog.text
+
+
 def test_what_is_finished_was_trained_on_the_same_pictures(place, capsys):
     folder = write_pictures(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]

@@ -795,13 +795,13 @@ def test_unreadable_files_are_skipped_in_memory_too(partly_unreadable, cache_hom
 def test_pictures_that_fit_neither_on_disk_nor_into_memory_are_refused(pictures, cache_home, decoded, monkeypatch):
     cache_home.write_bytes(b"no folder")
     size = 32 * 3 * SIDE * SIDE
-    monkeypatch.setattr(folder, "free_memory", lambda: 2 * size - 1)
+    monkeypatch.setattr(folder, "room_for_pictures", lambda: size - 1)
     sentence = refused(pictures)
     assert sentence.startswith(f"The pictures of {pictures} cannot be kept on disk ({cache_home}/")
     assert sentence.endswith("the one that XDG_CACHE_HOME names is taken.")
     assert decoded == []
-    for free in (2 * size, None):
-        monkeypatch.setattr(folder, "free_memory", lambda free=free: free)
+    for room in (size, None):
+        monkeypatch.setattr(folder, "room_for_pictures", lambda room=room: room)
         assert len(read(pictures).splits["train"].labels) == 32
 
 

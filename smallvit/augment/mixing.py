@@ -60,13 +60,15 @@ def _symmetric_beta(shape, alpha, seed):
 
     `keras.random.beta` would do, but its TensorFlow kernel cannot be compiled by XLA.
     """
-    # The half below 1/2, in y = x ** alpha, whose density is bounded for every alpha; then either side of 1/2.
-    y = np.linspace(0, 0.5**alpha, 1025)
-    density = (1 - y ** (1 / alpha)) ** (alpha - 1)
+    # The half below 1/2, in y = x ** power, whose density is bounded for every alpha; then either side of 1/2.
+    power = min(alpha, 1)
+    y = np.linspace(0, 0.5**power, 1025)
+    x = y ** (1 / power)
+    density = x ** (alpha - power) * (1 - x) ** (alpha - 1)
     cumulative = np.concatenate([[0], np.cumsum(density[1:] + density[:-1])])
     quantiles = np.interp(np.linspace(0, cumulative[-1], 1025), cumulative, y).astype("float32")
     place = keras.random.uniform(shape, 0, 1024, seed=seed)
     index = ops.minimum(ops.floor(place), 1023)
     low, high = (ops.take(quantiles, ops.cast(index + step, "int32"), axis=0) for step in (0, 1))
-    below = (low + (place - index) * (high - low)) ** (1 / alpha)
+    below = (low + (place - index) * (high - low)) ** (1 / power)
     return ops.where(keras.random.uniform(shape, seed=seed) < 0.5, below, 1 - below)

@@ -24,7 +24,7 @@ from smallvit.backend import num_cores
 from smallvit.data.cache import PictureCache
 from smallvit.data.dataset import Split
 from smallvit.data.listing import list_pictures
-from smallvit.data.memory import free_memory
+from smallvit.data.memory import room_for_pictures
 from smallvit.data.pictures import Pictures, require_enough
 from smallvit.errors import UserError, printable, readable
 from smallvit.images import load_square, resize_square
@@ -126,12 +126,12 @@ def _read(path, files, listing_key, image_size):
 def _read_into_memory(path, files, image_size, error):
     source = printable(str(path))
     reason = f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror or str(error)
-    size, free = len(files) * 3 * image_size**2, free_memory()
-    if free is not None and size > free / 2:  # the other half is for training
+    size, room = len(files) * 3 * image_size**2, room_for_pictures()
+    if room is not None and size > room:
         raise UserError(
-            f"The pictures of {source} cannot be kept on disk ({reason}), and of the memory, of which "
-            f"{free / 2**30:.1f} GB are free, their {size / 2**30:.1f} GB would take more than half; a folder with "
-            "that much room would be right: the one that XDG_CACHE_HOME names is taken."
+            f"The pictures of {source} cannot be kept on disk ({reason}), and their "
+            f"{size / 2**30:.1f} GB are more than a quarter of the free memory, {room / 2**30:.1f} GB; a folder with that "
+            "much room would be right: the one that XDG_CACHE_HOME names is taken."
         ) from error
     log.warning(
         "The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", source, reason

@@ -12,6 +12,16 @@ def free_memory():
     return min(found, default=None)
 
 
+def room_for_pictures():
+    """Bytes that a data set may take in memory, a quarter of what is free; None if unknown.
+
+    While a training begins, there are up to three of it: as it was read, divided into splits, and on the device, whose
+    memory is the same where it is a CPU.
+    """
+    free = free_memory()
+    return None if free is None else free // 4
+
+
 def _available():
     try:
         with open("/proc/meminfo") as file:

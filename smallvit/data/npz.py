@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data.dataset import Split
-from smallvit.data.memory import free_memory
+from smallvit.data.memory import room_for_pictures
 from smallvit.data.pictures import MAX_CLASSES, Pictures, require_classes, require_enough
 from smallvit.errors import UserError, printable, readable
 
@@ -119,8 +119,8 @@ class _Archive:
 
     def require_room(self, names):
         """Refuse arrays that would not fit: a few bytes of an archive can become any number."""
-        free = free_memory()
-        most = MAX_BYTES if free is None else min(free, MAX_BYTES)
+        room = room_for_pictures()
+        most = MAX_BYTES if room is None else min(room, MAX_BYTES)
         total = 0
         for name in names:
             shape, dtype = self.header(name)

@@ -11,7 +11,7 @@ import numpy as np
 from smallvit.data.cifar100 import is_cifar100, load_cifar100
 from smallvit.data.dataset import Dataset, pixel_statistics
 from smallvit.data.folder import read_picture_folder
-from smallvit.data.memory import free_memory
+from smallvit.data.memory import room_for_pictures
 from smallvit.data.npz import read_npz
 from smallvit.data.splitting import hold_out
 from smallvit.errors import UserError, printable
@@ -35,7 +35,7 @@ class Source(NamedTuple):
         strict: whether a folder with files that cannot be read is refused, instead of leaving them out.
         limit: how many pictures of each split are used; None uses all.
         memory_limit: gigabytes (2^30 bytes) that the pictures of a folder may take in memory; where they are more, they
-            stay on disk, and are read when they are needed. None is half of the memory that is free.
+            stay on disk, and are read when they are needed. None is a quarter of the memory that is free.
     """
 
     path: str | None = None
@@ -124,8 +124,8 @@ def _into_memory(dataset, memory_limit):
     """The `Dataset` with its pictures in memory, if they may be there."""
     splits = {name: getattr(dataset, name) for name in ("train", "validation", "test") if getattr(dataset, name)}
     size = sum(split.images.nbytes for split in splits.values() if split.is_on_disk)
-    free = free_memory()
-    limit = memory_limit * 2**30 if memory_limit is not None else math.inf if free is None else free / 2
+    limit = room_for_pictures() if memory_limit is None else memory_limit * 2**30
+    limit = math.inf if limit is None else limit
     if size > limit:
         log.info("The pictures, %.1f GB, stay on disk: they may take %.1f GB of memory", size / 2**30, limit / 2**30)
         return dataset
