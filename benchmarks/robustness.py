@@ -136,9 +136,9 @@ def run(options, command, before=None):
         if folder.record.class_names != dataset.class_names:
             raise UserError(f"{folder.path} was trained on other classes than those of {dataset.name}.")
         if folder.record.picture_size != folders[0].record.picture_size:
-            sizes = " and ".join(str(one.record.picture_size) for one in (folders[0], folder))
             raise UserError(
-                f"{folders[0].path} and {folder.path} see pictures of {sizes} px; models of one size are needed."
+                f"{folder.path} sees pictures of {folder.record.picture_size} px, and {folders[0].path} of "
+                f"{folders[0].record.picture_size}; models of one size are needed."
             )
         if options.limit is None and folder.record.test_sha256 not in (None, test_sha256):
             raise UserError(f"{folder.path} was measured on other test pictures than those of {dataset.name} here.")

@@ -502,3 +502,16 @@ def test_a_model_of_other_classes_is_not_measured(models, tmp_path, capsys):
     tiny.write_folder(tmp_path / "other", "vit", class_names=[*tiny.CLASS_NAMES[1:], "whale"])
     assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
     assert f"{tmp_path / 'other'} was trained on other classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"picture_size": 64}, "other sees pictures of 64 px, and "),
+        ({"test_sha256": "0" * 64}, "other was measured on other test pictures than those of CIFAR-100 here."),
+    ],
+)
+def test_a_model_of_other_pictures_is_not_measured(models, tmp_path, capsys, change, message):
+    tiny.write_folder(tmp_path / "other", "spt_lsa", **change)
+    assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Operations that change pixels where they are, as Pillow computes them.
 
-Only `autocontrast` differs, by one level in a few values: Pillow's double precision takes some whole results down by one.
+Only `autocontrast` differs, by one level in a few values: Pillow's double precision takes some whole results down.
 
 Each takes pictures [B, H, W, 3], float32 with whole values 0-255, and a strength for every picture [B] (ignored where
 an operation has none), and returns pictures of the same kind.
