@@ -129,9 +129,9 @@ def _read_into_memory(path, files, image_size, error):
     size, room = len(files) * 3 * image_size**2, room_for_pictures()
     if room is not None and size > room:
         raise UserError(
-            f"The pictures of {source} cannot be kept on disk ({reason}), and their {size / 2**30:.1f} GB are more than "
-            f"a quarter of the free memory, {room / 2**30:.1f} GB; a folder with that much room would be right: the one "
-            "that XDG_CACHE_HOME names is taken."
+            f"The pictures of {source} cannot be kept on disk ({reason}), and their {size / 2**30:.1f} GB are more "
+            f"than a quarter of the free memory, {room / 2**30:.1f} GB; a folder with that much room would be right: "
+            "the one that XDG_CACHE_HOME names is taken."
         ) from error
     log.warning(
         "The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", source, reason
