@@ -5,6 +5,7 @@ initial weights, label smoothing, gradient clipping and the schedule of the lear
 and every recipe is stepped by AdamW.
 """
 
+import math
 import time
 from functools import partial
 
@@ -13,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 INPUT_SIZE = 32  # side of the pictures that are fed, in pixels
-_STEPS_PER_EPOCH = 4
+_FIRST_STEPS, _CALLS = 4, 3
 
 
 class Patches(layers.Layer):
@@ -101,7 +102,7 @@ def stock_model(config):
 
 
 def stock_images_per_second(config, train_config, images, labels, seconds):
-    """Measure how many pictures `fit` trains on in a second: the median of several epochs, compilation excluded.
+    """Measure how many pictures `fit` trains on in a second: the median of several calls, compilation excluded.
 
     `jit_compile` is left at Keras's default. Setting it would not help: XLA cannot compile random rotation, zoom and
     translation, and Keras turns it off for a model that has them.
@@ -122,18 +123,20 @@ def stock_images_per_second(config, train_config, images, labels, seconds):
             keras.metrics.SparseTopKCategoricalAccuracy(5, name="top-5-accuracy"),
         ],
     )
-    count = min(len(labels), _STEPS_PER_EPOCH * train_config.batch_size)
+    batch_size = train_config.batch_size
 
-    def epoch():
-        started = time.perf_counter()
-        model.fit(images[:count], labels[:count], batch_size=train_config.batch_size, verbose=0)
-        return count / (time.perf_counter() - started)
+    def fit(steps, epochs=1):
+        """Seconds that it takes."""
+        count, started = steps * batch_size, time.perf_counter()
+        model.fit(images[:count], labels[:count], batch_size=batch_size, epochs=epochs, verbose=0)
+        return time.perf_counter() - started
 
-    epoch()
-    started, speeds = time.perf_counter(), []
-    while not speeds or time.perf_counter() - started < seconds:
-        speeds.append(epoch())
-    return float(np.median(speeds))
+    fit(_FIRST_STEPS)  # compiles
+    # `fit` takes a tenth of a second to begin, so each call must be long.
+    wanted = max(_FIRST_STEPS, math.ceil(_FIRST_STEPS * seconds / _CALLS / fit(_FIRST_STEPS)))
+    steps = min(wanted, len(labels) // batch_size)
+    epochs = round(wanted / steps)
+    return epochs * steps * batch_size / float(np.median([fit(steps, epochs) for _ in range(_CALLS)]))
 
 
 def _preprocess(images, config):

@@ -35,7 +35,7 @@ def model_card(record, taus, repository=None):
         model_name=title,
         library_name="keras",
         pipeline_tag="image-classification",
-        license="mit",
+        license="mit" if is_cifar100 else None,  # of models of their own pictures, that is for others to say
         datasets=["uoft-cs/cifar100"] if is_cifar100 else None,
         tags=["vision-transformer", "small-datasets", *_idea_tags(variant)],
         metrics=["accuracy"],
@@ -49,7 +49,7 @@ def model_card(record, taus, repository=None):
                 metric_name=name,
                 metric_value=round(test[key], 4),
             )
-            for name, key in (("top-1", "top1"), ("top-5", "top5"))
+            for name, key in (("top-1", "top1"), ("top-5", "top5"))[: 1 + (len(record.class_names) > 5)]
         ],
     )
     card = f"""\

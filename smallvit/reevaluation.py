@@ -5,6 +5,7 @@ from pathlib import Path
 
 from smallvit import bundled
 from smallvit.backend import require_supported_backend
+from smallvit.card import is_of_cifar100
 from smallvit.data import load_dataset
 from smallvit.download import open_models
 from smallvit.errors import UserError
@@ -32,6 +33,9 @@ def evaluate_again(models, source):
     folders = {}
     for text in models or [bundled.MODELS]:
         folders.update(open_models(text))
+    for name, folder in folders.items():
+        if source.path is None and not is_of_cifar100(folder.record):
+            raise UserError(f"{name} was measured on {folder.record.data}; --data has to name those pictures.")
     dataset = load_dataset(source._replace(image_size=next(iter(folders.values())).record.picture_size))
     side = dataset.test.images.shape[1]
     for name, folder in folders.items():

@@ -29,7 +29,7 @@ from smallvit.model import count_parameters
 from smallvit.planning import training_splits
 from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
-from smallvit.report import EvaluatedModel, report
+from smallvit.report import EvaluatedModel, conclusion, report
 from smallvit.results import mean_and_deviation
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
 from smallvit.training import TimeLimit, describe_options, digest, fit, readable_errors, require_same
@@ -86,6 +86,9 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
         warn_of_duplicates(dataset, runs[0].training)
     if distribution.is_main():
         warn_of_known_pictures(plan, dataset)
+    begun = [path for run in runs for path in (run.folder, TrainingFiles.beside(run.folder).state) if path.exists()]
+    if resume and not begun:
+        log.warning("--resume: there is nothing to go on with in %s", plan.output_dir)
     if dry_run:
         describe(plan, dataset)
         return []
@@ -127,6 +130,8 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
     if evaluated:
         log.info("\n%s", results_table(records))
         if distribution.is_main():
+            if sentences := conclusion(evaluated, dataset):
+                log.info("%s", sentences)
             _write_report(plan.output_dir / REPORT_FILE, evaluated, dataset)
     return records
 

@@ -107,7 +107,10 @@ def fit(model_config, train_config, train, validation, files, name="model", time
             "the options and the data of process 0 would be right",
         )
         history, best = _resume(trainer, fingerprint, files, name)
-        step_seconds = trainer.measure_step_seconds() if len(history) < train_config.epochs else 0
+        step_seconds = 0
+        if len(history) < train_config.epochs:
+            log.info("%s: compiling, which may take a minute", name)
+            step_seconds = trainer.measure_step_seconds()
         log_start(name, trainer, train_config.epochs - len(history), step_seconds)
         time_limit.longest = 0.0  # those of the model before may have been shorter
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():

@@ -28,6 +28,14 @@ def test_the_front_matter_is_what_the_hub_reads(record):
     ]
 
 
+def test_of_ones_own_pictures_the_card_claims_neither_a_licence_nor_what_cannot_be_missed(record):
+    names = ["ape", "bee", "cat", "dog", "elk"]
+    few = replace(record, data="pets", class_names=names, model=replace(record.model, num_classes=5))
+    data = ModelCard(model_card(few, np.full((3, 2), 1.5))).data
+    assert data.license is None
+    assert [result.metric_name for result in data.eval_results] == ["top-1"]
+
+
 def test_the_text_has_the_results_how_they_came_and_the_temperatures(record):
     card = model_card(record, np.array([[1.5, 2.25], [0.125, 3.0], [4.0, 5.0]]))
     for part in (

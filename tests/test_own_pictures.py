@@ -101,6 +101,15 @@ def test_pictures_that_first_weights_may_know_are_told_of(place, caplog):
     assert f"runs/pets/tiny-vit was trained on pets too, of which other pictures were held out: {known}" in caplog.text
 
 
+def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(place, caplog):
+    caplog.set_level(logging.INFO)
+    write_pictures(place / "pets", {"cat": 20, "dog": 20})
+    assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
+    assert "--resume: there is nothing to go on with in runs/pets" in caplog.text
+    assert "of the plain ViT: " in caplog.messages[-2]
+    assert caplog.messages[-1] == "report: runs/pets/report.html"
+
+
 def test_what_is_finished_was_trained_on_the_same_pictures(place, capsys):
     folder = write_pictures(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]

@@ -111,6 +111,13 @@ def test_models_have_names_and_titles_of_their_own(folders):
         shelf.get("x")
 
 
+def test_models_that_differ_by_their_seed_are_told_apart_by_it(tmp_path):
+    for seed in (3, 4):
+        tiny.write_folder(tmp_path / f"vit-{seed}", "vit", training=replace(tiny.RECIPE, seed=seed))
+    shelf = models.ModelShelf(sorted(tmp_path.iterdir()))
+    assert shelf.titles == {"vit-3": "ViT · laptop (seed 3)", "vit-4": "ViT · laptop (seed 4)"}
+
+
 def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypatch):
     loaded = []
     own = models.Classifier

@@ -48,6 +48,15 @@ def test_an_honest_record_is_agreed_with(folder, release, caplog):
     assert (loss, recorded) == pytest.approx((metrics["loss"], top1), abs=0.001)
 
 
+def test_models_of_ones_own_pictures_need_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("SMALLVIT_DATA", raising=False)
+    tiny.write_folder(tmp_path / "mine", "vit", data="pets")
+    assert evaluate(tmp_path / "mine") == 2
+    assert capsys.readouterr().err == (
+        f"train.py: {tmp_path / 'mine'} was measured on pets; --data has to name those pictures.\n"
+    )
+
+
 def test_another_record_is_contradicted(folder, release, capsys):
     record = json.loads((folder / "smallvit.json").read_text())
     true = record["metrics"]["test"]["top1"]

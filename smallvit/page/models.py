@@ -188,7 +188,12 @@ def without_folders(error, path):
 
 
 def _titles(folders):
-    """Each model's title and preset, and its name where two would be called the same."""
+    """Each model's title and preset; where several would be called the same, their seeds, or else their names."""
     titles = {name: f"{VARIANTS[item.record.variant].title} · {item.record.preset}" for name, item in folders.items()}
     called = list(titles.values())
-    return {name: f"{title} ({name})" if called.count(title) > 1 else title for name, title in titles.items()}
+    for title in {title for title in called if called.count(title) > 1}:
+        names = [name for name in titles if titles[name] == title]
+        seeds = {name: f"seed {folders[name].record.training.seed}" for name in names}
+        details = seeds if len(set(seeds.values())) == len(names) else dict(zip(names, names, strict=True))
+        titles.update({name: f"{title} ({details[name]})" for name in names})
+    return titles

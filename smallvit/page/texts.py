@@ -3,14 +3,14 @@
 TEXTS = {
     # The head of the page.
     "introduction": (
-        "# A Vision Transformer that learns from little data\n\n"
+        "# Vision Transformers for little data\n\n"
         "A ViT needs much data because nothing tells it that neighbouring pixels belong together. Two ideas of "
-        "[Lee, Lee and Song (2021)](https://arxiv.org/abs/2112.13492) mend that: **Shifted Patch Tokenization** (SPT) "
+        "[Lee, Lee and Song (2021)](https://arxiv.org/abs/2112.13492) are meant to mend that: **Shifted Patch Tokenization** (SPT) "
         "and **Locality Self-Attention** (LSA). Give a picture to a model with them and to one without.",
         "# 적은 데이터로 배우는 비전 트랜스포머\n\n"
         "ViT는 이웃한 픽셀이 서로 관련 있다는 사실을 알지 못하므로 많은 데이터가 필요합니다. "
         "[Lee, Lee, Song (2021)](https://arxiv.org/abs/2112.13492)의 두 가지 아이디어, **전환된 패치 토큰화**(SPT)와 "
-        "**지역성 셀프 어텐션**(LSA)이 이를 보완합니다. 두 아이디어를 적용한 모델과 적용하지 않은 모델에 같은 사진을 보여 주세요.",
+        "**지역성 셀프 어텐션**(LSA)이 이를 보완하려는 것입니다. 두 아이디어를 적용한 모델과 적용하지 않은 모델에 같은 사진을 보여 주세요.",
     ),
     "no_model": (
         "No model could be loaded, so no picture can be classified. `python train.py --preset laptop` trains both, "
@@ -25,7 +25,7 @@ TEXTS = {
     "fetching": ("{model} is being fetched from the Hub.", "{model}을(를) 허브에서 가져오는 중입니다."),
     "try_again": ("Try again", "다시 시도"),
     "no_picture": (
-        "Choose a picture: your own, or one of the examples in the first view.",
+        "Choose a picture: your own, or one of the examples below it in the first view.",
         "사진을 고르세요. 직접 올리거나 첫 화면의 예시에서 고를 수 있습니다.",
     ),
     # Compare.

@@ -4,6 +4,6 @@ It holds its pictures and its style in itself, and loads nothing.
 """
 
 from smallvit.report.comparison import EvaluatedModel
-from smallvit.report.document import report
+from smallvit.report.document import conclusion, report
 
-__all__ = ["EvaluatedModel", "report"]
+__all__ = ["EvaluatedModel", "conclusion", "report"]

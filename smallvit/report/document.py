@@ -53,6 +53,16 @@ def report(models, dataset):
     return template.substitute(title=f"{markup.text(dataset.name)}: smallvit report", content="\n".join(sections))
 
 
+def conclusion(models, dataset):
+    """What the report begins with, given as for `report`: how the first modified model compares with the plain one.
+
+    Returns:
+        Sentences; None where there are no two models to compare.
+    """
+    comparisons = compare(group_models(models, dataset.test.labels))
+    return _compared(comparisons[0]) if comparisons else None
+
+
 def _answer(groups, comparisons):
     sentences = [_compared(comparisons[0])] if comparisons else [_alone(group) for group in groups]
     yield f'<p class="answer">{" ".join(sentences)}</p>'
@@ -72,18 +82,28 @@ def _answer(groups, comparisons):
 def _compared(comparison):
     mean = comparison.difference.mean()
     points = markup.decimal(100 * abs(mean))
-    size = "no difference" if points == "0.0" else f"{points} points {'more' if mean > 0 else 'less'}"
-    if not comparison.may_be_chance:
-        verdict = "That is more than chance in the draw of the test pictures explains."
-    elif comparison.telling < MIN_TELLING:
-        verdict = f"That may be chance: they differ on {markup.counted(comparison.telling, 'picture')} only."
-    else:
-        verdict = "That may be chance: the interval includes zero."
+    is_tie = points == "0.0"
+    size = "no difference" if is_tie else f"{points} points {'more' if mean > 0 else 'less'}"
     return (
         f"{_top1(comparison.modified, comparison.modified_right)}, against "
         f"{markup.percent(comparison.plain_right.mean())} of the plain {comparison.plain}: {size} "
-        f"({_CONFIDENCE} confidence interval {markup.interval(comparison.interval)}). {verdict}"
+        f"({_CONFIDENCE} confidence interval {markup.interval(comparison.interval)}). {_verdict(comparison, is_tie)}"
     )
+
+
+def _verdict(comparison, is_tie):
+    few = f"differ on {markup.counted(comparison.telling, 'picture')} only."
+    if is_tie:
+        return (
+            f"They {few}"
+            if comparison.telling < MIN_TELLING
+            else "The interval says how large a difference could hide."
+        )
+    if not comparison.may_be_chance:
+        return "That is more than chance in the draw of the test pictures explains."
+    if comparison.telling < MIN_TELLING:
+        return f"That may be chance: they {few}"
+    return "That may be chance: the interval includes zero."
 
 
 def _alone(group):
