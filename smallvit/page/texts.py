@@ -66,11 +66,12 @@ TEXTS = {
     ),
     "when_unsure": ("When is a model unsure?", "모델은 언제 확신하지 못하나요?"),
     "when_unsure_text": (
-        "When its highest probability is lower than for 95 of 100 validation pictures that it got right. A picture of "
-        "something other than its classes often falls below, and so does one right answer in twenty. (The baseline of "
+        "When its highest probability is lower than for 95 of 100 validation pictures that it got right. One right answer "
+        "in twenty falls below, too. It is a weak sign: most wrong answers stand above it, and so may a picture of "
+        "something other than its classes, even noise. (The baseline of "
         "[Hendrycks and Gimpel 2017](https://arxiv.org/abs/1610.02136).)",
-        "가장 높은 확률이, 맞힌 검증 사진 100장 중 95장의 확률보다 낮을 때입니다. 클래스에 없는 대상의 사진은 흔히 그 아래로 "
-        "떨어지고, 맞는 답도 스무 번에 한 번은 그렇습니다. "
+        "가장 높은 확률이, 맞힌 검증 사진 100장 중 95장의 확률보다 낮을 때입니다. 맞는 답도 스무 번에 한 번은 그 아래로 "
+        "떨어집니다. 약한 신호일 뿐입니다. 틀린 답도 대부분 그 위에 있고, 클래스에 없는 대상이나 잡음 사진도 그럴 수 있습니다. "
         "([Hendrycks, Gimpel 2017](https://arxiv.org/abs/1610.02136)의 기준선)",
     ),
     "classes": (
