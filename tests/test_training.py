@@ -202,10 +202,11 @@ def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog
     caplog.set_level(logging.INFO)
     fit(tiny.SHALLOW, replace(tiny.RECIPE, epochs=2), train, validation, files(tmp_path), name="small")
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("smallvit")]
-    assert len(messages) == 3
-    assert "parameters, 2 epochs of 6 steps, about " in messages[0]
-    assert messages[2].startswith("small epoch 2/2: loss ")
-    assert messages[2].endswith("0 s left")
+    assert len(messages) == 4
+    assert messages[0] == "small: compiling, which may take a minute"
+    assert "parameters, 2 epochs of 6 steps, about " in messages[1]
+    assert messages[3].startswith("small epoch 2/2: loss ")
+    assert messages[3].endswith("0 s left")
     assert "\r" not in capfd.readouterr().err
 
 
