@@ -77,14 +77,15 @@ def visit(browser, url):
             viewport={"width": width, "height": 800}, locale=locale, permissions=["clipboard-read", "clipboard-write"]
         )
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
         page.on("request", lambda request: _is_ours(request.url) or page.errors.append(request.url))
         page.language = ("en", "ko").index(locale[:2])
         page.goto(address or f"{url}?__theme={theme}")
-        expect(page.locator("#picture input[type=file]")).to_be_attached()
+        # The first visit may come while the other processes of the tests have all cores.
+        expect(page.locator("#picture input[type=file]")).to_be_attached(timeout=120_000)
         expect(page.locator("#answer-left .facts")).to_be_visible()
         pages.append(page)
         return page
