@@ -86,9 +86,11 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
         warn_of_duplicates(dataset, runs[0].training)
     if distribution.is_main():
         warn_of_known_pictures(plan, dataset)
-    begun = [path for run in runs for path in (run.folder, TrainingFiles.beside(run.folder).state) if path.exists()]
-    if resume and not begun:
-        log.warning("--resume: there is nothing to go on with in %s", plan.output_dir)
+    if resume and distribution.is_main():
+        with readable(plan.output_dir):
+            begun = any(run.folder.exists() or TrainingFiles.beside(run.folder).state.exists() for run in runs)
+        if not begun:
+            log.warning("--resume: there is nothing to go on with in %s", plan.output_dir)
     if dry_run:
         describe(plan, dataset)
         return []
