@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smallvit import bundled
 from smallvit.checkpoint import atomic_file, find_model_folders, read_model_folder
-from smallvit.config import PICTURE_SIZES, PRESETS, VARIANTS, fitted_picture_size, without_seed
+from smallvit.config import PRESETS, VARIANTS, fitted_picture_size, without_seed
 from smallvit.errors import UserError, readable
 
 README = bundled.ASSETS.parent / "README.md"
@@ -164,8 +164,8 @@ def markdown(results):
 def _differences(result):
     """What a training had otherwise than its preset has it for CIFAR-100."""
     parts = [f"{name} {value}" for name, value in result.changes.items()]
-    picture_size = fitted_picture_size(result.preset, result.image_size)
-    if picture_size in PICTURE_SIZES[1:] and "image_size" not in result.changes:
+    picture_size = fitted_picture_size(result.preset, result.image_size, result.overrides)
+    if picture_size is not None:
         parts.append(f"pictures of {picture_size} px")
     if result.started_from is not None:
         parts.append(f"from {result.started_from}")

@@ -316,20 +316,21 @@ def with_picture_size(preset, picture_size):
     return replace(preset, model=replace(preset.model, **scaled))
 
 
-def fitted_picture_size(name, image_size):
-    """The side of the pictures that `with_picture_size` has fitted a preset to.
+def fitted_picture_size(name, image_size, overrides):
+    """The side of the pictures that `with_picture_size` has fitted a preset to, where it is another than the preset's.
 
     Args:
         name: of the preset.
         image_size: that of its model.
+        overrides: what was replaced by name.
 
     Returns:
-        One of `PICTURE_SIZES`; None if there is no such preset, or its model was changed otherwise.
+        One of `PICTURE_SIZES`; None if there is no such preset, it is as it was, or its model was changed otherwise.
     """
-    if name not in PRESETS:
+    if name not in PRESETS or "image_size" in overrides:
         return None
     picture_size = image_size * PICTURE_SIZES[0] // PRESETS[name].model.image_size
-    return picture_size if picture_size in PICTURE_SIZES else None
+    return picture_size if picture_size in PICTURE_SIZES[1:] else None
 
 
 def picks(preset, num_pictures):

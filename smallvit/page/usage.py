@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit.card import CITATION, is_of_cifar100, model_card
-from smallvit.config import PICTURE_SIZES, PRESETS, fitted_picture_size, without_seed
+from smallvit.config import PRESETS, fitted_picture_size, without_seed
 from smallvit.page.language import say
 
 ROOT = Path(__file__).parents[2]
@@ -65,9 +65,8 @@ def training_command(record):
         words += ["--data", _data(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
-    elif "image_size" not in record.overrides:
-        side = fitted_picture_size(record.preset, record.model.image_size)
-        words += ["--image-size", str(side)] if side in PICTURE_SIZES[1:] else []
+    elif side := fitted_picture_size(record.preset, record.model.image_size, record.overrides):
+        words += ["--image-size", str(side)]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = without_seed(record.overrides)
