@@ -27,7 +27,7 @@ RECIPE_OPTIONS = {
     "epochs": (int, "passes over the training pictures"),
     "batch_size": (int, "pictures in one step"),
     "learning_rate": (float, "the peak of the schedule"),
-    "precision": (str, "float32 or bfloat16, of the activations"),
+    "precision": (str, "float32, bfloat16 or auto, of the activations"),
     "validation_split": (float, "share of the training pictures held out, in (0, 1)"),
     "seed": (int, "of weights, order, augmentation and stratified split"),
 }
@@ -129,6 +129,12 @@ def build_parser():
         type=float,
         metavar="MINUTES",
         help="begin no epoch that would end later, but for the first; --resume goes on from there",
+    )
+    parser.add_argument(
+        "--hours",
+        type=float,
+        metavar="N",
+        help="train for N hours in all: measure this machine and choose the number of epochs (instead of --epochs)",
     )
     parser.add_argument(
         "--memory-limit",
@@ -251,6 +257,10 @@ def require_sense(options):
             raise UserError(f"{name} needs --push-to-hub USER/NAME, which says where to.")
     if options.push_to_hub is not None and options.preview_augmentation is not None:
         raise UserError("--preview-augmentation trains nothing, so there is nothing for --push-to-hub.")
+    if options.hours is not None and options.epochs is not None:
+        raise UserError(
+            f"--hours {options.hours:g} and --epochs {options.epochs} both say how long; one would be right."
+        )
     if getattr(options, "from") is not None and options.image_size is not None:
         raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
     if options.push_only:
@@ -310,6 +320,7 @@ def run(options, command, publisher, failures):
             command,
             resume=options.resume,
             dry_run=options.dry_run,
+            hours=options.hours,
             time_limit=options.time_limit,
             tensorboard=options.tensorboard,
             publisher=publisher,

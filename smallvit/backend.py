@@ -1,7 +1,6 @@
-"""The only file that knows which Keras backend runs: choosing it, compiling functions and training steps.
+"""Which Keras backend runs, on which hardware, and what each of them does in a way of its own.
 
-Keras's own `fit` is not used because the data set lives on the device and is gathered and augmented inside the compiled
-step, which `fit` has no place for. Layers, losses and augmentation stay in `keras.ops`.
+`train_steps` has the compiled training steps. Layers, losses and augmentation stay in `keras.ops`.
 """
 
 import importlib.util
@@ -11,9 +10,11 @@ import platform
 import sys
 from pathlib import Path
 
-TRAINING_BACKENDS = ("tensorflow", "jax")
-SUPPORTED_BACKENDS = (*TRAINING_BACKENDS, "torch")
-"""What the page runs on; where the user names none, the first of them that is installed."""
+SUPPORTED_BACKENDS = ("tensorflow", "jax", "torch")
+"""Where the user names none, the first of them that is installed is taken."""
+
+_FASTEST_ON_CPU = ("torch", "tensorflow", "jax")  # in training, by `python -m benchmarks.training`
+_TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def _choose_backend():
@@ -72,19 +73,85 @@ from smallvit.errors import UserError
 
 
 def require_supported_backend():
-    """Raise `UserError` unless Keras runs on a backend that models run on: all but the training."""
-    _require(SUPPORTED_BACKENDS, "smallvit")
+    """Raise `UserError` unless Keras runs on a backend that models run on."""
+    if keras.backend.backend() not in SUPPORTED_BACKENDS:
+        right = f"{', '.join(SUPPORTED_BACKENDS[:-1])} or {SUPPORTED_BACKENDS[-1]}"
+        raise UserError(f"Keras runs on {keras.backend.backend()}; for smallvit KERAS_BACKEND has to be {right}.")
 
 
-def require_training_backend():
-    """Raise `UserError` unless Keras runs on a backend that models can be trained on."""
-    _require(TRAINING_BACKENDS, "training")
+def faster_backend():
+    """(name, title) of an installed backend that trains faster than the present one on a CPU; None if there is none."""
+    if has_accelerator():
+        return None
+    for name in _FASTEST_ON_CPU[: _FASTEST_ON_CPU.index(keras.backend.backend())]:
+        if importlib.util.find_spec(name) is not None:
+            return name, _TITLES[name]
+    return None
 
 
-def _require(backends, what):
-    if keras.backend.backend() not in backends:
-        right = f"{', '.join(backends[:-1])} or {backends[-1]}"
-        raise UserError(f"Keras runs on {keras.backend.backend()}; for {what} KERAS_BACKEND has to be {right}.")
+def resolve_precision(precision):
+    """The precision that "auto" stands for on this device; any other as it is."""
+    return fast_precision() if precision == "auto" else precision
+
+
+def fast_precision():
+    """The precision in which training is fastest: `"bfloat16"` or `"float32"`.
+
+    Compiled by XLA, a CPU gains nothing from bfloat16. PyTorch does where the CPU has instructions for it, and is many
+    times slower where it has none.
+    """
+    if keras.backend.backend() != "torch":
+        return "bfloat16" if has_accelerator() else "float32"
+    import torch
+
+    device = keras.ops.convert_to_tensor(0).device.type
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if device == "cpu" and _cpu_has_bfloat16() else "float32"
+
+
+def _cpu_has_bfloat16():
+    import torch
+
+    try:
+        capabilities = torch.cpu.get_capabilities()
+    except AttributeError:  # before PyTorch 2.11
+        return False
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def is_slow_precision(precision):
+    """Whether training in a precision is many times slower than it need be."""
+    return precision == "bfloat16" and keras.backend.backend() == "torch" and fast_precision() == "float32"
+
+
+def compile_layers(layers):
+    """On CUDA, have PyTorch compile the layers: one by one, the kernels of small ones start more slowly than they run.
+
+    Elsewhere it does nothing: the other backends compile whole steps, and on a CPU PyTorch gains nothing from it.
+    """
+    if keras.backend.backend() != "torch" or keras.ops.convert_to_tensor(0).device.type != "cuda":
+        return
+    if importlib.util.find_spec("triton") is None:  # which it compiles with
+        return
+    import torch
+
+    torch._dynamo.config.suppress_errors = True  # what it cannot compile runs as it is
+    torch._dynamo.config.recompile_limit = 1000  # each layer is compiled for itself
+    compile_each(layers)
+
+
+def compile_each(layers, compiler="inductor"):
+    """Replace what each layer computes by the same, compiled by PyTorch.
+
+    Args:
+        layers: Keras layers.
+        compiler: a name of `torch.compile`'s backends.
+    """
+    import torch
+
+    for layer in layers:
+        layer.call = torch.compile(layer.call, dynamic=False, backend=compiler)
 
 
 def compile_function(function, variables, xla=True):
@@ -119,87 +186,6 @@ def compile_function(function, variables, xla=True):
     return lambda *inputs: compiled([variable.value for variable in variables], *inputs)
 
 
-def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
-    """Compile one optimizer step after the other, without a return to Python between them.
-
-    Args:
-        loss_function: takes a row of `batches` and the other inputs; returns (loss, metrics): a scalar, and a float32
-            vector of sums.
-        optimizer: a built Keras optimizer.
-        trainable: the Keras variables to train.
-        non_trainable: the other Keras variables that `loss_function` reads or changes, random states included.
-
-    Returns:
-        A function of (batches, *inputs), where `batches` is [S, ...] for S steps, that updates the variables and
-        returns the metrics, summed. Each new shape compiles once.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        def step(batch, *inputs):
-            with tf.GradientTape() as tape:
-                loss, metrics = loss_function(batch, *inputs)
-            gradients = tape.gradient(loss, [variable.value for variable in trainable])
-            optimizer.apply(gradients, trainable)
-            return metrics
-
-        @tf.function(jit_compile=True, autograph=False)  # no Python control flow here depends on tensors
-        def steps(batches, *inputs):
-            metrics = step(batches[0], *inputs)
-            if batches.shape[0] == 1:
-                return metrics
-            _, metrics = tf.while_loop(
-                lambda index, _: index < batches.shape[0],
-                lambda index, metrics: (index + 1, metrics + step(batches[index], *inputs)),
-                (1, metrics),
-            )
-            return metrics
-
-        return steps
-
-    import jax
-
-    def step(batch, values, *inputs):
-        trainable_values, non_trainable_values, optimizer_values = values
-
-        def loss_of(trainable_values):
-            mapping = list(zip(trainable, trainable_values, strict=True))
-            mapping += zip(non_trainable, non_trainable_values, strict=True)
-            with keras.StatelessScope(state_mapping=mapping) as scope:
-                loss, metrics = loss_function(batch, *inputs)
-            changed = [scope.get_current_value(variable) for variable in non_trainable]
-            return loss, (metrics, changed)
-
-        gradients, (metrics, non_trainable_values) = jax.grad(loss_of, has_aux=True)(trainable_values)
-        trainable_values, optimizer_values = optimizer.stateless_apply(optimizer_values, gradients, trainable_values)
-        return metrics, (trainable_values, non_trainable_values, optimizer_values)
-
-    def pure(values, batches, *inputs):
-        if batches.shape[0] == 1:
-            return step(batches[0], values, *inputs)
-
-        def following(values, batch):
-            metrics, values = step(batch, values, *inputs)
-            return values, metrics
-
-        values, metrics = jax.lax.scan(following, values, batches)
-        return metrics.sum(axis=0), values
-
-    compiled = jax.jit(pure, donate_argnums=0, out_shardings=distribution.replicated_sharding())
-    groups = (trainable, non_trainable, optimizer.variables)
-
-    def steps(batches, *inputs):
-        metrics, new_values = compiled(
-            tuple([variable.value for variable in group] for group in groups), batches, *inputs
-        )
-        for group, values in zip(groups, new_values, strict=True):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
-        return metrics
-
-    return steps
-
-
 def steps_per_call():
     """How many steps one call should take at most: an accelerator must not wait for Python between them."""
     return 32 if has_accelerator() else 1
@@ -207,7 +193,9 @@ def steps_per_call():
 
 def is_out_of_memory(error):
     """Whether an exception is the device's word that its memory is full."""
-    return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
+    texts = ("RESOURCE_EXHAUSTED", "DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
+    names = ("ResourceExhaustedError", "OutOfMemoryError")  # TensorFlow's and PyTorch's
+    return type(error).__name__ in names or any(text in str(error) for text in texts)
 
 
 def describe_device():

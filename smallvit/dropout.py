@@ -1,7 +1,5 @@
 """Layers that drop something at random in training: single numbers, whole residual branches."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -12,13 +10,13 @@ class Dropout(keras.layers.Layer):
 
     Args:
         rate: [0, 1).
+        seed: of the random numbers; None draws one.
 
-    Input and output [B, ...] with fewer than 2**31 numbers. The same seed draws the same on every backend.
+    Input and output [B, ...].
 
     Reference: Srivastava et al. 2014.
-    Differs from `keras.layers.Dropout`: each number is kept or dropped by a hash of its place and of a key drawn for
-    the call, which XLA fuses with what comes before and after. On a CPU a backend's own random numbers take longer
-    than the attention that they are for.
+    Differs from `keras.layers.Dropout`: on PyTorch, where no seed was given, that draws from PyTorch's global generator,
+    which no checkpoint holds.
     """
 
     def __init__(self, rate, seed=None, **kwargs):
@@ -29,31 +27,8 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        seed = ops.cast(self.seed_generator.next(), "uint32")
-        key = _hash(seed[0] + _hash(seed[1]))
-        size = inputs.shape[1:]
-        rows = ops.arange(ops.shape(inputs)[0], dtype="int32") * math.prod(size)
-        places = ops.reshape(rows, (-1,) + (1,) * len(size)) + ops.reshape(
-            ops.arange(math.prod(size), dtype="int32"), (1, *size)
-        )
-        bits = _hash(ops.bitwise_xor(ops.cast(places, "uint32"), key))
-        # The upper 24 bits: as many as float32 resolves.
-        kept = ops.cast(ops.right_shift(bits, _uint32(8)), "int32") >= round(self.rate * 2**24)
+        kept = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator) >= self.rate
         return ops.where(kept, inputs / (1 - self.rate), ops.cast(0, inputs.dtype))
-
-
-def _hash(numbers):
-    """A bijection of uint32 in which every bit of the result depends on every bit of the number.
-
-    Reference: "lowbias32" of github.com/skeeto/hash-prospector.
-    """
-    numbers = ops.bitwise_xor(numbers, ops.right_shift(numbers, _uint32(16))) * _uint32(0x7FEB352D)
-    numbers = ops.bitwise_xor(numbers, ops.right_shift(numbers, _uint32(15))) * _uint32(0x846CA68B)
-    return ops.bitwise_xor(numbers, ops.right_shift(numbers, _uint32(16)))
-
-
-def _uint32(number):
-    return ops.cast(number, "uint32")
 
 
 @keras.saving.register_keras_serializable("smallvit")

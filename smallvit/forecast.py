@@ -9,6 +9,7 @@ from smallvit.card import describe_recipe
 from smallvit.data import find_duplicates
 from smallvit.errors import printable
 from smallvit.planning import training_splits
+from smallvit.speed import measure_speed
 from smallvit.trainer import Trainer
 from smallvit.training import digest, log_start, readable_errors
 
@@ -44,11 +45,17 @@ def log_plan(plan, dataset):
     if names:
         values = {**vars(run.model), **vars(run.training)}
         log.info("picked for so many pictures: %s", ", ".join(f"{name} {values[name]}" for name in names))
-    if training.precision == "bfloat16" and not backend.has_accelerator():  # said now: the first step may take a minute
+    if backend.is_slow_precision(training.precision):
+        log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
+    if plan.recipe.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
-            "No GPU was found, and preset %s in bfloat16 is made for one; --preset laptop takes an hour of two cores",
+            "No GPU was found, and preset %s is made for one; on two cores, --preset laptop takes an hour, and "
+            "--preset overnight a night",
             plan.preset,
         )
+    if faster := backend.faster_backend():
+        name, title = faster
+        log.info("%s is installed too, and trains faster on a CPU: set KERAS_BACKEND=%s for it", title, name)
 
 
 def warn_of_duplicates(dataset, training):
@@ -107,4 +114,4 @@ def describe(plan, dataset):
         )
         with readable_errors(run.training):
             trainer = Trainer(run.model, run.training, splits[0])
-            log_start(run.name, trainer, run.training.epochs, trainer.measure_step_seconds(_MEASURED_CALLS))
+            log_start(run.name, trainer, measure_speed(trainer, splits[1], _MEASURED_CALLS))

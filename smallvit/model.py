@@ -50,7 +50,9 @@ class VisionTransformer(keras.Model):
     Args:
         config: a `ModelConfig`, or the dict of its fields (what a saved model holds).
 
-    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32.
+    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32. With `places`, int
+    [B, n], the model sees only the n patches at these places among its N, with the position embeddings of their places
+    (training on a part of the patches, see smallvit/augment/patch_sampling.py); not with `pooling="flatten"`.
 
     Reference: authors' `ViT` (`models/vit.py`): `transformer.layers.i.0.norm` is `blocks[i].attention_norm`, `.0.fn` is
     `blocks[i].attention`, `.1.norm` is `blocks[i].mlp_norm`, `.1.fn` is `blocks[i].mlp`, `mlp_head.0` is `final_norm`,
@@ -156,8 +158,11 @@ class VisionTransformer(keras.Model):
     def get_config(self):
         return {"config": dataclasses.asdict(self.config), "name": self.name}
 
-    def call(self, images, training=False):
-        tokens = self.patch_encoder(self.tokenization(self.preprocessing(images)))
+    def call(self, images, training=False, places=None):
+        patches = self.tokenization.patches(self.preprocessing(images))
+        if places is not None:
+            patches = ops.take_along_axis(patches, places[:, :, None], axis=1)
+        tokens = self.patch_encoder(self.tokenization.embed(patches), places)
         for block in self.blocks:
             tokens = block(tokens, training=training)
         return self._classify(self.final_norm(tokens), training)

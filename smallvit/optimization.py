@@ -3,6 +3,7 @@
 import keras
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY
+from smallvit.muon import StackedMuon
 
 # LayerNorm's scale and offset, biases, embeddings and temperatures: shrinking them towards 0 regularises nothing.
 _UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau")
@@ -30,11 +31,16 @@ def build_optimizer(config, schedule, model):
     if config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(schedule, **common)
     else:
-        optimizer = keras.optimizers.Muon(
+        # Muon is for hidden matrices: the classifier, embeddings and all vectors get Adam's step and its decay.
+        excluded = ["classifier", "position_embedding", "class_token"]
+        optimizer = StackedMuon(
             schedule,
-            # Muon is for hidden matrices: the classifier, embeddings and all vectors get Adam's step and its decay.
-            exclude_layers=["classifier", "position_embedding", "class_token"],
+            exclude_layers=excluded if config.muon_tokenizer else [*excluded, "tokenization"],
+            adam_lr_ratio=config.adam_learning_rate_ratio,
+            adam_beta_2=config.adam_beta_2,
             adam_weight_decay=MUON_ADAM_WEIGHT_DECAY,
+            iteration_dtype=config.precision,
+            split={"query_key_value": 3} if config.muon_split_qkv else {},
             **common,
         )
     if not config.decay_all:

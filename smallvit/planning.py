@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
+from smallvit import backend
 from smallvit.checkpoint import ModelFolder
 from smallvit.config import (
     DEFAULT_VARIANTS,
@@ -14,6 +15,7 @@ from smallvit.config import (
     Preset,
     TrainConfig,
     picks,
+    require_samplable,
     with_overrides,
     with_picture_size,
     with_variant,
@@ -72,6 +74,9 @@ class Plan(NamedTuple):
         runs = []
         with usable():
             model_config, train_config = with_overrides(self.recipe, self.overrides)
+            train_config = dataclasses.replace(
+                train_config, precision=backend.resolve_precision(train_config.precision)
+            )
             for seed in range(train_config.seed, train_config.seed + self.num_seeds):
                 training = dataclasses.replace(train_config, seed=seed)
                 for variant in self.variants:
@@ -81,8 +86,13 @@ class Plan(NamedTuple):
                     model = with_variant(model_config, variant)
                     if start is not None:
                         model = _keep(start.folder.record.model, model)
+                    require_samplable(model, training)
                     runs.append(Run(name, variant, model, training, folder, start))
         return runs
+
+    def with_epochs(self, epochs):
+        """The same for another number of epochs."""
+        return self._replace(overrides={**self.overrides, "epochs": epochs})
 
     def for_data(self, dataset):
         """The same with what follows from the pictures of a `Dataset`, and from their number.

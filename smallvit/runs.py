@@ -4,6 +4,7 @@ import datetime
 import logging
 import math
 import platform
+import re
 import subprocess
 import tempfile
 from importlib.metadata import version
@@ -31,7 +32,9 @@ from smallvit.plots import training_curves
 from smallvit.preview import preview_augmentation
 from smallvit.report import EvaluatedModel, conclusion, report
 from smallvit.results import mean_and_deviation
+from smallvit.speed import epochs_within, measure_speed
 from smallvit.tensorboard import require_tensorboard, tensorboard_logs
+from smallvit.trainer import Trainer
 from smallvit.training import TimeLimit, describe_options, digest, fit, readable_errors, require_same
 
 REPORT_FILE = "report.html"
@@ -39,7 +42,9 @@ REPORT_FILE = "report.html"
 log = logging.getLogger(__name__)
 
 
-def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, tensorboard=None, publisher=None):
+def train_variants(
+    plan, command, resume=False, dry_run=False, hours=None, time_limit=None, tensorboard=None, publisher=None
+):
     """Train each variant with each seed under the same recipe; each becomes a model folder.
 
     Those that are finished in the end are what the report there is about.
@@ -50,6 +55,7 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
         command: what the user typed, for the record.
         resume: whether to go on with unfinished trainings, and to keep finished ones, found in the output folder.
         dry_run: whether to stop before the first training, having said what it would be.
+        hours: the number of epochs becomes what all trainings together do in that time on this machine; None leaves it.
         time_limit: minutes after which no epoch shall end, but for the first; None has no limit.
         tensorboard: folder for TensorBoard's logs; None writes none.
         publisher: a `hub.Publisher` that pushes each model once its folder is written, and before the first training
@@ -62,9 +68,11 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
         UserError: something the user gave or has cannot be used.
     """
     limit_of_time = TimeLimit(None if time_limit is None else 60 * time_limit)
-    backend.require_training_backend()
+    backend.require_supported_backend()
     if time_limit is not None and not time_limit > 0:
         raise UserError(f"--time-limit is {time_limit:g}; it must be more than 0 minutes.")
+    if hours is not None and not hours > 0:
+        raise UserError(f"--hours is {hours:g}; it must be more than 0.")
     if tensorboard is not None:
         require_tensorboard()
     runs = plan.runs()
@@ -81,6 +89,9 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
     if tensorboard is not None:
         _require_writable(tensorboard, "--tensorboard")
     plan = plan.for_data(dataset)
+    if hours is not None:
+        plan = plan.with_epochs(_epochs_for(plan, dataset, hours, resume))
+        command = _with_epochs(command, plan.overrides["epochs"])
     runs = plan.runs()
     if dataset.is_own and distribution.is_main():
         warn_of_duplicates(dataset, runs[0].training)
@@ -136,6 +147,44 @@ def train_variants(plan, command, resume=False, dry_run=False, time_limit=None, 
                 log.info("%s", sentences)
             _write_report(plan.output_dir / REPORT_FILE, evaluated, dataset)
     return records
+
+
+def _epochs_for(plan, dataset, hours, resume):
+    """The number of epochs that all trainings of a plan do in so many hours, by measuring one of each variant.
+
+    With `resume` it is the number of those that were begun, since a training goes on as it was begun.
+    """
+    runs = plan.runs()
+    begun = None
+    if resume and distribution.is_main():
+        with readable(plan.output_dir):
+            begun = next(filter(None, (_epochs_of_begun(run) for run in runs)), None)
+    begun = distribution.from_main(begun)
+    if begun is not None:
+        return begun
+    log.info("measuring the speed of this machine, which may take a minute for each variant")
+    speeds = {}
+    for run in runs:
+        if run.variant not in speeds:
+            train, validation = training_splits(dataset, run.training)
+            with readable_errors(run.training):
+                speeds[run.variant] = measure_speed(Trainer(run.model, run.training, train), validation)
+    epochs = distribution.from_main(epochs_within(3600 * hours, [speeds[run.variant] for run in runs]))
+    log.info("--hours %g: %d epochs for each of %d models", hours, epochs, len(runs))
+    return epochs
+
+
+def _with_epochs(command, epochs):
+    """A command with --epochs in the place of --hours, which gives other epochs on another machine."""
+    return re.sub(r"--hours[ =]\S+", f"--epochs {epochs}", command)
+
+
+def _epochs_of_begun(run):
+    """The number of epochs of a training that was begun or finished; None where there is none."""
+    if run.folder.exists():
+        return read_model_folder(run.folder).record.training.epochs
+    files = TrainingFiles.beside(run.folder)
+    return files.read()[0].fingerprint["epochs"] if files.state.exists() else None
 
 
 def _finished(run, dataset):
@@ -309,7 +358,7 @@ def write_preview(path, plan):
     Raises:
         UserError: something the user gave or has cannot be used.
     """
-    backend.require_training_backend()
+    backend.require_supported_backend()
     if not path.name or path.is_dir():
         raise UserError(f"--preview-augmentation {path} is a folder; a file name such as batch.png would be right.")
     plan.runs()  # what cannot be is found before the data is read

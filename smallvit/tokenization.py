@@ -190,7 +190,8 @@ class PatchEncoder(keras.layers.Layer):
         use_class_token: whether a learned token is prepended.
         initialization: see `embedding_initializer`.
 
-    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token.
+    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. Where only some of the patches are given, their
+    places among the N, int [B, n], come with them: [B, n, D] -> [B, n, D], or [B, n + 1, D].
 
     Reference: authors' `cls_token` [1, 1, D] is `class_token`, `pos_embedding` [1, N + 1, D] is `position_embedding`;
     Keras example: `PatchEncoder.position_embedding` [N, D].
@@ -214,9 +215,15 @@ class PatchEncoder(keras.layers.Layer):
             name="position_embedding",
         )
 
-    def call(self, tokens):
+    def call(self, tokens, places=None):
+        positions = ops.cast(self.position_embedding, tokens.dtype)
+        if places is not None:
+            places = places + int(self.use_class_token)
+            if self.use_class_token:
+                places = ops.pad(places, [[0, 0], [1, 0]])  # place 0 is the class token's
+            positions = ops.take(positions, places, axis=0)
         if self.use_class_token:
             class_token = ops.cast(self.class_token, tokens.dtype)
             class_tokens = ops.broadcast_to(class_token, (ops.shape(tokens)[0], *class_token.shape))
             tokens = ops.concatenate([class_tokens, tokens], axis=1)
-        return tokens + ops.cast(self.position_embedding, tokens.dtype)
+        return tokens + positions

@@ -2,17 +2,19 @@
 
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 
 from smallvit import backend, distribution
-from smallvit.augment import Augmentation
+from smallvit.augment import Augmentation, sample_patches
 from smallvit.errors import UserError
 from smallvit.evaluation import compile_prediction
 from smallvit.model import build_model
 from smallvit.optimization import build_optimizer, learning_rate_schedule
+from smallvit.train_steps import compile_train_steps
 
 _PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
 
@@ -59,6 +61,7 @@ class Trainer:
             self.model = build_model(model_config, seed=train_config.seed)
         finally:
             keras.config.set_dtype_policy(policy)
+        backend.compile_layers(self.model.blocks)
         self.augment = Augmentation(model_config, train_config)
         self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
         self.schedule = learning_rate_schedule(train_config, len(train.labels))
@@ -71,10 +74,13 @@ class Trainer:
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
         others.append(self.augmentation_seed.state)
         self.variables = [*trainable, *others, *self.optimizer.variables]
-        self._steps = backend.compile_train_steps(self._loss, self.optimizer, trainable, others)
+        self._steps = {
+            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others)
+            for is_sampled in (False, True)
+        }
         self.predict = compile_prediction(self.model)
 
-    def _loss(self, indices, images, labels, mixing):
+    def _loss(self, is_sampled, indices, images, labels, mixing):
         """The mean loss of the pictures at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
 
         On mixed pictures a hit is the class of which there is most.
@@ -82,12 +88,23 @@ class Trainer:
         pictures, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mixing
         )
-        logits = self.model(pictures, training=True)
+        logits = self.model(pictures, training=True, places=self._places(len(indices)) if is_sampled else None)
         losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
         own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
         rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last, not first
         hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
         return ops.mean(losses), ops.stack([ops.sum(losses), *hits])
+
+    def _places(self, batch_size):
+        """The places of the patches that a step sees, see `sample_patches`."""
+        config, grid_size = self.config, self.model.config.grid_size
+        return sample_patches(
+            config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
+        )
+
+    def is_sampled(self, epoch):
+        """Whether the steps of an epoch, counted from 0, see only some of the patches."""
+        return epoch < self.config.num_sampled_epochs
 
     def start_from(self, model):
         """Take the weights of a `VisionTransformer` that differs in its classes alone: all but the classifier's."""
@@ -141,8 +158,9 @@ class Trainer:
         mixing = distribution.replicate(np.float32(self.mixing(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
+        run_steps = self._steps[self.is_sampled(epoch)]
         for indices in self.calls(epoch):
-            pending.append(self._steps(*self._pictures(indices), mixing))
+            pending.append(run_steps(*self._pictures(indices), mixing))
             seen += indices.size
             steps += len(indices)
             # Reading a number waits for the device, so it is not done at every call.
@@ -167,15 +185,15 @@ class Trainer:
             "images_per_second": count / (time.perf_counter() - started),
         }
 
-    def measure_step_seconds(self, num_calls=3):
+    def measure_step_seconds(self, num_calls=3, is_sampled=False):
         """Time one step of a full batch, the mean over so many calls; compile for every length of a call first.
 
         The variables are as before.
         """
-        before = self.values()
+        before, run_steps = self.values(), self._steps[is_sampled]
 
         def call(indices):
-            return self._steps(*self._pictures(indices), distribution.replicate(np.float32(1)))
+            return run_steps(*self._pictures(indices), distribution.replicate(np.float32(1)))
 
         calls = self.calls(0)
         for indices in {indices.shape: indices for indices in calls}.values():

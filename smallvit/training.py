@@ -24,6 +24,7 @@ from smallvit.data import Split, blocks
 from smallvit.errors import UserError
 from smallvit.evaluation import evaluate
 from smallvit.model import count_parameters, float32_copy
+from smallvit.speed import measure_speed
 from smallvit.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -39,17 +40,19 @@ class TimeLimit:
     def __init__(self, seconds=None):
         self.end = None if seconds is None else time.monotonic() + seconds
         self.epochs = 0  # that it has allowed
-        self.longest = 0.0  # of those of one model, in seconds
+        self.longest = 0.0  # of them, in seconds
+        self.slowdown = 1.0  # of one model: the most that an epoch took, as a multiple of its estimate
 
     def allows(self, estimate):
-        """Whether an epoch may begin, and count it; `estimate` is its seconds before one was trained."""
+        """Whether an epoch may begin, and count it; `estimate` is its seconds as they were measured before."""
         allowed = not self.is_over(estimate)
         self.epochs += allowed
         return allowed
 
-    def is_over(self, estimate=0.0):
-        """Whether an epoch would end too late."""
-        late = self.end is not None and self.epochs > 0 and time.monotonic() + (self.longest or estimate) > self.end
+    def is_over(self, estimate=None):
+        """Whether an epoch of `estimate` seconds would end too late; None takes the longest so far."""
+        seconds = self.longest if estimate is None else self.slowdown * estimate
+        late = self.end is not None and self.epochs > 0 and time.monotonic() + seconds > self.end
         return distribution.from_main(late)  # the clocks of several processes differ
 
 
@@ -107,31 +110,37 @@ def fit(model_config, train_config, train, validation, files, name="model", time
             "the options and the data of process 0 would be right",
         )
         history, best = _resume(trainer, fingerprint, files, name)
-        step_seconds = 0
-        if len(history) < train_config.epochs:
+        epochs_done = len(history)
+        if epochs_done < train_config.epochs:
             log.info("%s: compiling, which may take a minute", name)
-            step_seconds = trainer.measure_step_seconds()
-        log_start(name, trainer, train_config.epochs - len(history), step_seconds)
-        time_limit.longest = 0.0  # those of the model before may have been shorter
+            speed = measure_speed(trainer, validation)
+            log_start(name, trainer, speed, epochs_done)
+        time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
         with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
             for epoch in range(len(history), train_config.epochs):
                 if _is_out_of_patience(train_config, history, name):
                     break
-                if not time_limit.allows(step_seconds * trainer.steps_per_epoch()):
+                estimate = speed.seconds_of_epoch(epoch)
+                if not time_limit.allows(estimate):
                     _log_time_limit(name, trainer, validation, history)
                     return None
                 bar.set_description_str(f"{name} epoch {epoch + 1}/{train_config.epochs}")
                 started = time.perf_counter()
                 metrics = trainer.train_epoch(epoch, bar)
                 candidates = []
-                if (epoch + 1) % train_config.evaluation_interval == 0 or epoch + 1 == train_config.epochs:
+                if train_config.is_evaluated(epoch):
                     candidates = _evaluate(trainer, validation, epoch + 1, metrics)
                 metrics["seconds"] = time.perf_counter() - started
                 history.append({"epoch": epoch + 1, **metrics})
                 best = _keep_best(best, candidates, history, fingerprint, files)
                 _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
-                time_limit.longest = max(time_limit.longest, time.perf_counter() - started)
-                _log_epoch(name, history[-1], train_config.epochs)  # not before: an epoch that is told of is safe
+                seconds = time.perf_counter() - started
+                time_limit.longest = max(time_limit.longest, seconds)
+                time_limit.slowdown = max(time_limit.slowdown, seconds / estimate)
+                estimated, spent = estimated + estimate, spent + seconds
+                seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
+                # Not before: an epoch that is told of is safe.
+                _log_epoch(name, history[-1], train_config.epochs, seconds_left)
                 if on_epoch is not None:
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
@@ -285,15 +294,15 @@ def _log_time_limit(name, trainer, validation, history):
     )
 
 
-def log_start(name, trainer, epochs_left, step_seconds):
-    """Say how large a training is, and how long it will take."""
+def log_start(name, trainer, speed, epochs_done=0):
+    """Say how large a training is, and how long it will take by its measured `Speed`."""
     log.info(
         "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
         name,
         f"{count_parameters(trainer.model):,}",
-        epochs_left,
+        trainer.config.epochs - epochs_done,
         trainer.steps_per_epoch(),
-        format_duration(epochs_left * trainer.steps_per_epoch() * step_seconds),
+        format_duration(speed.seconds(first=epochs_done)),
         backend.describe_device(),
         backend.backend_version(),
     )
@@ -311,7 +320,7 @@ def _progress_bar(name, trainer, epochs_done):
     )
 
 
-def _log_epoch(name, metrics, epochs):
+def _log_epoch(name, metrics, epochs, seconds_left):
     parts = [f"loss {metrics['loss']:.3f}, top-1 {100 * metrics['top1']:.1f} %"]
     for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
         if f"{prefix}loss" in metrics:
@@ -325,7 +334,7 @@ def _log_epoch(name, metrics, epochs):
         "; ".join(parts),
         metrics["learning_rate"],
         metrics["images_per_second"],
-        format_duration((epochs - metrics["epoch"]) * metrics["seconds"]),
+        format_duration(seconds_left),
     )
 
 

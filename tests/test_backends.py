@@ -1,4 +1,4 @@
-"""What one backend computes, the others compute too: the same weights and pictures through each, a process for each."""
+"""What one backend computes, the others compute too: the same weights and images through each, a process for each."""
 
 import importlib.util
 import os
@@ -16,6 +16,7 @@ from smallvit.config import PRESETS, with_variant
 from smallvit.images import load_square, resize_square
 from smallvit.inference import Classifier
 from smallvit.model import build_model
+from smallvit.train_steps import compile_train_steps
 from tests.server import ROOT
 
 MODELS = [ROOT / "assets/models" / f"laptop-{variant}" for variant in ("vit", "spt_lsa")]  # neither idea, and both
@@ -45,18 +46,59 @@ def answers():
     for preset in PRESETS:
         for part, tensor in small_intermediates(preset)._asdict().items():
             arrays[f"{preset} {part}"] = ops.convert_to_numpy(tensor)
+    for index, gradient in enumerate(gradients()):
+        arrays[f"gradient {index}"] = gradient
     return arrays
 
 
-def small_intermediates(preset):
-    """Those of one block with both ideas, whose weights no backend drew, for two pictures that have to be resized."""
-    rng = np.random.default_rng(5)
+def gradients():
+    """Those of one step of a small model with both ideas, on some of its patches.
+
+    They are what a step of plain gradient descent at rate 1 takes from the weights.
+    """
+    rng = np.random.default_rng(6)
+    model = small_model("paper")
+    images = rng.integers(0, 256, (3, 32, 32, 3), np.uint8)
+    labels, places = np.array([4, 0, 99]), np.array([[0, 9, 63], [7, 8, 2], [30, 31, 32]], "int32")
+
+    def loss(indices, images, labels, places):
+        logits = model(ops.take(images, indices, axis=0), training=True, places=places)
+        losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        return ops.mean(losses), ops.sum(losses)[None]
+
+    trainable, optimizer = model.trainable_variables, keras.optimizers.SGD(1.0)
+    optimizer.build(trainable)
+    trainable_ids = {id(variable) for variable in trainable}
+    others = [variable for variable in model.variables if id(variable) not in trainable_ids]
+    before = [ops.convert_to_numpy(variable).copy() for variable in trainable]
+    step = compile_train_steps(loss, optimizer, trainable, others)
+    step(*map(ops.convert_to_tensor, (np.arange(3, dtype="int32")[None], images, labels, places)))
+    return [old - ops.convert_to_numpy(variable) for old, variable in zip(before, trainable, strict=True)]
+
+
+def small_model(preset, rng=None):
+    """One block with both ideas, whose weights no backend drew."""
+    rng = rng or np.random.default_rng(5)
     config = with_variant(PRESETS[preset].model, "spt_lsa")
-    small = {"depth": 1, "embed_dim": 12, "num_heads": 3, "head_dim": 4, "head_units": (10,) * len(config.head_units)}
+    small = {
+        "depth": 1,
+        "embed_dim": 12,
+        "num_heads": 3,
+        "head_dim": 4,
+        "head_units": (10,) * len(config.head_units),
+        "drop_path_rate": 0.0,
+    }
     model = build_model(replace(config, **small))
     for weight in model.weights:
         values = rng.normal(0, 0.1, weight.shape)
         weight.assign(1 + abs(values) if weight.name in ("tau", "gamma") else values)
+    return model
+
+
+def small_intermediates(preset):
+    """Those of a small model for two pictures that have to be resized."""
+    rng = np.random.default_rng(5)
+    model = small_model(preset, rng)
     compiled = backend.compile_function(model.intermediates, model.variables, xla=False)
     return compiled(ops.convert_to_tensor(rng.integers(0, 256, (2, 24, 20, 3), np.uint8)))
 

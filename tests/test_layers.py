@@ -227,21 +227,16 @@ class TestOtherLayers:
         for count in (2, 5):
             assert tuple(model(np.ones((count, 3, 4), "float32")).shape) == (count, 3, 4)
 
-    def test_dropout_draws_the_same_on_every_backend(self):
-        """Places 0-19 of the second call with seed 5, computed with Python's integers."""
-        layer = Dropout(0.5, seed=5)
-        layer(np.ones((4, 5), "float32"), training=True)
-        state = [int(number) for number in numpy(layer.seed_generator.state)]
-        dropped = numpy(layer(np.ones((4, 5), "float32"), training=True))
-
-        def mix(number):
-            for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-                number = (number ^ number >> shift) * factor % 2**32
-            return number ^ number >> 16
-
-        key = mix((state[0] + mix(state[1])) % 2**32)
-        kept = [mix(place ^ key) >> 8 >= 2**23 for place in range(20)]
-        np.testing.assert_array_equal(dropped.ravel() > 0, kept)
+    @pytest.mark.parametrize("use_class_token", [False, True])
+    def test_some_patches_get_the_embeddings_of_their_places(self, use_class_token, rng):
+        encoder = PatchEncoder(use_class_token, "unit_normal")
+        tokens = rng.normal(size=(2, 7, 4)).astype("float32")
+        whole = numpy(encoder(tokens))
+        places = np.array([[5, 0, 6], [2, 4, 3]], "int32")
+        some = numpy(encoder(np.take_along_axis(tokens, places[:, :, None], axis=1), places))
+        first = int(use_class_token)
+        np.testing.assert_allclose(some[:, first:], np.take_along_axis(whole[:, first:], places[:, :, None], axis=1))
+        np.testing.assert_allclose(some[:, :first], whole[:, :first])
 
     def test_drop_path_drops_whole_pictures_and_keeps_the_mean(self):
         layer = DropPath(0.25, seed=3)

@@ -1,4 +1,4 @@
-"""The page on PyTorch, as a ZeroGPU Space runs it, and what is said where Keras has no backend that would do."""
+"""The page and the trainer on PyTorch alone, and what is said where Keras has no backend that would do."""
 
 import importlib.util
 import os
@@ -6,12 +6,18 @@ import re
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
+from smallvit import backend
+from smallvit.checkpoint import read_model_folder
+from smallvit.data import Source, load_dataset
+from smallvit.evaluation import compile_prediction, evaluate
 from smallvit.images import load_square, resize_square
 from smallvit.inference import Classifier
+from tests import tiny
 from tests.server import ROOT, running_app
 from tests.test_backends import needs
 
@@ -44,7 +50,7 @@ def run(environment, *command):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
 
 
@@ -104,11 +110,53 @@ def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):
 
 
 @needs("torch")
-def test_training_on_torch_is_refused_in_one_sentence(tmp_path):
-    done = run({"KERAS_BACKEND": "torch"}, "train.py", "--output-dir", tmp_path / "runs")
-    assert done.returncode == 2
-    assert done.stderr == "train.py: Keras runs on torch; for training KERAS_BACKEND has to be tensorflow or jax.\n"
-    assert not (tmp_path / "runs").exists()
+def test_torch_alone_trains_and_the_other_backends_read_its_folder(tmp_path):
+    data = tiny.write_release(tmp_path / "data")
+    command = ["-m", "tests.tiny_train", "--preset", "tiny", "--variant", "spt_lsa", "--data", data]
+    done = run(pretend(tmp_path, ["torch"]), *command, "--epochs", 2, "--output-dir", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    folder = read_model_folder(tmp_path / "runs/tiny-spt_lsa")
+    assert folder.record.versions["backend"].startswith("torch ")
+    assert folder.history[1]["loss"] < folder.history[0]["loss"]
+    found = evaluate(compile_prediction(folder.load_model()), load_dataset(Source(str(data))).test)
+    assert found == pytest.approx(folder.record.metrics["test"], abs=1e-5)
+
+
+def test_on_a_cpu_the_log_names_the_faster_backend(monkeypatch):
+    monkeypatch.setattr(backend, "has_accelerator", lambda: False)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    assert backend.faster_backend() == ("torch", "PyTorch")
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    assert backend.faster_backend() is None
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
+    assert backend.faster_backend() is None
+
+
+COMPILED = """
+import numpy, warnings
+from dataclasses import replace
+from tqdm import tqdm
+from smallvit import backend
+from smallvit.trainer import Trainer
+from tests import tiny
+model = replace(tiny.SHALLOW, drop_path_rate=0.1)
+trainers = [Trainer(model, tiny.RECIPE, tiny.split(16, seed=1)) for _ in range(2)]
+backend.compile_each(trainers[1].model.blocks, compiler="aot_eager")  # traces as on CUDA, and needs no compiler
+for trainer in trainers:
+    with tqdm(disable=True) as bar:
+        trainer.train_epoch(0, bar)
+for value, other in zip(*(trainer.values() for trainer in trainers), strict=True):
+    numpy.testing.assert_allclose(value, other, atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+@needs("torch")
+def test_compiled_blocks_train_as_the_others_do():
+    done = run({"KERAS_BACKEND": "torch"}, "-c", COMPILED)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_requirements_for_torch_are_those_of_the_page_with_torch():

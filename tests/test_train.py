@@ -28,6 +28,7 @@ from smallvit.evaluation import predict_logits
 from smallvit.forecast import log_plan
 from smallvit.planning import make_plan, training_splits
 from smallvit.plots import augmentation_preview
+from smallvit.speed import Speed
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -229,13 +230,12 @@ def test_what_was_finished_before_is_reported_though_the_time_is_over(
 
 
 @pytest.mark.parametrize(
-    ("precision", "has_gpu", "is_warned"),
-    [("bfloat16", False, True), ("bfloat16", True, False), ("float32", False, False)],
+    ("preset", "has_gpu", "is_warned"), [("modern", False, True), ("modern", True, False), ("overnight", False, False)]
 )
-def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, caplog, precision, has_gpu, is_warned):
+def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, caplog, preset, has_gpu, is_warned):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(backend, "has_accelerator", lambda: has_gpu)
-    plan = make_plan("modern", {"precision": precision}, Source(str(small_data)))
+    plan = make_plan(preset, {}, Source(str(small_data)))
     dataset = load_dataset(plan.source)
     log_plan(plan.for_data(dataset), dataset)
     assert ("No GPU was found" in caplog.text) is is_warned
@@ -253,8 +253,10 @@ def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, cap
         (["--seed", "-1"], "seed is -1; it must be"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
+        (["--hours", "0"], "--hours is 0; it must be more than 0"),
+        (["--hours", "2", "--epochs", "3"], "--hours 2 and --epochs 3 both say how long; one would be right"),
         (["--time-limit", "-2"], "--time-limit is -2; it must be more than 0 minutes"),
-        (["--precision", "float16"], "precision is 'float16'; it must be one of float32, bfloat16"),
+        (["--precision", "float16"], "precision is 'float16'; it must be one of float32, bfloat16, auto"),
         (["--set", "epochs"], "--set epochs: 'epochs' is not of the form NAME=VALUE"),
         (["--set", "drop_path=0.1"], "--set drop_path=0.1: 'drop_path' is no field of a preset; drop_path_rate is"),
         (["--set", "use_spt=True"], "--set use_spt=True: use_spt cannot be set: --variant sets it"),
@@ -375,6 +377,24 @@ def test_a_time_limit_ends_in_a_folder_that_can_be_resumed(small_data, tmp_path,
     assert "vit: stopped by --time-limit after epoch 1 of 4: validation loss" in caplog.text
     assert "spt_lsa: " not in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny-vit.best.npz", "tiny-vit.last.npz"]
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_hours_choose_the_epochs_which_a_resumed_training_keeps(small_data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    caplog.set_level(logging.INFO)
+    # Two models, each with 7 s an epoch and 1 s for the evaluation after it.
+    monkeypatch.setattr(runs, "measure_speed", lambda trainer, validation: Speed(trainer.config, (7.0, 7.0), 1.0))
+    options = ["--preset", "tiny", "--data", small_data, "--output-dir", tmp_path, "--hours"]
+    assert train.main([*map(str, options), str(50 / 3600), "--time-limit", "0.001"]) == 0
+    assert "3 epochs for each of 2 models" in caplog.text
+    assert "vit: stopped by --time-limit after epoch 1 of 3" in caplog.text
+    assert train.main([*map(str, options), "9", "--resume"]) == 0
+    for variant in ("vit", "spt_lsa"):
+        record = read_model_folder(tmp_path / f"tiny-{variant}").record
+        assert (record.training.epochs, record.overrides["epochs"]) == (3, 3)
+        assert "--epochs 3" in record.command
+        assert "--hours" not in record.command
 
 
 def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys):

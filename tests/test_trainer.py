@@ -49,13 +49,13 @@ def test_loss_and_hits_of_an_epoch_are_those_of_numpy(uneven, monkeypatch):
 @pytest.mark.usefixtures("without_xla")
 def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(uneven):
     trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, uneven)
-    orders, steps = [], trainer._steps
+    orders, steps = [], trainer._steps[False]
 
     def spy(indices, *inputs):
         orders[-1].extend(ops.convert_to_numpy(indices).ravel().tolist())
         return steps(indices, *inputs)
 
-    trainer._steps = spy
+    trainer._steps[False] = spy
     for epoch in (0, 1):
         orders.append([])
         bar = Bar()
@@ -163,7 +163,7 @@ def test_the_last_epochs_are_not_mixed(train):
         given.append(float(ops.convert_to_numpy(mixing)))
         return np.zeros(3, np.float32)
 
-    trainer._steps = steps
+    trainer._steps[False] = steps
     for epoch in range(10):
         trainer.train_epoch(epoch, Bar())
     assert given == [1.0] * 8 * 6 + [0.0] * 2 * 6

@@ -239,16 +239,16 @@ def test_a_time_limit_lets_one_epoch_begin_and_then_none_that_would_end_too_late
     monkeypatch.setattr(training.time, "monotonic", lambda: now[0])
     limit = TimeLimit(100)
     assert limit.allows(estimate=500)  # the first, whatever it takes
-    limit.longest, now[0] = 40, 55
+    limit.longest, limit.slowdown, now[0] = 40, 0.08, 55
     assert limit.allows(estimate=500)
     now[0] = 65
-    assert not limit.allows(estimate=1)
+    assert not limit.allows(estimate=500)
     assert limit.is_over()
     assert all(TimeLimit().allows(estimate=1e9) for _ in range(3))
 
 
 def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_path, monkeypatch):
-    def too_much(trainer):
+    def too_much(trainer, num_calls):
         allocate = backend.compile_function(lambda x: ops.broadcast_to(x, (2**22, 2**22)) + 1.0, [])
         return ops.convert_to_numpy(allocate(np.ones(1, np.float32)))
 

@@ -25,7 +25,12 @@ from smallvit.config.presets import (
     picks,
     with_picture_size,
 )
-from smallvit.config.training import MUON_ADAM_WEIGHT_DECAY, RANDAUGMENT_MAX_MAGNITUDE, TrainConfig
+from smallvit.config.training import (
+    MUON_ADAM_WEIGHT_DECAY,
+    RANDAUGMENT_MAX_MAGNITUDE,
+    TrainConfig,
+    require_samplable,
+)
 
 __all__ = [
     "CIFAR100_MEAN",
@@ -46,6 +51,7 @@ __all__ = [
     "overridden",
     "parse_override",
     "picks",
+    "require_samplable",
     "require_types",
     "with_overrides",
     "with_picture_size",

@@ -66,10 +66,14 @@ def without_seed(overrides):
 
 
 def overridden(preset, model, training):
-    """The fields of a `Preset` that a `ModelConfig` and a `TrainConfig` have otherwise: their values by name."""
+    """The fields of a `Preset` that a `ModelConfig` and a `TrainConfig` have otherwise: their values by name.
+
+    What the preset leaves to the device, as "auto", is not among them.
+    """
     return {
         field.name: getattr(config, field.name)
         for config, of_preset in ((model, preset.model), (training, preset.training))
         for field in fields(config)
-        if field.name not in _SET_ELSEWHERE and getattr(config, field.name) != getattr(of_preset, field.name)
+        if field.name not in _SET_ELSEWHERE
+        and getattr(of_preset, field.name) not in ("auto", getattr(config, field.name))
     }

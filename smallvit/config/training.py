@@ -23,7 +23,8 @@ class TrainConfig:
 
     epochs: int
     batch_size: int
-    precision: Literal["float32", "bfloat16"]  # of the activations; weights, softmax and logits stay float32
+    # Of the activations; weights, softmax and logits stay float32. "auto" takes what is faster on the device.
+    precision: Literal["float32", "bfloat16", "auto"]
 
     # Optimizer. The rate rises linearly from 0 and falls as a cosine to 0.
     optimizer: Literal["adamw", "muon"]
@@ -32,7 +33,17 @@ class TrainConfig:
     weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w; see MUON_ADAM_WEIGHT_DECAY
     decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
     global_clipnorm: float | None
+    # With Muon, which steps the hidden matrices: how Adam steps the rest, and which matrices are hidden ones.
+    adam_learning_rate_ratio: float = 1.0  # Adam's rate is this times learning_rate
+    adam_beta_2: float = 0.999
+    muon_tokenizer: bool = True  # whether the tokenizer's projection is one
+    muon_split_qkv: bool = False  # whether the projection of queries, keys and values is three
     ema_decay: float  # of the moving average of the weights, per step; 0 keeps none
+
+    # Patch sampling: in the first epochs a step sees only some of the patches; see smallvit/augment/patch_sampling.py.
+    patch_sampling: Literal["none", "random", "window"] = "none"
+    sampled_patches: int = 36  # patches that a step sees; for "window" the square of its side
+    sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample
 
     # Augmentation, in the order in which it is applied; see smallvit/augment.
     augmentation: Literal["flip_crop", "crop", "keras_example"]
@@ -60,6 +71,13 @@ class TrainConfig:
         require_positive(self, ("epochs", "batch_size", "learning_rate", "randaugment_num_ops", "evaluation_interval"))
         if self.global_clipnorm is not None:
             require_positive(self, ("global_clipnorm",))
+        require_positive(self, ("sampled_patches", "adam_learning_rate_ratio"))
+        require_within(self, ("sampled_fraction",), 0, 1)
+        if self.patch_sampling == "window" and math.isqrt(self.sampled_patches) ** 2 != self.sampled_patches:
+            raise ValueError(
+                f"sampled_patches is {self.sampled_patches}; a window has a square number of patches, such as 36"
+            )
+        require_rates(self, ("adam_beta_2",))
         require_rates(self, ("warmup_fraction", "ema_decay", "label_smoothing", "unmixed_fraction", "validation_split"))
         require_within(self, ("erasing_probability", "mix_probability", "cutmix_probability"), 0, 1)
         require_within(self, ("randaugment_magnitude",), 0, RANDAUGMENT_MAX_MAGNITUDE)
@@ -69,3 +87,28 @@ class TrainConfig:
             raise ValueError("validation_split is 0; some pictures must be held out to choose by")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
+
+    @property
+    def num_sampled_epochs(self) -> int:
+        """Epochs, the first ones, in which a step sees only some of the patches."""
+        return 0 if self.patch_sampling == "none" else round(self.sampled_fraction * self.epochs)
+
+    def is_evaluated(self, epoch) -> bool:
+        """Whether the model is evaluated after an epoch, counted from 0."""
+        return (epoch + 1) % self.evaluation_interval == 0 or epoch + 1 == self.epochs
+
+
+def require_samplable(model, training):
+    """Raise `ValueError` unless a model of a `ModelConfig` can be trained on as many patches as a `TrainConfig` samples."""
+    if training.patch_sampling == "none":
+        return
+    if model.pooling == "flatten":
+        raise ValueError(
+            f'patch_sampling is "{training.patch_sampling}" and pooling is "flatten"; a head on all tokens needs all of '
+            "them: patch_sampling=none would be right"
+        )
+    if training.sampled_patches > model.num_patches or (model.use_lsa and training.sampled_patches < 2):
+        raise ValueError(
+            f"sampled_patches is {training.sampled_patches}; of {model.num_patches} patches it must be from 2 to "
+            f"{model.num_patches}"
+        )

@@ -1,0 +1,79 @@
+"""Muon, the optimizer of hidden matrices, iterating on all matrices of one shape at once."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import keras
+from keras import ops
+
+
+class StackedMuon(keras.optimizers.Muon):
+    """`keras.optimizers.Muon` with the same updates in less time.
+
+    For each matrix, Muon replaces the update G = U S V^T by nearly U V^T, found by Newton-Schulz iterations. One matrix
+    at a time, the iterations of a small model take longer than its forward and backward pass on a batch of 128; here
+    the matrices of one shape are stacked, and each product of an iteration is one batched product.
+
+    Args:
+        iteration_dtype: of the Newton-Schulz iterations; "bfloat16" where the device multiplies it faster.
+        split: {part of a variable's path: number of matrices its columns are}; a fused projection of queries, keys and
+            values is three matrices.
+        (the others): see `keras.optimizers.Muon`.
+
+    Reference: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
+    kellerjordan.github.io/posts/muon; the scale of the step is that of Liu et al. 2025, arXiv 2502.16982.
+    """
+
+    def __init__(self, *args, iteration_dtype="float32", split=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.iteration_dtype = iteration_dtype
+        self.split = split or {}
+
+    def build(self, variables):
+        super().build(variables)
+        # Later, TensorFlow gives its own variables, which do not know their paths.
+        self.num_parts = [
+            next((count for part, count in self.split.items() if part in variable.path), 1) for variable in variables
+        ]
+        matrices = [variable for variable in variables if not self._is_for_adam(variable)]
+        self.num_of_shape = dict(Counter(self._matrix_shape(variable) for variable in matrices))
+        self._waiting = SimpleNamespace(of_shape={})  # Keras would track the variables in a plain dict as its own
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Step a variable; a matrix waits until `apply` has come to the last one of its shape."""
+        if self._is_for_adam(variable):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        shape = self._matrix_shape(variable)
+        pairs = self._waiting.of_shape.setdefault(shape, [])
+        pairs.append((gradient, variable))
+        if len(pairs) == self.num_of_shape[shape]:
+            self._step_stacked(self._waiting.of_shape.pop(shape), shape, learning_rate)
+
+    def get_config(self):
+        return {**super().get_config(), "iteration_dtype": self.iteration_dtype, "split": self.split}
+
+    def _is_for_adam(self, variable):
+        return self.adam_velocities[self._get_variable_index(variable)] is not None
+
+    def _num_parts(self, variable):
+        return self.num_parts[self._get_variable_index(variable)]
+
+    def _matrix_shape(self, variable):
+        rows, columns = variable.shape
+        return rows, columns // self._num_parts(variable)
+
+    def _step_stacked(self, pairs, shape, learning_rate):
+        updates = []
+        for gradient, variable in pairs:
+            momentum = self.momentums[self._get_variable_index(variable)]
+            self.assign(momentum, self.momentum * momentum + gradient)
+            update = gradient + self.momentum * momentum if self.nesterov else ops.convert_to_tensor(momentum)
+            updates += ops.split(update, self._num_parts(variable), axis=1)
+        stacked = ops.cast(ops.stack(updates), self.iteration_dtype)
+        orthogonal = ops.cast(self.zeropower_via_newtonschulz5(stacked, self.ns_steps), "float32")
+        scale = 1.0 if self.rms_rate is None else self.rms_rate * max(shape) ** 0.5
+        steps = ops.unstack(orthogonal * (scale * learning_rate), len(updates))
+        for _, variable in pairs:
+            own, steps = steps[: self._num_parts(variable)], steps[self._num_parts(variable) :]
+            self.assign_sub(variable, ops.concatenate(own, axis=1))

@@ -1,0 +1,61 @@
+"""Compare recipes at equal time: `python -m studies.recipe --minutes 14 --set learning_rate=2e-3`.
+
+Trains one model on CIFAR-100's training images for so many minutes of this machine, the epochs fitted to its speed, and
+prints one line: top-1 on the 5,000 validation images, of the weights and of their moving average. The test images are
+not read.
+"""
+
+import argparse
+import os
+import time
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from smallvit.backend import resolve_precision
+from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, with_variant
+from smallvit.data import Source, load_dataset
+from smallvit.evaluation import evaluate
+from smallvit.planning import training_splits
+from smallvit.speed import epochs_within, measure_speed
+from smallvit.trainer import Trainer
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="studies.recipe", description="Compare recipes at equal time.")
+    parser.add_argument("--preset", choices=PRESETS, default="laptop")
+    parser.add_argument("--variant", choices=VARIANTS, default="spt_lsa")
+    parser.add_argument("--minutes", type=float, default=14, help="for the training (default: %(default)s)")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="replace fields of the preset")
+    parser.add_argument(
+        "--data", default=os.environ.get("SMALLVIT_DATA"), help="as in train.py (default: $SMALLVIT_DATA)"
+    )
+    options = parser.parse_args()
+    overrides = dict(parse_override(text) for text in options.set)
+    model, training = with_overrides(PRESETS[options.preset], overrides)
+    model = with_variant(model, options.variant)
+    training = replace(training, precision=resolve_precision(training.precision))
+    train, validation = training_splits(load_dataset(Source(options.data)), training)
+    if "epochs" not in overrides:
+        speed = measure_speed(Trainer(model, training, train), validation)
+        training = replace(training, epochs=epochs_within(60 * options.minutes, [speed]))
+    trainer, started = Trainer(model, training, train), time.perf_counter()
+    for epoch in range(training.epochs):
+        with tqdm(disable=True) as bar:
+            metrics = trainer.train_epoch(epoch, bar)
+        print(
+            f"epoch {epoch + 1}/{training.epochs}: loss {metrics['loss']:.3f}, top-1 {metrics['top1']:.1%}, "
+            f"{metrics['images_per_second']:.0f} images/s",
+            flush=True,
+        )
+    minutes = (time.perf_counter() - started) / 60
+    results = [evaluate(trainer.predict, validation)]
+    if training.ema_decay:
+        with trainer.averaged_weights():
+            results.append(evaluate(trainer.predict, validation))
+    told = ", ".join(f"top-1 {result['top1']:.2%} loss {result['loss']:.3f}" for result in results)
+    print(f"{' '.join(options.set)}: {training.epochs} epochs in {minutes:.1f} minutes: {told}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
