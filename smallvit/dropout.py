@@ -15,8 +15,8 @@ class Dropout(keras.layers.Layer):
     Input and output [B, ...].
 
     Reference: Srivastava et al. 2014.
-    Differs from `keras.layers.Dropout`: on PyTorch, where no seed was given, that draws from PyTorch's global generator,
-    which no checkpoint holds.
+    Differs from `keras.layers.Dropout`: on PyTorch, where no seed was given, that draws from PyTorch's global
+    generator, which no checkpoint holds.
     """
 
     def __init__(self, rate, seed=None, **kwargs):

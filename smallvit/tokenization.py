@@ -190,8 +190,8 @@ class PatchEncoder(keras.layers.Layer):
         use_class_token: whether a learned token is prepended.
         initialization: see `embedding_initializer`.
 
-    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. Where only some of the patches are given, their
-    places among the N, int [B, n], come with them: [B, n, D] -> [B, n, D], or [B, n + 1, D].
+    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. Where only some of the patches are given,
+    their places among the N, int [B, n], come with them: [B, n, D] -> [B, n, D], or [B, n + 1, D].
 
     Reference: authors' `cls_token` [1, 1, D] is `class_token`, `pos_embedding` [1, N + 1, D] is `position_embedding`;
     Keras example: `PatchEncoder.position_embedding` [N, D].

@@ -70,10 +70,9 @@ def overridden(preset, model, training):
 
     What the preset leaves to the device, as "auto", is not among them.
     """
-    return {
-        field.name: getattr(config, field.name)
+    values = [
+        (field.name, getattr(config, field.name), getattr(of_preset, field.name))
         for config, of_preset in ((model, preset.model), (training, preset.training))
         for field in fields(config)
-        if field.name not in _SET_ELSEWHERE
-        and getattr(of_preset, field.name) not in ("auto", getattr(config, field.name))
-    }
+    ]
+    return {name: own for name, own, preset_s in values if name not in _SET_ELSEWHERE and preset_s not in ("auto", own)}

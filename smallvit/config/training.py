@@ -99,13 +99,13 @@ class TrainConfig:
 
 
 def require_samplable(model, training):
-    """Raise `ValueError` unless a model of a `ModelConfig` can be trained on as many patches as a `TrainConfig` samples."""
+    """Raise `ValueError` unless the model of a `ModelConfig` takes the patches that a `TrainConfig` samples."""
     if training.patch_sampling == "none":
         return
     if model.pooling == "flatten":
         raise ValueError(
-            f'patch_sampling is "{training.patch_sampling}" and pooling is "flatten"; a head on all tokens needs all of '
-            "them: patch_sampling=none would be right"
+            f'patch_sampling is "{training.patch_sampling}" and pooling is "flatten"; a head on all tokens needs all '
+            "of them: patch_sampling=none would be right"
         )
     if training.sampled_patches > model.num_patches or (model.use_lsa and training.sampled_patches < 2):
         raise ValueError(
