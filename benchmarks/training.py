@@ -1,6 +1,7 @@
 """Speed of the trainer: `python -m benchmarks.training`.
 
-For each combination of preset, variant, backend and precision, in a process of its own, on random pictures:
+For each combination of preset, variant, backend, precision and patch sampling, in a process of its own, on random
+images:
 
 - images/s and ms per step of the compiled step, augmentation included, and the share of augmentation in it, from
   timing it alone;
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 
+from smallvit.backend import SUPPORTED_BACKENDS
 from smallvit.config import PRESETS, VARIANTS, with_overrides, with_variant
 
 NUM_TRAIN, NUM_VALIDATION = 45_000, 5_000
@@ -30,6 +32,7 @@ COLUMNS = (
     ("variant", "{variant}"),
     ("backend", "{backend}"),
     ("precision", "{precision}"),
+    ("patches", "{patches}"),
     ("images/s", "{images_per_second:,.0f}"),
     ("ms/step", "{step_milliseconds:.1f}"),
     ("augmentation", "{augmentation_share:.1%}"),
@@ -46,8 +49,9 @@ def main():
     parser = argparse.ArgumentParser(prog="benchmarks.training", description="Measure the speed of the trainer.")
     parser.add_argument("--preset", nargs="+", choices=PRESETS, default=["keras-example", "laptop"])
     parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["vit", "spt_lsa"])
-    parser.add_argument("--backend", nargs="+", choices=["tensorflow", "jax"], default=["tensorflow"])
+    parser.add_argument("--backend", nargs="+", choices=SUPPORTED_BACKENDS, default=["tensorflow"])
     parser.add_argument("--precision", nargs="+", choices=["float32", "bfloat16"], default=["float32"])
+    parser.add_argument("--patches", nargs="+", type=int, default=[0], help="sampled for a step (0: all)")
     parser.add_argument("--seconds", type=float, default=20, help="for each timing (default: %(default)s)")
     parser.add_argument("--no-stock", action="store_true", help="leave out the baseline")
     parser.add_argument("--measure", help=argparse.SUPPRESS)  # one combination, in the process made for it
@@ -56,11 +60,12 @@ def main():
         print(json.dumps(measure(**json.loads(options.measure))))
         return
     combinations = [
-        {"preset": preset, "variant": variant, "precision": precision, "backend": backend}
+        {"preset": preset, "variant": variant, "precision": precision, "backend": backend, "patches": patches}
         for preset in options.preset
         for backend in options.backend
         for precision in options.precision
         for variant in options.variant
+        for patches in options.patches
     ]
     rows = []
     for combination in combinations:
@@ -102,7 +107,7 @@ def _used(text, row):
     return [row[name] for name in row if f"{{{name}" in text]
 
 
-def measure(preset, variant, backend, precision, seconds, what):
+def measure(preset, variant, backend, precision, patches, seconds, what):
     """Measure one combination in this process, smallvit or the stock model; return numbers of a row."""
     import keras
     import numpy as np
@@ -112,7 +117,10 @@ def measure(preset, variant, backend, precision, seconds, what):
     from smallvit.data import Split
     from smallvit.trainer import DTYPE_POLICIES, Trainer
 
-    model_config, train_config = with_overrides(PRESETS[preset], {"precision": precision})
+    overrides = {"precision": precision}
+    if patches:
+        overrides |= {"patch_sampling": "random", "sampled_patches": patches}
+    model_config, train_config = with_overrides(PRESETS[preset], overrides)
     model_config = with_variant(model_config, variant)
     rng = np.random.default_rng(0)
     count = 32 * train_config.batch_size
@@ -123,13 +131,13 @@ def measure(preset, variant, backend, precision, seconds, what):
         keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
         return {"stock_images_per_second": stock_images_per_second(model_config, train_config, images, labels, seconds)}
     trainer = Trainer(model_config, train_config, Split(images, labels))
-    step_seconds = _per_call(trainer.measure_step_seconds, seconds)
+    step_seconds = _per_call(lambda: trainer.measure_step_seconds(is_sampled=bool(patches)), seconds)
     images_per_second = train_config.batch_size / step_seconds
     augmentation_seconds = _time_augmentation(trainer, seconds / 4)
     evaluation_seconds = _time_evaluation(trainer, Split(images, labels), seconds / 4)
     evaluations = (1 + (train_config.ema_decay > 0)) / train_config.evaluation_interval
     memory_mb = _peak_memory_mb()
-    flops = 3 * forward_flops(model_config) * images_per_second
+    flops = 3 * forward_flops(model_config, patches) * images_per_second
     return {
         "images_per_second": images_per_second,
         "step_milliseconds": 1000 * step_seconds,
@@ -201,11 +209,17 @@ def _time_evaluation(trainer, split, seconds):
     return _per_call(once, seconds)
 
 
-def forward_flops(config):
-    """Floating-point operations of the matrix products of one picture's forward pass, two for each multiply-add."""
-    tokens, inner = config.num_tokens, config.num_heads * config.head_dim
+def forward_flops(config, num_sampled=0):
+    """Floating-point operations of the matrix products of one image's forward pass, two for each multiply-add.
+
+    Args:
+        config: a `ModelConfig`.
+        num_sampled: patches that a step sees; 0 is all of them.
+    """
+    num_patches, inner = num_sampled or config.num_patches, config.num_heads * config.head_dim
+    tokens = num_patches + config.num_tokens - config.num_patches
     patch_dim = config.patch_size**2 * 3 * (5 if config.use_spt else 1)
-    embedding = config.num_patches * patch_dim * config.embed_dim
+    embedding = num_patches * patch_dim * config.embed_dim
     attention = tokens * config.embed_dim * 4 * inner + 2 * tokens**2 * inner
     mlp = 2 * tokens * config.embed_dim**2 * config.mlp_ratio
     widths = [tokens * config.embed_dim if config.pooling == "flatten" else config.embed_dim, *config.head_units]
@@ -244,6 +258,11 @@ def _peak_memory_mb():
         statistics = jax.devices()[0].memory_stats() or {}
         if "peak_bytes_in_use" in statistics:
             return statistics["peak_bytes_in_use"] / 1e6
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated() / 1e6
     else:
         import tensorflow as tf
 

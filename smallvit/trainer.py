@@ -88,7 +88,7 @@ class Trainer:
         pictures, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mixing
         )
-        logits = self.model(pictures, training=True, places=self._places(len(indices)) if is_sampled else None)
+        logits = self.model(pictures, training=True, places=self._places(indices.shape[0]) if is_sampled else None)
         losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
         own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
         rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last, not first

@@ -119,6 +119,24 @@ def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifier
     assert trainer.model.taus() == pytest.approx(trained.taus())
 
 
+@pytest.mark.parametrize("kind", ["random", "window"])
+def test_the_first_epochs_see_some_of_the_patches_and_train_the_same_weights(kind):
+    """As XLA compiles it: one step on two images with 4 of 9 patches each moves the embeddings of 4 to 8 places."""
+    recipe = replace(tiny.RECIPE, patch_sampling=kind, sampled_patches=4, sampled_fraction=0.5, epochs=4)
+    trainer = Trainer(tiny.SHALLOW, replace(recipe, batch_size=2, warmup_fraction=0.0), tiny.split(2, seed=1))
+    assert [trainer.is_sampled(epoch) for epoch in range(4)] == [True, True, False, False]
+    embedding = trainer.model.patch_encoder.position_embedding
+    before = ops.convert_to_numpy(embedding).copy()
+
+    def num_moved():
+        return (np.abs(ops.convert_to_numpy(embedding) - before).max(axis=1) > 1e-6).sum()
+
+    trainer.train_epoch(0, Bar())
+    assert 4 <= num_moved() <= 8
+    trainer.train_epoch(2, Bar())
+    assert num_moved() == 9
+
+
 @pytest.mark.slow
 def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
     model = replace(tiny.SHALLOW, dropout_rate=0.1)  # the random states pass from step to step

@@ -71,8 +71,8 @@ def overridden(preset, model, training):
     What the preset leaves to the device, as "auto", is not among them.
     """
     values = [
-        (field.name, getattr(config, field.name), getattr(of_preset, field.name))
-        for config, of_preset in ((model, preset.model), (training, preset.training))
+        (field.name, getattr(config, field.name), getattr(preset_config, field.name))
+        for config, preset_config in ((model, preset.model), (training, preset.training))
         for field in fields(config)
     ]
-    return {name: own for name, own, preset_s in values if name not in _SET_ELSEWHERE and preset_s not in ("auto", own)}
+    return {name: own for name, own, of_preset in values if name not in _SET_ELSEWHERE and of_preset not in ("auto", own)}
