@@ -75,4 +75,6 @@ def overridden(preset, model, training):
         for config, preset_config in ((model, preset.model), (training, preset.training))
         for field in fields(config)
     ]
-    return {name: own for name, own, of_preset in values if name not in _SET_ELSEWHERE and of_preset not in ("auto", own)}
+    return {
+        name: own for name, own, of_preset in values if name not in _SET_ELSEWHERE and of_preset not in ("auto", own)
+    }
