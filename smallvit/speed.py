@@ -1,5 +1,6 @@
 """How fast a training runs on this machine: how long it will take, and how many epochs fit into a given time."""
 
+import bisect
 import time
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ import numpy as np
 from smallvit.config import TrainConfig
 from smallvit.evaluation import batch_size, evaluate
 
+_MOST_EPOCHS = 1_000_000
 _PLANNED_SHARE = 0.97  # of the time that a budget allows; the rest is for the start, checkpoints and slower minutes
 
 
@@ -32,11 +34,14 @@ class Speed:
             epochs: None is the number of the recipe.
         """
         config = self.config if epochs is None else replace(self.config, epochs=epochs)
+        if first >= config.epochs:
+            return 0.0
         sampled = max(0, config.num_sampled_epochs - first)
-        evaluated = sum(config.is_evaluated(epoch) for epoch in range(first, config.epochs))
+        interval = config.evaluation_interval
+        evaluations = -(-config.epochs // interval) - first // interval  # one every interval, and one after the last
         without, with_sampling = self.epoch_seconds
         steps = sampled * with_sampling + (config.epochs - first - sampled) * without
-        return steps + evaluated * self.evaluation_seconds
+        return steps + evaluations * self.evaluation_seconds
 
     def seconds_of_epoch(self, epoch):
         """The seconds of one epoch, counted from 0, with its evaluation."""
@@ -70,13 +75,14 @@ def measure_speed(trainer, validation, num_calls=3):
 
 
 def epochs_within(seconds, speeds):
-    """The most epochs, at least 1, in which trainings end one after the other.
+    """The most epochs, from 1 to a million, in which trainings end one after the other.
 
     Args:
         seconds: for all of them.
         speeds: a `Speed` for each.
     """
-    epochs = 1
-    while sum(speed.seconds(epochs + 1) for speed in speeds) <= _PLANNED_SHARE * seconds:
-        epochs += 1
-    return epochs
+
+    def fits(epochs):
+        return sum(speed.seconds(epochs) for speed in speeds) <= _PLANNED_SHARE * seconds
+
+    return max(1, bisect.bisect_right(range(1, _MOST_EPOCHS + 1), False, key=lambda epochs: not fits(epochs)))
