@@ -25,7 +25,7 @@ from smallvit.data import load_dataset
 from smallvit.errors import UserError, readable
 from smallvit.evaluation import compile_prediction, metrics, predict_logits, top_answers, unsure_threshold
 from smallvit.examples import choose_examples
-from smallvit.forecast import describe, log_plan, warn_of_duplicates, warn_of_known_pictures
+from smallvit.forecast import describe, log_plan, name_faster_backend, warn_of_duplicates, warn_of_known_pictures
 from smallvit.model import count_parameters
 from smallvit.planning import training_splits
 from smallvit.plots import training_curves
@@ -85,6 +85,8 @@ def train_variants(
         publisher.sign_in([run.name for run in runs])
     commit = git_commit()  # now: by the end the checkout may be at another
 
+    if distribution.is_main():
+        name_faster_backend(command)
     dataset = _load(plan.source)
     if tensorboard is not None:
         _require_writable(tensorboard, "--tensorboard")

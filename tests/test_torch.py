@@ -1,6 +1,7 @@
 """The page and the trainer on PyTorch alone, and what is said where Keras has no backend that would do."""
 
 import importlib.util
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from smallvit import backend
 from smallvit.checkpoint import read_model_folder
 from smallvit.data import Source, load_dataset
 from smallvit.evaluation import compile_prediction, evaluate
+from smallvit.forecast import name_faster_backend
 from smallvit.images import load_square, resize_square
 from smallvit.inference import Classifier
 from tests import tiny
@@ -122,16 +124,25 @@ def test_torch_alone_trains_and_the_other_backends_read_its_folder(tmp_path):
     assert found == pytest.approx(folder.record.metrics["test"], abs=1e-5)
 
 
-def test_on_a_cpu_the_log_names_the_faster_backend(monkeypatch):
-    monkeypatch.setattr(backend, "has_accelerator", lambda: False)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
-    assert backend.faster_backend() == ("torch", "PyTorch")
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
-    assert backend.faster_backend() is None
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())
-    assert backend.faster_backend() is None
+@pytest.mark.parametrize(
+    ("present", "installed", "has_gpu", "command"),
+    [
+        ("tensorflow", ("tensorflow", "torch"), False, "KERAS_BACKEND=torch python train.py --seed 3"),
+        ("jax", ("tensorflow", "jax"), False, "KERAS_BACKEND=tensorflow python train.py --seed 3"),
+        ("tensorflow", ("tensorflow", "jax"), False, None),
+        ("torch", ("tensorflow", "jax", "torch"), False, None),
+        ("jax", ("jax", "torch"), True, None),
+    ],
+)
+def test_on_a_cpu_the_log_has_the_command_for_a_faster_backend(
+    present, installed, has_gpu, command, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(backend, "has_accelerator", lambda: has_gpu)
+    monkeypatch.setattr(keras.backend, "backend", lambda: present)
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: name in installed or None)
+    name_faster_backend("python train.py --seed 3")
+    assert [record.getMessage().split(": ")[1] for record in caplog.records] == ([command] if command else [])
 
 
 COMPILED = """
