@@ -85,8 +85,6 @@ def train_variants(
         publisher.sign_in([run.name for run in runs])
     commit = git_commit()  # now: by the end the checkout may be at another
 
-    if distribution.is_main():
-        name_faster_backend(command)
     dataset = _load(plan.source)
     if tensorboard is not None:
         _require_writable(tensorboard, "--tensorboard")
@@ -105,6 +103,7 @@ def train_variants(
         if not begun:
             log.warning("--resume: there is nothing to go on with in %s", plan.output_dir)
     if dry_run:
+        name_faster_backend(command)
         describe(plan, dataset)
         return []
     # All of them before the first training: it may take hours.
@@ -116,6 +115,8 @@ def train_variants(
     if publisher:  # last, because what it makes on the Hub stays there
         publisher.create_repositories([run.name for run in runs])
     finished_names = distribution.from_main(list(finished))
+    if len(finished_names) < len(runs):
+        name_faster_backend(command)
     log_plan(plan, dataset)
 
     evaluated, time_is_over = [], False
