@@ -49,8 +49,7 @@ def log_plan(plan, dataset):
         log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
     if plan.recipe.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
-            "No GPU was found, and preset %s is made for one; on two cores, --preset laptop takes an hour, and "
-            "--preset overnight a night",
+            "No GPU was found, and preset %s is made for one; --preset laptop takes an hour of two cores",
             plan.preset,
         )
 

@@ -205,8 +205,8 @@ _MODERN = Preset(
     is_for_gpu=True,
 )
 
-# One night of two CPU cores: the model of modern, half of its patches at first, and Muon, which needs fewer epochs.
-# docs/results.md lists the short trainings that it was chosen by.
+# For one night of two CPU cores: the model of modern, half of its patches at first, and Muon. Its recipe is not final:
+# docs/results.md lists the short trainings so far.
 _OVERNIGHT = Preset(
     model=_MODERN.model,
     training=replace(
@@ -231,7 +231,7 @@ _OVERNIGHT = Preset(
     ),
     source="ours: the model of modern, with Muon and patch sampling",
     accuracy="not trained to its end yet",
-    cost="2.7 M parameters; 180 passes, a night of two CPU cores with bfloat16 on PyTorch",
+    cost="2.7 M parameters; 180 passes, planned for a night of two CPU cores with bfloat16 on PyTorch, not measured yet",
 )
 
 _LAPTOP = Preset(
