@@ -231,7 +231,7 @@ _OVERNIGHT = Preset(
     ),
     source="ours: the model of modern, with Muon and patch sampling",
     accuracy="not trained to its end yet",
-    cost="2.7 M parameters; 180 passes, planned for a night of two CPU cores with bfloat16 on PyTorch, not measured yet",
+    cost="2.7 M parameters; 180 passes, for a night of two CPU cores with bfloat16 on PyTorch; not measured yet",
 )
 
 _LAPTOP = Preset(
