@@ -212,6 +212,10 @@ def read_overrides(options):
         if name in overrides:
             raise UserError(f"--set {text}: {name} is given twice; once would be right.")
         overrides[name] = value
+    if options.hours is not None and "epochs" in overrides:
+        raise UserError(
+            f"--hours {options.hours:g} and --epochs {overrides['epochs']} both say how long; one would be right."
+        )
     return overrides
 
 
@@ -257,10 +261,6 @@ def require_sense(options):
             raise UserError(f"{name} needs --push-to-hub USER/NAME, which says where to.")
     if options.push_to_hub is not None and options.preview_augmentation is not None:
         raise UserError("--preview-augmentation trains nothing, so there is nothing for --push-to-hub.")
-    if options.hours is not None and options.epochs is not None:
-        raise UserError(
-            f"--hours {options.hours:g} and --epochs {options.epochs} both say how long; one would be right."
-        )
     if getattr(options, "from") is not None and options.image_size is not None:
         raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
     if options.push_only:

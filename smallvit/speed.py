@@ -46,7 +46,7 @@ class Speed:
     def seconds_of_epoch(self, epoch):
         """The seconds of one epoch, counted from 0, with its evaluation."""
         evaluation = self.config.is_evaluated(epoch) * self.evaluation_seconds
-        return self.epoch_seconds[epoch < self.config.num_sampled_epochs] + evaluation
+        return self.epoch_seconds[self.config.is_sampled(epoch)] + evaluation
 
 
 def measure_speed(trainer, validation, num_calls=3):

@@ -99,10 +99,6 @@ def _jax_steps(loss_function, optimizer, trainable, non_trainable):
 def _torch_steps(loss_function, optimizer, trainable, _):
     import torch
 
-    if keras.ops.convert_to_tensor(0).device.type == "cuda":
-        # One by one, the kernels of so small a model start more slowly than they run. On a CPU compiling gains nothing.
-        loss_function = torch.compile(loss_function, dynamic=False)
-
     def steps(batches, *inputs):
         total = 0
         for batch in batches:

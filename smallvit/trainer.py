@@ -102,10 +102,6 @@ class Trainer:
             config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
         )
 
-    def is_sampled(self, epoch):
-        """Whether the steps of an epoch, counted from 0, see only some of the patches."""
-        return epoch < self.config.num_sampled_epochs
-
     def start_from(self, model):
         """Take the weights of a `VisionTransformer` that differs in its classes alone: all but the classifier's."""
         for layer, given in zip(self.model.layers, model.layers, strict=True):
@@ -158,7 +154,7 @@ class Trainer:
         mixing = distribution.replicate(np.float32(self.mixing(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
-        run_steps = self._steps[self.is_sampled(epoch)]
+        run_steps = self._steps[self.config.is_sampled(epoch)]
         for indices in self.calls(epoch):
             pending.append(run_steps(*self._pictures(indices), mixing))
             seen += indices.size

@@ -116,8 +116,8 @@ def fit(model_config, train_config, train, validation, files, name="model", time
             speed = measure_speed(trainer, validation)
             log_start(name, trainer, speed, epochs_done)
         time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
-        with _progress_bar(name, trainer, len(history)) as bar, logging_redirect_tqdm():
-            for epoch in range(len(history), train_config.epochs):
+        with _progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
+            for epoch in range(epochs_done, train_config.epochs):
                 if _is_out_of_patience(train_config, history, name):
                     break
                 estimate = speed.seconds_of_epoch(epoch)

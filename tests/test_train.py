@@ -254,6 +254,7 @@ def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, cap
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
         (["--hours", "0"], "--hours is 0; it must be more than 0"),
+        (["--hours", "2", "--set", "epochs=3"], "--hours 2 and --epochs 3 both say how long; one would be right"),
         (["--hours", "2", "--epochs", "3"], "--hours 2 and --epochs 3 both say how long; one would be right"),
         (["--time-limit", "-2"], "--time-limit is -2; it must be more than 0 minutes"),
         (["--precision", "float16"], "precision is 'float16'; it must be one of float32, bfloat16, auto"),

@@ -93,6 +93,10 @@ class TrainConfig:
         """Epochs, the first ones, in which a step sees only some of the patches."""
         return 0 if self.patch_sampling == "none" else round(self.sampled_fraction * self.epochs)
 
+    def is_sampled(self, epoch) -> bool:
+        """Whether the steps of an epoch, counted from 0, see only some of the patches."""
+        return epoch < self.num_sampled_epochs
+
     def is_evaluated(self, epoch) -> bool:
         """Whether the model is evaluated after an epoch, counted from 0."""
         return (epoch + 1) % self.evaluation_interval == 0 or epoch + 1 == self.epochs
