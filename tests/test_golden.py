@@ -1,0 +1,53 @@
+"""What must not change when code is moved: the answers of the bundled models, and what a seed trains to."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from smallvit import bundled
+from smallvit.checkpoint import TrainingFiles, find_model_folders
+from smallvit.images import load_square, resize_square
+from smallvit.training import fit
+from tests import tiny
+
+LOGITS = Path(__file__).parent / "golden" / "bundled-logits.npz"
+# Of two epochs on TensorFlow: training loss, validation loss, training loss, validation loss.
+LOSSES = {
+    "adamw": [2.130033493041992, 1.7183821922128983, 1.7422377069791157, 1.6231796969071703],
+    "muon": [2.2750884691874185, 2.2103311605805196, 2.0003695686658225, 2.1103740129926942],
+}
+
+LOAD_EVERY_FOLDER = """
+import sys
+import keras
+import numpy as np
+import smallvit.model  # registers the model with Keras
+images = np.load(sys.argv[1])
+logits = [keras.ops.convert_to_numpy(keras.saving.load_model(folder)(images)) for folder in sys.argv[3:]]
+np.save(sys.argv[2], np.stack(logits))
+"""
+
+
+def test_keras_loads_each_bundled_model_and_its_answers_are_the_same(tmp_path):
+    images = [resize_square(load_square(path), 32) for path in sorted(bundled.EXAMPLES.glob("*.jpg"))]
+    np.save(tmp_path / "images.npy", np.stack(images))
+    folders = find_model_folders(bundled.MODELS)
+    arguments = [tmp_path / "images.npy", tmp_path / "logits.npy", *folders]
+    subprocess.run([sys.executable, "-c", LOAD_EVERY_FOLDER, *map(str, arguments)], check=True)
+    expected = np.load(LOGITS)
+    assert [folder.name for folder in folders] == expected["models"].tolist()
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected["logits"], atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend draws its own random numbers")
+@pytest.mark.parametrize("optimizer", LOSSES)
+def test_a_seed_trains_to_the_same_losses(optimizer, train, tmp_path, without_xla):
+    recipe = replace(tiny.RECIPE, epochs=2, optimizer=optimizer)
+    fitted = fit(tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), TrainingFiles.beside(tmp_path / "run"))
+    found = [value for epoch in fitted.history for value in (epoch["loss"], epoch["val_loss"])]
+    np.testing.assert_allclose(found, LOSSES[optimizer], rtol=2e-5)
