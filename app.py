@@ -12,16 +12,16 @@ except ModuleNotFoundError as error:  # what is not installed: Keras's backend, 
     print(f"app.py: {error}", file=sys.stderr)
     sys.exit(2)
 
-from smallvit import bundled
-from smallvit.backend import require_supported_backend
-from smallvit.checkpoint import find_model_folders
-from smallvit.download import Reference
+from smallvit import files
+from smallvit.data.superclasses import by_superclass
+from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
+from smallvit.hub.download import HubModel
+from smallvit.model_folder.folder import find_model_folders
 from smallvit.page import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
-from smallvit.page.models import ModelShelf, without_folders
-from smallvit.page.sweeping import sweep_regularly, use_own_upload_folder
-from smallvit.results import read_results
-from smallvit.superclasses import by_superclass
+from smallvit.page.server.cleanup import sweep_regularly, use_own_upload_folder
+from smallvit.page.server.models import ModelStore, without_paths
+from smallvit.report.results import read_results
 
 
 def port_number(text):
@@ -33,7 +33,7 @@ def port_number(text):
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        prog="app.py", description="Open the page that compares two Vision Transformers on a picture of yours."
+        prog="app.py", description="Open the page that compares two Vision Transformers on an image of yours."
     )
     parser.add_argument(
         "--models",
@@ -58,22 +58,22 @@ def find_models(named=None):
         named: model folders, folders of them, or models on the Hub, which come later.
 
     Returns:
-        (`ModelShelf`, sentences about what could not be read).
+        (`ModelStore`, sentences about what could not be read).
     """
     require_supported_backend()
     paths, references, problems = [], [], []
     for text in map(str, named or []):
-        reference = Reference.parse(text)
+        reference = HubModel.parse(text)
         (references if reference else paths).append(reference or Path(text))
-    for group in (paths, [bundled.MODELS]):
+    for group in (paths, [files.BUNDLED_MODELS]):
         folders = []
         for path in group:
             try:
                 folders += find_model_folders(path)
             except UserError as error:
                 logging.warning("%s", error)
-                problems.append(without_folders(error, path))
-        models = ModelShelf(folders, references)
+                problems.append(without_paths(error, path))
+        models = ModelStore(folders, references)
         problems += models.problems
         if len(models):
             break
@@ -99,13 +99,13 @@ def create_demo(named=None):
         results = read_results()
     except UserError as error:
         logging.warning("%s", error)
-        problems.append(without_folders(error, bundled.RESULTS))
+        problems.append(without_paths(error, files.RESULTS_FILE))
         results = []
     return build_demo(models, problems, find_examples(models), results)
 
 
 def find_examples(models):
-    """Paths of the example pictures for a `ModelShelf`: those in its folders; else the bundled ones, if it knows them.
+    """Paths of the example images for a `ModelStore`: those in its folders; else the bundled ones, if it knows them.
 
     What is still to come from the Hub may be anything: for that, too, there are those of the models at hand.
     """
@@ -113,13 +113,13 @@ def find_examples(models):
     if of_models:
         return list(of_models.values())
     knows = any(by_superclass(folder.record.class_names) for folder in models.folders.values())
-    return sorted(bundled.EXAMPLES.glob("*.jpg")) if knows else []
+    return sorted(files.EXAMPLE_IMAGES.glob("*.jpg")) if knows else []
 
 
 def ask_zero_gpu():
     """On a ZeroGPU Space, name a function that would use the GPU: a Space without one is not let start.
 
-    It is never called: on the CPU a picture takes these models less time than the wait for a GPU.
+    It is never called: on the CPU an image takes these models less time than the wait for a GPU.
     """
     if os.environ.get("SPACES_ZERO_GPU"):
         import spaces  # there on such a Space

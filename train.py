@@ -1,4 +1,4 @@
-"""Train Vision Transformers on CIFAR-100, or on pictures of your own: `python train.py --variant spt_lsa`."""
+"""Train Vision Transformers on CIFAR-100, or on images of your own: `python train.py --variant spt_lsa`."""
 
 import argparse
 import logging
@@ -12,28 +12,28 @@ try:
 except ModuleNotFoundError as error:  # what is not installed: Keras's backend, or what requirements.txt lists
     print(f"train.py: {error}", file=sys.stderr)
     sys.exit(2)
-from smallvit.config import DEFAULT_PRESET, DEFAULT_VARIANTS, OWN_PICTURES_PRESET, PRESETS, VARIANTS, parse_override
+from smallvit.config import CUSTOM_DATA_PRESET, DEFAULT_PRESET, DEFAULT_VARIANTS, PRESETS, VARIANTS, parse_override
 from smallvit.data import Source
-from smallvit.distribution import distributed, is_main
+from smallvit.device.cluster import exit_process
+from smallvit.device.distribution import distributed, is_main_process
 from smallvit.errors import UserError
-from smallvit.hub import Publisher
-from smallvit.planning import make_plan
-from smallvit.processes import leave
-from smallvit.reevaluation import evaluate_again
-from smallvit.runs import published_path, push_finished, train_variants, write_preview
+from smallvit.experiment.plan import make_plan
+from smallvit.experiment.train import hide_outside_path, push_finished, run_experiment, write_preview
+from smallvit.experiment.verify import verify_models
+from smallvit.hub.upload import Publisher
 
 # Fields of the preset's recipe that have an option of their own, with their type and what --help says of each.
-RECIPE_OPTIONS = {
-    "epochs": (int, "passes over the training pictures"),
-    "batch_size": (int, "pictures in one step"),
+CONFIG_OPTIONS = {
+    "epochs": (int, "passes over the training images"),
+    "batch_size": (int, "images in one step"),
     "learning_rate": (float, "the peak of the schedule"),
     "precision": (str, "float32, bfloat16 or auto, of the activations"),
-    "validation_split": (float, "share of the training pictures held out, in (0, 1)"),
+    "validation_split": (float, "share of the training images held out, in (0, 1)"),
     "seed": (int, "of weights, order, augmentation and stratified split"),
 }
 
 # Options that may differ between the processes of one training.
-OF_ONE_PROCESS = (
+PER_PROCESS_OPTIONS = (
     *("coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit"),
     *("push_to_hub", "private"),
 )
@@ -42,7 +42,7 @@ OF_ONE_PROCESS = (
 def build_parser():
     parser = argparse.ArgumentParser(
         prog="train.py",
-        description="Train Vision Transformers from scratch, on CIFAR-100 or on your pictures; each becomes a folder.",
+        description="Train Vision Transformers from scratch, on CIFAR-100 or on your images; each becomes a folder.",
         epilog=presets_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -57,7 +57,7 @@ def build_parser():
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help=f"model and recipe (default: {DEFAULT_PRESET}, and for data of your own {OWN_PICTURES_PRESET})",
+        help=f"model and recipe (default: {DEFAULT_PRESET}, and for data of your own {CUSTOM_DATA_PRESET})",
     )
     parser.add_argument(
         "--from",
@@ -65,7 +65,7 @@ def build_parser():
         help="begin with the weights of a model folder, of those in a folder, or of a model USER/REPO[@REVISION] on "
         "the Hub, and with a new classifier (default: random weights)",
     )
-    for name, (kind, text) in RECIPE_OPTIONS.items():
+    for name, (kind, text) in CONFIG_OPTIONS.items():
         metavar = "TYPE" if kind is str else "N"
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=f"{text} (see below)")
     parser.add_argument(
@@ -87,7 +87,7 @@ def build_parser():
         "--data",
         default=os.environ.get("SMALLVIT_DATA") or None,
         metavar="PATH",
-        help="a folder with one subfolder of pictures per class, optionally under train/, val/ and test/; an .npz file "
+        help="a folder with one subfolder of images per class, optionally under train/, val/ and test/; an .npz file "
         "with x_train, y_train and so on; the folder cifar-100-python or cifar-100-python.tar.gz; or cifar100, which "
         "Keras downloads (default: $SMALLVIT_DATA, else cifar100)",
     )
@@ -95,7 +95,7 @@ def build_parser():
         "--image-size",
         type=int,
         metavar="N",
-        help="side of the pictures that the model sees: 32, 48, 64 or 96; patches grow with it (default: "
+        help="side of the images that the model sees: 32, 48, 64 or 96; patches grow with it (default: "
         f"{Source().image_size})",
     )
     parser.add_argument(
@@ -103,7 +103,7 @@ def build_parser():
         type=float,
         default=Source().test_split,
         metavar="N",
-        help="share of the pictures held out for the test, in (0, 1), where --data has none (default: %(default)s)",
+        help="share of the images held out for the test, in (0, 1), where --data has none (default: %(default)s)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse a folder with files that cannot be read; else they are left out"
@@ -116,13 +116,13 @@ def build_parser():
         "of its name in it)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted in --output-dir")
-    parser.add_argument("--limit", type=int, metavar="N", help="use N pictures of each split only, to try things out")
+    parser.add_argument("--limit", type=int, metavar="N", help="use N images of each split only, to try things out")
     parser.add_argument(
         "--examples",
         type=int,
         default=0,
         metavar="N",
-        help="put N of the test pictures into each model folder, for the page to offer (default: none)",
+        help="put N of the test images into each model folder, for the page to offer (default: none)",
     )
     parser.add_argument(
         "--time-limit",
@@ -140,7 +140,7 @@ def build_parser():
         "--memory-limit",
         type=float,
         metavar="GB",
-        help="memory that the pictures of a folder may take; more than that stay on disk, which is slower (default: "
+        help="memory that the images of a folder may take; more than that stay on disk, which is slower (default: "
         "a quarter of what is free)",
     )
     parser.add_argument(
@@ -155,7 +155,7 @@ def build_parser():
         nargs="?",
         const=Path("augmentation.png"),
         metavar="PNG",
-        help="train nothing; write a picture of a batch before and after augmentation (default: %(const)s)",
+        help="train nothing; write an image of a batch before and after augmentation (default: %(const)s)",
     )
     parser.add_argument(
         "--devices", type=int, default=1, metavar="N", help="divide each batch among N devices (JAX; default: 1)"
@@ -189,9 +189,9 @@ def build_parser():
 
 def presets_table():
     """The defaults of the presets, as lines of text."""
-    rows = [["preset", *RECIPE_OPTIONS]]
+    rows = [["preset", *CONFIG_OPTIONS]]
     rows += [
-        [name, *(str(getattr(preset.training, field)) for field in RECIPE_OPTIONS)] for name, preset in PRESETS.items()
+        [name, *(str(getattr(preset.training, field)) for field in CONFIG_OPTIONS)] for name, preset in PRESETS.items()
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["defaults by preset:"]
@@ -203,7 +203,7 @@ def presets_table():
 
 def read_overrides(options):
     """The fields of the preset to replace, from the options of their own and from --set."""
-    overrides = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
+    overrides = {name: getattr(options, name) for name in CONFIG_OPTIONS if getattr(options, name) is not None}
     for text in options.set:
         try:
             name, value = parse_override(text)
@@ -238,7 +238,7 @@ def require_whole_cluster(options):
 def record_command(arguments, data=None):
     """What gives the result from the start: neither resuming nor pushing is a part of it, but data of one's own is.
 
-    It is published with the model, so it does not tell where somebody's pictures lie, see `published_path`.
+    It is published with the model, so it does not tell where somebody's images lie, see `hide_outside_path`.
     """
     words = iter(arguments)
     kept = []
@@ -247,14 +247,14 @@ def record_command(arguments, data=None):
             next(words, None)
         elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
             option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-            kept.append(f"{option}{equals}{published_path(value)}")
+            kept.append(f"{option}{equals}{hide_outside_path(value)}")
     is_named = any(word.partition("=")[0] == "--data" for word in arguments)
     if data is not None and not is_named and Source(data).kind != "cifar100":  # it came from the environment
-        kept += ["--data", published_path(data)]
+        kept += ["--data", hide_outside_path(data)]
     return shlex.join(["python", "train.py", *kept])
 
 
-def require_sense(options):
+def require_compatible_options(options):
     """Raise `UserError` where options do not go with each other."""
     for name, given in (("--push-only", options.push_only), ("--private", options.private)):
         if given and options.push_to_hub is None:
@@ -287,7 +287,7 @@ def run(options, command, publisher, failures):
         push_finished(options.push_only, publisher)
         return
     if options.evaluate is not None:
-        failures += evaluate_again(options.evaluate, Source(options.data, test_split=options.test_split))
+        failures += verify_models(options.evaluate, Source(options.data, test_split=options.test_split))
         return
     source = Source(
         path=options.data,
@@ -298,7 +298,7 @@ def run(options, command, publisher, failures):
         memory_limit=options.memory_limit,
     )
     plan = make_plan(
-        preset=options.preset or (DEFAULT_PRESET if source.kind == "cifar100" else OWN_PICTURES_PRESET),
+        preset=options.preset or (DEFAULT_PRESET if source.kind == "cifar100" else CUSTOM_DATA_PRESET),
         overrides=read_overrides(options),
         source=source,
         variants=options.variant and list(dict.fromkeys(options.variant)),
@@ -311,11 +311,11 @@ def run(options, command, publisher, failures):
         write_preview(options.preview_augmentation, plan)
         return
     require_whole_cluster(options)
-    shared = {name: value for name, value in vars(options).items() if name not in OF_ONE_PROCESS}
+    shared = {name: value for name, value in vars(options).items() if name not in PER_PROCESS_OPTIONS}
     with distributed(options.devices, options.coordinator, options.process_id, options.processes, shared):
-        if not is_main():
+        if not is_main_process():
             logging.getLogger("smallvit").setLevel(logging.WARNING)
-        train_variants(
+        run_experiment(
             plan,
             command,
             resume=options.resume,
@@ -339,7 +339,7 @@ def main(arguments=None):
     logging.getLogger("smallvit").setLevel(logging.INFO)
     code, publisher, failures = 0, None, []
     try:
-        require_sense(options)
+        require_compatible_options(options)
         if options.push_to_hub is not None:
             publisher = Publisher(options.push_to_hub, options.private)
             failures = publisher.failures
@@ -359,7 +359,7 @@ def main(arguments=None):
     for failure in failures:
         print(f"train.py: {failure}", file=sys.stderr)
         code = code or 1
-    leave(code)
+    exit_process(code)
     return code
 
 

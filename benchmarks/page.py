@@ -25,7 +25,7 @@ TWELVE_MEGAPIXELS, FORTY_MEGAPIXELS = (4000, 3000), (8000, 5000)
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="benchmarks.page", description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=20, help="how many to classify (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=20, help="how many to classify (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=3, help="how many starts of each kind (default: %(default)s)")
     options = parser.parse_args(arguments)
 
@@ -36,16 +36,16 @@ def main(arguments=None):
     for name, seconds in (
         ("import tensorflow, gradio", imports),
         ("page is up", page),
-        ("first picture is classified", answer),
+        ("first image is classified", answer),
     ):
         print(f"{name:<44}{seconds:>9.2f}{seconds / imports:>7.2f}")
 
     with _app() as url, httpx.Client(timeout=60) as client:
-        _ask(client, url, _picture(TWELVE_MEGAPIXELS, seed=0))
+        _ask(client, url, _image(TWELVE_MEGAPIXELS, seed=0))
         time.sleep(5)  # the other views are compiled
         rows = []
-        for seed in range(1, options.pictures + 1):
-            content = _picture(TWELVE_MEGAPIXELS, seed)
+        for seed in range(1, options.images + 1):
+            content = _image(TWELVE_MEGAPIXELS, seed)
             begun = time.perf_counter()
             path = _upload(client, url, content)
             uploaded = time.perf_counter()
@@ -58,15 +58,15 @@ def main(arguments=None):
                 )
             )
         for alpha in (False, True):
-            _ask(client, url, _picture(FORTY_MEGAPIXELS, 0, alpha))
+            _ask(client, url, _image(FORTY_MEGAPIXELS, 0, alpha))
         peak = _peak_megabytes(url.process)
     served, whole, models = (statistics.median(column) for column in zip(*rows, strict=True))
     print(f"\n{'median, a 12-megapixel JPEG':<44}{'ms':>9}")
     print(f"{'from the uploaded file to both answers':<44}{served:>9.0f}")
     print(f"{'the same with its upload':<44}{whole:>9.0f}")
     print(f"{'of it both models':<44}{models:>9.1f}")
-    print(f"{'model.predict of both, one picture':<44}{_milliseconds_of_predict(options.pictures):>9.1f}")
-    print(f"\npeak memory, two pictures of 40 megapixels among them: {peak:.0f} MB")
+    print(f"{'model.predict of both, one image':<44}{_milliseconds_of_predict(options.images):>9.1f}")
+    print(f"\npeak memory, two images of 40 megapixels among them: {peak:.0f} MB")
 
 
 def _seconds_of_imports():
@@ -81,7 +81,7 @@ def _app():
 
 
 def _start():
-    """Seconds from the command until the page answers, and until the first picture is classified."""
+    """Seconds from the command until the page answers, and until the first image is classified."""
     content = (ROOT / "assets/examples/lion.jpg").read_bytes()
     begun = time.perf_counter()
     with _app() as url, httpx.Client(timeout=60) as client:
@@ -90,7 +90,7 @@ def _start():
         return page, time.perf_counter() - begun
 
 
-def _picture(size, seed, alpha=False):
+def _image(size, seed, alpha=False):
     """An example photo, enlarged, with noise of its own: bytes of a JPEG, or of a PNG with alpha."""
     rng = np.random.default_rng(seed)
     photo = Image.open(ROOT / "assets/examples/lion.jpg").resize(size, Image.Resampling.BICUBIC)
@@ -106,7 +106,7 @@ def _picture(size, seed, alpha=False):
 
 
 def _upload(client, url, content):
-    answer = client.post(f"{url}gradio_api/upload", files={"files": ("picture", content)})
+    answer = client.post(f"{url}gradio_api/upload", files={"files": ("image", content)})
     answer.raise_for_status()
     return answer.json()[0]
 
@@ -130,17 +130,17 @@ def _peak_megabytes(process):
 
 
 def _milliseconds_of_predict(count):
-    from smallvit.checkpoint import read_model_folder
+    from smallvit.model_folder.folder import read_model_folder
 
-    picture = np.zeros((1, 32, 32, 3), np.uint8)
+    image = np.zeros((1, 32, 32, 3), np.uint8)
     total = 0
     for name in ("laptop-vit", "laptop-spt_lsa"):
         model = read_model_folder(ROOT / "assets/models" / name).load_model()
-        model.predict(picture, verbose=0)
+        model.predict(image, verbose=0)
         times = []
         for _ in range(count):
             begun = time.perf_counter()
-            model.predict(picture, verbose=0)
+            model.predict(image, verbose=0)
             times.append(time.perf_counter() - begun)
         total += 1e3 * statistics.median(times)
     return total

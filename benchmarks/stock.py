@@ -13,12 +13,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-INPUT_SIZE = 32  # side of the pictures that are fed, in pixels
+INPUT_SIZE = 32  # side of the images that are fed, in pixels
 _FIRST_STEPS, _CALLS = 4, 3
 
 
 class Patches(layers.Layer):
-    """Cut pictures into squares: [B, H, W, C] -> [B, N, P * P * C]."""
+    """Cut images into squares: [B, H, W, C] -> [B, N, P * P * C]."""
 
     def __init__(self, patch_size, **kwargs):
         super().__init__(**kwargs)
@@ -56,7 +56,7 @@ class PositionEmbedding(layers.Layer):
 def stock_model(config):
     """Build the model that a `ModelConfig` describes, from stock layers.
 
-    The random layers before the encoder are those of the Keras example where the pictures are enlarged, and otherwise a
+    The random layers before the encoder are those of the Keras example where the images are enlarged, and otherwise a
     flip and a translation by up to 4 pixels.
 
     Args:
@@ -102,7 +102,7 @@ def stock_model(config):
 
 
 def stock_images_per_second(config, train_config, images, labels, seconds):
-    """Measure how many pictures `fit` trains on in a second: the median of several calls, compilation excluded.
+    """Measure how many images `fit` trains on in a second: the median of several calls, compilation excluded.
 
     `jit_compile` is left at Keras's default. Setting it would not help: XLA cannot compile random rotation, zoom and
     translation, and Keras turns it off for a model that has them.
@@ -156,7 +156,7 @@ def _preprocess(images, config):
 
 
 def _shifted(images, shift):
-    """The pictures [B, H, W, C] moved along the four diagonals, in the order of the Keras example."""
+    """The images [B, H, W, C] moved along the four diagonals, in the order of the Keras example."""
     kept, moved = (0, shift), (shift, 0)
     for horizontal in (moved, kept):
         for vertical in (moved, kept):
@@ -174,7 +174,7 @@ def _mlp(features, units, dropout_rate, gelu, output_gelu):
 
 
 def _drop_path(branch, config):
-    """Stochastic depth: one draw for each picture."""
+    """Stochastic depth: one draw for each image."""
     return layers.Dropout(config.drop_path_rate, noise_shape=(None, 1, 1))(branch) if config.drop_path_rate else branch
 
 

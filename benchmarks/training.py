@@ -5,7 +5,7 @@ images:
 
 - images/s and ms per step of the compiled step, augmentation included, and the share of augmentation in it, from
   timing it alone;
-- the time of an epoch's evaluations as a share of its training (5,000 and 45,000 pictures);
+- the time of an epoch's evaluations as a share of its training (5,000 and 45,000 images);
 - FLOP/s of the matrix products of the model (3 x those of a forward pass), and their share of what one large matrix
   product reaches on the same device in the same precision;
 - the peak of the memory: of the device where the backend tells, else of the process;
@@ -23,8 +23,8 @@ import subprocess
 import sys
 import time
 
-from smallvit.backend import SUPPORTED_BACKENDS
 from smallvit.config import PRESETS, VARIANTS, with_overrides, with_variant
+from smallvit.device.backend import SUPPORTED_BACKENDS
 
 NUM_TRAIN, NUM_VALIDATION = 45_000, 5_000
 COLUMNS = (
@@ -113,9 +113,9 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
     import numpy as np
 
     from benchmarks.stock import stock_images_per_second
-    from smallvit import backend as smallvit_backend
     from smallvit.data import Split
-    from smallvit.trainer import DTYPE_POLICIES, Trainer
+    from smallvit.device import backend as smallvit_backend
+    from smallvit.training.trainer import DTYPE_POLICIES, Trainer
 
     overrides = {"precision": precision}
     if patches:
@@ -179,23 +179,23 @@ def _time_augmentation(trainer, seconds):
     """Seconds that the augmentation of one batch takes, alone."""
     from keras import ops
 
-    from smallvit import backend
+    from smallvit.device import backend
 
     def augmented(indices, images, labels):
-        pictures, targets = trainer.augment(
+        inputs, targets = trainer.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), trainer.augmentation_seed, 1.0
         )
-        return ops.sum(pictures), ops.sum(targets)
+        return ops.sum(inputs), ops.sum(targets)
 
     function = backend.compile_function(augmented, [trainer.augmentation_seed.state])
     indices = ops.convert_to_tensor(trainer.calls(0)[0][0])
-    _timed(function, indices, *trainer.on_device)
-    return _per_call(lambda: _timed(function, indices, *trainer.on_device), seconds)
+    _timed(function, indices, *trainer.device_data)
+    return _per_call(lambda: _timed(function, indices, *trainer.device_data), seconds)
 
 
 def _time_evaluation(trainer, split, seconds):
-    """Seconds that the evaluation of one picture takes."""
-    from smallvit.evaluation import batch_size, evaluate
+    """Seconds that the evaluation of one image takes."""
+    from smallvit.evaluation.predict import batch_size, evaluate
 
     count = len(split.labels) // batch_size() * batch_size()
     split = split.take(slice(count or len(split.labels)))
@@ -232,7 +232,7 @@ def _matmul_flops(precision, size=2048):
     import numpy as np
     from keras import ops
 
-    from smallvit import backend
+    from smallvit.device import backend
 
     matrix = ops.cast(np.random.default_rng(0).normal(size=(size, size)), precision)
     # The sum keeps the result from being copied; ten products keep one call's start from counting.

@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 @contextmanager
-def usable():
+def value_error_as_user_error():
     """Within it, the `ValueError` of a configuration that cannot be is a `UserError`."""
     try:
         yield
@@ -18,15 +18,15 @@ def usable():
 
 
 @contextmanager
-def readable(path):
+def os_error_as_user_error(path):
     """Within it, what the system says against reading `path` (no permission, a name too long) is a `UserError`."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{printable(str(path))} cannot be read ({error.strerror or error}).") from error
+        raise UserError(f"{escape_name(str(path))} cannot be read ({error.strerror or error}).") from error
 
 
-def printable(name):
+def escape_name(name):
     """A name that anyone gave, for a sentence: what is no text, or would break the line, is an escape such as `\\n`."""
     breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs
     return "".join(

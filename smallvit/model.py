@@ -12,12 +12,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from smallvit.attention import LocalitySelfAttention, SelfAttention
 from smallvit.config import ModelConfig
-from smallvit.dropout import Dropout
-from smallvit.initializers import dense_initializer
-from smallvit.tokenization import ImagePreprocessing, PatchEncoder, PatchTokenization, ShiftedPatchTokenization
-from smallvit.transformer import MLP, TransformerBlock
+from smallvit.layers.attention import LocalitySelfAttention, SelfAttention
+from smallvit.layers.block import MLP, TransformerBlock
+from smallvit.layers.dropout import Dropout
+from smallvit.layers.initializers import dense_initializer
+from smallvit.layers.tokenization import ImagePreprocessing, PatchEncoder, PatchTokenization, ShiftedPatchTokenization
 
 
 class Intermediates(NamedTuple):
@@ -168,7 +168,7 @@ class VisionTransformer(keras.Model):
         return self._classify(self.final_norm(tokens), training)
 
     def intermediates(self, images):
-        """One forward pass in inference mode that keeps what it computes: pictures as for a call -> `Intermediates`."""
+        """One forward pass in inference mode that keeps what it computes: images as for a call -> `Intermediates`."""
         normalized = self.preprocessing(images)
         shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
         patches = self.tokenization.patches(normalized)
@@ -179,8 +179,8 @@ class VisionTransformer(keras.Model):
             attentions.append(attention)
         tokens = self.final_norm(tokens)
         return Intermediates(
-            image=self.preprocessing.to_pixels(normalized),
-            shifted_images=self.preprocessing.to_pixels(shifted),
+            image=self.preprocessing.denormalize(normalized),
+            shifted_images=self.preprocessing.denormalize(shifted),
             patches=patches,
             tokens=tokens,
             attention=ops.stack(attentions, axis=1),

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from smallvit.backend import resolve_precision
 from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, with_variant
 from smallvit.data import Source, load_dataset
-from smallvit.evaluation import evaluate
-from smallvit.planning import training_splits
-from smallvit.speed import epochs_within, measure_speed
-from smallvit.trainer import Trainer
+from smallvit.device.backend import resolve_precision
+from smallvit.evaluation.predict import evaluate
+from smallvit.experiment.plan import train_validation_splits
+from smallvit.training.speed import epochs_within, measure_speed
+from smallvit.training.trainer import Trainer
 
 
 def main():
@@ -35,7 +35,7 @@ def main():
     model, training = with_overrides(PRESETS[options.preset], overrides)
     model = with_variant(model, options.variant)
     training = replace(training, precision=resolve_precision(training.precision))
-    train, validation = training_splits(load_dataset(Source(options.data)), training)
+    train, validation = train_validation_splits(load_dataset(Source(options.data)), training)
     if "epochs" not in overrides:
         speed = measure_speed(Trainer(model, training, train), validation)
         training = replace(training, epochs=epochs_within(60 * options.minutes, [speed]))

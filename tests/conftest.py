@@ -29,13 +29,13 @@ def rng():
 
 @pytest.fixture
 def images(rng):
-    """Pictures whose every dimension has another size: uint8 [2, 24, 20, 3]."""
+    """Images whose every dimension has another size: uint8 [2, 24, 20, 3]."""
     return rng.integers(0, 256, (2, 24, 20, 3), np.uint8)
 
 
 @pytest.fixture
 def train():
-    """48 pictures: six batches of 8. XLA takes seconds for every other size."""
+    """48 images: six batches of 8. XLA takes seconds for every other size."""
     return tiny.split(48, seed=1)
 
 

@@ -3,12 +3,12 @@
 import json
 import sys
 
-from smallvit.download import Reference, download_model_folder
 from smallvit.errors import UserError
+from smallvit.hub.download import HubModel, download_model_folder
 
 for line in sys.stdin:
     try:
-        folder, commit = download_model_folder(Reference.parse(line.strip()))
+        folder, commit = download_model_folder(HubModel.parse(line.strip()))
         answer = {"commit": commit, "path": str(folder.path), "variant": folder.record.variant}
     except UserError as error:
         answer = {"sentence": str(error)}

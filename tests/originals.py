@@ -1,18 +1,18 @@
 """Weights under the names of the original implementations, and how they become weights of a `VisionTransformer`.
 
-`golden/*.npy` hold the logits [2, K] that the original code gave for these very weights and pictures: the authors'
+`golden/*.npy` hold the logits [2, K] that the original code gave for these very weights and images: the authors'
 `models/vit.py` (github.com/aanna0701/SPT_LSA_ViT) under PyTorch 2.13 in float32, and the classes of the Keras example
 under tf-keras 2.21.
 """
 
 import numpy as np
 
-# Where each of our pictures lies among theirs, which are ORIGINAL, RIGHT-DOWN, LEFT-DOWN, RIGHT-UP, LEFT-UP.
+# Where each of our images lies among theirs, which are ORIGINAL, RIGHT-DOWN, LEFT-DOWN, RIGHT-UP, LEFT-UP.
 AUTHORS_SHIFT_ORDER = (0, 4, 2, 3, 1)
 
 
-def pictures(image_size=32):
-    """Smooth pictures with some noise: float32 [2, H, W, 3] of whole pixels 0-255."""
+def images(image_size=32):
+    """Smooth images with some noise: float32 [2, H, W, 3] of whole pixels 0-255."""
     rng = np.random.default_rng(11)
     coarse = rng.uniform(0, 255, (2, 4, 4, 3))
     smooth = coarse.repeat(image_size // 4, axis=1).repeat(image_size // 4, axis=2)
@@ -87,7 +87,7 @@ def load_authors(model, values):
     if config.use_spt:
 
         def reorder(channels_last):
-            """[..., P * P * 15] in the authors' order of the shifted pictures -> in ours."""
+            """[..., P * P * 15] in the authors' order of the shifted images -> in ours."""
             split = channels_last.reshape(*channels_last.shape[:-1], config.patch_size**2, 5, 3)
             ours = split[..., list(AUTHORS_SHIFT_ORDER), :]
             return ours.reshape(channels_last.shape)

@@ -17,15 +17,15 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from smallvit import bundled, images
-from smallvit.checkpoint import read_model_folder
+from smallvit import files, images
 from smallvit.errors import UserError
-from smallvit.inference import Classifier
-from smallvit.page import models as page_models
-from smallvit.page.models import ModelShelf
-from smallvit.tokenization import SHIFT_NAMES
+from smallvit.inference.classifier import Classifier
+from smallvit.layers.tokenization import SHIFT_NAMES
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.page.server import models as page_models
+from smallvit.page.server.models import ModelStore
 from tests import tiny
-from tests.picture_corpus import BAD, GOOD
+from tests.image_corpus import BAD, GOOD
 from tests.server import ROOT, running_app
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
@@ -59,7 +59,7 @@ def client(url, folder):
 
 
 def squares(path):
-    """What each model is given of a picture."""
+    """What each model is given of an image."""
     return images.resize_square(images.load_square(path), 32)
 
 
@@ -85,7 +85,7 @@ def test_models_are_chosen_by_name(client):
         client.predict(handle_file(EXAMPLE), "resnet", api_name="/classify")
 
 
-def test_the_shifted_pictures_are_those_of_the_model(client, models):
+def test_the_shifted_images_are_those_of_the_model(client, models):
     answer = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", api_name="/patches")
     expected = Classifier.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).shifted_images
     assert [image["name"] for image in answer["images"]] == list(SHIFT_NAMES)
@@ -121,7 +121,7 @@ def test_attention_is_that_of_the_model(client, models):
 def test_the_endpoints_are_documented_with_their_types(client):
     info = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(info) == {"/classify", "/patches", "/tau", "/attention"}
-    assert info["/classify"]["parameters"][0]["parameter_name"] == "picture"
+    assert info["/classify"]["parameters"][0]["parameter_name"] == "image"
     assert "probability: float" in info["/classify"]["returns"][0]["python_type"]["type"]
     assert "tau: list[list[float]]" in info["/tau"]["returns"][0]["python_type"]["type"]
     assert all(endpoint["description"] for endpoint in info.values())
@@ -136,8 +136,8 @@ def test_good_files_of_every_kind_get_an_answer(client, tmp_path):
     for entry in GOOD_FILES:
         content = entry.content()
         if len(content) < SMALL:
-            (tmp_path / "picture.bin").write_bytes(content)
-            answers = client.predict(handle_file(tmp_path / "picture.bin"), "laptop-vit", api_name="/classify")
+            (tmp_path / "image.bin").write_bytes(content)
+            answers = client.predict(handle_file(tmp_path / "image.bin"), "laptop-vit", api_name="/classify")
             assert answers[0]["classes"], entry.name
 
 
@@ -145,9 +145,9 @@ def test_bad_files_of_every_kind_get_a_sentence_and_the_next_one_an_answer(clien
     for entry in BAD_FILES:
         content = entry.content()
         if len(content) < SMALL:
-            (tmp_path / "picture.jpg").write_bytes(content)
+            (tmp_path / "image.jpg").write_bytes(content)
             with pytest.raises(AppError, match=entry.message) as caught:
-                client.predict(handle_file(tmp_path / "picture.jpg"), api_name="/classify")
+                client.predict(handle_file(tmp_path / "image.jpg"), api_name="/classify")
             assert "/" not in str(caught.value).replace("https://", ""), entry.name
     assert client.predict(handle_file(EXAMPLE), api_name="/classify")[0]["classes"]
 
@@ -159,8 +159,8 @@ def test_a_file_that_is_too_large_is_refused(url):
     assert answer.status_code == 413
 
 
-def test_no_picture_gets_a_sentence(client):
-    with pytest.raises(AppError, match="There is no picture; a picture file is needed"):
+def test_no_image_gets_a_sentence(client):
+    with pytest.raises(AppError, match="There is no image; an image file is needed"):
         client.predict(None, api_name="/classify")
 
 
@@ -188,9 +188,9 @@ def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
     assert str(tmp_path) not in answer
 
 
-def test_a_data_url_is_a_picture_too(url, client):
+def test_a_data_url_is_a_image_too(url, client):
     data = base64.b64encode(EXAMPLE.read_bytes()).decode()
-    answer = post(url, {"path": "picture.jpg", "url": f"data:image/jpeg;base64,{data}"})
+    answer = post(url, {"path": "image.jpg", "url": f"data:image/jpeg;base64,{data}"})
     assert answer.startswith("event: complete")
     by_file = client.predict(handle_file(EXAMPLE), "laptop-vit", api_name="/classify")
     assert json.loads(answer.partition("data: ")[2])[0][0]["classes"] == by_file[0]["classes"]
@@ -253,7 +253,7 @@ def said(paths=None):
 
 
 def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models, caplog):
-    monkeypatch.setattr(bundled, "MODELS", models)
+    monkeypatch.setattr(files, "BUNDLED_MODELS", models)
     found, problems = app.find_models([tmp_path / "nothing"])
     assert list(found.folders) == ["laptop-vit", "laptop-spt_lsa"]
     assert problems[0].startswith("There is no model folder at nothing")
@@ -262,7 +262,7 @@ def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_
 
 
 def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(bundled, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "models")
     text = said()
     assert "no_model" in text
     assert "There is no model folder at models" in text
@@ -270,7 +270,7 @@ def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
 
 def test_where_no_model_is_at_hand_the_page_waits_for_those_of_the_hub(tmp_path, monkeypatch):
     tiny.write_folder(tmp_path / "vit", "vit")
-    monkeypatch.setattr(bundled, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "models")
     answers = {"ada/vit": lambda: (read_model_folder(tmp_path / "vit"), "c" * 40)}
 
     def download(reference):
@@ -289,8 +289,8 @@ def test_where_no_model_is_at_hand_the_page_waits_for_those_of_the_hub(tmp_path,
 
 def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     (tmp_path / "results.json").write_text('[{"preset": "laptop"}]')
-    monkeypatch.setattr(bundled, "RESULTS", tmp_path / "results.json")
-    assert "results.json does not hold what python -m smallvit.results writes" in said()
+    monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
+    assert "results.json does not hold what python -m smallvit.report.results writes" in said()
 
 
 def test_the_bundled_models_are_whole():
@@ -306,7 +306,7 @@ def test_the_bundled_models_are_whole():
 
 def test_of_the_bundled_models_only_those_that_the_page_opens_with_are_loaded_at_the_start(monkeypatch):
     loaded = []
-    monkeypatch.setattr(ModelShelf, "_begin", lambda shelf, name: loaded.append(name))
+    monkeypatch.setattr(ModelStore, "_begin", lambda shelf, name: loaded.append(name))
     app.create_demo()
     assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 

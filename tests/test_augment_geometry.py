@@ -1,4 +1,4 @@
-"""Moves against windows and mirror images, SciPy's interpolation and Pillow's transforms of the same pictures."""
+"""Moves against windows and mirror images, SciPy's interpolation and Pillow's transforms of the same images."""
 
 import math
 
@@ -26,22 +26,22 @@ def draws(shape, low, high, generator):
 
 
 @pytest.fixture
-def pictures(rng):
+def images(rng):
     """uint8 [64, 7, 9, 3]."""
     return rng.integers(0, 256, (64, 7, 9, 3), np.uint8)
 
 
-def test_a_flip_mirrors_about_half_of_the_pictures(pictures):
-    flipped = numpy(geometry.random_flip(pictures, seed()))
-    mirrored = [np.array_equal(after, before[:, ::-1]) for before, after in zip(pictures, flipped, strict=True)]
-    kept = [np.array_equal(after, before) for before, after in zip(pictures, flipped, strict=True)]
+def test_a_flip_mirrors_about_half_of_the_images(images):
+    flipped = numpy(geometry.random_flip(images, seed()))
+    mirrored = [np.array_equal(after, before[:, ::-1]) for before, after in zip(images, flipped, strict=True)]
+    kept = [np.array_equal(after, before) for before, after in zip(images, flipped, strict=True)]
     assert all(one != other for one, other in zip(mirrored, kept, strict=True))
     assert 16 < sum(mirrored) < 48
     assert flipped.dtype == np.uint8
 
 
-def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_comes(pictures):
-    many = np.tile(pictures, (8, 1, 1, 1))
+def test_a_crop_is_a_window_of_the_padded_image_and_every_window_comes(images):
+    many = np.tile(images, (8, 1, 1, 1))
     cropped = numpy(geometry.random_crop(many, padding=2, seed=seed()))
     assert cropped.shape == many.shape
     places = set()
@@ -82,40 +82,40 @@ def assert_resampled(before, after, matrix):
         np.testing.assert_allclose(after[..., channel], expected, atol=0.02)
 
 
-def test_rotation_is_scipys(pictures):
-    rotated = numpy(geometry.random_rotation(pictures.astype("float32"), max_turn=0.1, seed=seed()))
+def test_rotation_is_scipys(images):
+    rotated = numpy(geometry.random_rotation(images.astype("float32"), max_turn=0.1, seed=seed()))
     angles = draws((64, 1, 1), -0.1, 0.1, seed())[:, 0, 0] * 2 * math.pi
     assert np.ptp(angles) > 0.8
-    for before, after, angle in zip(pictures, rotated, angles, strict=True):
+    for before, after, angle in zip(images, rotated, angles, strict=True):
         cosine, sine = math.cos(angle), math.sin(angle)
         assert_resampled(before, after, np.array([[cosine, sine], [-sine, cosine]]))
 
 
-def test_zoom_is_scipys(pictures):
-    zoomed = numpy(geometry.random_zoom(pictures.astype("float32"), max_zoom=0.3, seed=seed()))
+def test_zoom_is_scipys(images):
+    zoomed = numpy(geometry.random_zoom(images.astype("float32"), max_zoom=0.3, seed=seed()))
     generator = seed()
     heights, widths = (draws((64, 1), 0.7, 1.3, generator)[:, 0] for _ in range(2))
     assert not np.allclose(heights, widths)
-    for before, after, height, width in zip(pictures, zoomed, heights, widths, strict=True):
+    for before, after, height, width in zip(images, zoomed, heights, widths, strict=True):
         assert_resampled(before, after, np.diag([height, width]))
 
 
-def test_the_keras_examples_augmentation_resizes_and_stays_in_range(pictures):
-    result = numpy(pipeline.keras_example(pictures, seed(), image_size=18))
+def test_the_keras_examples_augmentation_resizes_and_stays_in_range(images):
+    result = numpy(pipeline.keras_example(images, seed(), image_size=18))
     assert result.shape == (64, 18, 18, 3)
     assert result.min() >= 0
     assert result.max() <= 255
-    assert np.std(result, axis=(1, 2, 3)).min() > 20  # pictures, not constants
+    assert np.std(result, axis=(1, 2, 3)).min() > 20  # images, not constants
 
 
 @pytest.mark.parametrize("function", [pipeline.flip_crop, lambda x, s: pipeline.keras_example(x, s, image_size=18)])
-def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, rng):
+def test_the_seed_decides_and_every_image_and_call_has_its_own_draw(function, rng):
     same = np.tile(rng.integers(0, 256, (1, 16, 19, 3), np.uint8), (32, 1, 1, 1))
     generator = seed()
     first, second = (numpy(function(same, generator)) for _ in range(2))
     np.testing.assert_array_equal(first, numpy(function(same, seed())))
     assert not np.array_equal(first, second)
-    assert len({picture.tobytes() for picture in first}) > 20
+    assert len({image.tobytes() for image in first}) > 20
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_the_seed_decides_and_every_picture_and_call_has_its_own_draw(function, 
     ],
 )
 def test_moves_are_pillows(rng, move, strengths, pillow):
-    pictures = rng.integers(0, 256, (3, 32, 27, 3), np.uint8)
-    moved = numpy(geometry.affine(pictures, move(ops.convert_to_tensor(strengths))))
+    images = rng.integers(0, 256, (3, 32, 27, 3), np.uint8)
+    moved = numpy(geometry.affine(images, move(ops.convert_to_tensor(strengths))))
     assert moved.dtype == np.uint8
-    for before, after, strength in zip(pictures, moved, strengths, strict=True):
+    for before, after, strength in zip(images, moved, strengths, strict=True):
         np.testing.assert_array_equal(after, np.asarray(pillow(Image.fromarray(before), strength)))
 
 

@@ -22,16 +22,16 @@ def numpy(tensor):
 
 
 def test_erasing_covers_rectangles_of_the_share_that_is_asked_for():
-    pictures = np.zeros((2000, 20, 30, 3), "float32")
-    erased = numpy(random_erasing(pictures, 0.25, [10.0, 20.0, 30.0], seed()))
+    images = np.zeros((2000, 20, 30, 3), "float32")
+    erased = numpy(random_erasing(images, 0.25, [10.0, 20.0, 30.0], seed()))
     hit = (erased != 0).any(axis=(1, 2, 3))
     assert hit.mean() == pytest.approx(0.25, abs=0.03)
     shares = []
-    for picture in erased[hit]:
-        rows, columns = np.nonzero((picture == [10, 20, 30]).all(axis=2))
+    for image in erased[hit]:
+        rows, columns = np.nonzero((image == [10, 20, 30]).all(axis=2))
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert len(rows) == area  # a rectangle, filled
-        assert (picture.sum(axis=(0, 1)) == area * np.array([10, 20, 30])).all()
+        assert (image.sum(axis=(0, 1)) == area * np.array([10, 20, 30])).all()
         shares.append(area / 600)
     assert min(shares) < 0.05
     assert AREA[0] * 0.5 < min(shares)
@@ -46,7 +46,7 @@ def test_erasing_reaches_every_corner():
 
 
 def one_colour_each(count, height, width):
-    """Pictures whose pixels are their place in the batch, and targets that say the same."""
+    """Images whose pixels are their place in the batch, and targets that say the same."""
     images = np.ones((count, height, width, 3), "float32") * np.arange(count, dtype="float32")[:, None, None, None]
     return images, np.eye(count, dtype="float32")
 
@@ -55,10 +55,10 @@ def test_cutmix_mixes_labels_as_the_areas():
     images, targets = one_colour_each(40, 10, 14)
     mixed, mixed_targets = (numpy(part) for part in mixing.mix(images, targets, 0, 1.0, 1.0, 0.5, seed()))
     shares = []
-    for index, (picture, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
+    for index, (image, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
         other = (index - 1) % 40
-        foreign = (picture == other).all(axis=2)
-        own = (picture == index).all(axis=2)
+        foreign = (image == other).all(axis=2)
+        own = (image == index).all(axis=2)
         assert (foreign ^ own).all()  # each pixel is of one or of the other
         if foreign.any():
             rows, columns = np.nonzero(foreign)
@@ -66,7 +66,7 @@ def test_cutmix_mixes_labels_as_the_areas():
         np.testing.assert_allclose(target[index], own.mean(), atol=1e-6)
         np.testing.assert_allclose(target[other], foreign.mean(), atol=1e-6)
         shares.append(own.mean())
-    assert len(set(shares)) > 20  # drawn for each picture
+    assert len(set(shares)) > 20  # drawn for each image
     assert min(shares) < 0.4
     assert max(shares) > 0.9
 
@@ -74,15 +74,15 @@ def test_cutmix_mixes_labels_as_the_areas():
 def test_mixup_mixes_labels_as_the_pixels():
     images, targets = one_colour_each(40, 3, 5)
     mixed, mixed_targets = (numpy(part) for part in mixing.mix(images, targets, 0.8, 0, 1.0, 0.5, seed()))
-    for index, (picture, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
+    for index, (image, target) in enumerate(zip(mixed, mixed_targets, strict=True)):
         other = (index - 1) % 40
         assert target.sum() == pytest.approx(1)
-        np.testing.assert_allclose(picture, target[index] * index + target[other] * other, atol=1e-4)
+        np.testing.assert_allclose(image, target[index] * index + target[other] * other, atol=1e-4)
     assert len(np.unique(mixed_targets.max(axis=1).round(4))) > 20
 
 
 @pytest.mark.parametrize(("probability", "cutmix_probability"), [(0.3, 0.5), (1.0, 0.8), (0.0, 0.5)])
-def test_the_switch_decides_between_the_two_for_each_picture(probability, cutmix_probability):
+def test_the_switch_decides_between_the_two_for_each_image(probability, cutmix_probability):
     images, targets = one_colour_each(3000, 4, 6)
     images *= 1000  # so that no mixture is a whole multiple
     drawn = mixing.mix(images, targets[:, :9], 0.8, 1.0, ops.convert_to_tensor(probability), cutmix_probability, seed())
@@ -90,7 +90,7 @@ def test_the_switch_decides_between_the_two_for_each_picture(probability, cutmix
     whole = np.isclose(mixed, np.round(mixed), atol=1e-4).all(axis=(1, 2, 3))
     kept = (mixed == images / 1000).all(axis=(1, 2, 3))
     assert (~whole).mean() == pytest.approx(probability * (1 - cutmix_probability), abs=0.04)
-    # A CutMix whose rectangle is smaller than a pixel keeps the picture.
+    # A CutMix whose rectangle is smaller than a pixel keeps the image.
     assert kept.mean() == pytest.approx(1 - probability, abs=0.08)
 
 
@@ -120,16 +120,16 @@ RECIPE = replace(
 
 
 @pytest.mark.parametrize("policy", ["none", "randaugment", "autoaugment"])
-def test_the_pipeline_gives_pictures_and_smoothed_targets(policy, rng):
+def test_the_pipeline_gives_images_and_smoothed_targets(policy, rng):
     images = rng.integers(0, 256, (12, 16, 16, 3), np.uint8)
     labels = np.arange(12, dtype=np.int32) % 7
     augment = Augmentation(tiny.MODEL, replace(RECIPE, policy=policy))
-    pictures, targets = (numpy(part) for part in augment(images, labels, seed()))
-    assert pictures.shape == images.shape
+    inputs, targets = (numpy(part) for part in augment(images, labels, seed()))
+    assert inputs.shape == images.shape
     assert targets.shape == (12, 7)
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
     assert targets.min() >= 0.1 / 7 - 1e-6
-    assert (np.sort(targets, axis=1)[:, -2] > 0.05).any()  # two classes in one picture
+    assert (np.sort(targets, axis=1)[:, -2] > 0.05).any()  # two classes in one image
     _, unmixed = (numpy(part) for part in augment(images, labels, seed(), mixing=0.0))
     np.testing.assert_allclose(unmixed, np.eye(7)[labels] * 0.9 + 0.1 / 7, atol=1e-6)
 

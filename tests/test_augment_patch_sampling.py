@@ -9,7 +9,7 @@ from keras import ops
 
 from smallvit.augment import sample_patches
 from smallvit.config import require_samplable, with_variant
-from smallvit.tokenization import extract_patches
+from smallvit.layers.tokenization import extract_patches
 from tests import tiny
 
 

@@ -1,4 +1,4 @@
-"""Colour operations against Pillow's results on the same pictures; RandAugment and AutoAugment against their tables."""
+"""Colour operations against Pillow's results on the same images; RandAugment and AutoAugment against their tables."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def numpy(tensor):
 
 
 @pytest.fixture
-def pictures(rng):
+def images(rng):
     """[5, 17, 26, 3] uint8: noise, low contrast, one colour, two values, a gradient."""
     noise = rng.integers(0, 256, (17, 26, 3))
     gradient = np.linspace(0, 255, 17 * 26 * 3).reshape(17, 26, 3)
@@ -37,11 +37,11 @@ def pictures(rng):
     ],
 )
 @pytest.mark.parametrize("turn", [0, 3])
-def test_color_operations_are_pillows(pictures, change, strengths, pillow, turn):
+def test_color_operations_are_pillows(images, change, strengths, pillow, turn):
     strengths = np.roll(np.array(strengths, "float32"), turn)
-    changed = numpy(change(ops.cast(pictures, "float32"), ops.convert_to_tensor(strengths)))
+    changed = numpy(change(ops.cast(images, "float32"), ops.convert_to_tensor(strengths)))
     np.testing.assert_array_equal(changed, np.round(changed))
-    for before, after, strength in zip(pictures, changed, strengths, strict=True):
+    for before, after, strength in zip(images, changed, strengths, strict=True):
         expected = np.asarray(pillow(Image.fromarray(before), float(strength))).astype(int)
         if change is color.autocontrast:  # Pillow's double precision takes some whole results down by one
             assert set(np.unique(after - expected)) <= {0, 1}
@@ -50,24 +50,24 @@ def test_color_operations_are_pillows(pictures, change, strengths, pillow, turn)
             np.testing.assert_array_equal(after, expected)
 
 
-def test_each_picture_gets_its_own_operation(pictures):
+def test_each_image_gets_its_own_operation(images):
     operations = ["Identity", "Invert", "TranslateX", "Posterize", "Rotate"]
     strengths = np.array([0, 0, 3, 5, 20], "float32")
     result = numpy(
         policies.apply_operations(
-            ops.cast(pictures, "float32"),
+            ops.cast(images, "float32"),
             ops.convert_to_tensor([policies.OPERATIONS.index(name) for name in operations]),
             ops.convert_to_tensor(strengths),
         )
     )
-    images = [Image.fromarray(picture) for picture in pictures]
+    pillow_images = [Image.fromarray(image) for image in images]
     gray = {"fillcolor": (128, 128, 128)}
     expected = [
-        images[0],
-        ImageOps.invert(images[1]),
-        images[2].transform(images[2].size, Image.Transform.AFFINE, (1, 0, 3, 0, 1, 0), **gray),
-        ImageOps.posterize(images[3], 5),
-        images[4].rotate(20, **gray),
+        pillow_images[0],
+        ImageOps.invert(pillow_images[1]),
+        pillow_images[2].transform(pillow_images[2].size, Image.Transform.AFFINE, (1, 0, 3, 0, 1, 0), **gray),
+        ImageOps.posterize(pillow_images[3], 5),
+        pillow_images[4].rotate(20, **gray),
     ]
     np.testing.assert_array_equal(result, np.stack([np.asarray(image) for image in expected]))
 
@@ -107,7 +107,7 @@ def record_draws(monkeypatch):
     return drawn
 
 
-def test_randaugment_draws_each_of_14_operations_for_each_picture(monkeypatch):
+def test_randaugment_draws_each_of_14_operations_for_each_image(monkeypatch):
     drawn = record_draws(monkeypatch)
     policies.randaugment(np.zeros((2800, 20, 40, 3), np.uint8), 3, 15, keras.random.SeedGenerator(1))
     assert len(drawn) == 3
@@ -169,13 +169,13 @@ def test_the_cifar_policy_is_the_published_one():
 
 
 @pytest.mark.parametrize("policy", ["randaugment", "autoaugment"])
-def test_a_policy_changes_pictures_and_keeps_whole_pixels(policy, rng):
-    pictures = rng.integers(0, 256, (64, 9, 11, 3), np.uint8)
+def test_a_policy_changes_images_and_keeps_whole_pixels(policy, rng):
+    images = rng.integers(0, 256, (64, 9, 11, 3), np.uint8)
     arguments = (2, 20) if policy == "randaugment" else ()
-    result = numpy(getattr(policies, policy)(pictures, *arguments, keras.random.SeedGenerator(2)))
-    assert result.shape == pictures.shape
+    result = numpy(getattr(policies, policy)(images, *arguments, keras.random.SeedGenerator(2)))
+    assert result.shape == images.shape
     assert result.min() >= 0
     assert result.max() <= 255
     np.testing.assert_array_equal(result, np.round(result))
-    changed = (result != pictures).any(axis=(1, 2, 3)).mean()
+    changed = (result != images).any(axis=(1, 2, 3)).mean()
     assert changed > 0.6

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit import backend
 from smallvit.config import PRESETS, with_variant
+from smallvit.device import backend
 from smallvit.images import load_square, resize_square
-from smallvit.inference import Classifier
+from smallvit.inference.classifier import Classifier
 from smallvit.model import build_model
-from smallvit.train_steps import compile_train_steps
+from smallvit.training.steps import compile_train_steps
 from tests.server import ROOT
 
 MODELS = [ROOT / "assets/models" / f"laptop-{variant}" for variant in ("vit", "spt_lsa")]  # neither idea, and both
@@ -37,12 +37,12 @@ def answers():
         classifier = Classifier.from_path(path)
         arrays[f"{path.name} tau"] = classifier.tau
         for example in EXAMPLES:
-            picture = resize_square(load_square(example), classifier.record.picture_size)
+            image = resize_square(load_square(example), classifier.record.data_image_size)
             name = f"{path.name} {example.stem}"
-            arrays[f"{name} probabilities"] = classifier.predict(picture)
-            for part, array in classifier.explain(picture)._asdict().items():
+            arrays[f"{name} probabilities"] = classifier.predict(image)
+            for part, array in classifier.explain(image)._asdict().items():
                 arrays[f"{name} {part}"] = array
-        arrays[f"{name} moved"] = classifier.predict_moved(picture, 2)
+        arrays[f"{name} moved"] = classifier.predict_translated(image, 2)
     for preset in PRESETS:
         for part, tensor in small_intermediates(preset)._asdict().items():
             arrays[f"{preset} {part}"] = ops.convert_to_numpy(tensor)
@@ -96,7 +96,7 @@ def small_model(preset, rng=None):
 
 
 def small_intermediates(preset):
-    """Those of a small model for two pictures that have to be resized."""
+    """Those of a small model for two images that have to be resized."""
     rng = np.random.default_rng(5)
     model = small_model(preset, rng)
     compiled = backend.compile_function(model.intermediates, model.variables, xla=False)

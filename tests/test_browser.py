@@ -1,7 +1,7 @@
 """The page in Chromium, as a visitor has it, with the bundled models.
 
 Needs a Chromium; with REQUIRE_BROWSER=1 its absence is a failure. With SCREENSHOTS=FOLDER every view is kept there as a
-picture, of each width and theme.
+image, of each width and theme.
 """
 
 import csv
@@ -18,19 +18,19 @@ from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from playwright.sync_api import expect, sync_playwright
 
-from smallvit import bundled
-from smallvit.checkpoint import find_model_folders, read_model_folder
+from smallvit import files
 from smallvit.config import VARIANTS
 from smallvit.data import Dataset, Split
+from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.layers.tokenization import SHIFT_NAMES
+from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.page import LAUNCH_OPTIONS, build_demo
-from smallvit.page.models import ModelShelf
-from smallvit.page.texts import TEXTS
+from smallvit.page.components.texts import TEXTS
+from smallvit.page.server.models import ModelStore
 from smallvit.report import EvaluatedModel, report
-from smallvit.superclasses import SUPERCLASSES
-from smallvit.tokenization import SHIFT_NAMES
 from tests import tiny
 from tests.hub_server import hub_server
-from tests.picture_corpus import BAD, GOOD
+from tests.image_corpus import BAD, GOOD
 from tests.server import ROOT, free_port, running_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -85,7 +85,7 @@ def visit(browser, url):
         page.language = ("en", "ko").index(locale[:2])
         page.goto(address or f"{url}?__theme={theme}")
         # The first visit may come while the other processes of the tests have all cores.
-        expect(page.locator("#picture input[type=file]")).to_be_attached(timeout=120_000)
+        expect(page.locator("#image input[type=file]")).to_be_attached(timeout=120_000)
         expect(page.locator("#answer-left .facts")).to_be_visible()
         pages.append(page)
         return page
@@ -103,7 +103,7 @@ def _is_ours(address):
 
 
 def upload(page, file=LION):
-    page.set_input_files("#picture input[type=file]", file)
+    page.set_input_files("#image input[type=file]", file)
 
 
 def answered(page):
@@ -112,7 +112,7 @@ def answered(page):
 
 
 def take_away(page):
-    page.locator("#picture").get_by_label("Remove Image").click()
+    page.locator("#image").get_by_label("Remove Image").click()
     expect(page.locator(".answer li")).to_have_count(0)
 
 
@@ -127,7 +127,7 @@ def open_view(page, view):
 
 
 def shown(page, name):
-    """A drawn picture once it is there."""
+    """A drawn image once it is there."""
     image = page.locator(f"#{name} img")
     image.scroll_into_view_if_needed()
     expect(image).to_have_js_property("complete", True)
@@ -190,9 +190,9 @@ def test_every_view_opens_fits_and_can_be_read(visit, width, theme, tmp_path):
         assert found == [], view
         assert page.evaluate("document.documentElement.scrollWidth") == width, view
         page.evaluate("scrollTo(0, 0)")
-        picture = folder / f"{view}-{width}-{theme}.png"
-        page.screenshot(path=picture, full_page=view != "compare")
-        assert picture.stat().st_size > 10_000
+        screenshot = folder / f"{view}-{width}-{theme}.png"
+        page.screenshot(path=screenshot, full_page=view != "compare")
+        assert screenshot.stat().st_size > 10_000
         for image in page.locator(".drawn img:visible").all():
             assert image.get_attribute("alt")
             assert image.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
@@ -200,7 +200,7 @@ def test_every_view_opens_fits_and_can_be_read(visit, width, theme, tmp_path):
 
 def test_the_first_view_needs_no_scrolling(visit):
     page = answered_page(visit)
-    for name in ("#picture", "#seen", "#answer-left .facts", "#answer-right .facts", "#verdict"):
+    for name in ("#image", "#seen", "#answer-left .facts", "#answer-right .facts", "#verdict"):
         box = page.locator(name).bounding_box()
         assert box["y"] >= 0
         assert box["y"] + box["height"] <= 800, name
@@ -293,7 +293,7 @@ def test_attention_follows_the_patch_the_layer_and_the_head(visit, client):
     expect(page.locator("#attention-caption-right")).to_contain_text("itself 0.0 %")
 
 
-def test_moving_the_picture_tells_how_often_the_answers_hold(visit):
+def test_moving_the_image_tells_how_often_the_answers_hold(visit):
     page = answered_page(visit)
     open_view(page, "moves")
     for side in ("left", "right"):
@@ -305,7 +305,7 @@ def test_moving_the_picture_tells_how_often_the_answers_hold(visit):
 def test_the_results_are_those_of_the_folders(visit):
     page = visit()
     open_view(page, "training")
-    shelf = ModelShelf(find_model_folders(ROOT / "assets/models"))
+    shelf = ModelStore(find_model_folders(ROOT / "assets/models"))
     for name in shelf.folders:
         record = shelf.record(name)
         title, top1 = VARIANTS[record.variant].title, record.metrics["test"]["top1"]
@@ -331,11 +331,11 @@ def test_the_page_speaks_korean(visit):
     assert "__i18n__" not in page.locator("body").inner_text()
 
 
-def test_without_a_picture_the_views_ask_for_one(visit):
+def test_without_a_image_the_views_ask_for_one(visit):
     page = visit()
     for view in ("patches", "attention", "moves"):
         open_view(page, view)
-        expect(page.locator(f"#{view}-note")).to_contain_text("Choose a picture")
+        expect(page.locator(f"#{view}-note")).to_contain_text("Choose an image")
 
 
 def test_common_files_get_an_answer(visit, tmp_path):
@@ -348,12 +348,12 @@ def test_common_files_get_an_answer(visit, tmp_path):
         take_away(page)
 
 
-def test_what_is_no_picture_gets_a_message_and_the_page_goes_on(visit, tmp_path):
+def test_what_is_no_image_gets_a_message_and_the_page_goes_on(visit, tmp_path):
     page = visit()
     for name in ("text.jpg", "drawing.svg", "document.jpg", "empty.png"):
         entry = next(entry for entry in BAD if entry.name == name)
-        (tmp_path / "picture.jpg").write_bytes(entry.content())
-        upload(page, tmp_path / "picture.jpg")
+        (tmp_path / "image.jpg").write_bytes(entry.content())
+        upload(page, tmp_path / "image.jpg")
         expect(page.locator(".toast-body")).to_contain_text(re.compile(entry.message))
         page.locator(".toast-close").click()
         take_away(page)
@@ -377,10 +377,10 @@ def test_an_address_of_the_servers_own_network_is_refused(visit, url):
     expect(page.locator(".toast-body")).to_contain_text("leads to an address that is not public")
 
 
-def test_taking_the_picture_away_takes_the_answers_away(visit):
+def test_taking_the_image_away_takes_the_answers_away(visit):
     page = answered_page(visit)
     take_away(page)
-    expect(page.locator("#verdict")).to_contain_text("Choose a picture")
+    expect(page.locator("#verdict")).to_contain_text("Choose an image")
 
 
 def test_a_link_leads_to_the_same_result(visit):
@@ -392,7 +392,7 @@ def test_a_link_leads_to_the_same_result(visit):
     open_view(page, "compare")
     page.get_by_label("Another model").click()
     page.get_by_role("option", name="ViT + LSA · laptop", exact=True).click()
-    top1 = read_model_folder(bundled.MODELS / "laptop-lsa").record.metrics["test"]["top1"]
+    top1 = read_model_folder(files.BUNDLED_MODELS / "laptop-lsa").record.metrics["test"]["top1"]
     expect(page.locator("#answer-right")).to_contain_text(f"Right on {100 * top1:.1f} %")
     other = answered(visit(address=link_to_the_result(page)))
     expect(other.locator("#answer-right")).to_contain_text(f"Right on {100 * top1:.1f} %")
@@ -404,7 +404,7 @@ def test_a_link_leads_to_the_same_result(visit):
 def test_the_page_is_up_before_the_models_and_says_so(visit):
     loaded = threading.Event()
 
-    class SlowShelf(ModelShelf):
+    class SlowShelf(ModelStore):
         def is_warm(self, names):
             return loaded.is_set()
 
@@ -483,7 +483,7 @@ def test_models_from_the_hub_can_be_linked_to_and_looked_into(visit, tmp_path):
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_a_report_opens_from_the_disk_and_asks_for_nothing(browser, tmp_path, rng, width, theme):
     test = Split(rng.integers(0, 256, (300, 32, 32, 3), np.uint8), np.arange(300, dtype=np.int32) % 100)
-    records = [read_model_folder(folder).record for folder in find_model_folders(bundled.MODELS)]
+    records = [read_model_folder(folder).record for folder in find_model_folders(files.BUNDLED_MODELS)]
     models = [EvaluatedModel(record, rng.permutation(test.labels), rng.random(300)) for record in records]
     data = Dataset("CIFAR-100", test, test, records[0].class_names, (0.5,) * 3, (0.2,) * 3)
     file = tmp_path / "report.html"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from smallvit.card import model_card, with_repository
+from smallvit.model_folder.card import model_card, with_repository
 from tests import tiny
 
 
@@ -28,7 +28,7 @@ def test_the_front_matter_is_what_the_hub_reads(record):
     ]
 
 
-def test_of_ones_own_pictures_the_card_claims_neither_a_licence_nor_what_cannot_be_missed(record):
+def test_of_ones_own_images_the_card_claims_neither_a_licence_nor_what_cannot_be_missed(record):
     names = ["ape", "bee", "cat", "dog", "elk"]
     few = replace(record, data="pets", class_names=names, model=replace(record.model, num_classes=5))
     data = ModelCard(model_card(few, np.full((3, 2), 1.5))).data
@@ -42,14 +42,14 @@ def test_the_text_has_the_results_how_they_came_and_the_temperatures(record):
         "| validation | 6 | 61.00% | 81.00% | 1.250 |",
         "| test | 30 | 54.32% | 87.65% | 1.500 |",
         "`python train.py --preset laptop`, 2026-01-31",
-        "3 epochs of 54 pictures in 1.5 minutes",
+        "3 epochs of 54 images in 1.5 minutes",
         "a test, 2 cores: 123 images/s, float32",
         "jax 0.1; commit 0123456789abcdef",
         "One seed (0)",
         "tau started at sqrt(5) = 2.236",
         "| layer | head 1 | head 2 |",
         "| 2 | 0.125 | 3.000 |",
-        "It counts as unsure of a picture when its top probability is below 23.4%, as it is for one in twenty of the v",
+        "It counts as unsure of an image when its top probability is below 23.4%, as it is for one in twenty of the v",
     ):
         assert part in card
 
@@ -63,7 +63,7 @@ def test_plain_models_have_a_constant_temperature_and_no_tags_of_the_ideas():
 
 def test_a_model_that_is_never_right_has_no_threshold_to_tell(record):
     card = model_card(replace(record, unsure_below=0.0), np.ones((3, 2)))
-    assert "It gets no validation picture right, so nothing says when it is unsure." in card
+    assert "It gets no validation image right, so nothing says when it is unsure." in card
     assert "top probability is below" not in card
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit import checkpoint
-from smallvit.checkpoint import find_model_folders, read_model_folder, write_model_folder
 from smallvit.errors import UserError
+from smallvit.files import file_sha256
+from smallvit.model_folder import folder as checkpoint
+from smallvit.model_folder.folder import find_model_folders, read_model_folder, write_model_folder
 from tests import tiny
 
 
@@ -122,7 +123,7 @@ def change_model(folder, **fields):
         (lambda folder: (folder / "smallvit.json").write_bytes(b"\xff\xfe"), r"smallvit\.json cannot be read as JSON"),
         (lambda folder: (folder / "smallvit.json").write_text("[]"), r"smallvit\.json holds a list instead of a dict"),
         (lambda folder: (folder / "history.json").write_text("{}"), r"history\.json holds a dict instead of a list"),
-        (lambda folder: change_record(folder, format_version=99), "is not of format_version 3"),
+        (lambda folder: change_record(folder, format_version=99), "is not of format_version 4"),
         (lambda folder: change_record(folder, model={"depth": 3}), "is not what train.py writes"),
         (lambda folder: change_record(folder, weights=None), "is not what train.py writes"),
         (lambda folder: change_record(folder, weights={"bytes": 3}), "is not what train.py writes"),
@@ -149,7 +150,7 @@ def test_what_is_not_whole_is_refused_with_a_sentence(folder, damage, message):
 
 def rehash(folder):
     file = folder / "model.weights.h5"
-    change_record(folder, weights={"bytes": file.stat().st_size, "sha256": checkpoint._sha256(file)})
+    change_record(folder, weights={"bytes": file.stat().st_size, "sha256": file_sha256(file)})
 
 
 def foreign_weights(folder, tmp_path):
@@ -209,7 +210,7 @@ def test_links_in_the_weights_are_refused(folder):
 
 
 def test_groups_of_weights_that_lie_in_themselves_come_to_an_end(folder, monkeypatch):
-    monkeypatch.setattr("smallvit.weights._MAX_PARTS", 1000)
+    monkeypatch.setattr("smallvit.model_folder.weights._MAX_PARTS", 1000)
     with h5py.File(folder / "model.weights.h5", "r+") as file:
         file["layers/again"] = file["layers"]
     rehash(folder)

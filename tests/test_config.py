@@ -14,7 +14,7 @@ from smallvit.config import (
     VARIANTS,
     ModelConfig,
     TrainConfig,
-    overridden,
+    changed_fields,
     parse_override,
     with_overrides,
     with_variant,
@@ -147,4 +147,4 @@ def test_overrides_are_read_as_what_they_mean(text, expected):
 def test_what_was_overridden_is_told_from_what_the_preset_has():
     preset = PRESETS["paper"]
     model, training = with_overrides(preset, {"epochs": preset.training.epochs, "seed": 7, "depth": 3})
-    assert overridden(preset, with_variant(model, "spt_lsa"), training) == {"depth": 3, "seed": 7}
+    assert changed_fields(preset, with_variant(model, "spt_lsa"), training) == {"depth": 3, "seed": 7}

@@ -1,4 +1,4 @@
-"""Reading CIFAR-100 from disk, in every state it may be in, and choosing pictures, also of those that stay on disk."""
+"""Reading CIFAR-100 from disk, in every state it may be in, and choosing images, also of those that stay on disk."""
 
 import json
 import pickle
@@ -8,8 +8,8 @@ import pytest
 
 from smallvit.data import Split, cifar100, hold_out, load_cifar100
 from smallvit.data.dataset import Rows, pixel_statistics
+from smallvit.data.superclasses import SUPERCLASSES, by_superclass
 from smallvit.errors import UserError
-from smallvit.superclasses import SUPERCLASSES, by_superclass
 from tests import tiny
 from tests.server import ROOT
 
@@ -31,7 +31,7 @@ def same(left, right):
     assert left.class_names == right.class_names
 
 
-def test_a_release_becomes_pictures_labels_and_names(tmp_path):
+def test_a_release_becomes_images_labels_and_names(tmp_path):
     contents = tiny.release_contents(num_train=21, num_test=14)
     dataset = load_cifar100(tiny.write_release(tmp_path, contents))
     assert dataset.train.images.shape == (21, 32, 32, 3)
@@ -106,7 +106,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 
 
 def test_one_wrong_bit_anywhere_in_the_tarball_is_refused(tmp_path):
-    """The pictures would be others, or zlib would fail: the checksum tells at the latest."""
+    """The images would be others, or zlib would fail: the checksum tells at the latest."""
     path = tiny.write_tarball(tmp_path)
     content = path.read_bytes()
     for position in np.random.default_rng(5).integers(10, len(content) - 8, 40):  # between gzip's header and trailer
@@ -146,15 +146,15 @@ def changed(part, **fields):
         (changed("train", data=np.zeros((60, 100), np.uint8)), r"data of the file train is uint8 \[60, 100\]"),
         (changed("test", data=np.zeros((30, 3072))), r"data of the file test is float64 \[30, 3072\]"),
         (changed("test", data=None), "data of the file test is NoneType"),
-        (changed("train", fine_labels=[0, 1]), "the file train has 60 pictures and 2 fine_labels"),
-        (changed("train", fine_labels=None), "the file train has 60 pictures and no fine_labels"),
+        (changed("train", fine_labels=[0, 1]), "the file train has 60 images and 2 fine_labels"),
+        (changed("train", fine_labels=None), "the file train has 60 images and no fine_labels"),
         (changed("train", fine_labels=[7] * 60), "labels that are not integers from 0 to 6"),
         (changed("train", fine_labels=[-1] * 60), "labels that are not integers from 0 to 6"),
         (changed("train", fine_labels=[0.5] * 60), "labels that are not integers from 0 to 6"),
         (changed("train", fine_labels=[[1, 2]] * 60), "labels that are not integers from 0 to 6"),
         (
             changed("train", fine_labels=[], data=np.zeros((0, 3072), np.uint8)),
-            "the file train has no pictures",
+            "the file train has no images",
         ),
         (changed("meta", fine_label_names=None), "has no list fine_label_names"),
         (changed("meta", fine_label_names=[]), "has no list fine_label_names"),
@@ -206,7 +206,7 @@ def test_sizes_of_the_split(how, count, share, held_out):
             hold_out(labels, share, how, seed=0)
 
 
-def test_tail_is_the_last_pictures():
+def test_tail_is_the_last_images():
     training, validation = hold_out(np.zeros(20, int), 0.1, "tail", seed=5)
     assert validation.tolist() == [18, 19]
     assert training.tolist() == list(range(18))
@@ -220,13 +220,13 @@ def test_stratified_takes_the_same_share_of_each_class_by_seed():
     assert chosen[0].tolist() == chosen[1].tolist() != chosen[2].tolist()
 
 
-SIZES = [2, 3, 30, 50, 1]  # of five classes, 86 pictures
+SIZES = [2, 3, 30, 50, 1]  # of five classes, 86 images
 
 
 @pytest.mark.parametrize(
     ("share", "counts"),
     [
-        # The first picture of each class of several has rank 0, the i-th of n (i + 0.5) / n: so the 9 lowest are those
+        # The first image of each class of several has rank 0, the i-th of n (i + 0.5) / n: so the 9 lowest are those
         # four, then 1.5 / 50, 1.5 / 30, 2.5 / 50, 3.5 / 50 and 2.5 / 30.
         (0.1, [[1, 1, 3, 4, 0]]),
         (0.5, [[1, 1, 15, 25, 1], [1, 2, 15, 25, 0]]),  # 42 are below 0.5 and two at it, of which one is drawn
@@ -234,7 +234,7 @@ SIZES = [2, 3, 30, 50, 1]  # of five classes, 86 pictures
         (0.98, [[1, 2, 29, 49, 1]]),  # 84 of 86 would take two classes whole
     ],
 )
-def test_each_class_of_several_pictures_is_on_both_sides(share, counts):
+def test_each_class_of_several_images_is_on_both_sides(share, counts):
     labels = np.random.default_rng(4).permutation(np.repeat(np.arange(5), SIZES))
     found = []
     for seed in range(12):
@@ -268,7 +268,7 @@ def test_rows_are_those_of_the_array(rng):
         rows[4]
 
 
-def test_taking_pictures_on_disk_reads_none_of_them(tmp_path, rng, monkeypatch):
+def test_taking_images_on_disk_reads_none_of_them(tmp_path, rng, monkeypatch):
     images = rng.integers(0, 256, (20, 4, 4, 3), np.uint8)
     files = np.array([f"{number}.png" for number in range(20)], object)
     split = Split(on_disk(images, tmp_path / "images"), np.arange(20, dtype=np.int32), files)
@@ -296,7 +296,7 @@ def test_taking_pictures_on_disk_reads_none_of_them(tmp_path, rng, monkeypatch):
     assert [len(rows) for rows in reads] == [5, 3, 2]  # only those that were asked for
 
 
-def test_pictures_that_were_read_are_in_memory(tmp_path, rng):
+def test_images_that_were_read_are_in_memory(tmp_path, rng):
     images = rng.integers(0, 256, (6, 2, 2, 3), np.uint8)
     split = Split(on_disk(images, tmp_path / "images"), np.arange(6, dtype=np.int32))
     for taken, indices in ((split, [0, 1, 2, 3, 4, 5]), (split.take(np.array([5, 1])), [5, 1])):
@@ -310,7 +310,7 @@ def test_pictures_that_were_read_are_in_memory(tmp_path, rng):
         assert not read.take(slice(1)).is_on_disk
 
 
-def test_statistics_of_pictures_on_disk_are_those_in_memory(tmp_path, rng):
+def test_statistics_of_images_on_disk_are_those_in_memory(tmp_path, rng):
     images = rng.integers(0, 256, (30, 4, 4, 3), np.uint8)
     rows = Rows(on_disk(images, tmp_path / "images"), np.arange(0, 30, 2))
     mean, std = pixel_statistics(rows)
@@ -318,7 +318,7 @@ def test_statistics_of_pictures_on_disk_are_those_in_memory(tmp_path, rng):
     np.testing.assert_allclose(std, (images[::2] / 255).std(axis=(0, 1, 2)), atol=6e-5)
 
 
-def test_take_keeps_pictures_and_labels_together(tmp_path):
+def test_take_keeps_images_and_labels_together(tmp_path):
     split = load_cifar100(tiny.write_release(tmp_path)).train
     taken = split.take(np.array([7, 2]))
     np.testing.assert_array_equal(taken.images, split.images[[7, 2]])

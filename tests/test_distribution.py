@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import train
-from smallvit.checkpoint import read_model_folder
+from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 from tests.server import ROOT
 
@@ -121,7 +121,7 @@ def test_two_processes_train_as_one_one_of_them_writes_and_a_killed_one_ends_bot
 
 @pytest.mark.slow
 def test_a_killed_coordinator_ends_the_others(data, tmp_path):
-    kill(together(data, (tmp_path / "first", tmp_path / "second")), victim=0, after="training pictures")
+    kill(together(data, (tmp_path / "first", tmp_path / "second")), victim=0, after="training images")
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def test_what_is_wrong_in_one_process_is_said_by_all(data, tmp_path):
     for process in pair:
         code, _, error = finish(process)
         assert code == 2
-        assert "train.py: A split of 0.1 leaves 3 of 3 pictures" in error
+        assert "train.py: A split of 0.1 leaves 3 of 3 images" in error
         assert SENTENCE not in error
 
 

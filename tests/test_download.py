@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from smallvit import download
-from smallvit.download import Reference
+from smallvit.hub import download
+from smallvit.hub.download import HubModel
 from tests import tiny
 from tests.hub_server import hub_server
 from tests.server import ROOT
@@ -33,7 +33,7 @@ UNKNOWN = "f" * 40
     ],
 )
 def test_what_names_a_repo(text, reference):
-    assert Reference.parse(text) == reference
+    assert HubModel.parse(text) == reference
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
-"""Pictures of arrays: the pixels are where they belong."""
+"""Images of arrays: the pixels are where they belong."""
 
 import numpy as np
 import pytest
 
-from smallvit import drawing
+from smallvit.page.components import drawing
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_marked_patch_is_framed(pixels):
 
 def test_the_pieces_of_a_token_lie_side_by_side(rng):
     images = rng.integers(0, 256, (3, 4, 6, 3), np.uint8)
-    strip = drawing.pieces(images, patch_size=2, patch=(1, 2), scale=5, gap=4)
+    strip = drawing.patch_strip(images, patch_size=2, patch=(1, 2), scale=5, gap=4)
     assert strip.shape == (10, 3 * 10 + 2 * 4, 4)
     for index in range(3):
         piece = strip[:, index * 14 : index * 14 + 10]
@@ -72,24 +72,24 @@ def test_enlarging_repeats_pixels(rng):
 
 def test_the_more_weight_the_brighter(rng):
     weights = np.array([[0.0, 0.1], [0.2, 0.4]])
-    picture = drawing.heat_over(np.full((8, 8, 3), 128, np.uint8), weights)
+    image = drawing.attention_overlay(np.full((8, 8, 3), 128, np.uint8), weights)
     side = drawing.ATTENTION_SIDE
-    assert picture.shape == (side, side, 3)
-    means = picture.reshape(2, side // 2, 2, side // 2, 3).mean(axis=(1, 3, 4))
+    assert image.shape == (side, side, 3)
+    means = image.reshape(2, side // 2, 2, side // 2, 3).mean(axis=(1, 3, 4))
     assert means[0, 0] < means[0, 1] < means[1, 0] < means[1, 1]
-    np.testing.assert_array_equal(picture, drawing.heat_over(np.full((8, 8, 3), 128, np.uint8), 10 * weights))
+    np.testing.assert_array_equal(image, drawing.attention_overlay(np.full((8, 8, 3), 128, np.uint8), 10 * weights))
 
 
 def test_no_weight_at_all_is_dark_and_no_division_by_zero():
-    picture = drawing.heat_over(np.full((4, 4, 3), 200, np.uint8), np.zeros((2, 2)))
-    assert picture.max() < 60
+    image = drawing.attention_overlay(np.full((4, 4, 3), 200, np.uint8), np.zeros((2, 2)))
+    assert image.max() < 60
 
 
-def test_a_grid_that_does_not_divide_the_picture_is_framed_where_it_is_drawn():
+def test_a_grid_that_does_not_divide_the_image_is_framed_where_it_is_drawn():
     weights = np.zeros((7, 7))
     weights[2, 5] = 1
-    plain = drawing.heat_over(np.full((14, 14, 3), 100, np.uint8), weights)
-    framed = drawing.heat_over(np.full((14, 14, 3), 100, np.uint8), weights, marked=(2, 5))
+    plain = drawing.attention_overlay(np.full((14, 14, 3), 100, np.uint8), weights)
+    framed = drawing.attention_overlay(np.full((14, 14, 3), 100, np.uint8), weights, marked=(2, 5))
     bright = np.argwhere(plain.mean(axis=-1) > 100)
     changed = np.argwhere((plain != framed).any(axis=-1))
     np.testing.assert_array_equal(bright.min(axis=0), changed.min(axis=0))
@@ -99,7 +99,7 @@ def test_a_grid_that_does_not_divide_the_picture_is_framed_where_it_is_drawn():
 def test_a_map_of_moves_has_a_colour_for_each_probability_and_a_cross_where_the_answer_is_another():
     probabilities = np.array([[0.0, 0.5, 1.0], [0.5, 0.5, 0.5], [0.2, 0.5, 0.5]])
     holds = probabilities > 0.3
-    image = drawing.move_map(probabilities, holds, cell=40, gap=2)
+    image = drawing.translation_map(probabilities, holds, cell=40, gap=2)
     assert image.shape == (124, 124, 4)
 
     def cell(row, column):

@@ -1,4 +1,4 @@
-"""Pictures of equal pixels in more than one split."""
+"""Images of equal pixels in more than one split."""
 
 import numpy as np
 import pytest
@@ -7,30 +7,30 @@ from smallvit.data import Split, find_duplicates
 
 
 def split(*values):
-    """Pictures of 2 x 2, each of one value all over."""
+    """Images of 2 x 2, each of one value all over."""
     images = np.array(values, np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     return Split(images, np.zeros(len(values), np.int32))
 
 
-def on_disk(pictures, path):
+def on_disk(images, path):
     """The same as a map of a file, in another order on it."""
-    pictures.images[::-1].tofile(path)
-    mapped = np.memmap(path, np.uint8, "r", shape=pictures.images.shape)
+    images.images[::-1].tofile(path)
+    mapped = np.memmap(path, np.uint8, "r", shape=images.images.shape)
     backwards = np.arange(len(mapped))[::-1]
-    found = Split(mapped, pictures.labels).take(backwards)
+    found = Split(mapped, images.labels).take(backwards)
     assert found.is_on_disk
     return found
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_every_place_of_a_picture_is_named(tmp_path, where):
+def test_every_place_of_a_image_is_named(tmp_path, where):
     splits = {
         "train": split(5, 1, 2, 3, 2, 9),
         "held out": split(7, 2, 8, 8),
         "test": split(3, 6, 5, 2, 7),
     }
     if where == "disk":
-        splits = {name: on_disk(pictures, tmp_path / name) for name, pictures in splits.items()}
+        splits = {name: on_disk(images, tmp_path / name) for name, images in splits.items()}
     assert find_duplicates(splits) == [
         [("train", 0), ("test", 2)],  # 5
         [("train", 2), ("train", 4), ("held out", 1), ("test", 3)],  # 2
@@ -39,7 +39,7 @@ def test_every_place_of_a_picture_is_named(tmp_path, where):
     ]
 
 
-def test_one_pixel_makes_another_picture():
+def test_one_pixel_makes_another_image():
     first, second = split(1, 2), split(1, 2)
     second.images[0, 1, 1, 2] += 1
     assert find_duplicates({"train": first, "test": second}) == [[("train", 1), ("test", 1)]]
@@ -53,7 +53,7 @@ def test_empty_splits_and_none_have_no_duplicates():
     assert found == [[("held out", 0), ("test", 1)]]
 
 
-def test_among_many_pictures_exactly_the_equal_ones_are_found(rng):
+def test_among_many_images_exactly_the_equal_ones_are_found(rng):
     values = rng.integers(0, 256, 300)
     places = {}
     for position, value in enumerate(values.tolist()):

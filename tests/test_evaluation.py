@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit import evaluation
-from smallvit.evaluation import (
-    calibration_error,
-    compile_prediction,
-    evaluate,
-    metrics,
-    top_answers,
-    unsure_threshold,
-)
+from smallvit.evaluation import predict as evaluation
+from smallvit.evaluation.metrics import calibration_error, metrics, top1_predictions, unsure_threshold
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from tests import tiny
 
 
@@ -53,7 +47,7 @@ def test_a_model_that_is_never_right_is_never_unsure():
 
 
 def test_the_calibration_error_is_the_one_of_its_definition():
-    """Two bins of [0, 1]: three pictures below a half, of which one is right, and two above, of which one is."""
+    """Two bins of [0, 1]: three images below a half, of which one is right, and two above, of which one is."""
     probabilities = np.array(
         [[0.4, 0.3, 0.3], [0.3, 0.45, 0.25], [0.35, 0.35, 0.3], [0.9, 0.05, 0.05], [0.1, 0.3, 0.6]]
     )
@@ -74,7 +68,7 @@ def test_the_top_answer_and_its_probability(rng):
     logits = rng.normal(size=(40, 7)) + 1000
     labels = rng.integers(0, 7, 40)
     probabilities = np.exp(logits - 1000) / np.exp(logits - 1000).sum(axis=1, keepdims=True)
-    predicted, confidence = top_answers(logits, labels)
+    predicted, confidence = top1_predictions(logits, labels)
     np.testing.assert_array_equal(predicted, probabilities.argmax(axis=1))
     np.testing.assert_allclose(confidence, probabilities.max(axis=1))
 
@@ -82,26 +76,26 @@ def test_the_top_answer_and_its_probability(rng):
 def test_a_tie_is_answered_as_the_metrics_count_it():
     """The logits of a bfloat16 model often tie."""
     logits, labels = np.array([[2.0, 2.0, 1.0]] * 3), np.arange(3)
-    predicted, confidence = top_answers(logits, labels)
+    predicted, confidence = top1_predictions(logits, labels)
     assert predicted.tolist() == [0, 1, 0]
     assert np.mean(predicted == labels) == metrics(logits, labels)["top1"]
     assert confidence == pytest.approx(np.e / (2 * np.e + 1))
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 11])
-def test_evaluation_counts_every_picture_once(count, monkeypatch):
+def test_evaluation_counts_every_image_once(count, monkeypatch):
     monkeypatch.setattr(evaluation, "batch_size", lambda: 5)
-    pictures = tiny.split(count, seed=4)
+    images = tiny.split(count, seed=4)
     model = tiny.build("vit")
-    logits = ops.convert_to_numpy(model(pictures.images)).astype(np.float64)
+    logits = ops.convert_to_numpy(model(images.images)).astype(np.float64)
     log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     best = np.argsort(-logits, axis=1)
     predict, sizes = compile_prediction(model), set()
-    got = evaluate(lambda images: sizes.add(len(images)) or predict(images), pictures)
+    got = evaluate(lambda images: sizes.add(len(images)) or predict(images), images)
     assert sizes == {min(count, 5)}  # each would be compiled for itself
-    assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), pictures.labels].mean(), abs=1e-5)
-    assert got["top1"] == (best[:, 0] == pictures.labels).mean()
-    assert got["top5"] == (best[:, :5] == pictures.labels[:, None]).any(axis=1).mean()
+    assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), images.labels].mean(), abs=1e-5)
+    assert got["top1"] == (best[:, 0] == images.labels).mean()
+    assert got["top5"] == (best[:, :5] == images.labels[:, None]).any(axis=1).mean()
 
 
 def test_a_prediction_that_is_no_number_is_wrong():

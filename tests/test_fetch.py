@@ -1,4 +1,4 @@
-"""A picture comes from a public server or a data URL, and from nowhere else."""
+"""An image comes from a public server or a data URL, and from nowhere else."""
 
 import asyncio
 import base64
@@ -11,13 +11,13 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 
-from smallvit import fetch
 from smallvit.errors import UserError
-from smallvit.fetch import decode_data_url, fetch_picture
 from smallvit.images import MAX_BYTES
-from tests.picture_corpus import photo, save
+from smallvit.images import url as fetch
+from smallvit.images.url import decode_data_url, download_image
+from tests.image_corpus import photo, save
 
-PICTURE = save(photo(), "PNG")
+IMAGE = save(photo(), "PNG")
 
 
 # Data URLs
@@ -40,9 +40,9 @@ def test_a_data_url_is_decoded(url, content):
     assert decode_data_url(url) == content
 
 
-def test_a_picture_survives_both_encodings():
-    assert decode_data_url(f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}") == PICTURE
-    assert decode_data_url(f"data:image/png,{quote_from_bytes(PICTURE)}") == PICTURE
+def test_a_image_survives_both_encodings():
+    assert decode_data_url(f"data:image/png;base64,{base64.b64encode(IMAGE).decode()}") == IMAGE
+    assert decode_data_url(f"data:image/png,{quote_from_bytes(IMAGE)}") == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def connections(monkeypatch):
 
 def refused(url):
     with pytest.raises(UserError) as caught:
-        asyncio.run(fetch_picture(url))
+        asyncio.run(download_image(url))
     message = str(caught.value)
     assert message.endswith(".")
     assert "\n" not in message
@@ -142,7 +142,7 @@ def refused(url):
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_is_not_public_is_not_asked(host, scheme, connections):
-    message = refused(f"{scheme}://{host}/picture.png")
+    message = refused(f"{scheme}://{host}/image.png")
     assert "not public" in message
     assert host.strip("[]").lower() in message
     assert not connections
@@ -203,7 +203,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(address, monkeypa
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     resolve_to(monkeypatch, [address])
     assert refused("https://кошки.example:8443/кот.png?a=b") == (
-        "The picture could not be fetched from the host кошки.example."
+        "The image could not be fetched from the host кошки.example."
     )
     (request,) = requests
     assert request.url.host == address
@@ -282,18 +282,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def missing(self):
         self.answer(404, b"not here")
 
-    def picture(self):
-        self.answer(body=PICTURE)
+    def image(self):
+        self.answer(body=IMAGE)
 
     def chunked(self):
         self.answer(Content_Length=None, Transfer_Encoding="chunked")
-        for start in range(0, len(PICTURE), 100):
-            part = PICTURE[start : start + 100]
+        for start in range(0, len(IMAGE), 100):
+            part = IMAGE[start : start + 100]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         self.wfile.write(b"0\r\n\r\n")
 
     def until_closed(self):
-        self.answer(Content_Length=None, Connection="close", body=PICTURE)
+        self.answer(Content_Length=None, Connection="close", body=IMAGE)
         self.close_connection = True
 
     def error(self):
@@ -319,7 +319,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.hung_up.set()
 
     def cut_off(self):
-        self.answer(Content_Length=len(PICTURE) + 1, body=PICTURE)
+        self.answer(Content_Length=len(IMAGE) + 1, body=IMAGE)
         self.close_connection = True
 
     def silent(self):
@@ -339,7 +339,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def on(self):
-        self.answer(302, Location="picture")
+        self.answer(302, Location="image")
 
     def loop(self):
         self.answer(301, Location="/loop?again")
@@ -370,38 +370,38 @@ def server(monkeypatch):
     server.server_close()
 
 
-@pytest.mark.parametrize("path", ["picture", "chunked", "until-closed", "on"])
-def test_a_picture_arrives_as_it_is(path, server):
-    assert asyncio.run(fetch_picture(f"{server.url}/{path}")) == PICTURE
+@pytest.mark.parametrize("path", ["image", "chunked", "until-closed", "on"])
+def test_a_image_arrives_as_it_is(path, server):
+    assert asyncio.run(download_image(f"{server.url}/{path}")) == IMAGE
     assert server.headers[-1]["Host"] == f"127.0.0.1:{server.server_port}"
     assert server.headers[-1]["Accept-Encoding"] == "identity"
 
 
 def test_an_empty_answer_is_left_to_the_decoder(server):
-    assert asyncio.run(fetch_picture(f" {server.url}/empty ")) == b""
+    assert asyncio.run(download_image(f" {server.url}/empty ")) == b""
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("missing", "The host 127.0.0.1 answers with status 404 instead of a picture."),
-        ("error", "The host 127.0.0.1 answers with status 500 instead of a picture."),
-        ("nothing", "The host 127.0.0.1 answers with status 204 instead of a picture."),
-        ("nowhere", "The host 127.0.0.1 answers with status 302 instead of a picture."),
-        ("cut-off", "The picture could not be fetched from the host 127.0.0.1."),
-        ("no-http", "The picture could not be fetched from the host 127.0.0.1."),
-        ("compressed", "The host 127.0.0.1 sends the picture compressed once more, which is not read."),
+        ("missing", "The host 127.0.0.1 answers with status 404 instead of an image."),
+        ("error", "The host 127.0.0.1 answers with status 500 instead of an image."),
+        ("nothing", "The host 127.0.0.1 answers with status 204 instead of an image."),
+        ("nowhere", "The host 127.0.0.1 answers with status 302 instead of an image."),
+        ("cut-off", "The image could not be fetched from the host 127.0.0.1."),
+        ("no-http", "The image could not be fetched from the host 127.0.0.1."),
+        ("compressed", "The host 127.0.0.1 sends the image compressed once more, which is not read."),
         ("loop", "The host 127.0.0.1 sends on to another address more than 5 times."),
     ],
 )
-def test_answers_that_are_no_picture(path, message, server):
+def test_answers_that_are_no_image(path, message, server):
     assert refused(f"{server.url}/{path}") == message
     assert len(server.paths) == (6 if path == "loop" else 1)
 
 
 @pytest.mark.parametrize("path", ["announced", "endless"])
 def test_no_more_than_20_mb_are_taken(path, server):
-    assert refused(f"{server.url}/{path}") == "The picture at that address has more than the 20 MB that are read."
+    assert refused(f"{server.url}/{path}") == "The image at that address has more than the 20 MB that are read."
     assert server.hung_up.wait(5)
 
 
@@ -409,7 +409,7 @@ def test_no_more_than_20_mb_are_taken(path, server):
 def test_the_time_is_limited(path, server, monkeypatch):
     monkeypatch.setattr(fetch, "TIME_LIMIT", 0.2)
     begin = time.monotonic()
-    assert refused(f"{server.url}/{path}") == "The host 127.0.0.1 did not send the picture within 0.2 seconds."
+    assert refused(f"{server.url}/{path}") == "The host 127.0.0.1 did not send the image within 0.2 seconds."
     assert time.monotonic() - begin < 0.55
 
 
@@ -417,7 +417,7 @@ def test_a_port_where_nothing_listens(server):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        assert refused(f"http://127.0.0.1:{port}/") == "The picture could not be fetched from the host 127.0.0.1."
+        assert refused(f"http://127.0.0.1:{port}/") == "The image could not be fetched from the host 127.0.0.1."
 
 
 @pytest.mark.parametrize(

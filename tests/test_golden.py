@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from smallvit import bundled
-from smallvit.checkpoint import TrainingFiles, find_model_folders
+from smallvit import files
 from smallvit.images import load_square, resize_square
-from smallvit.training import fit
+from smallvit.model_folder.folder import find_model_folders
+from smallvit.training.checkpoint import CheckpointFiles
+from smallvit.training.fit import fit
 from tests import tiny
 
 LOGITS = Path(__file__).parent / "golden" / "bundled-logits.npz"
@@ -34,9 +35,9 @@ np.save(sys.argv[2], np.stack(logits))
 
 
 def test_keras_loads_each_bundled_model_and_its_answers_are_the_same(tmp_path):
-    images = [resize_square(load_square(path), 32) for path in sorted(bundled.EXAMPLES.glob("*.jpg"))]
+    images = [resize_square(load_square(path), 32) for path in sorted(files.EXAMPLE_IMAGES.glob("*.jpg"))]
     np.save(tmp_path / "images.npy", np.stack(images))
-    folders = find_model_folders(bundled.MODELS)
+    folders = find_model_folders(files.BUNDLED_MODELS)
     arguments = [tmp_path / "images.npy", tmp_path / "logits.npy", *folders]
     subprocess.run([sys.executable, "-c", LOAD_EVERY_FOLDER, *map(str, arguments)], check=True)
     expected = np.load(LOGITS)
@@ -48,6 +49,6 @@ def test_keras_loads_each_bundled_model_and_its_answers_are_the_same(tmp_path):
 @pytest.mark.parametrize("optimizer", LOSSES)
 def test_a_seed_trains_to_the_same_losses(optimizer, train, tmp_path, without_xla):
     recipe = replace(tiny.RECIPE, epochs=2, optimizer=optimizer)
-    fitted = fit(tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), TrainingFiles.beside(tmp_path / "run"))
+    fitted = fit(tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), CheckpointFiles.beside(tmp_path / "run"))
     found = [value for epoch in fitted.history for value in (epoch["loss"], epoch["val_loss"])]
     np.testing.assert_allclose(found, LOSSES[optimizer], rtol=2e-5)

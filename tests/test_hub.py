@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 import train
-from smallvit import hub as smallvit_hub
-from smallvit.card import model_card
-from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
 from smallvit.errors import UserError
+from smallvit.hub import upload as smallvit_hub
+from smallvit.model_folder.card import model_card
+from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 from tests.hub_server import hub_server
 from tests.server import ROOT
@@ -34,13 +34,13 @@ def work():
     """What the other process does: run pieces of code, one for each line of JSON, and answer in one line each."""
     answers, sys.stdout = sys.stdout, sys.stderr
     fits = []
-    fit = train.train_variants.__globals__["fit"]
-    train.train_variants.__globals__["fit"] = lambda *arguments: fits.append(1) or fit(*arguments)
+    fit = train.run_experiment.__globals__["fit"]
+    train.run_experiment.__globals__["fit"] = lambda *arguments: fits.append(1) or fit(*arguments)
     PRESETS["tiny"] = tiny.PRESET
     for line in sys.stdin:
         asked = json.loads(line)
         os.environ["HF_TOKEN"] = asked["token"] or ""
-        smallvit_hub.WAITS, smallvit_hub.TIMEOUT = (0.05, 0.05, 0.05), 1
+        smallvit_hub.RETRY_DELAYS_SECONDS, smallvit_hub.TIMEOUT = (0.05, 0.05, 0.05), 1
         logging.getLogger().handlers.clear()  # so that `train.main` logs to what stdout is now
         fits.clear()
         scope = {"train": train, **asked["values"]}
@@ -404,7 +404,7 @@ def test_by_xet_the_weights_go_into_its_storage_and_come_back(hub, worker, token
     fetch = """
         from pathlib import Path
         from huggingface_hub import constants
-        from smallvit.download import Reference, download_model_folder
+        from smallvit.hub.download import Reference, download_model_folder
         constants.HF_HUB_DISABLE_XET = False
         try:
             result = str(download_model_folder(Reference("ada/xet-spt_lsa"))[0].path)
@@ -534,13 +534,13 @@ def test_the_command_that_is_kept_has_nothing_of_the_hub():
     assert train.record_command(words) == "python train.py --variant vit --seed 1"
 
 
-def test_the_command_that_is_kept_does_not_tell_where_pictures_lie():
+def test_the_command_that_is_kept_does_not_tell_where_images_lie():
     words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
     kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
     assert train.record_command(words) == kept
     assert train.record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
     assert train.record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
-    words = ["--data", "pictures/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
+    words = ["--data", "images/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
     assert train.record_command(words) == f"python train.py {' '.join(words)}"
 
 

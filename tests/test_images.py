@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from smallvit import images
 from smallvit.errors import UserError
 from smallvit.images import MAX_SIDE, load_square, resize_square
-from tests import picture_corpus as corpus
-from tests.picture_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
+from tests import image_corpus as corpus
+from tests.image_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
 
 FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else [])]
 same_every_time = settings(
@@ -21,16 +20,16 @@ same_every_time = settings(
 )
 
 
-@pytest.mark.parametrize("picture", GOOD, ids=[picture.name for picture in GOOD])
-def test_the_corpus_is_read(picture, tmp_path):
-    path = tmp_path / picture.name
-    content = picture.content()
+@pytest.mark.parametrize("image", GOOD, ids=[image.name for image in GOOD])
+def test_the_corpus_is_read(image, tmp_path):
+    path = tmp_path / image.name
+    content = image.content()
     path.write_bytes(content)
-    expected = picture.expected()
+    expected = image.expected()
     square = load_square(path)
     assert square.dtype == np.uint8
     assert square.shape == expected.shape
-    assert np.abs(square.astype(int) - expected).max() <= picture.tolerance
+    assert np.abs(square.astype(int) - expected).max() <= image.tolerance
     np.testing.assert_array_equal(load_square(content), square)
 
 
@@ -66,11 +65,11 @@ def test_a_square_is_left_as_it_is_up_to_384(side):
         np.testing.assert_array_equal(square, pixels)
 
 
-def test_a_large_picture_is_an_average_of_areas():
+def test_a_large_image_is_an_average_of_areas():
     pixels = noise(3 * MAX_SIDE, 3 * MAX_SIDE)
     expected = corpus.averaged(pixels, 3)
     assert np.abs(load_square(save(pixels, "BMP")).astype(int) - expected).max() <= 1
-    assert expected.std() > 10  # the means of noise still differ: a picture moved by a pixel would be noticed
+    assert expected.std() > 10  # the means of noise still differ: an image moved by a pixel would be noticed
 
 
 @pytest.mark.parametrize("side", [32, 48, 64, 96])
@@ -99,7 +98,7 @@ def test_a_small_square_is_enlarged_without_new_colours():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("size", [(5, 4), (4, 5), (7, 4), (4, 4)])
-def test_the_rest_is_cut_off_the_picture_as_it_stands_upright(orientation, size):
+def test_the_rest_is_cut_off_the_image_as_it_stands_upright(orientation, size):
     upright = noise(*size)
     content = save(np.ascontiguousarray(stored(upright, orientation)), "PNG", exif=exif(orientation))
     np.testing.assert_array_equal(load_square(content), centre(upright))
@@ -108,17 +107,17 @@ def test_the_rest_is_cut_off_the_picture_as_it_stands_upright(orientation, size)
 @pytest.mark.parametrize("size", [(800, 1700), (1601, 3300)])
 def test_a_large_jpeg_is_decoded_reduced_but_never_below_384(size, monkeypatch):
     decoded = []
-    square = images._square
-    monkeypatch.setattr(images, "_square", lambda image, *rest: decoded.append(image.size) or square(image, *rest))
+    square = load._square
+    monkeypatch.setattr(load, "_square", lambda image, *rest: decoded.append(image.size) or square(image, *rest))
     assert load_square(save(photo(*size), "JPEG")).shape == (MAX_SIDE, MAX_SIDE, 3)
     factor = 2 if size[0] < 1536 else 4
     assert decoded == [(-(-size[1] // factor), -(-size[0] // factor))]
 
 
-def test_one_large_picture_at_a_time(monkeypatch):
-    monkeypatch.setattr(images, "_LARGE_PIXELS", 50)
+def test_one_large_image_at_a_time(monkeypatch):
+    monkeypatch.setattr(load, "_LARGE_PIXELS", 50)
     busy, most = [], []
-    square = images._square
+    square = load._square
 
     def slowly(image, orientation):
         busy.append(1)
@@ -127,7 +126,7 @@ def test_one_large_picture_at_a_time(monkeypatch):
         busy.pop()
         return square(image, orientation)
 
-    monkeypatch.setattr(images, "_square", slowly)
+    monkeypatch.setattr(load, "_square", slowly)
 
     def most_at_once(pixels):
         most.clear()
@@ -270,7 +269,7 @@ SIGNATURES += [b"RIFF\xff\0\0\0WEBPVP8 ", b"RIFF\xff\0\0\0WEBPVP8X", b"\0\0\0\x1
 
 
 def read_or_refused(content, path):
-    """Whether `content` is a picture; it must be that or a sentence."""
+    """Whether `content` is an image; it must be that or a sentence."""
     path.write_bytes(content)
     try:
         square = load_square(path)
@@ -292,7 +291,7 @@ def path(tmp_path_factory):
 @pytest.mark.parametrize("format", FORMATS)
 @same_every_time
 @given(data=st.data())
-def test_random_damage_gives_a_picture_or_a_sentence(path, format, data):
+def test_random_damage_gives_a_image_or_a_sentence(path, format, data):
     content = bytearray(WHOLE[format])
     for _ in range(data.draw(st.integers(1, 5))):
         # Half of the damage hits the headers.
@@ -306,7 +305,7 @@ def test_random_damage_gives_a_picture_or_a_sentence(path, format, data):
 @pytest.mark.parametrize("format", FORMATS)
 @same_every_time
 @given(data=st.data())
-def test_a_picture_cut_off_anywhere_is_whole_or_refused(path, format, data):
+def test_a_image_cut_off_anywhere_is_whole_or_refused(path, format, data):
     whole = WHOLE[format]
     cut = whole[: data.draw(st.integers(0, len(whole) - 1) | st.integers(len(whole) - 20, len(whole) - 1))]
     if read_or_refused(cut, path):  # what is missing came after the pixels
@@ -316,7 +315,7 @@ def test_a_picture_cut_off_anywhere_is_whole_or_refused(path, format, data):
 
 @same_every_time
 @given(signature=st.sampled_from([b"", *SIGNATURES]), rest=st.binary(max_size=400))
-def test_random_bytes_give_a_picture_or_a_sentence(path, signature, rest):
+def test_random_bytes_give_a_image_or_a_sentence(path, signature, rest):
     read_or_refused(signature + rest, path)
 
 

@@ -1,4 +1,4 @@
-"""One picture through a model folder: the numbers are those of the model."""
+"""One image through a model folder: the numbers are those of the model."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from smallvit.errors import UserError
-from smallvit.inference import Classifier
-from smallvit.tokenization import SHIFT_NAMES
+from smallvit.inference.classifier import Classifier
+from smallvit.layers.tokenization import SHIFT_NAMES
 from tests import tiny
 
 
@@ -22,50 +22,50 @@ def loaded(tmp_path_factory):
 
 
 @pytest.fixture
-def picture(rng):
+def image(rng):
     return rng.integers(0, 256, (32, 32, 3), np.uint8)
 
 
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
-def test_probabilities_and_attention_are_the_models(loaded, variant, picture):
+def test_probabilities_and_attention_are_the_models(loaded, variant, image):
     classifier, model = loaded[variant]
-    probabilities = classifier.predict(picture)
-    expected = ops.convert_to_numpy(ops.softmax(model(picture[None])))[0]
+    probabilities = classifier.predict(image)
+    expected = ops.convert_to_numpy(ops.softmax(model(image[None])))[0]
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert probabilities.sum() == pytest.approx(1)
-    assert 0 < classifier.typical_seconds() < 60
-    explanation = classifier.explain(picture)
+    assert 0 < classifier.median_latency_seconds() < 60
+    explanation = classifier.explain(image)
     np.testing.assert_allclose(
-        explanation.attention, ops.convert_to_numpy(model.intermediates(picture[None]).attention)[0], atol=1e-6
+        explanation.attention, ops.convert_to_numpy(model.intermediates(image[None]).attention)[0], atol=1e-6
     )
     assert explanation.attention.shape == (3, 2, 9, 9)
     assert explanation.image.shape == (12, 12, 3)
     assert explanation.image.dtype == np.uint8
 
 
-def test_moved_pictures_are_classified_where_they_lie(loaded, picture):
+def test_moved_images_are_classified_where_they_lie(loaded, image):
     classifier, model = loaded["spt_lsa"]
-    probabilities = classifier.predict_moved(picture, 1)
+    probabilities = classifier.predict_translated(image, 1)
     assert probabilities.shape == (3, 3, 7)
-    np.testing.assert_allclose(probabilities[1, 1], classifier.predict(picture), atol=1e-6)
-    down_left = np.pad(picture, ((1, 0), (0, 1), (0, 0)), mode="edge")[:32, 1:]
+    np.testing.assert_allclose(probabilities[1, 1], classifier.predict(image), atol=1e-6)
+    down_left = np.pad(image, ((1, 0), (0, 1), (0, 0)), mode="edge")[:32, 1:]
     expected = ops.convert_to_numpy(ops.softmax(model(down_left[None])))[0]
     np.testing.assert_allclose(probabilities[2, 0], expected, atol=1e-6)
 
 
-def test_what_is_asked_twice_is_computed_once_also_by_threads(loaded, picture):
+def test_what_is_asked_twice_is_computed_once_also_by_threads(loaded, image):
     classifier = loaded["vit"][0]
-    picture = 255 - picture
+    image = 255 - image
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(classifier.predict, [picture] * 16))
+        answers = list(threads.map(classifier.predict, [image] * 16))
     assert len({id(answer) for answer in answers}) == 1
-    assert classifier.explain(picture) is classifier.explain(picture.copy())
-    assert classifier.predict_moved(picture, 1) is not classifier.predict_moved(picture, 0)
-    assert classifier.predict(255 - picture) is not answers[0]
+    assert classifier.explain(image) is classifier.explain(image.copy())
+    assert classifier.predict_translated(image, 1) is not classifier.predict_translated(image, 0)
+    assert classifier.predict(255 - image) is not answers[0]
 
 
-def test_shifted_images_are_moved_by_half_a_patch(loaded, picture):
-    result = loaded["spt_lsa"][0].explain(picture)
+def test_shifted_images_are_moved_by_half_a_patch(loaded, image):
+    result = loaded["spt_lsa"][0].explain(image)
     assert result.shifted_images.shape == (len(SHIFT_NAMES), 12, 12, 3)
     original = result.shifted_images[0].astype(int)
     np.testing.assert_array_equal(original, result.image)
@@ -73,13 +73,13 @@ def test_shifted_images_are_moved_by_half_a_patch(loaded, picture):
         moved = result.shifted_images[SHIFT_NAMES.index(name)].astype(int)
         inner = moved[2 + down : 10 + down, 2 + right : 10 + right]
         np.testing.assert_allclose(inner, original[2:10, 2:10], atol=1)
-    # The vacated edge is zero after normalisation: the mean colour of the training pictures.
+    # The vacated edge is zero after normalisation: the mean colour of the training images.
     edge = result.shifted_images[SHIFT_NAMES.index("RIGHT-DOWN")][:2].reshape(-1, 3)
     np.testing.assert_allclose(edge, np.tile(255 * np.array(tiny.MODEL.pixel_mean), (24, 1)), atol=0.51)
 
 
-def test_a_plain_model_has_its_picture_only(loaded, picture):
-    assert loaded["vit"][0].explain(picture).shifted_images.shape == (1, 12, 12, 3)
+def test_a_plain_model_has_its_image_only(loaded, image):
+    assert loaded["vit"][0].explain(image).shifted_images.shape == (1, 12, 12, 3)
 
 
 def test_temperatures(loaded):
@@ -109,11 +109,11 @@ def test_unsure_is_a_top_probability_below_the_records(loaded):
     assert classifier.is_unsure(np.full(7, np.nextafter(threshold, 0)))
 
 
-def test_huge_logits_do_not_overflow(loaded, picture, monkeypatch):
+def test_huge_logits_do_not_overflow(loaded, image, monkeypatch):
     classifier = loaded["vit"][0]
     logits = np.array([[1e4, 0, 0, 0, 0, 0, 0.0]])
     monkeypatch.setattr(classifier, "_logits", lambda images: ops.convert_to_tensor(logits))
-    assert classifier.predict(picture // 2).tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert classifier.predict(image // 2).tolist() == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_damaged_folder_is_refused(tmp_path):
@@ -123,10 +123,10 @@ def test_a_damaged_folder_is_refused(tmp_path):
         Classifier.from_path(tmp_path / "m")
 
 
-def test_the_time_of_a_picture_is_not_that_of_compiling(tmp_path, picture):
+def test_the_time_of_a_image_is_not_that_of_compiling(tmp_path, image):
     tiny.write_folder(tmp_path / "m", "vit")
     classifier = Classifier.from_path(tmp_path / "m")
     start = time.perf_counter()
     classifier.warm()
-    assert classifier.typical_seconds() < (time.perf_counter() - start) / 9
-    assert classifier.predict(np.zeros_like(picture)) is classifier.predict(np.zeros_like(picture))
+    assert classifier.median_latency_seconds() < (time.perf_counter() - start) / 9
+    assert classifier.predict(np.zeros_like(image)) is classifier.predict(np.zeros_like(image))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smallvit import interpretation
+from smallvit.inference import interpretation
 
 
 @pytest.fixture
@@ -13,28 +13,28 @@ def attention(rng):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def test_a_moved_picture_lies_where_its_place_says():
-    picture = np.arange(12).reshape(3, 4, 1)
-    moved = interpretation.moved_pictures(picture, 2)
+def test_a_moved_image_lies_where_its_place_says():
+    image = np.arange(12).reshape(3, 4, 1)
+    moved = interpretation.translate_images(image, 2)
     assert moved.shape == (5, 5, 3, 4, 1)
-    np.testing.assert_array_equal(moved[2, 2], picture)
+    np.testing.assert_array_equal(moved[2, 2], image)
     # One down, two to the right: the upper row and the left columns repeat the edge.
     assert moved[3, 4, ..., 0].tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [4, 4, 4, 5]]
     # Two up, one to the left.
     assert moved[0, 1, ..., 0].tolist() == [[9, 10, 11, 11]] * 3
 
 
-def test_a_picture_that_is_not_moved_is_itself(rng):
-    picture = rng.integers(0, 256, (5, 4, 3), np.uint8)
-    np.testing.assert_array_equal(interpretation.moved_pictures(picture, 0), picture[None, None])
+def test_a_image_that_is_not_moved_is_itself(rng):
+    image = rng.integers(0, 256, (5, 4, 3), np.uint8)
+    np.testing.assert_array_equal(interpretation.translate_images(image, 0), image[None, None])
 
 
-def test_many_pictures_are_moved_as_one_is(rng):
-    pictures = rng.integers(0, 256, (2, 3, 5, 4, 3), np.uint8)
-    moved = interpretation.moved_pictures(pictures, 2)
-    assert moved.shape == (5, 5, *pictures.shape)
+def test_many_images_are_moved_as_one_is(rng):
+    images = rng.integers(0, 256, (2, 3, 5, 4, 3), np.uint8)
+    moved = interpretation.translate_images(images, 2)
+    assert moved.shape == (5, 5, *images.shape)
     for index in np.ndindex(2, 3):
-        np.testing.assert_array_equal(moved[:, :, *index], interpretation.moved_pictures(pictures[index], 2))
+        np.testing.assert_array_equal(moved[:, :, *index], interpretation.translate_images(images[index], 2))
 
 
 def test_how_often_an_answer_holds():
@@ -42,16 +42,16 @@ def test_how_often_an_answer_holds():
     probabilities[..., 1] = 0.6
     probabilities[0, 2] = [0, 0.3, 0, 0.7]
     probabilities[2, 0] = [0.9, 0.1, 0, 0]
-    holds, share = interpretation.share_that_holds(probabilities)
+    holds, share = interpretation.translation_consistency(probabilities)
     assert holds.tolist() == [[True, True, False], [True] * 3, [False, True, True]]
     assert share == pytest.approx(7 / 9)
 
 
 def test_the_share_that_tokens_give_themselves(attention):
     expected = [np.mean([np.trace(head) / 9 for head in layer]) for layer in attention]
-    np.testing.assert_allclose(interpretation.self_attention_share(attention), expected)
+    np.testing.assert_allclose(interpretation.diagonal_attention(attention), expected)
     masked = attention * (1 - np.eye(9))
-    assert interpretation.self_attention_share(masked).tolist() == [0, 0, 0]
+    assert interpretation.diagonal_attention(masked).tolist() == [0, 0, 0]
 
 
 def test_how_far_patches_look():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.attention import LocalitySelfAttention, SelfAttention
-from smallvit.dropout import Dropout, DropPath
-from smallvit.tokenization import (
+from smallvit.layers.attention import LocalitySelfAttention, SelfAttention
+from smallvit.layers.block import MLP, TransformerBlock
+from smallvit.layers.dropout import Dropout, DropPath
+from smallvit.layers.tokenization import (
     SHIFT_NAMES,
     ImagePreprocessing,
     PatchEncoder,
@@ -18,7 +19,6 @@ from smallvit.tokenization import (
     extract_patches,
     shift_diagonally,
 )
-from smallvit.transformer import MLP, TransformerBlock
 
 ATTENTION = {
     "num_heads": 3,
@@ -55,9 +55,9 @@ class TestShift:
             "RIGHT-UP": (-1, 1),
             "RIGHT-DOWN": (1, 1),
         }
-        for picture, name in zip(shifted, SHIFT_NAMES, strict=True):
+        for image, name in zip(shifted, SHIFT_NAMES, strict=True):
             down, right = moves[name]
-            assert np.argwhere(picture).tolist() == [[4 + shift * down, 5 + shift * right, 1]], name
+            assert np.argwhere(image).tolist() == [[4 + shift * down, 5 + shift * right, 1]], name
 
     def test_the_vacated_edge_is_zero_and_only_it(self):
         shifted = numpy(shift_diagonally(np.ones((1, 6, 5, 1), "float32"), 2))[0, :, :, :, 0]
@@ -67,18 +67,18 @@ class TestShift:
         kept["LEFT-DOWN"][2:, :3] = 1
         kept["RIGHT-UP"][:4, 2:] = 1
         kept["RIGHT-DOWN"][2:, 2:] = 1
-        for picture, name in zip(shifted, SHIFT_NAMES, strict=True):
-            np.testing.assert_array_equal(picture, kept[name], name)
+        for image, name in zip(shifted, SHIFT_NAMES, strict=True):
+            np.testing.assert_array_equal(image, kept[name], name)
 
     def test_an_impulse_at_the_corner_falls_off_three_sides(self):
         image = np.zeros((1, 6, 5, 1), "float32")
         image[0, 0, 0] = 1
         sums = numpy(shift_diagonally(image, 2)).sum(axis=(0, 2, 3, 4))
-        assert sums.tolist() == [1, 0, 0, 0, 1]  # only RIGHT-DOWN moves it into the picture
+        assert sums.tolist() == [1, 0, 0, 0, 1]  # only RIGHT-DOWN moves it into the image
 
 
 class TestPatches:
-    def test_patches_are_the_squares_of_the_picture_row_by_row(self, rng):
+    def test_patches_are_the_squares_of_the_image_row_by_row(self, rng):
         images = rng.normal(size=(2, 6, 4, 3)).astype("float32")
         patches = numpy(extract_patches(images, 2))
         assert patches.shape == (2, 6, 12)
@@ -189,7 +189,7 @@ class TestOtherLayers:
         expected = (images[:, :, :1] / 255 - [0.1, 0.2, 0.3]) / [0.4, 0.5, 0.6]
         np.testing.assert_allclose(normalized, expected.repeat(24, axis=2), atol=1e-5)
         assert tuple(layer(images).shape) == (2, 24, 24, 3)
-        np.testing.assert_allclose(numpy(layer.to_pixels(normalized))[:, :, :1], images[:, :, :1], atol=1e-3)
+        np.testing.assert_allclose(numpy(layer.denormalize(normalized))[:, :, :1], images[:, :, :1], atol=1e-3)
 
     def test_mlp_is_dense_gelu_dense(self, tokens):
         layer = MLP((6, 4), output_gelu=False, dropout_rate=0.0, gelu="exact", initialization="keras")
@@ -238,7 +238,7 @@ class TestOtherLayers:
         np.testing.assert_allclose(some[:, first:], np.take_along_axis(whole[:, first:], places[:, :, None], axis=1))
         np.testing.assert_allclose(some[:, :first], whole[:, :first])
 
-    def test_drop_path_drops_whole_pictures_and_keeps_the_mean(self):
+    def test_drop_path_drops_whole_images_and_keeps_the_mean(self):
         layer = DropPath(0.25, seed=3)
         branch = np.ones((4000, 2, 3), "float32")
         dropped = numpy(layer(branch, training=True))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from smallvit.images import load_square, resize_square
 from smallvit.page import LAUNCH_OPTIONS, build_demo
-from smallvit.page.models import ModelShelf
+from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.server import ROOT, free_port, running_app
 
@@ -39,7 +39,7 @@ def settle(process):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path):
-    classifier = ModelShelf([ROOT / "assets/models" / MODEL]).get(MODEL)
+    classifier = ModelStore([ROOT / "assets/models" / MODEL]).get(MODEL)
     measured, errors, counts = [], [], []
 
     def visit(number, url, end):
@@ -48,7 +48,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
         done = 0
         while time.monotonic() < end:
             path = tmp_path / f"{number}.png"
-            colors = rng.integers(0, 256, (4, 4, 3), np.uint8)  # of each picture and visitor their own
+            colors = rng.integers(0, 256, (4, 4, 3), np.uint8)  # of each image and visitor their own
             Image.fromarray(colors).resize((64, 64), Image.Resampling.BICUBIC).save(path)
             answer = client.predict(handle_file(path), MODEL, api_name="/classify")[0]
             expected = classifier.top(classifier.predict(resize_square(load_square(path), 32)), 5)
@@ -82,7 +82,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
 def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
     open_door = threading.Event()
 
-    class SlowShelf(ModelShelf):
+    class SlowShelf(ModelStore):
         def get(self, name):
             open_door.wait(30)
             return super().get(name)

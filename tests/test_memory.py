@@ -36,7 +36,7 @@ def test_a_container_s_limit_counts(tmp_path, monkeypatch, files, left):
     assert memory.free_memory() == min(450, 450 if left is None else left)
     monkeypatch.setattr(memory, "_available", lambda: None)
     assert memory.free_memory() == left
-    assert memory.room_for_pictures() == (None if left is None else left // 4)
+    assert memory.dataset_memory_limit_bytes() == (None if left is None else left // 4)
 
 
 def test_some_memory_is_free_here():

@@ -10,7 +10,7 @@ from keras import ops
 
 from smallvit.config import PRESETS, VARIANTS, with_variant
 from smallvit.model import VisionTransformer, build_model, count_parameters
-from smallvit.optimization import build_optimizer, learning_rate_schedule
+from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from tests import originals, tiny
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -62,7 +62,7 @@ def test_intermediates_are_those_of_the_call(variant, pooling, images):
     np.testing.assert_allclose(numpy(parts.shifted_images)[:, 0], numpy(parts.image), atol=1e-2)
 
 
-def test_the_resized_picture_is_the_bilinear_one(images):
+def test_the_resized_image_is_the_bilinear_one(images):
     expected = ops.image.resize(images.astype("float32"), (12, 12), interpolation="bilinear")
     parts = build_model(tiny.MODEL).intermediates(images)
     np.testing.assert_allclose(numpy(parts.image), numpy(expected), atol=1e-2)
@@ -74,7 +74,7 @@ def test_uint8_and_float_pixels_give_the_same(images):
 
 
 def fit_steps(model, images, labels, steps, learning_rate):
-    """Train by Keras's own `fit`, with the project's optimizer: independent of `smallvit.training`'s loop."""
+    """Train by Keras's own `fit`, with the project's optimizer: independent of `smallvit.training.fit`'s loop."""
     recipe = replace(tiny.RECIPE, epochs=steps, batch_size=len(images), learning_rate=learning_rate, warmup_fraction=0)
     optimizer = build_optimizer(recipe, learning_rate_schedule(recipe, len(images)), model)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -94,7 +94,7 @@ def test_tau_moves_in_one_step_and_survives_saving(images, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["spt_lsa"])
-def test_eight_pictures_can_be_learned_by_heart(variant, rng):
+def test_eight_images_can_be_learned_by_heart(variant, rng):
     images = rng.integers(0, 256, (8, 12, 12, 3), np.uint8)
     history = fit_steps(build_model(with_variant(tiny.MODEL, variant), seed=1), images, np.arange(8) % 7, 150, 0.005)
     assert history["accuracy"][-1] == 1
@@ -147,7 +147,7 @@ def test_the_original_weights_give_the_original_logits(preset, shapes, load, var
     load(model, values)
     expected = np.load(GOLDEN / f"{preset}-{variant}.npy")
     assert np.ptp(expected, axis=1).min() > 1  # far more than the tolerance
-    np.testing.assert_allclose(numpy(model(originals.pictures())), expected, atol=1e-4)
+    np.testing.assert_allclose(numpy(model(originals.images())), expected, atol=1e-4)
 
 
 def test_drop_path_is_constant_or_a_ramp():

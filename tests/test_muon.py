@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.muon import StackedMuon
+from smallvit.training.muon import StackedMuon
 from tests import tiny
 
 EXCLUDED = ["classifier", "position_embedding"]

@@ -1,4 +1,4 @@
-"""Pictures in an `.npz` file: what is read, and what is refused, of files that anyone made."""
+"""Images in an `.npz` file: what is read, and what is refused, of files that anyone made."""
 
 import io
 import pickle
@@ -67,7 +67,7 @@ class Evil:
 # What is read
 
 
-def test_pictures_labels_and_names_are_read(path):
+def test_images_labels_and_names_are_read(path):
     found = read_npz(write(path, class_names=["ant", "벌", "🐈"]))
     assert found.class_names == ["ant", "벌", "🐈"]
     assert found.unreadable == []
@@ -85,7 +85,7 @@ def test_given_splits_are_kept_and_nothing_else_is_looked_at(path, tmp_path):
     write(path, x_test=IMAGES[:5], y_test=LABELS[:5], x_val=IMAGES[5:7], y_val=LABELS[5:7], **others)
     found = read_npz(path)
     assert found.class_names == ["class 0", "class 1", "class 2"]
-    assert {split: pictures.labels.tolist() for split, pictures in found.splits.items()} == {
+    assert {split: images.labels.tolist() for split, images in found.splits.items()} == {
         "train": LABELS.tolist(),
         "validation": [2, 0],
         "test": [0, 1, 2, 0, 1],
@@ -108,7 +108,7 @@ def test_given_splits_are_kept_and_nothing_else_is_looked_at(path, tmp_path):
     ],
     ids=["[n, S, S]", "[n, S, S, 1]", "column by column", "backwards", "labels [n, 1]", "labels >u8", "labels int8"],
 )
-def test_arrays_of_other_kinds_are_the_same_pictures(path, changes, expected):
+def test_arrays_of_other_kinds_are_the_same_images(path, changes, expected):
     train = read_npz(write(path, **changes)).splits["train"]
     np.testing.assert_array_equal(train.images, expected)
     assert train.images.flags.c_contiguous
@@ -192,21 +192,21 @@ NUMBERS = "labels have to go from 0 to K-1 for K classes, of which there may be 
         ({"x_train": np.uint8(7)}, f"FILE: x_train is uint8 []; {LAYOUT}"),
         (
             {"x_train": IMAGES[:, :5]},
-            "FILE: x_train is uint8 [40, 5, 6, 3], pictures 5 high and 6 wide; square ones are needed.",
+            "FILE: x_train is uint8 [40, 5, 6, 3], images 5 high and 6 wide; square ones are needed.",
         ),
         (
             {"x_train": IMAGES[:, :0, :0]},
-            "FILE: x_train is uint8 [40, 0, 0, 3], pictures 0 high and 0 wide; square ones are needed.",
+            "FILE: x_train is uint8 [40, 0, 0, 3], images 0 high and 0 wide; square ones are needed.",
         ),
         (
             {"x_val": IMAGES[:0], "y_val": LABELS[:0]},
-            "FILE: x_val is uint8 [0, 6, 6, 3], no pictures; give it some, or leave it out.",
+            "FILE: x_val is uint8 [0, 6, 6, 3], no images; give it some, or leave it out.",
         ),
         (
             {"x_test": IMAGES[:3, :4, :4], "y_test": LABELS[:3]},
-            "FILE: the test pictures have 4 x 4 pixels and those to train on 6 x 6; all need the same size.",
+            "FILE: the test images have 4 x 4 pixels and those to train on 6 x 6; all need the same size.",
         ),
-        ({"y_train": LABELS[:39]}, "FILE: x_train has 40 pictures and y_train 39 labels; it needs one each."),
+        ({"y_train": LABELS[:39]}, "FILE: x_train has 40 images and y_train 39 labels; it needs one each."),
         ({"y_train": LABELS / 1}, f'FILE: y_train is float64 [40]; {INTEGERS} y_train.astype("int32") would be right.'),
         ({"y_train": LABELS > 1}, f'FILE: y_train is bool [40]; {INTEGERS} y_train.astype("int32") would be right.'),
         (
@@ -235,7 +235,7 @@ NUMBERS = "labels have to go from 0 to K-1 for K classes, of which there may be 
         ),
         (
             {"class_names": ["ant", "bee", "cat", "dog"]},
-            "FILE: the class dog has no picture; it needs at least three, to train on, to validate and to test.",
+            "FILE: the class dog has no image; it needs at least three, to train on, to validate and to test.",
         ),
         ({"class_names": ["ant", "bee", "ant"]}, "FILE has two classes named ant; each needs a name of its own."),
         (
@@ -254,9 +254,9 @@ NUMBERS = "labels have to go from 0 to K-1 for K classes, of which there may be 
         ),
         (
             {"y_train": np.minimum(np.arange(40), 1)},
-            "FILE: the class class 0 has 1 picture; it needs at least three, to train on, to validate and to test.",
+            "FILE: the class class 0 has 1 image; it needs at least three, to train on, to validate and to test.",
         ),
-        ({"x_train": IMAGES[:29], "y_train": LABELS[:29]}, "FILE has 29 pictures; at least 30 are needed."),
+        ({"x_train": IMAGES[:29], "y_train": LABELS[:29]}, "FILE has 29 images; at least 30 are needed."),
     ],
 )
 def test_what_is_wrong_is_named(path, changes, message):
@@ -384,15 +384,15 @@ def test_an_array_has_to_be_as_large_as_it_says(path, shape):
 )
 def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images, needed):
     write(path, x_train=images, y_train=LABELS.astype(np.uint8))
-    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed)
+    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed)
     read_npz(path)
     for room, most in ((needed - 1, needed), (needed, needed - 1), (None, needed - 1)):
         with monkeypatch.context() as patched:
             patched.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("read"))
-            patched.setattr(npz, "room_for_pictures", lambda room=room: room)
+            patched.setattr(npz, "dataset_memory_limit_bytes", lambda room=room: room)
             patched.setattr(npz, "MAX_BYTES", most)
             assert refused(path) == (
-                "FILE would take 0.0 GB of memory; at most 0.0 GB are read; a folder of picture files, which is read "
+                "FILE would take 0.0 GB of memory; at most 0.0 GB are read; a folder of image files, which is read "
                 "part by part, would be right."
             )
 
@@ -400,9 +400,9 @@ def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images,
 def test_every_given_split_counts(path, monkeypatch):
     write(path, x_val=IMAGES, y_val=LABELS, x_test=IMAGES, y_test=LABELS)
     needed = 3 * 40 * (108 + 8)
-    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed)
+    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed)
     read_npz(path)
-    monkeypatch.setattr(npz, "room_for_pictures", lambda: needed - 1)
+    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed - 1)
     assert "would take" in refused(path)
 
 

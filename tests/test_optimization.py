@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from smallvit.config import PRESETS
-from smallvit.optimization import build_optimizer, learning_rate_schedule
+from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from tests import tiny
 
 
@@ -20,7 +20,7 @@ def rates(recipe, num_train, steps):
 
 def test_the_rate_warms_up_linearly_and_falls_as_a_cosine():
     recipe = replace(tiny.RECIPE, epochs=4, batch_size=10, learning_rate=0.6, warmup_fraction=0.25)
-    # 25 pictures are 3 steps, 4 epochs 12 steps, of which 3 warm up.
+    # 25 images are 3 steps, 4 epochs 12 steps, of which 3 warm up.
     got = rates(recipe, 25, [0, 1, 2, 3, 6, 9, 12])
     cosine = [0.6 * (1 + math.cos(math.pi * step / 9)) / 2 for step in (0, 3, 6, 9)]
     np.testing.assert_allclose(got, [0, 0.2, 0.4, *cosine], atol=1e-6)
@@ -31,8 +31,8 @@ def test_no_warm_up_starts_at_the_peak():
     np.testing.assert_allclose(rates(recipe, 10, [0, 2, 4]), [0.6, 0.3, 0], atol=1e-6)
 
 
-def test_the_keras_examples_rate_counts_the_pictures_really_trained_on():
-    """The example counts 50,000 pictures though it trains on 45,000, and never hands its schedule to the optimizer."""
+def test_the_keras_examples_rate_counts_the_images_really_trained_on():
+    """The example counts 50,000 images though it trains on 45,000, and never hands its schedule to the optimizer."""
     recipe = PRESETS["keras-example"].training
     assert math.ceil(45_000 / 256) * 50 == 8800
     np.testing.assert_allclose(rates(recipe, 45_000, [440, 880, 8800]), [5e-4, 1e-3, 0], atol=1e-8)

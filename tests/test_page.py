@@ -15,16 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smallvit.checkpoint import read_model_folder, write_model_folder
 from smallvit.config import PRESETS
-from smallvit.download import Reference
 from smallvit.errors import UserError
+from smallvit.hub.download import HubModel
+from smallvit.layers.tokenization import SHIFT_NAMES, shift_diagonally
 from smallvit.model import build_model
-from smallvit.page import build_demo, charts, language, models, patches, sweeping, temperature, training, usage
-from smallvit.page.picture import told_on_the_page
-from smallvit.page.texts import TEXTS
-from smallvit.results import Result
-from smallvit.tokenization import SHIFT_NAMES, shift_diagonally
+from smallvit.model_folder.folder import read_model_folder, write_model_folder
+from smallvit.page import build_demo
+from smallvit.page.components import charts, language
+from smallvit.page.components.image_input import user_error_as_gradio_error
+from smallvit.page.components.texts import TEXTS
+from smallvit.page.server import cleanup, models
+from smallvit.page.views import patches, temperature, training, usage
+from smallvit.report.results import Result
 from tests import tiny
 from tests.server import ROOT
 
@@ -61,7 +64,7 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
         *(f"tau_{column}" for column in temperature.tau_table([("a", record, [[1.0]])]) if column != "layer"),
     }
     with pytest.raises(KeyError):
-        language.say("no such text")
+        language.text_key("no such text")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +82,8 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
 )
 def test_a_visitor_is_answered_in_the_language_of_the_browser(accepted, expected):
     assert language.language_of(visitor(accepted)) == expected
-    assert language.tell(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
-    assert language.tell(None, "head", head=3) == "head 3"
+    assert language.format_text(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
+    assert language.format_text(None, "head", head=3) == "head 3"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def folders(tmp_path_factory):
 
 
 def test_models_have_names_and_titles_of_their_own(folders):
-    shelf = models.ModelShelf(sorted(folders.glob("*/*")))
+    shelf = models.ModelStore(sorted(folders.glob("*/*")))
     assert shelf.titles == {
         "laptop-vit": "ViT · laptop (laptop-vit)",
         "laptop-vit-2": "ViT · laptop (laptop-vit-2)",
@@ -106,7 +109,7 @@ def test_models_have_names_and_titles_of_their_own(folders):
         "laptop-spt_lsa": "ViT + SPT + LSA · laptop",
     }
     assert shelf.first_pair == ("laptop-vit", "laptop-spt_lsa")
-    assert models.ModelShelf([folders / "a/modern-spt"]).first_pair == ("modern-spt", "modern-spt")
+    assert models.ModelStore([folders / "a/modern-spt"]).first_pair == ("modern-spt", "modern-spt")
     with pytest.raises(UserError, match="There is no model 'x' here; there are laptop-vit"):
         shelf.get("x")
 
@@ -114,7 +117,7 @@ def test_models_have_names_and_titles_of_their_own(folders):
 def test_models_that_differ_by_their_seed_are_told_apart_by_it(tmp_path):
     for seed in (3, 4):
         tiny.write_folder(tmp_path / f"vit-{seed}", "vit", training=replace(tiny.RECIPE, seed=seed))
-    shelf = models.ModelShelf(sorted(tmp_path.iterdir()))
+    shelf = models.ModelStore(sorted(tmp_path.iterdir()))
     assert shelf.titles == {"vit-3": "ViT · laptop (seed 3)", "vit-4": "ViT · laptop (seed 4)"}
 
 
@@ -122,7 +125,7 @@ def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypat
     loaded = []
     own = models.Classifier
     monkeypatch.setattr(models, "Classifier", lambda folder: loaded.append(folder.path.name) or own(folder))
-    shelf = models.ModelShelf([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
+    shelf = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
     assert loaded == []
     shelf.warm(["laptop-vit", "laptop-vit"])
     assert shelf.get("laptop-vit") is shelf.get("laptop-vit")
@@ -132,7 +135,7 @@ def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypat
 
 def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path, caplog):
     tiny.write_folder(tmp_path / "odd", "vit")
-    shelf = models.ModelShelf([tmp_path / "odd"])
+    shelf = models.ModelStore([tmp_path / "odd"])
     (tmp_path / "odd/model.weights.h5").write_bytes(b"swapped behind the check")
     with pytest.raises(UserError, match="The model odd could not be loaded") as caught:
         shelf.get("odd")
@@ -141,12 +144,12 @@ def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path,
 
 
 def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
-    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 pictures of each split")
+    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 images of each split")
     tiny.write_folder(tmp_path / "longer", "vit", training=replace(tiny.RECIPE, epochs=4))
     tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
     tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")
     own = [tmp_path / name for name in ("less", "longer", "seldom", "further")]
-    shelf = models.ModelShelf([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
+    shelf = models.ModelStore([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
     assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
     assert shelf.is_fair_pair("laptop-spt_lsa", "seldom")  # evaluated less often, which changes nothing else
     assert not shelf.is_fair_pair("longer", "laptop-spt_lsa")
@@ -160,15 +163,15 @@ def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
         for variant in ("vit", "spt_lsa"):
             recipe = replace(tiny.RECIPE, seed=seed)
             tiny.write_folder(tmp_path / f"laptop-{variant}-seed{seed}", variant, training=recipe)
-    assert models.ModelShelf(sorted(tmp_path.iterdir())).first_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
+    assert models.ModelStore(sorted(tmp_path.iterdir())).first_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
 
 
 def test_where_a_folder_lies_is_left_out_of_what_the_page_says():
-    said = models.without_folders(
+    said = models.without_paths(
         "There is no model folder at /srv/x/models; train.py writes one.", Path("/srv/x/models")
     )
     assert said == "There is no model folder at models; train.py writes one."
-    assert models.without_folders("There is no folder .; one holds a.json.", Path(".")).endswith("one holds a.json.")
+    assert models.without_paths("There is no folder .; one holds a.json.", Path(".")).endswith("one holds a.json.")
 
 
 def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
@@ -184,8 +187,8 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     large = replace(own, model=replace(PRESETS["laptop"].model, num_classes=7, image_size=64, patch_size=8))
     assert usage.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
     assert usage.training_command(replace(large, started_from="ada/vit")).endswith(" 'my pets.npz' --from ada/vit")
-    overridden = replace(large, overrides={"image_size": 64, "patch_size": 8})
-    assert usage.training_command(overridden).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
+    changed_fields = replace(large, overrides={"image_size": 64, "patch_size": 8})
+    assert usage.training_command(changed_fields).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
 
 
 class TestTwoModelsOfDifferentShapes:
@@ -203,7 +206,7 @@ class TestTwoModelsOfDifferentShapes:
         model = build_model(config, seed=2)
         record = tiny.record("lsa", model, class_names=["<b>&*_", "b"], preset="own")
         write_model_folder(folder / "other", model, record, tiny.HISTORY, b"", "")
-        demo = build_demo(models.ModelShelf([folder / "small", folder / "other"]))
+        demo = build_demo(models.ModelStore([folder / "small", folder / "other"]))
         return {function.name: function.fn for function in demo.fns.values()}
 
     @pytest.fixture
@@ -228,8 +231,8 @@ class TestTwoModelsOfDifferentShapes:
     )
     def test_attention_from_the_same_place(self, views, square, place, small, other):
         captions = views["look"](square, "small", "other", *place, request=None)
-        for picture, (row, column) in zip(captions[2:], (small, other), strict=True):
-            assert f"row {row}, column {column}," in picture.alt_text
+        for image, (row, column) in zip(captions[2:], (small, other), strict=True):
+            assert f"row {row}, column {column}," in image.alt_text
         assert "layer 2" in captions[1]  # the last that it has
         assert "itself 0.0 %" in captions[1]
         opened = views["open_attention"](square, "small", "other", *place, request=None)
@@ -256,19 +259,19 @@ class TestTwoModelsOfDifferentShapes:
 
 def test_one_model_alone_has_one_side(tmp_path):
     tiny.write_folder(tmp_path / "only", "lsa")
-    demo = build_demo(models.ModelShelf([tmp_path / "only"]))
+    demo = build_demo(models.ModelStore([tmp_path / "only"]))
     views = {function.name: function.fn for function in demo.fns.values()}
-    picture = (ROOT / "assets/examples/cup.jpg").read_bytes()
-    _, left, right, verdict = views["compare"](picture, "only", "only", request=None)
+    image = (ROOT / "assets/examples/cup.jpg").read_bytes()
+    _, left, right, verdict = views["compare"](image, "only", "only", request=None)
     assert "<li>" in left
     assert right == ""
     assert "Both" not in verdict
-    assert len(views["show_moves"](picture, "only", "only", request=None)) == 3
-    assert len(views["look"](picture, "only", "only", 1, 0, 1, 1, request=None)) == 2
+    assert len(views["show_moves"](image, "only", "only", request=None)) == 3
+    assert len(views["look"](image, "only", "only", 1, 0, 1, 1, request=None)) == 2
 
 
 def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, tmp_path, monkeypatch):
-    references = [Reference("ada/vit"), Reference("ada/spt_lsa", "v1")]
+    references = [HubModel("ada/vit"), HubModel("ada/spt_lsa", "v1")]
     answers = {"ada/vit": folders / "a/laptop-vit", "ada/spt_lsa": None}
 
     def download(reference):
@@ -277,7 +280,7 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
         return read_model_folder(answers[reference.repo]), "c" * 40
 
     monkeypatch.setattr(models, "download_model_folder", download)
-    shelf = models.ModelShelf([folders / "a/modern-spt"], references)
+    shelf = models.ModelStore([folders / "a/modern-spt"], references)
     demo = build_demo(shelf)
     status, try_again = (
         next(one.fn for one in demo.fns.values() if one.name == name) for name in ("status", "try_again")
@@ -330,7 +333,7 @@ def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
         return read_model_folder(folders / "a/laptop-vit"), "c" * 40
 
     monkeypatch.setattr(models, "download_model_folder", download)
-    shelf = models.ModelShelf([], [Reference("ada/none"), Reference("ada/slow")])
+    shelf = models.ModelStore([], [HubModel("ada/none"), HubModel("ada/slow")])
     shelf.fetch()
     deadline = time.monotonic() + 20
     while asked != ["ada/none", "ada/slow"]:
@@ -342,7 +345,7 @@ def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
     shelf.wait()
     assert asked == ["ada/none", "ada/slow", "ada/none"]
     assert list(shelf.folders) == ["ada/slow"]
-    assert shelf.missing == {Reference("ada/none"): "There is none."}
+    assert shelf.missing == {HubModel("ada/none"): "There is none."}
 
 
 @pytest.mark.parametrize("name", SHIFT_NAMES)
@@ -414,58 +417,58 @@ def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_nam
 
 
 def test_a_users_mistake_is_a_message_and_nothing_else_is():
-    with pytest.raises(gr.Error, match="too large"), told_on_the_page():
+    with pytest.raises(gr.Error, match="too large"), user_error_as_gradio_error():
         raise UserError("too large")
-    with pytest.raises(ZeroDivisionError), told_on_the_page():
+    with pytest.raises(ZeroDivisionError), user_error_as_gradio_error():
         1 / 0  # noqa: B018
 
 
 def test_sweeping_takes_what_is_old_and_spares_what_the_page_needs(tmp_path):
-    for name in ("upload/picture.jpg", "deep_links/x/state.json", "examples/cup.jpg"):
+    for name in ("upload/image.jpg", "deep_links/x/state.json", "examples/cup.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_text("content")
     spared = [tmp_path / "examples/cup.jpg"]
-    sweeping.sweep(tmp_path, 3600, spared)
-    assert (tmp_path / "upload/picture.jpg").exists()
+    cleanup.delete_old_files(tmp_path, 3600, spared)
+    assert (tmp_path / "upload/image.jpg").exists()
     time.sleep(1.1)
     (tmp_path / "young").mkdir()
-    (tmp_path / "young/picture.png").write_text("content")
-    sweeping.sweep(tmp_path, 1, spared)
+    (tmp_path / "young/image.png").write_text("content")
+    cleanup.delete_old_files(tmp_path, 1, spared)
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["examples/cup.jpg", "young/picture.png"]
+    assert left == ["examples/cup.jpg", "young/image.png"]
     assert time.time() - os.stat(spared[0]).st_ctime < 1
     time.sleep(1.1)
-    sweeping.sweep(tmp_path, 1)
-    sweeping.sweep(tmp_path / "no such folder", 1)
+    cleanup.delete_old_files(tmp_path, 1)
+    cleanup.delete_old_files(tmp_path / "no such folder", 1)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     """The folder for temporary files, and no GRADIO_TEMP_DIR; what is set in the test is undone."""
-    monkeypatch.setattr(sweeping.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cleanup.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     return tmp_path
 
 
 def test_uploads_lie_in_a_folder_of_their_own_that_others_cannot_read(temporary, monkeypatch):
-    folder = sweeping.use_own_upload_folder()
+    folder = cleanup.use_own_upload_folder()
     assert folder.parent == temporary
     assert folder.stat().st_mode & 0o777 == 0o700
     assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(temporary / "named"))
-    assert sweeping.use_own_upload_folder() == temporary / "named" / folder.name
+    assert cleanup.use_own_upload_folder() == temporary / "named" / folder.name
 
 
 def test_what_lies_behind_a_link_is_not_swept(temporary, monkeypatch):
-    name = sweeping.use_own_upload_folder().name
+    name = cleanup.use_own_upload_folder().name
     for target in (temporary / "precious", temporary / "nowhere"):
         parent = temporary / f"to {target.name}"
         parent.mkdir()
         (parent / name).symlink_to(target)
         (temporary / "precious").mkdir(exist_ok=True)
         monkeypatch.setenv("GRADIO_TEMP_DIR", str(parent))
-        folder = sweeping.use_own_upload_folder()
+        folder = cleanup.use_own_upload_folder()
         assert folder.parent == parent
         assert folder.name != name

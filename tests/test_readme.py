@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import RepoCard
 
-from benchmarks import robustness
-from smallvit import bundled, results
-from smallvit.checkpoint import find_model_folders, read_model_folder
+from smallvit import files
 from smallvit.config import PRESETS
+from smallvit.model_folder.folder import find_model_folders, read_model_folder
+from smallvit.report import results
+from studies import robustness
 from tests.server import ROOT
 
 README = (ROOT / "README.md").read_text()
-FOLDERS = [read_model_folder(folder) for folder in find_model_folders(bundled.MODELS)]
+FOLDERS = [read_model_folder(folder) for folder in find_model_folders(files.BUNDLED_MODELS)]
 
 
 def test_the_table_of_results_is_made_from_the_results():
@@ -24,7 +25,7 @@ def test_the_table_of_results_is_made_from_the_results():
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = json.loads(robustness.MEASURED.read_text())
     assert robustness.with_tables(README, measured) == README
-    assert measured["num_pictures"] == 10_000
+    assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:
         assert model["top1"] == pytest.approx(top1[model["weights_sha256"]], abs=1e-4)

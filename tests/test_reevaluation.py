@@ -8,9 +8,9 @@ import pytest
 from scipy.special import log_softmax
 
 import train
-from smallvit import bundled
+from smallvit import files
 from smallvit.data import Source, load_cifar100
-from smallvit.reevaluation import evaluate_again
+from smallvit.experiment.verify import verify_models
 from tests import tiny
 
 
@@ -48,12 +48,12 @@ def test_an_honest_record_is_agreed_with(folder, release, caplog):
     assert (loss, recorded) == pytest.approx((metrics["loss"], top1), abs=0.001)
 
 
-def test_models_of_ones_own_pictures_need_them(tmp_path, capsys, monkeypatch):
+def test_models_of_ones_own_images_need_them(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("SMALLVIT_DATA", raising=False)
     tiny.write_folder(tmp_path / "mine", "vit", data="pets")
     assert evaluate(tmp_path / "mine") == 2
     assert capsys.readouterr().err == (
-        f"train.py: {tmp_path / 'mine'} was measured on pets; --data has to name those pictures.\n"
+        f"train.py: {tmp_path / 'mine'} was measured on pets; --data has to name those images.\n"
     )
 
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
     for arguments, sentence in (
         (
             (folder, "--data", other),
-            "30 test pictures of CIFAR-100 at 32 px; here are 14 of CIFAR-100 at 32 px.",
+            "30 test images of CIFAR-100 at 32 px; here are 14 of CIFAR-100 at 32 px.",
         ),
         ((tmp_path / "nothing", "--data", release), "There is no model folder at"),
         ((folder, "--epochs", 3), "--evaluate trains nothing; --epochs would have no effect."),
@@ -83,5 +83,5 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
 
 @pytest.mark.skipif("SMALLVIT_DATA" not in os.environ, reason="needs CIFAR-100: SMALLVIT_DATA names it")
 def test_the_bundled_models_are_what_their_records_say():
-    assert evaluate_again([], Source(os.environ["SMALLVIT_DATA"])) == []
-    assert any(bundled.MODELS.iterdir())
+    assert verify_models([], Source(os.environ["SMALLVIT_DATA"])) == []
+    assert any(files.BUNDLED_MODELS.iterdir())

@@ -14,8 +14,8 @@ from PIL import Image
 from smallvit.config import with_variant
 from smallvit.data import Dataset, Split
 from smallvit.data.dataset import Rows
+from smallvit.evaluation.bootstrap import mean_interval
 from smallvit.report import EvaluatedModel, report
-from smallvit.report.bootstrap import mean_interval
 from tests import tiny
 
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
@@ -75,7 +75,7 @@ def base():
 
 
 def evaluated(base, labels, variant, wrong=(), seed=0, num_classes=7, sure=0.9, **changes):
-    """Right on all pictures but some, which are given the class after theirs."""
+    """Right on all images but some, which are given the class after theirs."""
     model = replace(with_variant(base.model, variant), num_classes=num_classes)
     training = replace(base.training, seed=seed)
     names = [f"class {label}" for label in range(num_classes)]
@@ -84,7 +84,7 @@ def evaluated(base, labels, variant, wrong=(), seed=0, num_classes=7, sure=0.9, 
     return EvaluatedModel(record, predicted, np.full(len(labels), sure))
 
 
-def dataset(count=84, num_classes=7, side=4, names=NAMES, labels=None, files=None, title="my pictures"):
+def dataset(count=84, num_classes=7, side=4, names=NAMES, labels=None, files=None, title="my images"):
     images = np.random.default_rng(5).integers(0, 256, (count, side, side, 3), np.uint8)
     labels = np.arange(count, dtype=np.int32) % num_classes if labels is None else labels
     test = Split(images, labels, files)
@@ -98,7 +98,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def pair(base, data):
-    """84 pictures of 7 classes; the plain model gets 24 wrong, the modified one 4 of them."""
+    """84 images of 7 classes; the plain model gets 24 wrong, the modified one 4 of them."""
     labels = data.test.labels
     metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 60 / 84, "top5": 0.912}}
     plain = evaluated(base, labels, "vit", range(24), metrics=metrics)
@@ -126,9 +126,9 @@ def answer_of(models, data):
 
 def test_the_first_sentence_answers_the_question(pair, data, page):
     assert answer_of(pair, data) == (
-        f"ViT + SPT + LSA has a top-1 accuracy of 95.2{NBSP}% on the 84 test pictures, against 71.4{NBSP}% of the "
+        f"ViT + SPT + LSA has a top-1 accuracy of 95.2{NBSP}% on the 84 test images, against 71.4{NBSP}% of the "
         f"plain ViT: 23.8 points more (95{NBSP}% confidence interval {printed(difference(range(24), range(4)))}). "
-        "That is more than chance in the draw of the test pictures explains."
+        "That is more than chance in the draw of the test images explains."
     )
     assert "Each model was trained once." in page.text
 
@@ -138,29 +138,29 @@ def test_the_first_sentence_answers_the_question(pair, data, page):
     [
         (range(20), range(4, 26), "2.4 points less", "That may be chance: the interval includes zero."),
         (range(10), range(5, 15), "no difference", "The interval says how large a difference could hide."),
-        (range(6), (), "7.1 points more", "That may be chance: they differ on 6 pictures only."),
-        ((), range(30), "35.7 points less", "That is more than chance in the draw of the test pictures explains."),
+        (range(6), (), "7.1 points more", "That may be chance: they differ on 6 images only."),
+        ((), range(30), "35.7 points less", "That is more than chance in the draw of the test images explains."),
     ],
     ids=["less", "equal", "few", "worse"],
 )
-def test_the_answer_says_no_more_than_the_pictures_do(base, data, plain, modified, size, verdict):
+def test_the_answer_says_no_more_than_the_images_do(base, data, plain, modified, size, verdict):
     labels = data.test.labels
     models = [evaluated(base, labels, "vit", [*plain]), evaluated(base, labels, "spt_lsa", [*modified])]
     interval = printed(difference(plain, modified))
     assert answer_of(models, data).endswith(f": {size} (95{NBSP}% confidence interval {interval}). {verdict}")
 
 
-def test_models_that_are_right_on_the_same_pictures_show_no_difference(base, data):
+def test_models_that_are_right_on_the_same_images_show_no_difference(base, data):
     models = [evaluated(base, data.test.labels, variant, range(5)) for variant in ("vit", "spt")]
     assert "no difference" in answer_of(models, data)
-    assert "They differ on 0 pictures only" in answer_of(models, data)
+    assert "They differ on 0 images only" in answer_of(models, data)
 
 
 def test_one_model_alone_is_told_with_its_interval(base, data):
     labels = data.test.labels
     answer = answer_of([evaluated(base, labels, "lsa", range(21))], data)
     assert answer == (
-        f"ViT + LSA has a top-1 accuracy of 75.0{NBSP}% on the 84 test pictures (95{NBSP}% confidence interval "
+        f"ViT + LSA has a top-1 accuracy of 75.0{NBSP}% on the 84 test images (95{NBSP}% confidence interval "
         f"{printed(np.arange(84) >= 21)})."
     )
     page = Page(report([evaluated(base, labels, "lsa")], data))
@@ -184,7 +184,7 @@ def test_the_table_of_models(page, pair):
 
 def test_seeds_are_told_apart_and_together(base, data):
     wrong = {("vit", 1): range(20), ("spt_lsa", 1): range(10), ("vit", 2): range(24), ("spt_lsa", 2): range(2, 10)}
-    models = [evaluated(base, data.test.labels, variant, pictures, seed) for (variant, seed), pictures in wrong.items()]
+    models = [evaluated(base, data.test.labels, variant, images, seed) for (variant, seed), images in wrong.items()]
     page = Page(report(models, data))
     rows = page.tables[0]
     names = ["seed 1", "seed 2", "mean of 2 seeds"]
@@ -195,20 +195,20 @@ def test_seeds_are_told_apart_and_together(base, data):
     ]
     # 64 and 60 of 84: 76.19 and 71.43, their mean 73.81, their sample standard deviation 3.37.
     assert rows[3][1:3] == [f"73.8 ± 3.4{NBSP}%", printed((np.arange(84) >= 20) / 2 + (np.arange(84) >= 24) / 2)]
-    assert f"accuracy of 89.3{NBSP}% (mean of 2 seeds) on the 84 test pictures" in page.text
+    assert f"accuracy of 89.3{NBSP}% (mean of 2 seeds) on the 84 test images" in page.text
     # 11.90 and 19.05: half of their difference times the square root of two.
     assert "+11.9 (seed 1), +19.0 (seed 2) points; their standard deviation is 5.1." in page.text
-    assert "2 seeds together: each picture counts 2 times" in page.text
-    assert "10 of 10 pictures that one seed or more got wrong" in page.text
+    assert "2 seeds together: each image counts 2 times" in page.text
+    assert "10 of 10 images that one seed or more got wrong" in page.text
     assert "trained once" not in page.text
 
 
 def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
     header, *rows = page.tables[1]
-    assert header[:2] == ["class", "test pictures"]
+    assert header[:2] == ["class", "test images"]
     assert header[2:] == ["top-1, ViT", "top-1, ViT + SPT + LSA", "points, ViT + SPT + LSA against ViT"]
     assert [row[0] for row in rows] == sorted(NAMES)
-    # Pictures 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18.
+    # Images 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18.
     by_name = {row[0]: row[1:] for row in rows}
     four, one, three = (np.arange(12) >= count for count in (4, 1, 3))
     assert by_name["pear"] == [
@@ -220,7 +220,7 @@ def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
     assert by_name["lime"] == ["12", f"75.0{NBSP}% ({printed(three)})", f"100.0{NBSP}%", f"+25.0 ({printed(~three)})"]
 
 
-def test_classes_of_unequal_size_and_one_without_test_pictures(base):
+def test_classes_of_unequal_size_and_one_without_test_images(base):
     data = dataset(33, labels=np.array([*(np.arange(30) % 6), 0, 0, 0]))
     models = [evaluated(base, data.test.labels, "vit", [0, 5]), evaluated(base, data.test.labels, "spt")]
     page = Page(report(models, data))
@@ -229,7 +229,7 @@ def test_classes_of_unequal_size_and_one_without_test_pictures(base):
     assert rows["apple"] == ["5", f"100.0{NBSP}%", f"100.0{NBSP}%", "0.0"]
     assert rows["kiwi"] == ["5", f"80.0{NBSP}%", f"100.0{NBSP}%", "+20.0"]
     assert rows["plum"] == ["0", "–", "–", "–"]
-    # The picture of class 5 was taken for class 6, which has none.
+    # The image of class 5 was taken for class 6, which has none.
     assert f"kiwi taken for plum: 1 of 5 (20.0{NBSP}%)" in page.text
 
 
@@ -237,49 +237,49 @@ def test_the_confusions_are_counted_and_drawn(page):
     # Of the 24 wrong answers of the plain model, classes 0, 1 and 2 have four, the others three.
     assert f"\npear taken for apple: 4 of 12 (33.3{NBSP}%)" in page.text
     assert f"\ndate taken for lime: 3 of 12 (25.0{NBSP}%)" in page.text
-    assert [picture["aria-label"] for picture in page.all("svg")] == [
+    assert [image["aria-label"] for image in page.all("svg")] == [
         "Confusion matrix of ViT",
         "Confusion matrix of ViT + SPT + LSA",
     ]
     assert len(page.all("image")) == 2
 
 
-def test_the_mistakes_are_the_pictures_themselves_surest_first(pair, data):
+def test_the_mistakes_are_the_images_themselves_surest_first(pair, data):
     surer = pair[0]._replace(confidence=np.where(np.arange(84) == 7, 0.987, 0.9))
     page = Page(report([surer, pair[1]], data))
-    images = page.mistakes()
-    assert len(images) == 24 + 4
+    mistakes = page.mistakes()
+    assert len(mistakes) == 24 + 4
     shown = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))).tobytes() for image in images
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))).tobytes() for image in mistakes
     ]
-    pictures = [data.test.images[index].tobytes() for index in (7, *range(7), *range(8, 24), *range(4))]
-    assert shown == pictures
-    assert (images[0]["width"], images[0]["height"]) == ("96", "96")
-    assert images[0]["alt"] == "A picture of the class pear"
-    assert f"true pear\npredicted apple, 98.7{NBSP}%\npicture 7" in page.text
-    assert "24 of 24 pictures that it got wrong" in page.text
+    expected = [data.test.images[index].tobytes() for index in (7, *range(7), *range(8, 24), *range(4))]
+    assert shown == expected
+    assert (mistakes[0]["width"], images[0]["height"]) == ("96", "96")
+    assert mistakes[0]["alt"] == "An image of the class pear"
+    assert f"true pear\npredicted apple, 98.7{NBSP}%\nimage 7" in page.text
+    assert "24 of 24 images that it got wrong" in page.text
 
 
 def test_only_the_surest_mistakes_are_shown(base, data):
     page = Page(report([evaluated(base, data.test.labels, "vit", range(60))], data))
     assert len(page.mistakes()) == 24
-    assert "24 of 60 pictures" in page.text
+    assert "24 of 60 images" in page.text
 
 
 def test_of_several_seeds_the_surest_wrong_answer_is_told(base, data):
-    """Picture 3 is wrong with both seeds, picture 5 with the one that is less sure of it than the other."""
+    """Image 3 is wrong with both seeds, image 5 with the one that is less sure of it than the other."""
     models = [evaluated(base, data.test.labels, "vit", wrong, seed) for seed, wrong in enumerate(([3, 5], [3]))]
     models[0].confidence[[3, 5]] = 0.6, 0.7
     models[1].confidence[[3, 5]] = 0.8, 0.99
     page = Page(report(models, data))
     assert re.findall(r"\npredicted (.*%)\n(.*)", page.text) == [
-        (f"lime, 80.0{NBSP}%", "picture 3"),
-        (f"plum, 70.0{NBSP}%", "picture 5"),
+        (f"lime, 80.0{NBSP}%", "image 3"),
+        (f"plum, 70.0{NBSP}%", "image 5"),
     ]
 
 
 def test_a_mistake_names_its_file(base, tmp_path):
-    """The pictures may stay on disk."""
+    """The images may stay on disk."""
     files = np.array([f"pear/{index}\n\udcff<.png" for index in range(84)], object)
     data = dataset(files=files)
     np.save(tmp_path / "images.npy", data.test.images)
@@ -303,7 +303,7 @@ def test_how_it_was_made(page):
     for part in (
         "models\nViT (seed 0), ViT + SPT + LSA (seed 0)\n",
         "command\npython train.py --preset laptop",
-        "data\nmy pictures: 54 training, 6 validation and 30 test pictures, 32 × 32 pixels",
+        "data\nmy images: 54 training, 6 validation and 30 test images, 32 × 32 pixels",
         "recipe\npreset laptop: adamw",
         "hardware\na test, 2 cores, float32",
         "date\n2026-01-31",
@@ -396,7 +396,7 @@ def test_a_thousand_classes(base):
     assert len(page.source.encode()) < 1_000_000
 
 
-def test_pictures_that_do_not_compress_still_fit(base):
+def test_images_that_do_not_compress_still_fit(base):
     """The worst case: noise of 96 x 96 pixels, and all four variants."""
     data = dataset(100, side=96)
     models = [evaluated(base, data.test.labels, variant, range(50)) for variant in ("vit", "spt", "lsa", "spt_lsa")]

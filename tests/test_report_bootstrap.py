@@ -1,9 +1,9 @@
-"""Intervals are those of drawing pictures one by one, and hold what they promise."""
+"""Intervals are those of drawing images one by one, and hold what they promise."""
 
 import numpy as np
 import pytest
 
-from smallvit.report.bootstrap import CONFIDENCE, mean_interval
+from smallvit.evaluation.bootstrap import CONFIDENCE, mean_interval
 
 
 def drawn_one_by_one(values, rng, resamples=4000):
@@ -26,7 +26,7 @@ def drawn_one_by_one(values, rng, resamples=4000):
 def test_the_interval_is_that_of_drawing_one_by_one(rng, values):
     expected = drawn_one_by_one(values, rng)
     step = np.std(values) / np.sqrt(len(values))
-    # The percentile of 4,000 means has a standard error of 0.04 of theirs; and means of few pictures are far apart.
+    # The percentile of 4,000 means has a standard error of 0.04 of theirs; and means of few images are far apart.
     np.testing.assert_allclose(mean_interval(values), expected, atol=max(0.15 * step, 1.01 / len(values)))
 
 
@@ -46,7 +46,7 @@ def test_all_right_is_exactly_one():
     assert mean_interval(np.ones(360, bool)) == (1.0, 1.0)
 
 
-def test_two_pictures_by_hand():
+def test_two_images_by_hand():
     """One right, one wrong: half of the resamples have mean 1/2, a quarter 0, a quarter 1."""
     assert mean_interval([0, 1]) == (0.0, 1.0)
 
@@ -62,7 +62,7 @@ def test_the_order_does_not_matter_and_it_is_the_same_every_time(rng):
 
 
 def test_a_paired_interval_is_narrower_than_the_two_models_suggest(rng):
-    """Models that fail on the same pictures differ by less chance than two samples would."""
+    """Models that fail on the same images differ by less chance than two samples would."""
     plain = rng.random(500) < 0.7
     modified = plain ^ (rng.random(500) < 0.05)
     low, high = mean_interval(modified.astype(int) - plain)

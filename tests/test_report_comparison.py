@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from smallvit.config import with_variant
+from smallvit.evaluation.bootstrap import mean_interval
+from smallvit.evaluation.comparison import MIN_TELLING, compare, group_models
 from smallvit.report import EvaluatedModel
-from smallvit.report.bootstrap import mean_interval
-from smallvit.report.comparison import MIN_TELLING, compare, group_models
 from tests import tiny
 
 LABELS = np.arange(40) % 7
@@ -20,7 +20,7 @@ def base():
 
 
 def evaluated(base, variant, seed=0, wrong=()):
-    """Right on all pictures but some, which are given the next class."""
+    """Right on all images but some, which are given the next class."""
     record = replace(
         base,
         variant=variant,
@@ -53,7 +53,7 @@ def test_a_group_has_the_answers_of_its_seeds(base):
     np.testing.assert_array_equal(groups[2].accuracy, [0, *[1] * 38, 0.5])
 
 
-def test_the_difference_is_that_of_the_same_pictures(base):
+def test_the_difference_is_that_of_the_same_images(base):
     (comparison,) = compared(evaluated(base, "spt_lsa", wrong=[0, 1]), evaluated(base, "vit", wrong=[1, 2, 3]))
     assert (comparison.plain, comparison.modified) == ("ViT", "ViT + SPT + LSA")
     expected = np.zeros(40)
@@ -64,7 +64,7 @@ def test_the_difference_is_that_of_the_same_pictures(base):
 
 
 @pytest.mark.parametrize(("count", "chance"), [(MIN_TELLING - 1, True), (MIN_TELLING, False)])
-def test_few_pictures_that_tell_two_models_apart_prove_nothing(base, count, chance):
+def test_few_images_that_tell_two_models_apart_prove_nothing(base, count, chance):
     (comparison,) = compared(evaluated(base, "vit", wrong=range(count)), evaluated(base, "spt"))
     assert comparison.interval.low > 0
     assert comparison.may_be_chance == chance

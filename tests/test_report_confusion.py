@@ -22,12 +22,12 @@ def draw(matrix, class_names=None):
 def opacities(root):
     """The pixels of the bitmap, [side, side], 0-255."""
     address = root.find("image").get("href")
-    picture = Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,"))))
-    return np.asarray(picture.convert("RGBA"))[..., 3]
+    image = Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,"))))
+    return np.asarray(image.convert("RGBA"))[..., 3]
 
 
 def texts(root):
-    """(what, x, y, whether turned) of every text, where it stands in the picture."""
+    """(what, x, y, whether turned) of every text, where it stands in the image."""
     for text in root.findall("text"):
         place = re.findall(r"-?[\d.]+", text.get("transform") or f"{text.get('x')} {text.get('y')}")
         yield text.text, float(place[0]), float(place[1]), text.get("transform") is not None
@@ -52,7 +52,7 @@ def test_what_is_right_is_no_confusion():
 
 
 def test_a_cell_is_as_opaque_as_the_root_of_its_share_of_the_row():
-    # Rows of 10, 100, 40 and no pictures: shares decide, not counts.
+    # Rows of 10, 100, 40 and no images: shares decide, not counts.
     pixels = opacities(draw([[10, 0, 0, 0], [64, 36, 0, 0], [0, 10, 30, 0], [0, 0, 0, 0]]))
     assert pixels.shape == (1000, 1000)
     expected = [[255, 0, 0, 0], [204, 153, 0, 0], [0, 128, 221, 0], [0, 0, 0, 0]]
@@ -84,7 +84,7 @@ def test_names_and_counts_stand_at_their_rows_and_columns():
     assert {"true class", "predicted class"} <= {text for text, *_ in found}
 
 
-def test_all_that_is_written_lies_within_the_picture():
+def test_all_that_is_written_lies_within_the_image():
     names = ["a", "어느 긴 이름" * 9, "W" * 30]
     root = draw([[5, 0, 0], [0, 5, 0], [0, 0, 5]], names)
     left, top, width, height = map(float, root.get("viewBox").split())

@@ -5,20 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from smallvit import bundled, results
-from smallvit.checkpoint import read_model_folder
+from smallvit import files
 from smallvit.errors import UserError
-from smallvit.results import Result
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.report import results
+from smallvit.report.results import Result
 from tests import tiny
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project without results."""
-    monkeypatch.setattr(bundled, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
     monkeypatch.setattr(results, "README", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(
-        "Before.\n<!-- results: made by python -m smallvit.results -->\nold\n<!-- end of results -->\nAfter.\n"
+        "Before.\n<!-- results: made by python -m smallvit.report.results -->\nold\n<!-- end of results -->\nAfter.\n"
     )
     return tmp_path
 
@@ -46,12 +47,12 @@ def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
     write(project / "runs/b", "vit")
     assert results.main([str(project / "runs")]) == 0
     assert [result.variant for result in results.read_results()] == ["vit", "spt_lsa"]
-    first = bundled.RESULTS.read_text()
+    first = files.RESULTS_FILE.read_text()
     write(project / "more/c", "lsa")
     for _ in range(2):
         assert results.main([str(project / "more")]) == 0
         assert [result.variant for result in results.read_results()] == ["vit", "lsa", "spt_lsa"]
-    assert json.loads(first)[0] in json.loads(bundled.RESULTS.read_text())
+    assert json.loads(first)[0] in json.loads(files.RESULTS_FILE.read_text())
     text = (project / "README.md").read_text()
     assert text.startswith("Before.\n")
     assert text.endswith("After.\n")
@@ -72,7 +73,7 @@ def test_seeds_of_one_recipe_share_a_row(project):
     assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
 
 
-def test_trainings_on_other_pictures_or_from_other_weights_have_rows_of_their_own(project):
+def test_trainings_on_other_images_or_from_other_weights_have_rows_of_their_own(project):
     large = replace(tiny.MODEL, image_size=64, patch_size=16)
     for number, change in enumerate(({}, {"num_test": 20}, {"config": large, "started_from": "ada/vit"})):
         write(project / f"runs/{number}", "vit", **change)
@@ -80,7 +81,7 @@ def test_trainings_on_other_pictures_or_from_other_weights_have_rows_of_their_ow
     assert len(results.read_results()) == 3
     rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     assert len(rows) == 3
-    assert sum("| `laptop`, pictures of 64 px, from ada/vit |" in row for row in rows) == 1
+    assert sum("| `laptop`, images of 64 px, from ada/vit |" in row for row in rows) == 1
 
 
 def test_a_model_that_was_trained_again_takes_the_place_of_the_first(project):
@@ -99,8 +100,8 @@ def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, cap
     (project / "README.md").write_text("No marks.\n")
     assert results.main([str(project / "runs")]) == 2
     assert "README.md lacks the lines <!-- results" in capsys.readouterr().err
-    assert not bundled.RESULTS.exists()
+    assert not files.RESULTS_FILE.exists()
     for content in ('{"a": 1}', "[1]", "half"):
-        bundled.RESULTS.write_text(content)
+        files.RESULTS_FILE.write_text(content)
         with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.results writes"):
             results.read_results()

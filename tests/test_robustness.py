@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import robustness
-from benchmarks.corruptions import CORRUPTIONS, SEVERITIES
-from smallvit import bundled
-from smallvit.checkpoint import read_model_folder
+from smallvit import files
 from smallvit.data import Source, Split, load_dataset
-from smallvit.inference import Classifier
-from smallvit.interpretation import share_that_holds
-from smallvit.page.models import MAX_SHIFT
-from smallvit.superclasses import SUPERCLASSES
+from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.inference.classifier import Classifier
+from smallvit.inference.interpretation import translation_consistency
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.page.server.models import MAX_TRANSLATION
+from studies import robustness
+from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
 
 every_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
@@ -29,7 +29,7 @@ def corrupt(name, images, severity, seed=0):
 
 def photos():
     """Three photos as the models see them: uint8 [3, 32, 32, 3]."""
-    paths = sorted(bundled.EXAMPLES.glob("*.jpg"))[:3]
+    paths = sorted(files.EXAMPLE_IMAGES.glob("*.jpg"))[:3]
     return np.stack([np.asarray(Image.open(path).convert("RGB").resize((32, 32))) for path in paths])
 
 
@@ -39,37 +39,37 @@ def gray(value, count=1):
 
 @every_corruption
 def test_a_corruption_keeps_shape_and_type_and_what_it_was_given(name, images):
-    for pictures in (photos(), images):
-        before = pictures.copy()
-        corrupted = corrupt(name, pictures, 5)
-        assert (corrupted.shape, corrupted.dtype) == (pictures.shape, np.uint8)
+    for batch in (photos(), images):
+        before = batch.copy()
+        corrupted = corrupt(name, batch, 5)
+        assert (corrupted.shape, corrupted.dtype) == (batch.shape, np.uint8)
         assert not np.array_equal(corrupted, before)
-        np.testing.assert_array_equal(pictures, before)
+        np.testing.assert_array_equal(batch, before)
 
 
 @every_corruption
-def test_the_stronger_the_further_from_the_picture(name):
-    pictures = photos()
-    changes = [np.abs(corrupt(name, pictures, severity).astype(int) - pictures).mean() for severity in SEVERITIES]
+def test_the_stronger_the_further_from_the_image(name):
+    images = photos()
+    changes = [np.abs(corrupt(name, images, severity).astype(int) - images).mean() for severity in SEVERITIES]
     assert changes == sorted(set(changes))
 
 
 @every_corruption
-def test_a_picture_is_corrupted_whatever_is_beside_it(name):
-    pictures = photos()
-    corrupted = corrupt(name, pictures, 3)
-    others = pictures.copy()
+def test_a_image_is_corrupted_whatever_is_beside_it(name):
+    images = photos()
+    corrupted = corrupt(name, images, 3)
+    others = images.copy()
     others[1] = 255 - others[1]
     np.testing.assert_array_equal(corrupt(name, others, 3)[[0, 2]], corrupted[[0, 2]])
-    np.testing.assert_array_equal(corrupt(name, pictures[:2], 3), corrupted[:2])
+    np.testing.assert_array_equal(corrupt(name, images[:2], 3), corrupted[:2])
 
 
 @every_corruption
 def test_chance_comes_from_the_seed_and_only_into_noise(name):
-    pictures = photos()
-    corrupted = corrupt(name, pictures, 2, seed=1)
-    np.testing.assert_array_equal(corrupt(name, pictures, 2, seed=1), corrupted)
-    assert np.array_equal(corrupt(name, pictures, 2, seed=2), corrupted) == (name != "gaussian_noise")
+    images = photos()
+    corrupted = corrupt(name, images, 2, seed=1)
+    np.testing.assert_array_equal(corrupt(name, images, 2, seed=1), corrupted)
+    assert np.array_equal(corrupt(name, images, 2, seed=2), corrupted) == (name != "gaussian_noise")
 
 
 @pytest.mark.parametrize(("severity", "deviation"), [(1, 0.04), (2, 0.06), (3, 0.08), (4, 0.09), (5, 0.1)])
@@ -88,13 +88,13 @@ def test_noise_has_its_deviation_and_stays_within_the_pixels(severity, deviation
 
 @pytest.mark.parametrize(("severity", "sigma"), [(1, 0.4), (2, 0.6), (3, 0.7), (4, 0.8), (5, 1.0)])
 def test_blur_spreads_a_point_as_a_gaussian_does(severity, sigma):
-    pictures = gray(0, 2)
-    pictures[0, 10, 20] = [250, 100, 0]
+    images = gray(0, 2)
+    images[0, 10, 20] = [250, 100, 0]
     weights = np.exp(-((np.arange(-16, 16) / sigma) ** 2) / 2)
     weights = np.where(np.abs(np.arange(-16, 16)) > 4 * sigma + 0.5, 0, weights)
     weights /= weights.sum()
     expected = np.outer(np.roll(weights, 10 - 16), np.roll(weights, 20 - 16))
-    blurred = corrupt("gaussian_blur", pictures, severity)
+    blurred = corrupt("gaussian_blur", images, severity)
     np.testing.assert_array_equal(blurred[0, ..., 0], np.rint(250 * expected))
     np.testing.assert_array_equal(blurred[0, ..., 1], np.rint(100 * expected))
     assert not blurred[0, ..., 2].any()
@@ -105,22 +105,22 @@ def test_blur_repeats_the_edge():
     np.testing.assert_array_equal(corrupt("gaussian_blur", gray(77), 5), gray(77))
 
 
-def test_contrast_moves_towards_the_mean_of_picture_and_channel():
-    pictures = gray(100, 2)
-    pictures[0, :16] = 200  # the mean is 150
-    pictures[0, ..., 2] = 40
-    halved = corrupt("contrast", pictures, 2)
+def test_contrast_moves_towards_the_mean_of_image_and_channel():
+    images = gray(100, 2)
+    images[0, :16] = 200  # the mean is 150
+    images[0, ..., 2] = 40
+    halved = corrupt("contrast", images, 2)
     assert halved[0, 0, 0].tolist() == [175, 175, 40]
     assert halved[0, 31, 31].tolist() == [125, 125, 40]
-    np.testing.assert_array_equal(halved[1], pictures[1])
-    rest = [corrupt("contrast", pictures, severity)[0, 0, 0, 0] for severity in SEVERITIES]
+    np.testing.assert_array_equal(halved[1], images[1])
+    rest = [corrupt("contrast", images, severity)[0, 0, 0, 0] for severity in SEVERITIES]
     assert rest == [188, 175, 170, 165, 158]  # 150 + 50 x (0.75, 0.5, 0.4, 0.3, 0.15), halves to the even
 
 
 def test_brightness_adds_to_the_value_and_keeps_hue_and_saturation():
-    pictures = gray(0)
-    pictures[0, 0, 0], pictures[0, 0, 1] = (100, 20, 0), (240, 80, 16)
-    brighter = corrupt("brightness", pictures, 4)  # 0.2 x 255 = 51
+    images = gray(0)
+    images[0, 0, 0], images[0, 0, 1] = (100, 20, 0), (240, 80, 16)
+    brighter = corrupt("brightness", images, 4)  # 0.2 x 255 = 51
     assert brighter[0, 0, 0].tolist() == [151, 30, 0]
     assert brighter[0, 0, 1].tolist() == [255, 85, 17]  # the value ends at 1
     assert brighter[0, 1, 0].tolist() == [51, 51, 51]
@@ -128,12 +128,12 @@ def test_brightness_adds_to_the_value_and_keeps_hue_and_saturation():
 
 @pytest.mark.parametrize(("severity", "added"), [(1, 0.05), (2, 0.1), (3, 0.15), (4, 0.2), (5, 0.3)])
 def test_brightness_is_that_of_colorsys(severity, added, rng):
-    pictures = rng.integers(0, 256, (2, 6, 5, 3), np.uint8)
-    expected = np.empty(pictures.shape)
-    for index in np.ndindex(pictures.shape[:3]):
-        hue, saturation, value = colorsys.rgb_to_hsv(*pictures[index] / 255)
+    images = rng.integers(0, 256, (2, 6, 5, 3), np.uint8)
+    expected = np.empty(images.shape)
+    for index in np.ndindex(images.shape[:3]):
+        hue, saturation, value = colorsys.rgb_to_hsv(*images[index] / 255)
         expected[index] = 255 * np.array(colorsys.hsv_to_rgb(hue, saturation, min(value + added, 1)))
-    np.testing.assert_allclose(corrupt("brightness", pictures, severity), expected, atol=0.5 + 1e-9)
+    np.testing.assert_allclose(corrupt("brightness", images, severity), expected, atol=0.5 + 1e-9)
 
 
 def test_jpeg_keeps_so_few_grays_as_its_quality_has():
@@ -145,12 +145,10 @@ def test_jpeg_keeps_so_few_grays_as_its_quality_has():
 
 @pytest.mark.parametrize(("severity", "quality"), [(1, 80), (2, 65), (3, 58), (4, 50), (5, 40)])
 def test_jpeg_has_its_quality(severity, quality):
-    picture = photos()[1]
+    image = photos()[1]
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    np.testing.assert_array_equal(
-        corrupt("jpeg_compression", picture[None], severity)[0], np.asarray(Image.open(buffer))
-    )
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    np.testing.assert_array_equal(corrupt("jpeg_compression", image[None], severity)[0], np.asarray(Image.open(buffer)))
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -165,11 +163,11 @@ def test_pixelate_makes_three_pixels_of_four_at_severity_4(axis):
 
 @pytest.mark.parametrize(("severity", "pixels"), [(1, 30), (2, 28), (3, 27), (4, 24), (5, 20)])
 def test_pixelate_leaves_so_many_pixels(severity, pixels):
-    picture = np.arange(32, dtype=np.uint8)[None, None, :, None] * np.full((1, 32, 1, 3), 8, np.uint8)
-    assert len(np.unique(corrupt("pixelate", picture, severity))) == pixels
+    image = np.arange(32, dtype=np.uint8)[None, None, :, None] * np.full((1, 32, 1, 3), 8, np.uint8)
+    assert len(np.unique(corrupt("pixelate", image, severity))) == pixels
 
 
-def three_pictures():
+def three_images():
     """Dark; dark with one bright pixel in the middle; with a bright column there. Labels 0, 0, 1."""
     images = np.zeros((3, 5, 5, 3), np.uint8)
     images[1, 2, 2] = images[2, :, 2] = 255
@@ -182,9 +180,9 @@ def is_bright(images):
 
 
 def test_shifts_by_hand():
-    split = three_pictures()
+    split = three_images()
     found = robustness.under_shifts(is_bright, split, is_bright(split.images), reach=2)
-    # The dark picture: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
+    # The dark image: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
     # moved up and down, in 2 of 8 places at distance 1 and in 2 of 16 at distance 2.
     expected = {
         "consistency": {"1": (8 + 0 + 2) / 24, "2": (16 + 0 + 2) / 48, "all": (24 + 0 + 4) / 72},
@@ -194,15 +192,15 @@ def test_shifts_by_hand():
 
 
 def test_shifts_do_not_depend_on_the_size_of_a_batch(monkeypatch):
-    split = three_pictures()
+    split = three_images()
     unmoved = is_bright(split.images)
     at_once = robustness.under_shifts(is_bright, split, unmoved, reach=2)
-    monkeypatch.setattr(robustness, "PICTURES_AT_ONCE", 2)
+    monkeypatch.setattr(robustness, "CHUNK_SIZE", 2)
     assert robustness.under_shifts(is_bright, split, unmoved, reach=2) == at_once
 
 
 def test_corruptions_by_hand():
-    """A model that tells dark from bright pictures, and whose answers each corruption changes or not."""
+    """A model that tells dark from bright images, and whose answers each corruption changes or not."""
     split = Split(np.concatenate([gray(30), gray(100), gray(130), gray(200)]), np.array([0, 0, 1, 1]))
     found = robustness.under_corruptions(lambda images: (images.mean(axis=(1, 2, 3)) > 128).astype(int), split, seed=0)
     assert list(found) == list(CORRUPTIONS)
@@ -278,8 +276,8 @@ def test_a_head_says_what_tells_models_apart():
     assert heads(("vit", "laptop", 0, "a"), ("vit", "laptop", 0, "b")) == ["ViT, a", "ViT, b"]
 
 
-def test_attention_distance_is_the_mean_over_pictures(rng, monkeypatch):
-    """Against one picture at a time; batches that do not go up, and pixels of the picture, not of the model's input."""
+def test_attention_distance_is_the_mean_over_images(rng, monkeypatch):
+    """Against one image at a time; batches that do not go up, and pixels of the image, not of the model's input."""
     model = tiny.build("spt_lsa")
     images = rng.integers(0, 256, (5, 32, 32, 3), np.uint8)
     monkeypatch.setattr(robustness, "ATTENTION_BATCH_SIZE", 2)
@@ -294,7 +292,7 @@ def test_attention_distance_is_the_mean_over_pictures(rng, monkeypatch):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A folder of two model folders, and a release whose 30 test pictures they can be asked."""
+    """A folder of two model folders, and a release whose 30 test images they can be asked."""
     folder = tmp_path_factory.mktemp("robustness")
     tiny.write_folder(folder / "models/a", "spt_lsa")
     tiny.write_folder(folder / "models/b", "vit")
@@ -303,8 +301,8 @@ def models(tmp_path_factory):
 
 
 def publish(folder, *models, **changes):
-    """What the command prints about 20 pictures and writes to `folder`: (text, content of the JSON file, README)."""
-    marks = "<!-- robustness: made by python -m benchmarks.robustness --publish -->", "<!-- end of robustness -->"
+    """What the command prints about 20 images and writes to `folder`: (text, content of the JSON file, README)."""
+    marks = "<!-- robustness: made by python -m studies.robustness --publish -->", "<!-- end of robustness -->"
     if not (folder / "README.md").exists():
         (folder / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
     options = {"--data": folder, "--limit": 20, **changes}
@@ -333,8 +331,8 @@ def test_the_command_writes_what_it_prints(command):
 def test_the_entries_say_what_was_measured_and_how(models, command):
     measured = command[1]
     plain, modified = measured["models"]
-    assert (measured["data"], measured["num_pictures"], measured["seed"]) == (
-        "CIFAR-100, 20 pictures of each split",
+    assert (measured["data"], measured["num_images"], measured["seed"]) == (
+        "CIFAR-100, 20 images of each split",
         20,
         0,
     )
@@ -342,14 +340,14 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
     assert (modified["preset"], modified["variant"], modified["seed"]) == ("laptop", "spt_lsa", 0)
     for one in measured["models"]:
         folder = read_model_folder(one["folder"])
-        assert one["command"].startswith("python -m benchmarks.robustness --models")
+        assert one["command"].startswith("python -m studies.robustness --models")
         assert set(one) >= {"hardware", "backend", "commit", "date"}
         assert one["weights_sha256"] == folder.weights["sha256"]
         assert {name: len(shares) for name, shares in one["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 5)
         assert one["superclasses"] is None  # seven classes are not those of CIFAR-100
         np.testing.assert_allclose(one["tau"], folder.load_model().taus(), atol=1e-5)
         assert one["tau_start"] == pytest.approx(np.sqrt(5), abs=1e-5)
-        assert (len(one["attention_distance"]), one["attention_pictures"]) == (3, 20)
+        assert (len(one["attention_distance"]), one["attention_images"]) == (3, 20)
         assert all(0 < distance < 32 for distance in one["attention_distance"])
         # A grid of 3 x 3: of 81 pairs 24 are neighbours, 12 two apart, 16 diagonal, 16 a knight's move, 4 corners.
         steps = 24 * 1 + 12 * 2 + 16 * np.sqrt(2) + 16 * np.sqrt(5) + 4 * np.sqrt(8)
@@ -384,7 +382,7 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
         (one["folder"], both["folder"]),
     ]
     assert command[1]["pairs"][0] in measured["pairs"]
-    assert readme.count("python -m benchmarks.robustness --models") == 2
+    assert readme.count("python -m studies.robustness --models") == 2
 
     publish(tmp_path, tmp_path / "c", **{"--seed": 1})
     publish(tmp_path, tmp_path / "c", **{"--seed": 1, "--limit": 19})
@@ -408,11 +406,11 @@ def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
 
 
 def test_shifts_are_those_of_the_page(models, command):
-    assert robustness.REACH == MAX_SHIFT
+    assert robustness.REACH == MAX_TRANSLATION
     images = load_dataset(Source(str(models), limit=20)).test.images
     one = command[1]["models"][1]
     classifier = Classifier.from_path(one["folder"])
-    shares = [share_that_holds(classifier.predict_moved(image, MAX_SHIFT))[1] for image in images]
+    shares = [translation_consistency(classifier.predict_translated(image, MAX_TRANSLATION))[1] for image in images]
     # The page counts the place that is none: 81 in all.
     assert one["shifts"]["consistency"]["all"] == pytest.approx((81 * np.mean(shares) - 1) / 80, abs=1e-5)
 
@@ -430,10 +428,10 @@ def test_tables_show_the_numbers():
             "superclasses": {"vehicles_1": 0.4567, "fish": None},
             "tau_start": 5.65685,
             "tau": [[5.65685]] * 2,
-            "attention_pictures": 1000,
+            "attention_images": 1000,
             "attention_distance": [1.239, 12.5],
             "uniform_distance": 16.5,
-            "command": "python -m benchmarks.robustness",
+            "command": "python -m studies.robustness",
             "hardware": "a CPU",
             "backend": "jax 1",
             "commit": "012abc",
@@ -445,15 +443,15 @@ def test_tables_show_the_numbers():
     other = {"superclasses": {"vehicles_1": 1, "fish": 0.5}, "tau": [[5, 6.25]] * 3, "attention_distance": [2, 3, 4]}
     measured = {
         "data": "CIFAR-100",
-        "num_pictures": 10000,
+        "num_images": 10000,
         "seed": 3,
         "models": [model("vit", 0.58), model("lsa", 0.62, **other)],
         "pairs": [{**pair, "both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}],
     }
     text = robustness.tables(measured)
     for line in (
-        "On 10,000 test pictures (CIFAR-100), with noise of seed 3:",
-        "- ViT, ViT + LSA: `python -m benchmarks.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
+        "On 10,000 test images (CIFAR-100), with noise of seed 3:",
+        "- ViT, ViT + LSA: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
         "| moved by | ViT | ViT + LSA |",
         "| 0 px | 58.0 (100.0) | 62.0 (100.0) |",
         "| all moves | 45.7 (85.0) | 45.7 (85.0) |",
@@ -474,8 +472,8 @@ def test_tables_show_the_numbers():
         assert len({line.count("|") for line in table}) == 1
     elsewhere = {**measured, "models": [model("vit", 0.58), model("lsa", 0.62, **other, hardware="a GPU")]}
     assert [line for line in robustness.tables(elsewhere).splitlines() if line.startswith("- ")] == [
-        "- ViT: `python -m benchmarks.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
-        "- ViT + LSA: `python -m benchmarks.robustness` on a GPU, with jax 1, 2026-01-02, commit 012abc",
+        "- ViT: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
+        "- ViT + LSA: `python -m studies.robustness` on a GPU, with jax 1, 2026-01-02, commit 012abc",
     ]
     alone = {**measured, "models": [model("vit", 0.58, superclasses=None)], "pairs": []}
     assert sum(part.startswith("|") for part in robustness.tables(alone).split("\n\n")) == 3
@@ -493,7 +491,7 @@ def test_tables_show_the_numbers():
 def test_bad_input_ends_in_a_sentence(models, words, message, capsys):
     assert robustness.main(["--models", str(models / "models"), "--data", str(models), *words]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"benchmarks.robustness: {message}")
+    assert captured.err.startswith(f"studies.robustness: {message}")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
 
@@ -507,11 +505,11 @@ def test_a_model_of_other_classes_is_not_measured(models, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"picture_size": 64}, "other sees pictures of 64 px, and "),
-        ({"test_sha256": "0" * 64}, "other was measured on other test pictures than those of CIFAR-100 here."),
+        ({"data_image_size": 64}, "other sees images of 64 px, and "),
+        ({"test_sha256": "0" * 64}, "other was measured on other test images than those of CIFAR-100 here."),
     ],
 )
-def test_a_model_of_other_pictures_is_not_measured(models, tmp_path, capsys, change, message):
+def test_a_model_of_other_images_is_not_measured(models, tmp_path, capsys, change, message):
     tiny.write_folder(tmp_path / "other", "spt_lsa", **change)
     assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
     assert message in capsys.readouterr().err

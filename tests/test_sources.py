@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.small_data import write_part_of_cifar100
-from smallvit.config import CIFAR100_MEAN, PRESETS, with_picture_size
+from smallvit.config import CIFAR100_MEAN, PRESETS, with_data_image_size
 from smallvit.data import Source, load_dataset
 from smallvit.data.dataset import pixel_statistics
 from smallvit.errors import UserError
+from studies.small_data import write_part_of_cifar100
 from tests import tiny
 
 
-def write_pictures(folder, classes, seed=0):
-    """Write {class: count} pictures of 40 x 30, each class of a colour of its own; return the folder."""
+def write_images(folder, classes, seed=0):
+    """Write {class: count} images of 40 x 30, each class of a colour of its own; return the folder."""
     rng = np.random.default_rng(seed)
     for index, (name, count) in enumerate(classes.items()):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def test_a_release_of_cifar100_is_known_by_its_files(tmp_path):
 
 
 def test_a_folder_without_splits_gets_a_test_split_that_no_seed_changes(tmp_path):
-    folder = write_pictures(tmp_path / "내 사진", {"ant": 20, "bee": 15, "cat": 5})
+    folder = write_images(tmp_path / "내 사진", {"ant": 20, "bee": 15, "cat": 5})
     source = Source(str(folder), image_size=48, test_split=0.2)
     assert (source.kind, source.name) == ("folder", "내 사진")
     first, second = load_dataset(source), load_dataset(source)
@@ -49,20 +49,20 @@ def test_a_folder_without_splits_gets_a_test_split_that_no_seed_changes(tmp_path
     assert first.train.images.shape == (32, 48, 48, 3)
     assert np.bincount(first.test.labels).tolist() == [4, 3, 1]
     np.testing.assert_array_equal(first.test.images, second.test.images)
-    # No picture is on both sides.
+    # No image is on both sides.
     pixels = [image.tobytes() for split in (first.train, first.test) for image in split.images]
     assert len(set(pixels)) == 40
 
 
 def test_given_splits_are_kept(tmp_path):
     for split, count in (("train", 12), ("val", 5), ("test", 4)):
-        write_pictures(tmp_path / "given" / split, {"ant": count, "bee": count + 4}, seed=count)
+        write_images(tmp_path / "given" / split, {"ant": count, "bee": count + 4}, seed=count)
     dataset = load_dataset(Source(str(tmp_path / "given")))
     lengths = [len(part.labels) for part in (dataset.train, dataset.validation, dataset.test)]
     assert lengths == [28, 14, 12]
 
 
-def test_an_npz_file_keeps_the_size_of_its_pictures(tmp_path):
+def test_an_npz_file_keeps_the_size_of_its_images(tmp_path):
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (50, 24, 24, 3), np.uint8), np.arange(50) % 3
     np.savez(tmp_path / "shapes.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
@@ -76,10 +76,10 @@ def test_an_npz_file_keeps_the_size_of_its_pictures(tmp_path):
     np.testing.assert_allclose(dataset.pixel_std, (images[:40] / 255).std(axis=(0, 1, 2)), atol=6e-5)
 
 
-def test_a_limit_takes_pictures_of_all_classes(tmp_path):
-    folder = write_pictures(tmp_path / "p", {"ant": 30, "bee": 30, "cat": 30})
+def test_a_limit_takes_images_of_all_classes(tmp_path):
+    folder = write_images(tmp_path / "p", {"ant": 30, "bee": 30, "cat": 30})
     dataset = load_dataset(Source(str(folder), limit=9))
-    assert dataset.name == "p, 9 pictures of each split"
+    assert dataset.name == "p, 9 images of each split"
     assert np.bincount(dataset.train.labels).tolist() == [3, 3, 3]
     assert len(dataset.test.labels) == 9
 
@@ -98,9 +98,9 @@ def test_a_channel_that_never_changes_can_be_divided_by():
     [
         ({"limit": 0}, "--limit is 0; it must be at least 1"),
         ({"test_split": 1.0}, "--test-split is 1; it must be more than 0 and less than 1"),
-        ({"path": "nowhere"}, "There is no nowhere; --data takes a folder of pictures"),
-        ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of pictures"),
-        ({"path": "~nobody of this name/p"}, r"There is no ~nobody of this name/p; --data takes a folder of pictures"),
+        ({"path": "nowhere"}, "There is no nowhere; --data takes a folder of images"),
+        ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of images"),
+        ({"path": "~nobody of this name/p"}, r"There is no ~nobody of this name/p; --data takes a folder of images"),
         ({"path": "~nobody of this name/p.npz"}, r"There is no file ~nobody of this name/p\.npz; an \.npz with"),
         ({"path": "n" * 300}, r"n cannot be read \(File name too long\)"),
         ({"path": f"{'n' * 300}.npz"}, r"n\.npz cannot be read \(File name too long\)"),
@@ -112,16 +112,16 @@ def test_what_cannot_be_is_a_sentence(options, message, tmp_path):
 
 
 @pytest.mark.parametrize(("side", "image_size", "patch_size"), [(32, 32, 4), (48, 48, 6), (64, 64, 8), (96, 96, 12)])
-def test_presets_grow_with_the_pictures(side, image_size, patch_size):
-    model = with_picture_size(PRESETS["modern"], side).model
+def test_presets_grow_with_the_images(side, image_size, patch_size):
+    model = with_data_image_size(PRESETS["modern"], side).model
     assert (model.image_size, model.patch_size, model.grid_size) == (image_size, patch_size, 8)
-    example = with_picture_size(PRESETS["keras-example"], side).model
+    example = with_data_image_size(PRESETS["keras-example"], side).model
     assert (example.image_size, example.grid_size) == (72 * side // 32, 12)
     with pytest.raises(ValueError, match="image size is 40; it must be one of 32, 48, 64, 96"):
-        with_picture_size(PRESETS["modern"], 40)
+        with_data_image_size(PRESETS["modern"], 40)
 
 
-def test_a_part_of_cifar100_is_read_as_pictures_of_ones_own(tmp_path):
+def test_a_part_of_cifar100_is_read_as_images_of_ones_own(tmp_path):
     release = tiny.write_release(tmp_path)
     write_part_of_cifar100(tmp_path / "part.npz", 3, str(release))
     whole, part = load_dataset(Source(str(release))), load_dataset(Source(str(tmp_path / "part.npz")))

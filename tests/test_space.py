@@ -15,9 +15,9 @@ import pytest
 from gradio_client import Client, handle_file
 from huggingface_hub import RepoCard, SpaceHardware
 
-from smallvit.checkpoint import find_model_folders
 from smallvit.images import load_square, resize_square
-from smallvit.inference import Classifier
+from smallvit.inference.classifier import Classifier
+from smallvit.model_folder.folder import find_model_folders
 from tests import tiny
 from tests.hub_server import hub_server
 from tests.server import ROOT, running
@@ -143,7 +143,7 @@ def clone(tmp_path):
         tiny.write_folder(folder / f"runs/laptop-{variant}", variant)
     for command in ("init", "add .", "-c user.name=Ada -c user.email=ada@example.org commit -m All"):
         subprocess.run(["git", *command.split()], cwd=folder, capture_output=True, check=True)
-    private = (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc", "my_pictures/cat/1.jpg", "my.npz")
+    private = (".venv/lib/module.py", "smallvit/__pycache__/config.cpython-312.pyc", "my_images/cat/1.jpg", "my.npz")
     return write_files(folder, dict.fromkeys(private, b"nobody else's business"))
 
 
@@ -201,12 +201,12 @@ def test_the_space_for_zero_gpu_gets_what_pytorch_needs(clone):
 
 
 @pytest.mark.slow
-def test_a_space_may_hold_the_models_of_ones_own_pictures(running_space, clone, tmp_path):
+def test_a_space_may_hold_the_models_of_ones_own_images(running_space, clone, tmp_path):
     """Its examples are those that lie in them, and nothing of CIFAR-100 is there."""
     names = [f"kind {number}" for number in range(len(tiny.CLASS_NAMES))]
     for variant in ("vit", "spt_lsa"):
-        folder = clone / f"runs/my_pictures/small-data-{variant}"
-        tiny.write_folder(folder, variant, data="my_pictures", class_names=names)
+        folder = clone / f"runs/my_images/small-data-{variant}"
+        tiny.write_folder(folder, variant, data="my_images", class_names=names)
         write_files(folder, {"examples/kind 3.jpg": EXAMPLE.read_bytes()})
     with hub_server() as hub:
         type_in(commands_of_the_readme(2), clone, hub)

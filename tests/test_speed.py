@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from smallvit.speed import Speed, epochs_within
+from smallvit.training.speed import Speed, epochs_within
 from tests import tiny
 
 RECIPE = replace(tiny.RECIPE, epochs=10, evaluation_interval=4, patch_sampling="window", sampled_patches=4)

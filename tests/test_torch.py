@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
-from smallvit import backend
-from smallvit.checkpoint import read_model_folder
 from smallvit.data import Source, load_dataset
-from smallvit.evaluation import compile_prediction, evaluate
-from smallvit.forecast import name_faster_backend
+from smallvit.device import backend
+from smallvit.evaluation.predict import compile_prediction, evaluate
+from smallvit.experiment.preflight import name_faster_backend
 from smallvit.images import load_square, resize_square
-from smallvit.inference import Classifier
+from smallvit.inference.classifier import Classifier
+from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 from tests.server import ROOT, running_app
 from tests.test_backends import needs
@@ -65,8 +65,8 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
     assert len(answers) == 2
     for answer in answers:
         classifier = Classifier.from_path(ROOT / "assets/models" / answer["model"])
-        picture = resize_square(load_square(EXAMPLE), classifier.record.picture_size)
-        expected = classifier.top(classifier.predict(picture), 5)
+        image = resize_square(load_square(EXAMPLE), classifier.record.data_image_size)
+        expected = classifier.top(classifier.predict(image), 5)
         got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
         assert list(got) == list(expected)
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)
@@ -90,7 +90,9 @@ def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, se
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{entry}: {sentence}\n")
 
 
-DESCRIPTION = "from smallvit import backend; print(backend.backend_version(), backend.describe_device(), sep=', ')"
+DESCRIPTION = (
+    "from smallvit.device import backend; print(backend.backend_version(), backend.describe_device(), sep=', ')"
+)
 
 
 @needs("torch")
@@ -149,8 +151,8 @@ COMPILED = """
 import numpy, warnings
 from dataclasses import replace
 from tqdm import tqdm
-from smallvit import backend
-from smallvit.trainer import Trainer
+from smallvit.device import backend
+from smallvit.training.trainer import Trainer
 from tests import tiny
 model = replace(tiny.SHALLOW, drop_path_rate=0.1)
 trainers = [Trainer(model, tiny.RECIPE, tiny.split(16, seed=1)) for _ in range(2)]

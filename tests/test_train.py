@@ -20,15 +20,16 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 import train
-from smallvit import backend, runs
-from smallvit.checkpoint import read_model_folder
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
-from smallvit.evaluation import predict_logits
-from smallvit.forecast import log_plan
-from smallvit.planning import make_plan, training_splits
-from smallvit.plots import augmentation_preview
-from smallvit.speed import Speed
+from smallvit.device import backend
+from smallvit.evaluation.predict import predict_logits
+from smallvit.experiment import train as runs
+from smallvit.experiment.plan import make_plan, train_validation_splits
+from smallvit.experiment.preflight import log_plan
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.report.plots import augmentation_preview
+from smallvit.training.speed import Speed
 from tests import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -91,7 +92,7 @@ def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data,
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
     assert code == 0, error
-    assert "2000 training pictures, the validation among them, and 70 test pictures of 7 classes" in out
+    assert "2000 training images, the validation among them, and 70 test images of 7 classes" in out
 
     killed = [*options, "--output-dir", tmp_path / "killed"]
     assert stop(start(*killed), signal.SIGKILL, after="epoch 1/4")[0] == -signal.SIGKILL
@@ -123,8 +124,8 @@ def test_ctrl_c_ends_in_a_sentence_and_a_folder_that_can_be_resumed(data, tmp_pa
 
 
 def threshold(folder, data):
-    """The 5th percentile of the top probability over the validation pictures that a model folder gets right."""
-    _, validation = training_splits(load_cifar100(data), folder.record.training)
+    """The 5th percentile of the top probability over the validation images that a model folder gets right."""
+    _, validation = train_validation_splits(load_cifar100(data), folder.record.training)
     logits = keras.ops.convert_to_numpy(folder.load_model()(validation.images))
     right = logits.argmax(axis=1) == validation.labels
     assert right.any()  # or there is nothing to see
@@ -189,9 +190,9 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     assert path.read_text() == report
     for option, value, message in (
         ("--epochs", "9", "whose epochs is 4, not 9"),
-        ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, 50 pictures of each split"),
+        ("--limit", "50", "whose data is CIFAR-100, not CIFAR-100, 50 images of each split"),
         ("--precision", "bfloat16", "whose precision is float32, not bfloat16"),
-        ("--data", str(more_data), "whose number of test pictures is 30, not 31"),
+        ("--data", str(more_data), "whose number of test images is 30, not 31"),
     ):
         code, _, error = again("--resume", option, value)
         assert code == 2
@@ -244,12 +245,12 @@ def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere"], "There is no nowhere; --data takes a folder of pictures"),
+        (["--data", "nowhere"], "There is no nowhere; --data takes a folder of images"),
         (["--epochs", "0"], "epochs is 0; it must be"),
         (["--batch-size", "-4"], "batch_size is -4; it must be"),
         (["--learning-rate", "nan"], "learning_rate is nan; it must be"),
         (["--validation-split", "1"], "validation_split is 1.0; it must be"),
-        (["--validation-split", "0.001"], "A split of 0.001 leaves 60 of 60 pictures to train on and 0"),
+        (["--validation-split", "0.001"], "A split of 0.001 leaves 60 of 60 images to train on and 0"),
         (["--seed", "-1"], "seed is -1; it must be"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
@@ -316,7 +317,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
     for name, preset in PRESETS.items():
         recipe = preset.training
         row = next(line for line in lines if line.split()[:2] == [name, str(recipe.epochs)])
-        values = [getattr(recipe, option) for option in train.RECIPE_OPTIONS]
+        values = [getattr(recipe, option) for option in train.CONFIG_OPTIONS]
         assert row.split() == [name, *map(str, values)]
 
 
@@ -398,12 +399,12 @@ def test_hours_choose_the_epochs_which_a_resumed_training_keeps(small_data, tmp_
         assert "--hours" not in record.command
 
 
-def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys):
+def test_a_preview_is_a_image_and_trains_nothing(small_data, tmp_path, capsys):
     options = ["--preset", "modern", "--data", str(small_data), "--output-dir", str(tmp_path / "runs")]
     assert train.main([*options, "--preview-augmentation", str(tmp_path / "batch.png")]) == 0
-    with Image.open(tmp_path / "batch.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 1000
+    with Image.open(tmp_path / "batch.png") as image:
+        assert image.format == "PNG"
+        assert image.width > 1000
     assert [path.name for path in tmp_path.iterdir()] == ["batch.png"]
     assert train.main([*options, "--preview-augmentation", str(tmp_path / "none/batch.png")]) == 2
     assert "none/batch.png could not be written (No such file or directory)" in capsys.readouterr().err
@@ -414,8 +415,8 @@ def test_a_preview_is_a_picture_and_trains_nothing(small_data, tmp_path, capsys)
 
 
 def test_a_preview_has_boxes_for_letters_that_no_font_has(recwarn):
-    pictures = np.zeros((1, 8, 8, 3), np.uint8)
-    assert augmentation_preview("tiny", pictures, pictures, ["고양이 \U00012000"]).startswith(b"\x89PNG")
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    assert augmentation_preview("tiny", images, images, ["고양이 \U00012000"]).startswith(b"\x89PNG")
     assert not recwarn.list
 
 
@@ -435,7 +436,7 @@ def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_trains(preset, tmp_path, request):
-    """One epoch of the preset, through the command a user types; 256 pictures, so that one step is compiled.
+    """One epoch of the preset, through the command a user types; 256 images, so that one step is compiled.
 
     With one of its layers, which are all alike, and with XLA for the preset that asks most of it: compiling takes the
     time.

@@ -10,18 +10,18 @@ from tqdm import tqdm
 from smallvit.augment import pipeline
 from smallvit.config import with_variant
 from smallvit.data import Split
-from smallvit.trainer import Trainer
+from smallvit.training.trainer import Trainer
 from tests import tiny
 
 
 @pytest.fixture
 def uneven():
-    """54 pictures: six batches of 8 and one of 6."""
+    """54 images: six batches of 8 and one of 6."""
     return tiny.split(54, seed=1)
 
 
 class Bar:
-    """What `train_epoch` needs of a tqdm bar; counts the pictures."""
+    """What `train_epoch` needs of a tqdm bar; counts the images."""
 
     count = 0
 
@@ -47,7 +47,7 @@ def test_loss_and_hits_of_an_epoch_are_those_of_numpy(uneven, monkeypatch):
 
 
 @pytest.mark.usefixtures("without_xla")
-def test_an_epoch_trains_on_every_picture_once_in_an_order_of_its_own(uneven):
+def test_an_epoch_trains_on_every_image_once_in_an_order_of_its_own(uneven):
     trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, uneven)
     orders, steps = [], trainer._steps[False]
 
@@ -89,15 +89,15 @@ def test_measuring_a_step_changes_nothing(train):
 
 
 @pytest.mark.usefixtures("without_xla")
-def test_pictures_that_stay_on_disk_train_the_same_model(train, tmp_path):
+def test_images_that_stay_on_disk_train_the_same_model(train, tmp_path):
     """What is drawn from a file by an index in any order trains as what is in memory, to the last bit."""
     order = np.random.default_rng(1).permutation(len(train.labels))
     np.save(tmp_path / "images.npy", train.images[order])
     on_disk = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels[order]).take(np.argsort(order))
     trained = []
-    for pictures in (train, on_disk):
-        trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, pictures, steps_per_call=1)
-        assert (trainer.on_device is None) == pictures.is_on_disk
+    for images in (train, on_disk):
+        trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, images, steps_per_execution=1)
+        assert (trainer.device_data is None) == images.is_on_disk
         with tqdm(disable=True) as bar:
             trainer.train_epoch(0, bar)
         trained.append(trainer.values())
@@ -110,7 +110,7 @@ def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifier
     model = replace(with_variant(tiny.MODEL, "spt_lsa"), num_classes=9)
     trainer = Trainer(model, tiny.RECIPE, train)
     drawn = trainer.model.classifier.get_weights()
-    trainer.start_from(trained)
+    trainer.load_pretrained(trained)
     for variable, given in zip(trainer.model.weights, trained.weights, strict=True):
         if "classifier" not in variable.path:
             np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(given), variable.path)
@@ -141,7 +141,7 @@ def test_the_first_epochs_see_some_of_the_patches_and_train_the_same_weights(kin
 def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
     model = replace(tiny.SHALLOW, dropout_rate=0.1)  # the random states pass from step to step
     recipe = replace(tiny.RECIPE, ema_decay=0.9, mixup_alpha=0.8, cutmix_alpha=1.0)
-    one_by_one, together = (Trainer(model, recipe, train, steps_per_call=steps) for steps in (1, 4))
+    one_by_one, together = (Trainer(model, recipe, train, steps_per_execution=steps) for steps in (1, 4))
     first, second = (trainer.train_epoch(0, Bar()) for trainer in (one_by_one, together))
     for key in ("loss", "top1", "top5", "learning_rate"):
         assert first[key] == pytest.approx(second[key], abs=1e-5)
@@ -150,7 +150,7 @@ def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
 
 
 def test_calls_have_few_lengths_and_the_same_order(uneven):
-    one_by_one, together = (Trainer(tiny.SHALLOW, tiny.RECIPE, uneven, steps_per_call=steps) for steps in (1, 4))
+    one_by_one, together = (Trainer(tiny.SHALLOW, tiny.RECIPE, uneven, steps_per_execution=steps) for steps in (1, 4))
     assert [call.shape for call in one_by_one.calls(0)] == [(1, 8)] * 6 + [(1, 6)]
     assert [call.shape for call in together.calls(0)] == [(3, 8), (3, 8), (1, 6)]
     np.testing.assert_array_equal(

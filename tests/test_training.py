@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit import backend, training
-from smallvit import checkpoint as checkpoints
-from smallvit.checkpoint import TrainingFiles, read_model_folder, write_model_folder
+from smallvit.device import backend
 from smallvit.errors import UserError
-from smallvit.evaluation import compile_prediction
+from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
-from smallvit.trainer import Trainer
-from smallvit.training import TimeLimit, fit
+from smallvit.model_folder import folder as checkpoints
+from smallvit.model_folder.folder import read_model_folder, write_model_folder
+from smallvit.training import fit as training
+from smallvit.training.checkpoint import CheckpointFiles
+from smallvit.training.fit import TimeLimit, fit
+from smallvit.training.trainer import Trainer
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -28,7 +30,7 @@ def validation():
 
 
 def files(folder, name="run"):
-    return TrainingFiles.beside(folder / name)
+    return CheckpointFiles.beside(folder / name)
 
 
 def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(train, validation, tmp_path, caplog):
@@ -37,7 +39,7 @@ def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(tr
     recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-30)
     whole = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
-    assert "model: ends early: neither loss nor top-1 on the validation pictures has been better than" in caplog.text
+    assert "model: ends early: neither loss nor top-1 on the validation images has been better than" in caplog.text
     assert "than after epoch 1, 3 epochs ago" in caplog.text
     again = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert without_times(again.history) == without_times(whole.history)
@@ -94,7 +96,7 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
     assert whole.history[-1]["loss"] < whole.history[0]["loss"]
 
-    def interrupted(predict, pictures):
+    def interrupted(predict, images):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -110,7 +112,7 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path, monkeypatch):
-    monkeypatch.setattr("smallvit.data.dataset.PICTURES_AT_ONCE", 20)  # of 48
+    monkeypatch.setattr("smallvit.data.dataset.CHUNK_SIZE", 20)  # of 48
     path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
     fit(tiny.SHALLOW, recipe, train, validation, path)
@@ -118,7 +120,7 @@ def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path
         UserError, match=r"run\.last\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"
     ):
         fit(tiny.SHALLOW, replace(recipe, learning_rate=0.01), train, validation, path)
-    with pytest.raises(UserError, match="whose training pictures is"):
+    with pytest.raises(UserError, match="whose training images is"):
         fit(tiny.SHALLOW, recipe, tiny.split(48, seed=9), validation, path)
     other = build_model(tiny.SHALLOW)
     write_model_folder(tmp_path / "other", other, tiny.record("spt_lsa", other), tiny.HISTORY, b"curves", "card")
@@ -211,7 +213,7 @@ def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog
 
 
 @pytest.mark.parametrize(("losses", "best"), [((1, 0.8, 0.8, 0.7), 1), ((1, 0.8, 0.75, 0.7), 2)])
-def test_the_model_has_the_weights_that_did_best_on_the_validation_pictures(
+def test_the_model_has_the_weights_that_did_best_on_the_validation_images(
     train, validation, tmp_path, monkeypatch, losses, best
 ):
     """Of equal top-1 those with the lower loss, and of equal loss the first."""
@@ -258,12 +260,12 @@ def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_
 
 
 @pytest.mark.parametrize(("names", "advice"), [(None, "a device with more memory"), (["a.png"], "--memory-limit 0")])
-def test_a_device_without_room_for_the_pictures_is_a_matter_of_the_pictures(train, monkeypatch, names, advice):
+def test_a_device_without_room_for_the_images_is_a_matter_of_the_images(train, monkeypatch, names, advice):
     def too_much(array):
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate 27.6 GiB")
 
-    monkeypatch.setattr("smallvit.distribution.replicate", too_much)
-    with pytest.raises(UserError, match=rf"out of memory with 0\.0 GB of training pictures; {advice}"):
+    monkeypatch.setattr("smallvit.device.distribution.replicate", too_much)
+    with pytest.raises(UserError, match=rf"out of memory with 0\.0 GB of training images; {advice}"):
         Trainer(tiny.SHALLOW, tiny.RECIPE, train._replace(files=names))
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvit.checkpoint import Record, write_model_folder
 from smallvit.config import PRESETS, with_variant
 from smallvit.data import Split
 from smallvit.model import build_model, count_parameters
+from smallvit.model_folder.folder import write_model_folder
+from smallvit.model_folder.record import Record
 
 MODEL = replace(
     PRESETS["modern"].model,
@@ -50,7 +51,7 @@ HISTORY = [
 
 
 def split(count, seed):
-    """Pictures [count, 16, 16, 3], the brighter the higher their class."""
+    """Images [count, 16, 16, 3], the brighter the higher their class."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(count) % len(CLASS_NAMES)).astype(np.int32)
     images = np.clip(labels[:, None, None, None] * 30 + rng.integers(0, 40, (count, 16, 16, 3)), 0, 255)
@@ -120,7 +121,7 @@ def record(variant, model, **changes):
         "model": model.config,
         "training": RECIPE,
         "data": "CIFAR-100",
-        "picture_size": 32,
+        "data_image_size": 32,
         "class_names": CLASS_NAMES,
         "num_train": 54,
         "num_validation": 6,

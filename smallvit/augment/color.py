@@ -2,8 +2,8 @@
 
 Only `autocontrast` differs, by one level in a few values: Pillow's double precision takes some whole results down.
 
-Each takes pictures [B, H, W, 3], float32 with whole values 0-255, and a strength for every picture [B] (ignored where
-an operation has none), and returns pictures of the same kind.
+Each takes images [B, H, W, 3], float32 with whole values 0-255, and a strength for every image [B] (ignored where
+an operation has none), and returns images of the same kind.
 """
 
 import numpy as np
@@ -15,23 +15,23 @@ _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], "float32") / 13  # `PIL.Im
 
 
 def brightness(images, factor):
-    """0 gives black, 1 the picture. Reference: `PIL.ImageEnhance.Brightness`."""
+    """0 gives black, 1 the image. Reference: `PIL.ImageEnhance.Brightness`."""
     return _blend(ops.zeros_like(images), images, factor)
 
 
 def color(images, factor):
-    """0 gives a grey picture, 1 the picture. Reference: `PIL.ImageEnhance.Color`."""
+    """0 gives a grey image, 1 the image. Reference: `PIL.ImageEnhance.Color`."""
     return _blend(_luma(images), images, factor)
 
 
 def contrast(images, factor):
-    """0 gives the mean grey, 1 the picture. Reference: `PIL.ImageEnhance.Contrast`."""
+    """0 gives the mean grey, 1 the image. Reference: `PIL.ImageEnhance.Contrast`."""
     mean = ops.floor(ops.mean(_luma(images), axis=(1, 2, 3), keepdims=True) + 0.5)
     return _blend(mean, images, factor)
 
 
 def sharpness(images, factor):
-    """0 gives a smoothed picture, 1 the picture, 2 a sharper one. Reference: `PIL.ImageEnhance.Sharpness`."""
+    """0 gives a smoothed image, 1 the image, 2 a sharper one. Reference: `PIL.ImageEnhance.Sharpness`."""
     _, height, width, _ = images.shape
     smoothed = sum(
         float(_SMOOTH[row, column]) * images[:, row : row + height - 2, column : column + width - 2]
@@ -46,13 +46,13 @@ def sharpness(images, factor):
 
 def posterize(images, bits):
     """Keep the `bits` highest bits of each channel, 1-8. Reference: `PIL.ImageOps.posterize`."""
-    step = 2.0 ** (8 - _per_picture(bits))
+    step = 2.0 ** (8 - _per_image(bits))
     return ops.floor(images / step) * step
 
 
 def solarize(images, threshold):
     """Invert every channel at or above `threshold`, 0-256. Reference: `PIL.ImageOps.solarize`."""
-    return ops.where(images < _per_picture(threshold), images, 255 - images)
+    return ops.where(images < _per_image(threshold), images, 255 - images)
 
 
 def invert(images, _):
@@ -90,7 +90,7 @@ def equalize(images, _):
     return ops.cast(ops.reshape(equalized, (-1, height, width, channels)), images.dtype)
 
 
-def _per_picture(strength):
+def _per_image(strength):
     return strength[:, None, None, None]
 
 
@@ -103,5 +103,5 @@ def _luma(images):
 
 def _blend(degenerate, images, factor):
     """`degenerate + factor * (images - degenerate)`, clipped and cut to whole values as `PIL.Image.blend` does."""
-    blended = degenerate + _per_picture(factor) * (images - degenerate)
+    blended = degenerate + _per_image(factor) * (images - degenerate)
     return ops.floor(ops.clip(blended, 0, 255))

@@ -5,12 +5,12 @@ import math
 import keras
 from keras import ops
 
-AREA = (0.02, 0.4)  # smallest and largest share of the picture
+AREA = (0.02, 0.4)  # smallest and largest share of the image
 _ASPECT = 0.3  # height / width is between this and its inverse
 
 
 def random_erasing(images, probability, fill, seed):
-    """Cover a rectangle of each picture with one colour, with some probability.
+    """Cover a rectangle of each image with one colour, with some probability.
 
     Args:
         images: float32 [B, H, W, C].
@@ -32,13 +32,13 @@ def random_erasing(images, probability, fill, seed):
     columns = ops.clip(ops.round(ops.sqrt(area / aspect)), 1, width)
     top = ops.floor(uniform(0, 1) * (height - rows + 1))
     left = ops.floor(uniform(0, 1) * (width - columns + 1))
-    inside = rectangle(height, width, top, left, top + rows, left + columns)
+    inside = rectangle_mask(height, width, top, left, top + rows, left + columns)
     erased = inside & (uniform(0, 1) < probability)
     return ops.where(erased, ops.convert_to_tensor(fill, images.dtype), images)
 
 
-def rectangle(height, width, top, left, bottom, right):
-    """Which pixels lie in each picture's rectangle: edges [B, 1, 1, 1] -> bool [B, H, W, 1]."""
+def rectangle_mask(height, width, top, left, bottom, right):
+    """Which pixels lie in each image's rectangle: edges [B, 1, 1, 1] -> bool [B, H, W, 1]."""
     y = ops.arange(height, dtype="float32")[None, :, None, None]
     x = ops.arange(width, dtype="float32")[None, None, :, None]
     return (y >= top) & (y < bottom) & (x >= left) & (x < right)

@@ -9,7 +9,7 @@ FILL = 128.0  # grey, what AutoAugment fills the vacated corners with: about the
 
 
 def random_flip(images, seed):
-    """Mirror each picture left to right with probability 1/2."""
+    """Mirror each image left to right with probability 1/2."""
     flipped = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), seed=seed) < 0.5
     return ops.where(flipped, ops.flip(images, axis=2), images)
 
@@ -25,7 +25,7 @@ def random_crop(images, padding, seed):
 
 
 def random_rotation(images, max_turn, seed):
-    """Rotate each picture about its centre by up to `max_turn` of a full turn; bilinear, the edge is reflected."""
+    """Rotate each image about its centre by up to `max_turn` of a full turn; bilinear, the edge is reflected."""
     angle = keras.random.uniform((ops.shape(images)[0], 1, 1), -max_turn, max_turn, seed=seed) * 2 * math.pi
     rows, columns = _centred_grid(images)
     cosine, sine = ops.cos(angle), ops.sin(angle)
@@ -33,7 +33,7 @@ def random_rotation(images, max_turn, seed):
 
 
 def random_zoom(images, max_zoom, seed):
-    """Scale each axis of each picture by its own factor in 1 +- `max_zoom` about the centre; the edge is reflected.
+    """Scale each axis of each image by its own factor in 1 +- `max_zoom` about the centre; the edge is reflected.
 
     Bilinear, as two products with small matrices of weights, which takes a device less time than gathering pixels.
 
@@ -56,7 +56,7 @@ def _zoom_weights(factor, size):
     return ops.maximum(0.0, 1 - ops.abs(places[:, :, None] - pixels))
 
 
-# The affine maps of AutoAugment: from a strength for every picture [B] to the coefficients [B, 6] that Pillow's
+# The affine maps of AutoAugment: from a strength for every image [B] to the coefficients [B, 6] that Pillow's
 # `Image.transform` takes. Output pixel (x, y) shows the input at (a x + b y + c, d x + e y + f).
 
 
@@ -85,7 +85,7 @@ def translate_y(pixels):
 
 
 def rotate(degrees, size):
-    """Rotate counter-clockwise about the centre of pictures of `size` (height, width)."""
+    """Rotate counter-clockwise about the centre of images of `size` (height, width)."""
     height, width = size
     angle = degrees * (math.pi / 180)
     cosine, sine = ops.cos(angle), ops.sin(angle)
@@ -96,7 +96,7 @@ def rotate(degrees, size):
 
 
 def affine(images, coefficients):
-    """Transform each picture by its own affine map, nearest pixel; what comes in from outside is `FILL`.
+    """Transform each image by its own affine map, nearest pixel; what comes in from outside is `FILL`.
 
     Args:
         images: [B, H, W, C].
@@ -116,7 +116,7 @@ def affine(images, coefficients):
 
 
 def _coefficients(strength, a=1.0, b=0.0, c=0.0, d=0.0, e=1.0, f=0.0):
-    """The coefficients of as many pictures as there are strengths; those not given are of the identity."""
+    """The coefficients of as many images as there are strengths; those not given are of the identity."""
     zero = ops.zeros_like(strength)
     return ops.stack([zero + coefficient for coefficient in (a, b, c, d, e, f)], axis=1)
 
@@ -126,13 +126,13 @@ def _pixels_at(images, rows, columns):
     _, height, width, channels = images.shape
     if len(rows.shape) == 2:
         rows, columns = rows[:, :, None], columns[:, None, :]
-    picture = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
-    places = (picture * height + ops.cast(rows, "int32")) * width + ops.cast(columns, "int32")
+    image = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
+    places = (image * height + ops.cast(rows, "int32")) * width + ops.cast(columns, "int32")
     return ops.take(ops.reshape(images, (-1, channels)), places, axis=0)
 
 
 def _centred_grid(images):
-    """Row and column of every pixel from the centre of the picture: float [1, H, 1] and [1, 1, W]."""
+    """Row and column of every pixel from the centre of the image: float [1, H, 1] and [1, 1, W]."""
     _, height, width, _ = images.shape
     rows = ops.arange(height, dtype="float32") - (height - 1) / 2
     columns = ops.arange(width, dtype="float32") - (width - 1) / 2
@@ -140,7 +140,7 @@ def _centred_grid(images):
 
 
 def _sample(images, rows, columns):
-    """Bilinear interpolation at places [B, H, W] given from the centre; outside, the picture is mirrored at its edge.
+    """Bilinear interpolation at places [B, H, W] given from the centre; outside, the image is mirrored at its edge.
 
     `keras.ops.image.affine_transform` would do, but its TensorFlow kernel cannot be compiled by XLA.
     """

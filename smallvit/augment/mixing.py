@@ -1,14 +1,14 @@
-"""Mixup and CutMix: pictures of two others, labels in the same proportion."""
+"""Mixup and CutMix: images of two others, labels in the same proportion."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from smallvit.augment.erasing import rectangle
+from smallvit.augment.erasing import rectangle_mask
 
 
 def mix(images, targets, mixup_alpha, cutmix_alpha, probability, cutmix_probability, seed):
-    """Mix each picture with the one before it in the batch, by Mixup or by CutMix.
+    """Mix each image with the one before it in the batch, by Mixup or by CutMix.
 
     `image = w * image + (1 - w) * other`, where the weight w of each pixel is one number drawn from Beta(a, a) for
     Mixup; for CutMix it is 0 in a rectangle and 1 around it. The target is mixed in the proportion mean(w).
@@ -17,14 +17,14 @@ def mix(images, targets, mixup_alpha, cutmix_alpha, probability, cutmix_probabil
         images: float32 [B, H, W, C].
         targets: float32 [B, K], each row sums to 1.
         mixup_alpha, cutmix_alpha: a, more than 0; 0 switches the method off.
-        probability: share of the pictures that are mixed, a number or a scalar tensor.
+        probability: share of the images that are mixed, a number or a scalar tensor.
         cutmix_probability: share of CutMix among them where both are on.
 
     Returns:
         Mixed images and targets.
 
     Reference: Zhang et al. 2017, arXiv 1710.09412; Yun et al. 2019, arXiv 1905.04899.
-    Differs from the code of arXiv 2112.13492: drawn for every picture there is, not once for the batch.
+    Differs from the code of arXiv 2112.13492: drawn for every image there is, not once for the batch.
     """
     if not mixup_alpha and not cutmix_alpha:
         return images, targets
@@ -47,12 +47,12 @@ def mix(images, targets, mixup_alpha, cutmix_alpha, probability, cutmix_probabil
 
 
 def _random_rectangle(shape, height, width, alpha, seed):
-    """A share 1 - Beta(a, a) of the picture, in its proportions, centred anywhere and cut at the edge."""
+    """A share 1 - Beta(a, a) of the image, in its proportions, centred anywhere and cut at the edge."""
     side = ops.sqrt(1 - _symmetric_beta(shape, alpha, seed))
     rows, columns = ops.floor(side * height), ops.floor(side * width)
     top = ops.floor(keras.random.uniform(shape, seed=seed) * height) - ops.floor(rows / 2)
     left = ops.floor(keras.random.uniform(shape, seed=seed) * width) - ops.floor(columns / 2)
-    return rectangle(height, width, top, left, top + rows, left + columns)
+    return rectangle_mask(height, width, top, left, top + rows, left + columns)
 
 
 def _symmetric_beta(shape, alpha, seed):

@@ -12,7 +12,7 @@ class Augmentation:
     """What happens to a batch before the model sees it: moves, a policy, erasing, mixing; smoothed labels.
 
     Args:
-        model_config: a `ModelConfig`: the number of classes, the size and mean colour of its pictures.
+        model_config: a `ModelConfig`: the number of classes, the size and mean colour of its images.
         train_config: a `TrainConfig`: see the fields under "Augmentation".
     """
 
@@ -32,7 +32,7 @@ class Augmentation:
             mixing: 1, or 0 for the epochs without Mixup and CutMix; may be a scalar tensor.
 
         Returns:
-            Pictures, uint8 or float32 [B, H', W', 3] of pixels 0-255, and targets, float32 [B, K], whose rows sum to 1.
+            Images, uint8 or float32 [B, H', W', 3] of pixels 0-255, and targets, float32 [B, K], whose rows sum to 1.
         """
         config = self.config
         moves = {"flip_crop": flip_crop, "crop": crop, "keras_example": self._keras_example}
@@ -63,7 +63,7 @@ class Augmentation:
 
 
 def flip_crop(images, seed):
-    """Mirror half of the pictures, then `crop` them.
+    """Mirror half of the images, then `crop` them.
 
     Reference: the usual CIFAR augmentation, He et al. 2016, arXiv 1512.03385, section 4.2.
     """
@@ -71,9 +71,9 @@ def flip_crop(images, seed):
 
 
 def crop(images, seed):
-    """Move each picture along each axis by up to an eighth of its side, 4 pixels of 32; what comes in is black.
+    """Move each image along each axis by up to an eighth of its side, 4 pixels of 32; what comes in is black.
 
-    Without mirroring, it is for pictures that mean something else the other way round, such as digits.
+    Without mirroring, it is for images that mean something else the other way round, such as digits.
     """
     return random_crop(images, padding=images.shape[1] // 8, seed=seed)
 
@@ -81,10 +81,10 @@ def crop(images, seed):
 def keras_example(images, seed, image_size):
     """The augmentation of the Keras example: resize, flip, rotate by up to 7.2 degrees, zoom each axis by up to 20 %.
 
-    Resizing comes first, as there: rotating 32 x 32 pixels and then enlarging them would blur the picture twice.
+    Resizing comes first, as there: rotating 32 x 32 pixels and then enlarging them would blur the image twice.
 
     Args:
-        image_size: side to which the pictures are resized, bilinear.
+        image_size: side to which the images are resized, bilinear.
     """
     images = ops.image.resize(
         ops.cast(images, "float32"), (image_size, image_size), interpolation="bilinear", data_format="channels_last"

@@ -1,4 +1,4 @@
-"""RandAugment and AutoAugment: which operation a picture gets, and how strong."""
+"""RandAugment and AutoAugment: which operation an image gets, and how strong."""
 
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ def strength(name, level, size):
     Args:
         name: one of `OPERATIONS`.
         level: [0, 1].
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
 
     Returns:
         A `Strength`: shears as a slope to 0.3, shifts in pixels to 150/331 of the side, rotations in degrees to 30,
@@ -101,7 +101,7 @@ def strength(name, level, size):
 
 
 def randaugment(images, num_operations, magnitude, seed):
-    """Apply `num_operations` operations to each picture, drawn from 14 with equal probability, all at one magnitude.
+    """Apply `num_operations` operations to each image, drawn from 14 with equal probability, all at one magnitude.
 
     Args:
         images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
@@ -128,7 +128,7 @@ def randaugment(images, num_operations, magnitude, seed):
 
 
 def autoaugment(images, seed):
-    """Apply one of the 25 sub-policies found for CIFAR-10 to each picture.
+    """Apply one of the 25 sub-policies found for CIFAR-10 to each image.
 
     Args:
         images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
@@ -168,9 +168,9 @@ def _apply_drawn(images, drawn, seed):
 
 
 def apply_operations(images, operations, strengths):
-    """Apply to each picture an operation of its own.
+    """Apply to each image an operation of its own.
 
-    Every operation is computed for every picture and one is kept: branches cost more than that on a device. The moves
+    Every operation is computed for every image and one is kept: branches cost more than that on a device. The moves
     share one gather.
 
     Args:

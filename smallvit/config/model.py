@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from smallvit.config.checks import require_choices, require_numbers, require_positive, require_rates, require_types
+from smallvit.config.validation import require_choices, require_numbers, require_positive, require_rates, require_types
 
 PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
@@ -37,7 +37,7 @@ class ModelConfig:
         ValueError: the numbers do not fit each other; the message names them.
     """
 
-    # Input. Any picture size may be fed: the model resizes it to `image_size` and normalises it.
+    # Input. Any image size may be fed: the model resizes it to `image_size` and normalises it.
     image_size: int
     patch_size: int
     pixel_mean: tuple[float, float, float] = CIFAR100_MEAN  # per channel, of pixels scaled to [0, 1]

@@ -65,7 +65,7 @@ def without_seed(overrides):
     return {name: value for name, value in overrides.items() if name != "seed"}
 
 
-def overridden(preset, model, training):
+def changed_fields(preset, model, training):
     """The fields of a `Preset` that a `ModelConfig` and a `TrainConfig` have otherwise: their values by name.
 
     What the preset leaves to the device, as "auto", is not among them.

@@ -1,4 +1,4 @@
-"""The presets: models with the recipes they are trained by, and how they fit other pictures than CIFAR-100's."""
+"""The presets: models with the recipes they are trained by, and how they fit other images than CIFAR-100's."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ class Preset:
     """A model and the recipe it is trained by, with where both come from and what to expect.
 
     Attributes:
-        fewer_pictures: what is otherwise for fewer pictures: (most of them, values by name of fields of the model or
+        overrides_by_size: what is otherwise for fewer images: (most of them, values by name of fields of the model or
             the recipe), by rising number; the first row that holds them all is taken.
         source: where the numbers come from.
         accuracy: top-1 on the CIFAR-100 test split, published or measured, and by whom.
@@ -25,7 +25,7 @@ class Preset:
     accuracy: str
     cost: str
     is_for_gpu: bool = False
-    fewer_pictures: tuple[tuple[int, dict[str, object]], ...] = ()
+    overrides_by_size: tuple[tuple[int, dict[str, object]], ...] = ()
 
 
 _KERAS_EXAMPLE = Preset(
@@ -304,20 +304,20 @@ _STRONG_REGULARISATION = {"weight_decay": 0.1, "drop_path_rate": 0.1}
 
 _SMALL_DATA = Preset(
     model=_LAPTOP.model,
-    # What follows is for more pictures than the rows of `fewer_pictures` have: the recipe of laptop, nearly.
+    # What follows is for more images than the rows of `overrides_by_size` have: the recipe of laptop, nearly.
     training=replace(_LAPTOP.training, epochs=20, patience=8, mix_probability=0.5),
-    # On 5,000 pictures, 50 of each class of CIFAR-100, SPT + LSA after 30 of 60 epochs: 31.6 % on the validation split
+    # On 5,000 images, 50 of each class of CIFAR-100, SPT + LSA after 30 of 60 epochs: 31.6 % on the validation split
     # with the strong augmentation, and rising, 27.6 % with flips and crops alone, which knew 93 % of its training
-    # pictures by then.
-    fewer_pictures=(
+    # images by then.
+    overrides_by_size=(
         (500, {"epochs": 200, "patience": 50, "batch_size": 16, **_STRONG_AUGMENTATION, **_STRONG_REGULARISATION}),
         (2_000, {"epochs": 100, "patience": 25, "batch_size": 32, **_STRONG_AUGMENTATION, **_STRONG_REGULARISATION}),
         (6_000, {"epochs": 60, "patience": 15, "batch_size": 64, **_STRONG_AUGMENTATION}),
         (20_000, {"epochs": 40, "patience": 12, "batch_size": 64, **_STRONG_AUGMENTATION}),
     ),
-    source="ours: the model of laptop, and a recipe that follows from the number of pictures",
-    accuracy="depends on the pictures; README.md has what was measured",
-    cost="0.8 M parameters; for 5,000 pictures a third of what a training of laptop takes",
+    source="ours: the model of laptop, and a recipe that follows from the number of images",
+    accuracy="depends on the images; README.md has what was measured",
+    cost="0.8 M parameters; for 5,000 images a third of what a training of laptop takes",
 )
 
 PRESETS = {
@@ -329,29 +329,32 @@ PRESETS = {
     "small-data": _SMALL_DATA,
 }
 DEFAULT_PRESET = "modern"
-OWN_PICTURES_PRESET = "small-data"
+CUSTOM_DATA_PRESET = "small-data"
 """The default for other data than CIFAR-100."""
 
-PICTURE_SIZES = (32, 48, 64, 96)
-"""Sides of pictures that presets are made to fit, in pixels; they are written for the first."""
+DATA_IMAGE_SIZES = (32, 48, 64, 96)
+"""Sides of images that presets are made to fit, in pixels; they are written for the first."""
 
 
-def with_picture_size(preset, picture_size):
-    """The `Preset` for pictures of another side: image and patches grow alike, so there are as many patches as before.
+def with_data_image_size(preset, data_image_size):
+    """The `Preset` for images of another side: image and patches grow alike, so there are as many patches as before.
 
     Raises:
-        ValueError: `picture_size` is not one of `PICTURE_SIZES`.
+        ValueError: `data_image_size` is not one of `DATA_IMAGE_SIZES`.
     """
-    if picture_size not in PICTURE_SIZES:
-        raise ValueError(f"the image size is {picture_size}; it must be one of {', '.join(map(str, PICTURE_SIZES))}")
+    if data_image_size not in DATA_IMAGE_SIZES:
+        raise ValueError(
+            f"the image size is {data_image_size}; it must be one of {', '.join(map(str, DATA_IMAGE_SIZES))}"
+        )
     scaled = {
-        name: getattr(preset.model, name) * picture_size // PICTURE_SIZES[0] for name in ("image_size", "patch_size")
+        name: getattr(preset.model, name) * data_image_size // DATA_IMAGE_SIZES[0]
+        for name in ("image_size", "patch_size")
     }
     return replace(preset, model=replace(preset.model, **scaled))
 
 
-def fitted_picture_size(name, image_size, overrides):
-    """The side of the pictures that `with_picture_size` has fitted a preset to, where it is another than the preset's.
+def scaled_image_size(name, image_size, overrides):
+    """The side of the images that `with_data_image_size` has fitted a preset to, where it is another than the preset's.
 
     Args:
         name: of the preset.
@@ -359,14 +362,14 @@ def fitted_picture_size(name, image_size, overrides):
         overrides: what was replaced by name.
 
     Returns:
-        One of `PICTURE_SIZES`; None if there is no such preset, it is as it was, or its model was changed otherwise.
+        One of `DATA_IMAGE_SIZES`; None if there is no such preset, it is as it was, or its model was changed otherwise.
     """
     if name not in PRESETS or "image_size" in overrides:
         return None
-    picture_size = image_size * PICTURE_SIZES[0] // PRESETS[name].model.image_size
-    return picture_size if picture_size in PICTURE_SIZES[1:] else None
+    data_image_size = image_size * DATA_IMAGE_SIZES[0] // PRESETS[name].model.image_size
+    return data_image_size if data_image_size in DATA_IMAGE_SIZES[1:] else None
 
 
-def picks(preset, num_pictures):
-    """What a `Preset` has otherwise for so many training pictures: values by name, of its model or its recipe."""
-    return next((values for most, values in preset.fewer_pictures if num_pictures <= most), {})
+def overrides_for_size(preset, num_images):
+    """What a `Preset` has otherwise for so many training images: values by name, of its model or its recipe."""
+    return next((values for most, values in preset.overrides_by_size if num_images <= most), {})

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from smallvit.config.checks import require_choices, require_positive, require_rates, require_types, require_within
+from smallvit.config.validation import require_choices, require_positive, require_rates, require_types, require_within
 
 # Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this
 # much, Keras's default.
@@ -15,7 +15,7 @@ RANDAUGMENT_MAX_MAGNITUDE = 30  # at which every operation is at its strongest
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training recipe. Rates are in [0, 1); an epoch is one pass over the training pictures.
+    """One training recipe. Rates are in [0, 1); an epoch is one pass over the training images.
 
     Raises:
         ValueError: a number is out of its range; the message names it.
@@ -54,13 +54,13 @@ class TrainConfig:
     label_smoothing: float
     mixup_alpha: float  # 0 switches it off
     cutmix_alpha: float  # 0 switches it off
-    mix_probability: float  # of one of the two, for each picture
+    mix_probability: float  # of one of the two, for each image
     cutmix_probability: float  # of CutMix rather than Mixup, where both are on
     unmixed_fraction: float  # share of the epochs, the last ones, without both
 
     # Validation.
-    split: Literal["tail", "stratified"]  # how the validation pictures are chosen
-    validation_split: float  # share of the training pictures held out
+    split: Literal["tail", "stratified"]  # how the validation images are chosen
+    validation_split: float  # share of the training images held out
     evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
     patience: int = 0  # epochs with no better validation loss or top-1, after which it ends; 0: it never ends early
     seed: int = 0
@@ -84,7 +84,7 @@ class TrainConfig:
         require_within(self, ("mixup_alpha", "cutmix_alpha"), 0, 100)
         require_within(self, ("weight_decay", "patience"), 0, math.inf)
         if self.validation_split == 0:
-            raise ValueError("validation_split is 0; some pictures must be held out to choose by")
+            raise ValueError("validation_split is 0; some images must be held out to choose by")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
 

@@ -1,10 +1,10 @@
-"""What is trained on: pictures as uint8, labels as integers, and which of them are held out."""
+"""What is trained on: images as uint8, labels as integers, and which of them are held out."""
 
 from smallvit.data.cifar100 import load_cifar100
-from smallvit.data.dataset import Dataset, Split, blocks
+from smallvit.data.dataset import Dataset, Split, iter_chunks
 from smallvit.data.duplicates import find_duplicates
-from smallvit.data.sources import Source, load_dataset
-from smallvit.data.splitting import hold_out, place_within_class
+from smallvit.data.source import Source, load_dataset
+from smallvit.data.split import hold_out, index_in_class
 
 __all__ = [
     "Dataset",
@@ -13,7 +13,7 @@ __all__ = [
     "blocks",
     "find_duplicates",
     "hold_out",
+    "index_in_class",
     "load_cifar100",
     "load_dataset",
-    "place_within_class",
 ]

@@ -1,8 +1,8 @@
-"""Decoded pictures kept on disk: for each folder of pictures a place of its own, with one array and its index.
+"""Decoded images kept on disk: for each folder of images a place of its own, with one array and its index.
 
-    CACHE/pictures/FOLDER/KEY-SIZE.npy     the pictures, uint8 [n, SIZE, SIZE, 3], without those that cannot be read
-    CACHE/pictures/FOLDER/KEY-SIZE.json    the index: which these are, and why; written last: it vouches for both
-    CACHE/pictures/FOLDER/lock             held while one process writes
+    CACHE/images/FOLDER/KEY-SIZE.npy     the images, uint8 [n, SIZE, SIZE, 3], without those that cannot be read
+    CACHE/images/FOLDER/KEY-SIZE.json    the index: which these are, and why; written last: it vouches for both
+    CACHE/images/FOLDER/lock             held while one process writes
 
 CACHE is `$XDG_CACHE_HOME/smallvit`, or `~/.cache/smallvit`. FOLDER is a hash of the folder's path, KEY one of all that
 the pixels depend on but for the size. Whatever lies there under another key is out of date, and goes when something is
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvit.checkpoint import atomic_file
-from smallvit.errors import printable
+from smallvit.errors import escape_name
+from smallvit.files import atomic_file
 
 try:
     import fcntl
@@ -34,13 +34,13 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 
 
-class PictureCache:
-    """The decoded pictures of one folder at one size.
+class ImageCache:
+    """The decoded images of one folder at one size.
 
     Args:
         folder: path of the folder.
         key: hexadecimal; see `KEY` above.
-        image_size: side of the pictures, in pixels.
+        image_size: side of the images, in pixels.
 
     Raises:
         OSError: there is no home folder.
@@ -48,7 +48,7 @@ class PictureCache:
 
     def __init__(self, folder, key, image_size):
         self._source = os.path.realpath(folder)
-        self.path = _cache_dir() / "pictures" / hashlib.sha256(os.fsencode(self._source)).hexdigest()[:16]
+        self.path = _cache_dir() / "images" / hashlib.sha256(os.fsencode(self._source)).hexdigest()[:16]
         self._key = key
         self._image_size = image_size
         self._array = self.path / f"{key}-{image_size}.npy"
@@ -81,7 +81,7 @@ class PictureCache:
             return None
 
     def write(self, num_files, blocks):
-        """Keep decoded pictures; either all of them are there afterwards, or nothing is.
+        """Keep decoded images; either all of them are there afterwards, or nothing is.
 
         Args:
             num_files: of the folder.
@@ -132,7 +132,7 @@ class PictureCache:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    log.info("Another process is reading %s; this one waits for it", printable(self._source))
+                    log.info("Another process is reading %s; this one waits for it", escape_name(self._source))
                     fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

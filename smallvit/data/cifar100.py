@@ -1,4 +1,4 @@
-"""CIFAR-100, downloaded or from disk, as uint8 pictures and integer labels.
+"""CIFAR-100, downloaded or from disk, as uint8 images and integer labels.
 
 The release is a set of Python 2 pickles. A pickle can run any code, so it is read by an unpickler that builds NumPy
 arrays and nothing else.
@@ -16,7 +16,7 @@ import numpy as np
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
-from smallvit.errors import UserError, printable, readable
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"  # as Keras's own loader has it
@@ -32,7 +32,7 @@ def load_cifar100(path=None):
             downloads the tarball by Keras into its own cache (169 MB, once).
 
     Returns:
-        A `Dataset` of 50,000 training and 10,000 test pictures, 32 x 32, and 100 class names.
+        A `Dataset` of 50,000 training and 10,000 test images, 32 x 32, and 100 class names.
 
     Raises:
         UserError: nothing usable is there, or nothing could be downloaded.
@@ -40,14 +40,14 @@ def load_cifar100(path=None):
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     path = _download() if path is None else Path(os.path.expanduser(path))
-    with readable(path):
+    with os_error_as_user_error(path):
         if path.is_dir():
             contents = _read_folder(path)
         elif path.exists():
             contents = _read_tarball(path)
         else:
             raise UserError(
-                f"There is no {printable(str(path))}; --data takes a folder of pictures, an .npz file, the folder "
+                f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
                 f"{_FOLDER} or {_FOLDER}.tar.gz, or cifar100, which is downloaded."
             )
     class_names = _class_names(contents["meta"], path)
@@ -159,11 +159,9 @@ def _split(content, name, num_classes, path):
         raise UserError(f"{path}: data of the file {name} is {found}; that of CIFAR-100 is uint8 [n, 3072].")
     if not isinstance(labels, list) or len(labels) != len(pixels):
         found = len(labels) if isinstance(labels, list) else "no"
-        raise UserError(
-            f"{path}: the file {name} has {len(pixels)} pictures and {found} fine_labels; it needs one each."
-        )
+        raise UserError(f"{path}: the file {name} has {len(pixels)} images and {found} fine_labels; it needs one each.")
     if not labels:
-        raise UserError(f"{path}: the file {name} has no pictures; that of CIFAR-100 has thousands.")
+        raise UserError(f"{path}: the file {name} has no images; that of CIFAR-100 has thousands.")
     if not all(type(label) is int and 0 <= label < num_classes for label in labels):
         raise UserError(f"{path}: the file {name} has labels that are not integers from 0 to {num_classes - 1}.")
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the release stores channels first

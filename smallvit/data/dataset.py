@@ -1,16 +1,16 @@
-"""Labelled pictures."""
+"""Labelled images."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.errors import printable
+from smallvit.errors import escape_name
 
-PICTURES_AT_ONCE = 10_000  # that `blocks` has in memory
+CHUNK_SIZE = 10_000  # that `iter_chunks` has in memory
 
 
-def blocks(images):
-    """Pass through pictures that may be more than memory holds.
+def iter_chunks(images):
+    """Pass through images that may be more than memory holds.
 
     Args:
         images: [n, ...], an array or `Rows`.
@@ -18,8 +18,8 @@ def blocks(images):
     Yields:
         Arrays [m, ...] of neighbouring ones, in their order.
     """
-    for start in range(0, len(images), PICTURES_AT_ONCE):
-        yield images[start : start + PICTURES_AT_ONCE]
+    for start in range(0, len(images), CHUNK_SIZE):
+        yield images[start : start + CHUNK_SIZE]
 
 
 class Rows:
@@ -51,12 +51,12 @@ class Rows:
 
 
 class Split(NamedTuple):
-    """Labelled pictures, all of one size.
+    """Labelled images, all of one size.
 
     Attributes:
         images: uint8 [n, H, W, 3], 0-255; in memory, or on disk as an `np.memmap` or `Rows` of one.
         labels: int32 [n] in [0, K).
-        files: [n], str: where they are files, their paths, as `os.fsdecode` gives them: `printable` before showing one.
+        files: [n], str: where they are files, their paths, as `os.fsdecode` gives them: `escape_name` before showing one.
     """
 
     images: np.ndarray | Rows
@@ -72,7 +72,7 @@ class Split(NamedTuple):
         return self._replace(images=np.array(self.images)) if self.is_on_disk else self
 
     def take(self, indices):
-        """The pictures at an array of integers or a slice. Those on disk are not read."""
+        """The images at an array of integers or a slice. Those on disk are not read."""
         if isinstance(self.images, Rows):
             images = self.images.take(indices)
         elif isinstance(self.images, np.memmap):
@@ -82,8 +82,8 @@ class Split(NamedTuple):
         return Split(images, self.labels[indices], None if self.files is None else self.files[indices])
 
     def describe(self, index):
-        """How to find one of the pictures: its file, or its place."""
-        return f"picture {index}" if self.files is None else printable(self.files[index])
+        """How to find one of the images: its file, or its place."""
+        return f"image {index}" if self.files is None else escape_name(self.files[index])
 
 
 class Dataset(NamedTuple):
@@ -95,8 +95,8 @@ class Dataset(NamedTuple):
         test: read once per model.
         class_names: of its K classes, in the order of the labels.
         validation: what is chosen by, where it is given.
-        is_own: whether they are the user's own pictures, where a class may have few.
-        pixel_mean, pixel_std: of each channel over the training pictures, of pixels scaled to [0, 1].
+        is_own: whether they are the user's own images, where a class may have few.
+        pixel_mean, pixel_std: of each channel over the training images, of pixels scaled to [0, 1].
     """
 
     name: str
@@ -119,7 +119,7 @@ def pixel_statistics(images):
         Two tuples of three. A channel that is the same everywhere is given the deviation 1, by which one can divide.
     """
     counts = np.zeros((3, 256), np.int64)
-    for block in blocks(images):
+    for block in iter_chunks(images):
         for channel in range(3):
             counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
     shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255

@@ -1,28 +1,28 @@
-"""Pictures that are in more than one split: what a model has seen in training says nothing when it is tested on it."""
+"""Images that are in more than one split: what a model has seen in training says nothing when it is tested on it."""
 
 import hashlib
 from itertools import pairwise
 
 import numpy as np
 
-from smallvit.data.dataset import blocks
+from smallvit.data.dataset import iter_chunks
 
 
 def find_duplicates(splits):
-    """Find pictures of equal pixels that occur in more than one split.
+    """Find images of equal pixels that occur in more than one split.
 
-    The pictures are passed through once, one after the other; some 32 bytes for each stay in memory.
+    The images are passed through once, one after the other; some 32 bytes for each stay in memory.
 
     Args:
         splits: name -> `Split`.
 
     Returns:
-        Groups, each the list of the (name of the split, index) of all pictures with the same pixels, in the order of
-        the splits; the groups are in the order of their first picture.
+        Groups, each the list of the (name of the split, index) of all images with the same pixels, in the order of
+        the splits; the groups are in the order of their first image.
     """
     sizes = [len(split.images) for split in splits.values()]
     digests = np.empty(sum(sizes), "S16")
-    images = (image for split in splits.values() for block in blocks(split.images) for image in block)
+    images = (image for split in splits.values() for block in iter_chunks(split.images) for image in block)
     for position, image in enumerate(images):
         digests[position] = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
 

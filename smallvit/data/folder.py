@@ -1,7 +1,7 @@
-"""A folder of pictures, one subfolder for each class, as uint8 pictures of one size and integer labels.
+"""A folder of images, one subfolder for each class, as uint8 images of one size and integer labels.
 
 Every file goes through the page's own decoder, so that the model trains on what the page will show it. That is done
-once: the pictures are kept in a cache (see `smallvit.data.cache`), and come from there as a map of the file, of which
+once: the images are kept in a cache (see `smallvit.data.cache`), and come from there as a map of the file, of which
 only what is used takes memory.
 """
 
@@ -20,13 +20,13 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
-from smallvit.backend import num_cores
-from smallvit.data.cache import PictureCache
+from smallvit.data.cache import ImageCache
 from smallvit.data.dataset import Split
-from smallvit.data.listing import list_pictures
-from smallvit.data.memory import room_for_pictures
-from smallvit.data.pictures import Pictures, require_enough
-from smallvit.errors import UserError, printable, readable
+from smallvit.data.listing import list_images
+from smallvit.data.memory import dataset_memory_limit_bytes
+from smallvit.data.requirements import Images, require_enough
+from smallvit.device.backend import num_cpu_cores
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images import load_square, resize_square
 
 log = logging.getLogger(__name__)
@@ -35,31 +35,31 @@ DECODER_VERSION = 2  # goes up when `images` makes other pixels of a file, or ot
 _FILES_PER_TASK = 32
 
 
-def read_picture_folder(path, image_size, strict=False):
+def read_image_folder(path, image_size, strict=False):
     """Read a folder with one subfolder for each class, or with such folders in `train`, and perhaps `val` and `test`.
 
     `smallvit.data.listing` says which files are read, and which are passed over.
 
     Args:
         path: the folder.
-        image_size: S, side of the pictures to be made, in pixels.
+        image_size: S, side of the images to be made, in pixels.
         strict: whether to refuse the folder if a file cannot be read; it is left out otherwise.
 
     Returns:
-        `Pictures`; the images are read-only views of one `np.memmap`, or of memory where no cache can be written; the
+        `Images`; the images are read-only views of one `np.memmap`, or of memory where no cache can be written; the
         files are paths relative to the folder, with "/". The parts `val` and `test` are the splits "validation" and
         "test"; the others of `splits` have to be drawn.
 
     Raises:
-        UserError: it is no such folder; it has fewer than 2 classes, or more than 1,000; a class has too few pictures
-            to be on each side; there are fewer than 30 pictures; a file cannot be read and `strict` is set.
+        UserError: it is no such folder; it has fewer than 2 classes, or more than 1,000; a class has too few images
+            to be on each side; there are fewer than 30 images; a file cannot be read and `strict` is set.
     """
     path = Path(os.path.expanduser(path))
-    source = printable(str(path))
-    with readable(path):
+    source = escape_name(str(path))
+    with os_error_as_user_error(path):
         if not path.is_dir():
             raise UserError(f"There is no folder {source}; one with a folder for each class would be right.")
-    listing = list_pictures(path)
+    listing = list_images(path)
     require_enough(source, listing.class_names, listing.labels)  # before the minutes of reading them
     files = [file for split in listing.files.values() for file in split]
 
@@ -88,13 +88,13 @@ def read_picture_folder(path, image_size, strict=False):
         ]
         return f", and {_describe(told)}" if told else ""
 
-    require_enough(source, listing.class_names, {split: pictures.labels for split, pictures in splits.items()}, why)
-    return Pictures(splits, listing.class_names, left_out)
+    require_enough(source, listing.class_names, {split: images.labels for split, images in splits.items()}, why)
+    return Images(splits, listing.class_names, left_out)
 
 
 def _describe(left_out, most=3):
     """The middle of a sentence on files that cannot be read."""
-    shown = "; ".join(f"{printable(file)}: {sentence.rstrip('.')}" for file, sentence in left_out[:most])
+    shown = "; ".join(f"{escape_name(file)}: {sentence.rstrip('.')}" for file, sentence in left_out[:most])
     more = f"; and {len(left_out) - most:,} more" if len(left_out) > most else ""
     return f"{len(left_out):,} file{'s' if len(left_out) > 1 else ''} cannot be read ({shown}{more})"
 
@@ -105,7 +105,7 @@ def _read(path, files, listing_key, image_size):
     key = hashlib.sha256(f"{DECODER_VERSION} {PIL.__version__} {listing_key}".encode()).hexdigest()[:32]
     passing = []
     try:
-        cache = PictureCache(path, key, image_size)
+        cache = ImageCache(path, key, image_size)
         found = cache.read(len(files))
         if found is None:
             with cache.alone():
@@ -124,18 +124,16 @@ def _read(path, files, listing_key, image_size):
 
 
 def _read_into_memory(path, files, image_size, error):
-    source = printable(str(path))
-    reason = f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror or str(error)
-    size, room = len(files) * 3 * image_size**2, room_for_pictures()
+    source = escape_name(str(path))
+    reason = f"{escape_name(str(error.filename))}: {error.strerror}" if error.filename else error.strerror or str(error)
+    size, room = len(files) * 3 * image_size**2, dataset_memory_limit_bytes()
     if room is not None and size > room:
         raise UserError(
-            f"The pictures of {source} cannot be kept on disk ({reason}), and their {size / 2**30:.1f} GB are more "
+            f"The images of {source} cannot be kept on disk ({reason}), and their {size / 2**30:.1f} GB are more "
             f"than a quarter of the free memory, {room / 2**30:.1f} GB; a folder with that much room would be right: "
             "the one that XDG_CACHE_HOME names is taken."
         ) from error
-    log.warning(
-        "The pictures of %s cannot be kept on disk (%s): they are kept in memory, for this once", source, reason
-    )
+    log.warning("The images of %s cannot be kept on disk (%s): they are kept in memory, for this once", source, reason)
     images = np.empty((len(files), image_size, image_size, 3), np.uint8)
     unreadable, count = {}, 0
     with contextlib.closing(_decode(path, files, image_size, [])) as blocks:
@@ -176,11 +174,11 @@ def _decode(path, files, image_size, passing):
         images = np.stack(squares) if squares else np.empty((0, image_size, image_size, 3), np.uint8)
         return images, failures
 
-    threads = min(num_cores(), 16)
+    threads = min(num_cpu_cores(), 16)
     bar = tqdm(
-        desc=f"Reading {printable(path.resolve().name)}",
+        desc=f"Reading {escape_name(path.resolve().name)}",
         total=len(files),
-        unit=" pictures",
+        unit=" images",
         delay=1,
         disable=not sys.stderr.isatty(),
         dynamic_ncols=True,

@@ -1,9 +1,9 @@
-"""Which pictures lie in a folder, without opening one: its classes, its parts, and the key by which it is cached.
+"""Which images lie in a folder, without opening one: its classes, its parts, and the key by which it is cached.
 
 The folder has one subfolder for each class, or a folder `train`, and perhaps `val` and `test`, with such subfolders.
 What a class folder holds belongs to the class, however deep it lies, whatever its suffix. Passed over are: names that
 begin with a dot, what systems leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`), files whose suffix is one of
-`NO_PICTURES`, and symbolic links that lead out of the folder, to nothing, or round in a circle.
+`NO_IMAGES`, and symbolic links that lead out of the folder, to nothing, or round in a circle.
 """
 
 import hashlib
@@ -13,20 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.pictures import display_name, enumerate_some, require_classes
-from smallvit.errors import UserError, printable, readable
+from smallvit.data.requirements import display_name, format_list, require_classes
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
 
-# Lists, notes and code that lie beside pictures. An SVG or a PDF is none of them: its owner may take it for a picture,
+# Lists, notes and code that lie beside images. An SVG or a PDF is none of them: its owner may take it for an image,
 # and has to be told.
-NO_PICTURES = {
+NO_IMAGES = {
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".xml", ".html", ".htm"),
     *(".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".db", ".py", ".ipynb"),
 }
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
-# What makes a file beside the class folders a picture that has no class, instead of a note.
-_PICTURES = {
+# What makes a file beside the class folders an image that has no class, instead of a note.
+_IMAGES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".svg"),
 }
@@ -43,7 +43,7 @@ _PARTS = {
 
 
 class Listing(NamedTuple):
-    """What lies in a folder of pictures.
+    """What lies in a folder of images.
 
     Attributes:
         class_names: in the order of the labels: sorted.
@@ -58,20 +58,20 @@ class Listing(NamedTuple):
     key: str
 
 
-def list_pictures(root):
-    """List the pictures in a folder.
+def list_images(root):
+    """List the images in a folder.
 
     Args:
         root: its path.
 
     Returns:
-        A `Listing`, with at least two classes; a class may have no picture in it.
+        A `Listing`, with at least two classes; a class may have no image in it.
 
     Raises:
         UserError: it is not made of class folders, or cannot be read.
     """
-    with readable(root):
-        return _list(printable(os.fspath(root)), _Walk(root))
+    with os_error_as_user_error(root):
+        return _list(escape_name(os.fspath(root)), _Walk(root))
 
 
 def _list(source, walk):
@@ -117,7 +117,7 @@ class _Walk:
         """Return (folders, files) of one folder: its `os.DirEntry`s by name, without what is passed over."""
         folders, files = {}, {}
         here = os.path.join(self.root, path)
-        with readable(here), os.scandir(here) as entries:
+        with os_error_as_user_error(here), os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
                     continue
@@ -125,7 +125,7 @@ class _Walk:
                     self.links_passed_over.add(entry.path)
                 elif entry.is_dir():
                     folders[entry.name] = entry
-                elif entry.is_file() and _suffix(entry.name) not in NO_PICTURES:
+                elif entry.is_file() and _suffix(entry.name) not in NO_IMAGES:
                     files[entry.name] = entry
         return folders, files
 
@@ -166,7 +166,7 @@ def _suffix(name):
 
 
 def _loose(files):
-    return [name for name in files if _suffix(name) in _PICTURES]
+    return [name for name in files if _suffix(name) in _IMAGES]
 
 
 def _find_parts(source, walk):
@@ -177,17 +177,17 @@ def _find_parts(source, walk):
         if name.lower() in _PARTS:
             named.setdefault(_PARTS[name.lower()], []).append(name)
     others = [name for name in folders if name.lower() not in _PARTS]
-    # A train is also a thing to take pictures of.
+    # A train is also a thing to take images of.
     if others and list(named) == ["train"] and len(named["train"]) == 1 and named["train"][0].lower() == "train":
         inside, _ = walk.look(named["train"][0])
         if not inside:
             named = {}
     if not named:
         return {"train": ""}
-    given = enumerate_some([f"{name}/" for names in named.values() for name in names])
+    given = format_list([f"{name}/" for names in named.values() for name in names])
     if others:
         raise UserError(
-            f"{source} has {given} and, beside that, {enumerate_some([f'{name}/' for name in others])}; either train/, "
+            f"{source} has {given} and, beside that, {format_list([f'{name}/' for name in others])}; either train/, "
             "val/ and test/ alone, each with the class folders in it, or the class folders alone would be right."
         )
     twice = next((names for names in named.values() if len(names) > 1), None)
@@ -207,11 +207,11 @@ def _class_folders(source, path, walk):
     folders, files = walk.look(path)
     loose = _loose(files)
     if not folders:
-        found = f"pictures ({enumerate_some(loose)}) and " if loose else ""
-        raise UserError(f"{where} has {found}no folders; it needs a folder for each class, with the pictures in it.")
+        found = f"images ({format_list(loose)}) and " if loose else ""
+        raise UserError(f"{where} has {found}no folders; it needs a folder for each class, with the images in it.")
     if loose:
         raise UserError(
-            f"{where} has pictures beside the class folders: {enumerate_some(loose)}; a picture belongs into the "
+            f"{where} has images beside the class folders: {format_list(loose)}; an image belongs into the "
             "folder of its class."
         )
     return set(folders)
@@ -222,8 +222,8 @@ def _require_same_classes(source, parts, classes):
         unknown = sorted(classes[split] - classes["train"])
         if unknown:
             raise UserError(
-                f"{source} has the class {enumerate_some(unknown)} in {path} and not in {parts['train']}; a class "
-                "needs pictures to train on."
+                f"{source} has the class {format_list(unknown)} in {path} and not in {parts['train']}; a class "
+                "needs images to train on."
             )
 
 
@@ -232,6 +232,6 @@ def _require_not_nested(source, folder, walk):
     inside, files = walk.look(folder)
     if len(inside) > 1 and not _loose(files):
         raise UserError(
-            f"{source} has one folder, {printable(folder)}, with {len(inside):,} folders in it; if these are the "
-            f"classes, {os.path.join(source, printable(folder))} would be right."
+            f"{source} has one folder, {escape_name(folder)}, with {len(inside):,} folders in it; if these are the "
+            f"classes, {os.path.join(source, escape_name(folder))} would be right."
         )

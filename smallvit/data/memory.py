@@ -1,4 +1,4 @@
-"""How much memory is there for pictures."""
+"""How much memory is there for images."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ def free_memory():
     return min(found, default=None)
 
 
-def room_for_pictures():
+def dataset_memory_limit_bytes():
     """Bytes that a data set may take in memory, a quarter of what is free; None if unknown.
 
     While a training begins, there are up to three of it: as it was read, divided into splits, and on the device, whose

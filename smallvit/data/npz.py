@@ -1,4 +1,4 @@
-"""Pictures in an `.npz` file of NumPy: `x_train`, `y_train`, perhaps the same of `val` and `test`, and `class_names`.
+"""Images in an `.npz` file of NumPy: `x_train`, `y_train`, perhaps the same of `val` and `test`, and `class_names`.
 
 The file is read by its own parts, the archive's and NumPy's, and nothing in it is unpickled: a pickle can run any code.
 What an array would take is known before it is read.
@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data.dataset import Split
-from smallvit.data.memory import room_for_pictures
-from smallvit.data.pictures import MAX_CLASSES, Pictures, require_classes, require_enough
-from smallvit.errors import UserError, printable, readable
+from smallvit.data.memory import dataset_memory_limit_bytes
+from smallvit.data.requirements import MAX_CLASSES, Images, require_classes, require_enough
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 MAX_BYTES = 32 * 2**30
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
-_DIM = 32  # pictures without any value from here on are black to the eye: those of 0-1 or 0-16 were not scaled to 0-255
+_DIM = 32  # images without any value from here on are black to the eye: those of 0-1 or 0-16 were not scaled to 0-255
 
 
 def read_npz(path):
-    """Read pictures and labels from an `.npz` file.
+    """Read images and labels from an `.npz` file.
 
     Args:
         path: of a file with `x_train`, uint8 [n, S, S, 3], or grey as [n, S, S, 1] or [n, S, S], 0-255; `y_train`,
@@ -30,23 +30,23 @@ def read_npz(path):
             perhaps `class_names`, K strings. What else is in it is not looked at.
 
     Returns:
-        `Pictures`; without `class_names`, they are "class 0" to "class K-1".
+        `Images`; without `class_names`, they are "class 0" to "class K-1".
 
     Raises:
         UserError: it is no such file, is damaged or does not fit into memory; there are fewer than 2 classes, or more
-            than 1,000, or two of the same name; a class has too few pictures to be on each side; there are fewer than
-            30 pictures.
+            than 1,000, or two of the same name; a class has too few images to be on each side; there are fewer than
+            30 images.
     """
     file = Path(os.path.expanduser(path))
-    path = printable(str(file))  # as sentences name it
-    with readable(file):
+    path = escape_name(str(file))  # as sentences name it
+    with os_error_as_user_error(file):
         if not file.is_file():
             raise UserError(f"There is no file {path}; an .npz with x_train and y_train would be right.")
         if not zipfile.is_zipfile(file):
             raise UserError(
                 f"{path} is no .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
             )
-    with readable(file), _Archive(file, path) as archive:
+    with os_error_as_user_error(file), _Archive(file, path) as archive:
         splits = {}
         given = [suffix for suffix in _SPLITS if f"x_{suffix}" in archive.names or f"y_{suffix}" in archive.names]
         for suffix in dict.fromkeys(["train", *given]):
@@ -60,15 +60,15 @@ def read_npz(path):
             images = splits[_SPLITS[suffix]].images
             if len(images) != len(labels):
                 raise UserError(
-                    f"{path}: x_{suffix} has {len(images):,} pictures and y_{suffix} {len(labels):,} labels; it needs "
+                    f"{path}: x_{suffix} has {len(images):,} images and y_{suffix} {len(labels):,} labels; it needs "
                     "one each."
                 )
         class_names = _class_names(path, archive, splits["train"].labels)
-    sides = {split: pictures.images.shape[1] for split, pictures in splits.items()}
+    sides = {split: images.images.shape[1] for split, images in splits.items()}
     other = next((split for split in sides if sides[split] != sides["train"]), None)
     if other:
         raise UserError(
-            f"{path}: the {other} pictures have {sides[other]} x {sides[other]} pixels and those to train on "
+            f"{path}: the {other} images have {sides[other]} x {sides[other]} pixels and those to train on "
             f"{sides['train']} x {sides['train']}; all need the same size."
         )
     require_classes(path, class_names)
@@ -79,8 +79,8 @@ def read_npz(path):
                 f"{path}: y_{suffix} has the label {most}, and there are {len(class_names)} classes; labels from 0 to "
                 f"{len(class_names) - 1} would be right."
             )
-    require_enough(path, class_names, {split: pictures.labels for split, pictures in splits.items()})
-    return Pictures(splits, class_names, [])
+    require_enough(path, class_names, {split: images.labels for split, images in splits.items()})
+    return Images(splits, class_names, [])
 
 
 class _Archive:
@@ -106,7 +106,7 @@ class _Archive:
 
     def describe(self):
         """Names of the arrays, for a sentence."""
-        names = [printable(name) for name in self.names]
+        names = [escape_name(name) for name in self.names]
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "no arrays"
 
     def header(self, name):
@@ -119,18 +119,18 @@ class _Archive:
 
     def require_room(self, names):
         """Refuse arrays that would not fit: a few bytes of an archive can become any number."""
-        room = room_for_pictures()
+        room = dataset_memory_limit_bytes()
         most = MAX_BYTES if room is None else min(room, MAX_BYTES)
         total = 0
         for name in names:
             shape, dtype = self.header(name)
             total += math.prod(shape) * dtype.itemsize
             if name.startswith("x_") and (len(shape) == 3 or shape[3:] == (1,)):
-                total += 3 * math.prod(shape)  # grey pictures become RGB
+                total += 3 * math.prod(shape)  # grey images become RGB
         if total > most:
             raise UserError(
                 f"{self._path} would take {total / 2**30:,.1f} GB of memory; at most {most / 2**30:,.1f} GB are read; "
-                "a folder of picture files, which is read part by part, would be right."
+                "a folder of image files, which is read part by part, would be right."
             )
 
     def _reading(self, name, read):
@@ -181,9 +181,9 @@ def _images(path, name, archive):
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise UserError(f"{what}; uint8 [n, S, S, 3], or [n, S, S] where they are grey, would be right.")
     if not shape[0]:
-        raise UserError(f"{what}, no pictures; give it some, or leave it out.")
+        raise UserError(f"{what}, no images; give it some, or leave it out.")
     if shape[1] != shape[2] or not shape[1]:
-        raise UserError(f"{what}, pictures {shape[1]} high and {shape[2]} wide; square ones are needed.")
+        raise UserError(f"{what}, images {shape[1]} high and {shape[2]} wide; square ones are needed.")
     if dtype != np.uint8:
         values = archive.read(name)
         found = f", from {values.min():g} to {values.max():g}" if dtype.kind in "iufb" else ""

@@ -1,4 +1,4 @@
-"""The Gradio page, given models: it shows what they say of a picture, and what the two ideas do."""
+"""The Gradio page, given models: it shows what they say of an image, and what the two ideas do."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from smallvit import images
-from smallvit.page.attention import add_attention
-from smallvit.page.compare import add_compare
-from smallvit.page.endpoints import add_endpoints
-from smallvit.page.guard import Guard, guard_fetching
-from smallvit.page.language import TRANSLATIONS, say
-from smallvit.page.links import remember_updated_components
-from smallvit.page.moves import add_moves
-from smallvit.page.page import Page
-from smallvit.page.patches import add_patches
-from smallvit.page.status import add_status, follow
-from smallvit.page.sweeping import KEPT_SECONDS, SWEEP_SECONDS
-from smallvit.page.temperature import add_temperature
-from smallvit.page.training import add_training
-from smallvit.page.usage import add_usage
+from smallvit.page.components.language import TRANSLATIONS, text_key
+from smallvit.page.components.status import add_status, connect_status
+from smallvit.page.context import Page
+from smallvit.page.server.api import add_endpoints
+from smallvit.page.server.cleanup import MAX_AGE_SECONDS, SWEEP_SECONDS
+from smallvit.page.server.deep_links import patch_gradio_session
+from smallvit.page.server.guard import Guard, patch_gradio_download
+from smallvit.page.views.attention import add_attention
+from smallvit.page.views.compare import add_compare
+from smallvit.page.views.patches import add_patches
+from smallvit.page.views.temperature import add_temperature
+from smallvit.page.views.training import add_training
+from smallvit.page.views.translation import add_translation
+from smallvit.page.views.usage import add_usage
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
@@ -33,7 +33,7 @@ LAUNCH_OPTIONS = {
         link_text_color_dark="*primary_300",
         link_text_color_visited_dark="*primary_300",
     ),
-    "css_paths": Path(__file__).parent / "style.css",
+    "css_paths": Path(__file__).parent / "components" / "style.css",
     "i18n": TRANSLATIONS,
     "max_file_size": images.MAX_BYTES,
     "state_session_capacity": 200,
@@ -51,34 +51,34 @@ def build_demo(models, problems=(), examples=(), results=()):
     """Build the page.
 
     Args:
-        models: the `ModelShelf` of the models that it shows.
+        models: the `ModelStore` of the models that it shows.
         problems: sentences to show above everything else.
-        examples: paths of example pictures.
+        examples: paths of example images.
         results: `results.Result`s of models, at hand or not, for the table of the training.
 
     Returns:
         A `gr.Blocks`; launch it with `LAUNCH_OPTIONS` and `QUEUE_OPTIONS`.
     """
-    guard_fetching()
-    remember_updated_components()
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as demo:
-        gr.Markdown(say("introduction"), elem_id="introduction")
+    patch_gradio_download()
+    patch_gradio_session()
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, MAX_AGE_SECONDS)) as demo:
+        gr.Markdown(text_key("introduction"), elem_id="introduction")
         for problem in problems:
             gr.Markdown(f"⚠️ {problem}", elem_classes="problem")
         if not len(models):
-            gr.Markdown(say("no_model"))
+            gr.Markdown(text_key("no_model"))
             return demo
         page = Page(demo, models)
         status = add_status()
         with gr.Tabs(elem_id="views"):
-            with gr.Tab(say("tab_compare"), id="compare"):
+            with gr.Tab(text_key("tab_compare"), id="compare"):
                 add_compare(page, examples)
             add_patches(page)
             add_temperature(page)
             add_attention(page)
-            add_moves(page)
+            add_translation(page)
             add_training(page, results)
             add_usage(page)
         add_endpoints(page)
-        follow(page, status)
+        connect_status(page, status)
     return demo

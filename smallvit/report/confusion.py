@@ -9,7 +9,7 @@ import unicodedata
 import numpy as np
 from PIL import Image
 
-from smallvit.errors import printable
+from smallvit.errors import escape_name
 from smallvit.report import markup
 
 MAX_LABELLED = 100  # classes; more have no room for labels
@@ -25,7 +25,7 @@ _BITMAP_SIDE = 1000
 
 
 def confusion_matrix(labels, predicted, num_classes):
-    """Count the pictures of each class by the class predicted: int [n], int [n] in [0, K) -> int [K, K]."""
+    """Count the images of each class by the class predicted: int [n], int [n] in [0, K) -> int [K, K]."""
     pairs = np.int64(num_classes) * labels + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -48,13 +48,13 @@ def most_frequent(matrix, number):
 
 
 def draw(title, matrix, class_names):
-    """Draw a confusion matrix, each cell as opaque as its share of the pictures of its true class is large.
+    """Draw a confusion matrix, each cell as opaque as its share of the images of its true class is large.
 
     The cells are a bitmap, so that those of a thousand classes are no million of elements; names and counts are text,
     for which the browser has the fonts.
 
     Args:
-        title: what the picture is called for those who do not see it.
+        title: what the image is called for those who do not see it.
         matrix: int [K, K], see `confusion_matrix`.
         class_names: K; up to `MAX_LABELLED` are written beside their rows and columns.
 
@@ -95,10 +95,10 @@ def _bitmap(opacity):
     """PNG bytes: one colour in 256 opacities, each cell of so many pixels that it stays sharp when it is enlarged."""
     levels = np.rint(255 * opacity).astype(np.uint8)
     pixels = max(_BITMAP_SIDE // len(levels), 1)
-    picture = Image.fromarray(levels.repeat(pixels, axis=0).repeat(pixels, axis=1))
-    picture.putpalette(bytes(_COLOR) * 256)
+    image = Image.fromarray(levels.repeat(pixels, axis=0).repeat(pixels, axis=1))
+    image.putpalette(bytes(_COLOR) * 256)
     buffer = io.BytesIO()
-    picture.save(buffer, format="png", optimize=True, transparency=bytes(range(256)))
+    image.save(buffer, format="png", optimize=True, transparency=bytes(range(256)))
     return buffer.getvalue()
 
 
@@ -133,7 +133,7 @@ def _text(content, x, y, size, anchor, turned=False, classes=""):
 
 
 def _label(name):
-    name = printable(name)
+    name = escape_name(name)
     return name if len(name) <= _MAX_LABEL_LENGTH else f"{name[: _MAX_LABEL_LENGTH - 1]}…"
 
 

@@ -1,6 +1,6 @@
 """The sections of the report, in the order of its reader's questions.
 
-Axis letters: n test pictures, K classes, S models that differ by their seed alone.
+Axis letters: n test images, K classes, S models that differ by their seed alone.
 """
 
 import io
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from smallvit.card import describe_recipe
+from smallvit.evaluation.bootstrap import CONFIDENCE, RESAMPLES, mean_interval
+from smallvit.evaluation.comparison import MIN_TELLING, compare, group_models
+from smallvit.model_folder.card import describe_recipe
 from smallvit.report import confusion, markup
-from smallvit.report.bootstrap import CONFIDENCE, RESAMPLES, mean_interval
-from smallvit.report.comparison import MIN_TELLING, compare, group_models
 
 NUM_CONFUSIONS = 10
 NUM_MISTAKES = 24
-_THUMBNAIL_SIDE = 96  # pixels of the page, about: each pixel of a picture becomes a square of whole ones
+_THUMBNAIL_SIDE = 96  # pixels of the page, about: each pixel of an image becomes a square of whole ones
 _TEMPLATE = Path(__file__).with_name("template.html")
 _CONFIDENCE = f"{100 * CONFIDENCE:.0f}\N{NO-BREAK SPACE}%"
 
@@ -40,7 +40,7 @@ def report(models, dataset):
     groups = group_models(models, test.labels)
     comparisons = compare(groups)
     sections = [
-        f"<h1>{markup.text(dataset.name)}: results on the test pictures</h1>",
+        f"<h1>{markup.text(dataset.name)}: results on the test images</h1>",
         *_answer(groups, comparisons),
         *_models(groups, comparisons, len(class_names)),
         *_classes(groups, comparisons, test.labels, class_names),
@@ -92,7 +92,7 @@ def _compared(comparison):
 
 
 def _verdict(comparison, is_tie):
-    few = f"differ on {markup.counted(comparison.telling, 'picture')} only."
+    few = f"differ on {markup.counted(comparison.telling, 'image')} only."
     if is_tie:
         return (
             f"They {few}"
@@ -100,7 +100,7 @@ def _verdict(comparison, is_tie):
             else "The interval says how large a difference could hide."
         )
     if not comparison.may_be_chance:
-        return "That is more than chance in the draw of the test pictures explains."
+        return "That is more than chance in the draw of the test images explains."
     if comparison.telling < MIN_TELLING:
         return f"That may be chance: they {few}"
     return "That may be chance: the interval includes zero."
@@ -112,10 +112,10 @@ def _alone(group):
 
 
 def _top1(name, right):
-    num_seeds, num_pictures = right.shape
+    num_seeds, num_images = right.shape
     mean = f" (mean of {num_seeds} seeds)" * (num_seeds > 1)
-    pictures = markup.counted(num_pictures, "test picture")
-    return f"{name} has a top-1 accuracy of {markup.percent(right.mean())}{mean} on the {pictures}"
+    images = markup.counted(num_images, "test image")
+    return f"{name} has a top-1 accuracy of {markup.percent(right.mean())}{mean} on the {images}"
 
 
 def _models(groups, comparisons, num_classes):
@@ -141,7 +141,7 @@ def _models(groups, comparisons, num_classes):
     yield markup.table("Models", columns, rows)
     deviation = " After ± stands the standard deviation over the seeds." * any(len(one.seeds) > 1 for one in groups)
     yield markup.note(
-        "CI is the confidence interval of top-1, the share of the test pictures whose class the model puts first"
+        "CI is the confidence interval of top-1, the share of the test images whose class the model puts first"
         f"{', top-5 of those whose class is among its first five' * top5}.{deviation}"
     )
 
@@ -151,7 +151,7 @@ def _mean_and_deviation(shares):
 
 
 def _classes(groups, comparisons, labels, class_names):
-    columns = ["class", "test pictures", *(f"top-1, {group.name}" for group in groups)]
+    columns = ["class", "test images", *(f"top-1, {group.name}" for group in groups)]
     columns += [f"points, {one.modified} against {one.plain}" for one in comparisons[:1]]
     rows = []
     for label in sorted(range(len(class_names)), key=lambda label: class_names[label]):
@@ -164,7 +164,7 @@ def _classes(groups, comparisons, labels, class_names):
     yield "<h2>Top-1 by class</h2>"
     yield markup.table("Top-1 by class", columns, rows)
     yield markup.note(
-        f"In brackets the {_CONFIDENCE} confidence interval, which is too narrow for a class of few pictures"
+        f"In brackets the {_CONFIDENCE} confidence interval, which is too narrow for a class of few images"
         f"{'. Of twenty classes without any difference, one is expected to miss zero' * bool(comparisons)}."
     )
 
@@ -184,7 +184,7 @@ def _confusions(groups, labels, class_names):
         matrix = sum(confusion.confusion_matrix(labels, predicted, len(class_names)) for predicted in group.predicted)
         yield f"<h3>{group.name}</h3>"
         if len(group.seeds) > 1:
-            yield markup.note(f"{len(group.seeds)} seeds together: each picture counts {len(group.seeds)} times.")
+            yield markup.note(f"{len(group.seeds)} seeds together: each image counts {len(group.seeds)} times.")
         title = f"Confusion matrix of {group.name}"
         drawn = markup.scrolling(title, confusion.draw(title, matrix, class_names))
         totals = matrix.sum(axis=1)
@@ -205,36 +205,34 @@ def _mistakes(groups, test, class_names):
     )
     for group in groups:
         wrong = np.count_nonzero(~group.right.all(axis=0))
-        mistakes = [
-            _mistake(group, test, class_names, seed, picture) for seed, picture in most_confident_mistakes(group)
-        ]
+        mistakes = [_mistake(group, test, class_names, seed, image) for seed, image in most_confident_mistakes(group)]
         who = "it" if len(group.seeds) == 1 else "one seed or more"
         yield f"<h3>{group.name}</h3>"
-        yield f"<p>{len(mistakes)} of {markup.counted(wrong, 'picture')} that {who} got wrong</p>"
+        yield f"<p>{len(mistakes)} of {markup.counted(wrong, 'image')} that {who} got wrong</p>"
         yield markup.listing(mistakes, classes="mistakes")
 
 
 def most_confident_mistakes(group):
-    """A list of (row of the seed, picture): each picture once, with the seed that is surest of a wrong answer."""
+    """A list of (row of the seed, image): each image once, with the seed that is surest of a wrong answer."""
     confidence = np.where(group.right, -1, group.confidence)
     order = np.argsort(-confidence.max(axis=0), kind="stable")[:NUM_MISTAKES]
     surest = confidence.argmax(axis=0)
-    return [(surest[picture], picture) for picture in order if not group.right[:, picture].all()]
+    return [(surest[image], image) for image in order if not group.right[:, image].all()]
 
 
-def _mistake(group, test, class_names, seed, picture):
-    pixels = np.asarray(test.images[picture])
+def _mistake(group, test, class_names, seed, image):
+    pixels = np.asarray(test.images[image])
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png", optimize=True)
-    true, predicted = (class_names[label] for label in (test.labels[picture], group.predicted[seed, picture]))
+    true, predicted = (class_names[label] for label in (test.labels[image], group.predicted[seed, image]))
     lines = [
         f"<span>true</span> {markup.name(true)}",
-        f"<span>predicted</span> {markup.name(predicted)}, {markup.percent(group.confidence[seed, picture])}",
-        f"<small>{markup.path(test.describe(picture))}</small>",
+        f"<span>predicted</span> {markup.name(predicted)}, {markup.percent(group.confidence[seed, image])}",
+        f"<small>{markup.path(test.describe(image))}</small>",
     ]
     # The browser enlarges it, without smoothing.
     side = len(pixels) * max(round(_THUMBNAIL_SIDE / len(pixels)), 1)
-    return markup.image(buffer.getvalue(), f"A picture of the class {true}", side) + "<br>".join(lines)
+    return markup.image(buffer.getvalue(), f"An image of the class {true}", side) + "<br>".join(lines)
 
 
 def _training(groups, data):
@@ -249,13 +247,13 @@ def _training(groups, data):
 
 def _way(record, data):
     """How a model came to be, as pairs of HTML, but for what differs between variants and seeds."""
-    pictures = (
+    images = (
         f"{data}: {record.num_train:,} training, {record.num_validation:,} validation and {record.num_test:,} test "
-        f"pictures, {record.picture_size} × {record.picture_size} pixels"
+        f"images, {record.data_image_size} × {record.data_image_size} pixels"
     )
     return (
         ("command", f"<code>{markup.text(record.command)}</code>"),
-        ("data", markup.text(pictures)),
+        ("data", markup.text(images)),
         ("recipe", markup.text(f"preset {record.preset}: {describe_recipe(record.training)}")),
         ("hardware", markup.text(f"{record.hardware}, {record.training.precision}")),
         ("date", markup.text(record.date)),
@@ -265,13 +263,13 @@ def _way(record, data):
 def _intervals():
     yield "<h3>The confidence intervals</h3>"
     yield (
-        "<p>An interval says how far a number would move with other test pictures of the same kind. The test pictures "
+        "<p>An interval says how far a number would move with other test images of the same kind. The test images "
         f"are drawn anew {RESAMPLES:,} times, as many as there are, with replacement; the middle {_CONFIDENCE} of the "
         "results make the interval (percentile bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, "
-        "1993, section 13.3). For a difference, both models are asked about the same drawn pictures (paired). Where "
-        "all pictures are answered alike, all of them right for example, there is no interval to give.</p>"
+        "1993, section 13.3). For a difference, both models are asked about the same drawn images (paired). Where "
+        "all images are answered alike, all of them right for example, there is no interval to give.</p>"
     )
     yield (
-        "<p>The trainings are not drawn anew: what another seed would change is not covered, nor are pictures of "
-        "another kind. The test pictures had no part in any choice; those were made on the validation pictures.</p>"
+        "<p>The trainings are not drawn anew: what another seed would change is not covered, nor are images of "
+        "another kind. The test images had no part in any choice; those were made on the validation images.</p>"
     )

@@ -6,14 +6,14 @@
 import base64
 import html
 
-from smallvit.errors import printable
+from smallvit.errors import escape_name
 
 _MAX_ROWS = 25  # of a table that is shown whole; a longer one scrolls
 
 
 def text(value):
     """Escaped, for text and for attributes."""
-    return html.escape(printable(str(value)))
+    return html.escape(escape_name(str(value)))
 
 
 def name(value):
@@ -94,5 +94,5 @@ def interval(found):
 
 
 def counted(number, singular):
-    """`1 picture`, `1,234 pictures`."""
+    """`1 image`, `1,234 images`."""
     return f"{number:,} {singular}{'' if number == 1 else 's'}"

@@ -1,0 +1,86 @@
+"""How fast a folder of images is read, and what memory that takes: `python -m benchmarks.image_folder`.
+
+Writes generated JPEG files of 160 x 120 pixels in 100 class folders to a temporary folder, reads them in a process of
+its own for each row, and prints a table. `anew` decodes every file; `from the cache` finds them decoded; `one pass`
+also goes through all of them in batches in random order, as a training with `--memory-limit 0` does.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NUM_CLASSES = 100
+_BATCH = 128
+
+
+def write_class(folder, count):
+    """Write `count` images, each other than all others: smooth colours with some noise, as photos have."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(int(folder.name))
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize((160, 120), Image.Resampling.BICUBIC)
+        noisy = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (120, 160, 3), np.int16)
+        Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(folder / f"{number:05}.jpg", quality=85)
+
+
+def measure(how, folder):
+    """Read the folder; return {"seconds", "images", "megabytes"}: the peak of the memory, as the system counts it."""
+    import resource
+
+    from smallvit.data.folder import read_image_folder
+
+    before = _peak_megabytes(resource)
+    started = time.perf_counter()
+    images = read_image_folder(folder, 32).splits["train"]
+    if how == "one pass":
+        order = np.random.default_rng(0).permutation(len(images.labels))
+        for start in range(0, len(order), _BATCH):
+            np.asarray(images.take(order[start : start + _BATCH]).images)
+    seconds = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "images": len(images.labels),
+        "imports": before,
+        "megabytes": _peak_megabytes(resource),
+    }
+
+
+def _peak_megabytes(resource):
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.image_folder", description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200_000, metavar="N", help="images (default: %(default)s)")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # what the processes are started with
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(*options.measure)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, environment = Path(temporary, "images"), {**os.environ, "XDG_CACHE_HOME": temporary}
+        with ProcessPoolExecutor() as pool:
+            counts = np.full(NUM_CLASSES, options.count // NUM_CLASSES)
+            counts[: options.count % NUM_CLASSES] += 1
+            list(pool.map(write_class, [folder / f"{label:03}" for label in range(NUM_CLASSES)], counts))
+        print(f"{'':20}{'images':>12}{'seconds':>12}{'images/s':>12}{'peak memory':>16}{'of it imports':>16}")
+        for how in ("anew", "from the cache", "one pass"):
+            command = [sys.executable, "-m", "benchmarks.image_folder", "--measure", how, str(folder)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            found = json.loads(done.stdout)
+            images, seconds = found["images"], found["seconds"]
+            memory = f"{found['megabytes']:>13,.0f} MB{found['imports']:>13,.0f} MB"
+            print(f"{how:20}{images:>12,}{seconds:>12.1f}{images / seconds:>12,.0f}{memory}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What computes: the Keras backend, its device, and several devices together."""

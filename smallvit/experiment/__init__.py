@@ -1,0 +1,1 @@
+"""An experiment: all that one command of the trainer does."""

@@ -1,0 +1,70 @@
+"""Trained models on the test split once more: whether they reach what their records say."""
+
+import logging
+from pathlib import Path
+
+from smallvit import files
+from smallvit.data import load_dataset
+from smallvit.device.backend import require_supported_backend
+from smallvit.errors import UserError
+from smallvit.evaluation.metrics import calibration_error, metrics
+from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.hub.download import resolve_model_folders
+from smallvit.model_folder.card import is_of_cifar100
+
+TOLERANCE = 1.001e-4  # of a share: 0.01 points, and what the difference of two floats may have more
+
+log = logging.getLogger(__name__)
+
+
+def verify_models(models, source):
+    """Compute each model's accuracy, cross-entropy and calibration error on the test split, and log a table of them.
+
+    Args:
+        models: model folders, folders of them, or `USER/REPO[@REVISION]` of the Hub, as text; those bundled if empty.
+        source: the `Source` of the data that they were trained on; images of a folder are read at their size.
+
+    Returns:
+        A sentence for each model whose accuracy is not, to 0.01 points, the one that its record has.
+
+    Raises:
+        UserError: a model or the data cannot be read, or the model was measured on other data.
+    """
+    require_supported_backend()
+    folders = {}
+    for text in models or [files.BUNDLED_MODELS]:
+        folders.update(resolve_model_folders(text))
+    for name, folder in folders.items():
+        if source.path is None and not is_of_cifar100(folder.record):
+            raise UserError(f"{name} was measured on {folder.record.data}; --data has to name those images.")
+    dataset = load_dataset(source._replace(image_size=next(iter(folders.values())).record.data_image_size))
+    side = dataset.test.images.shape[1]
+    for name, folder in folders.items():
+        record = folder.record
+        if (record.data, record.num_test, record.data_image_size) != (dataset.name, len(dataset.test.labels), side):
+            raise UserError(
+                f"{name} was measured on {record.num_test} test images of {record.data} at "
+                f"{record.data_image_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
+            )
+        if record.class_names != dataset.class_names:
+            raise UserError(f"{name} knows other classes of {record.data} than there are here.")
+    log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
+    differences = []
+    for name, folder in folders.items():
+        logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
+        found, recorded = metrics(logits, dataset.test.labels), folder.record.metrics["test"]
+        log.info(
+            "%-32s%10.2f%10.2f%14.3f%13.2f%10.2f",
+            Path(name).name,
+            100 * found["top1"],
+            100 * found["top5"],
+            found["loss"],
+            100 * calibration_error(logits, dataset.test.labels),
+            100 * recorded["top1"],
+        )
+        differences += [
+            f"{name} has a {title} of {found[key]:.2%}, and its record says {recorded[key]:.2%}."
+            for key, title in (("top1", "top-1"), ("top5", "top-5"))
+            if abs(found[key] - recorded[key]) > TOLERANCE
+        ]
+    return differences

@@ -1,0 +1,1 @@
+"""Model folders to and from the Hugging Face Hub."""

@@ -1,0 +1,1 @@
+"""One image in, answers and intermediates out."""

@@ -1,0 +1,1 @@
+"""The layers of the Vision Transformer and of the two ideas."""

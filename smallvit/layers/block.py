@@ -1,0 +1,109 @@
+"""The block of the Transformer: attention and MLP on residual branches.
+
+In `keras.ops` alone: the same numbers on every backend.
+"""
+
+import keras
+from keras import ops
+
+from smallvit.layers.dropout import Dropout, DropPath
+from smallvit.layers.initializers import dense_initializer
+
+
+@keras.saving.register_keras_serializable("smallvit")
+class MLP(keras.layers.Layer):
+    """Dense, GELU, dropout, for each width: [..., D] -> [..., units[-1]].
+
+    Args:
+        units: widths of the Dense layers.
+        output_gelu: whether the last Dense is followed by GELU too.
+        dropout_rate: [0, 1), after every Dense.
+        gelu: "exact" (erf) or "tanh" (approximation).
+        initialization: see `dense_initializer`.
+
+    Reference: authors' `FeedForward.net.0` and `.3` are `denses` 0 and 1, transposed, with `output_gelu=False`; `mlp`
+    of the Keras example has `output_gelu=True`.
+    """
+
+    def __init__(self, units, output_gelu, dropout_rate, gelu, initialization, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.output_gelu = output_gelu
+        self.gelu = gelu
+        self.denses = [
+            keras.layers.Dense(
+                width,
+                kernel_initializer=dense_initializer(initialization),
+                dtype=self.dtype_policy.name,
+                name=f"dense_{index}",
+            )
+            for index, width in enumerate(units)
+        ]
+        self.dropouts = [Dropout(dropout_rate, dtype=self.dtype_policy.name) for _ in units]
+
+    def build(self, input_shape):
+        for dense, width in zip(self.denses, (input_shape[-1], *self.units), strict=False):
+            dense.build((*input_shape[:-1], width))
+
+    def call(self, inputs, training=False):
+        outputs = inputs
+        for index, (dense, dropout) in enumerate(zip(self.denses, self.dropouts, strict=True)):
+            outputs = dense(outputs)
+            if self.output_gelu or index < len(self.denses) - 1:
+                outputs = ops.gelu(outputs, approximate=self.gelu == "tanh")
+            outputs = dropout(outputs, training=training)
+        return outputs
+
+
+@keras.saving.register_keras_serializable("smallvit")
+class TransformerBlock(keras.layers.Layer):
+    """Pre-norm block: `x = x + DropPath(Attention(LN(x)))`, then `x = x + DropPath(MLP(LN(x)))`.
+
+    Args:
+        attention: a `SelfAttention`.
+        mlp: an `MLP` that ends as wide as it begins.
+        layer_norm_epsilon: added to the variance.
+        drop_path_rate: see `DropPath`.
+
+    Input and output [B, N, D].
+    """
+
+    def __init__(self, attention, mlp, layer_norm_epsilon, drop_path_rate, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = attention
+        self.mlp = mlp
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon, dtype=self.dtype_policy.name, name="attention_norm"
+        )
+        self.mlp_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon, dtype=self.dtype_policy.name, name="mlp_norm"
+        )
+        self.attention_drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy.name)
+        self.mlp_drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy.name)
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.drop_path_rate = drop_path_rate
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "attention": keras.saving.serialize_keras_object(self.attention),
+            "mlp": keras.saving.serialize_keras_object(self.mlp),
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "drop_path_rate": self.drop_path_rate,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("attention", "mlp")}
+        return cls(**{**config, **parts})
+
+    def build(self, input_shape):
+        for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
+            if not layer.built:  # a block read from its config comes with built parts
+                layer.build(input_shape)
+
+    def call(self, tokens, training=False, return_attention=False):
+        mixed, attention = self.attention(self.attention_norm(tokens), training=training, return_attention=True)
+        tokens = tokens + self.attention_drop_path(mixed, training=training)
+        tokens = tokens + self.mlp_drop_path(self.mlp(self.mlp_norm(tokens), training=training), training=training)
+        return (tokens, attention) if return_attention else tokens

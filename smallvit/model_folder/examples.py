@@ -1,0 +1,68 @@
+"""Held-out images that lie in a model folder, for the page to offer as examples."""
+
+import io
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from smallvit.data import index_in_class
+from smallvit.errors import UserError
+from smallvit.images import load_square
+
+MAX_EXAMPLES = 24
+_SEED = 0  # the same images for every model of a data set
+_QUALITY = 90  # of the JPEGs
+
+
+def choose_examples(test, class_names, count, root=None):
+    """Choose images of the test split, by chance, and of as many classes as there are.
+
+    Args:
+        test: a `Split`.
+        class_names: in the order of the labels.
+        count: how many, at most.
+        root: the folder that its `files` are relative to; there, the squares of the files are taken, which are larger
+            than what the models are given.
+
+    Returns:
+        {name of a file, which has that of the class in it: its content}.
+    """
+    chosen = {}
+    for index in _by_turns(test.labels)[:count]:
+        stem = _file_name(class_names[test.labels[index]])
+        kind, content = _encode(test, index, root)
+        number = 1
+        name = f"{stem}{kind}"
+        while name in chosen:
+            number += 1
+            name = f"{stem} {number}{kind}"
+        chosen[name] = content
+    return chosen
+
+
+def _by_turns(labels):
+    """Indices in random order, a first image of every class before the second of any: int [n]."""
+    order = np.random.default_rng(_SEED).permutation(len(labels))
+    return order[np.argsort(index_in_class(labels, order)[order], kind="stable")]
+
+
+def _encode(test, index, root):
+    square = None
+    if test.files is not None and root is not None:
+        with suppress(UserError):  # it has gone since it was read: what the models are given is there still
+            square = load_square(Path(root).expanduser() / test.files[index])
+    buffer = io.BytesIO()
+    if square is None:
+        Image.fromarray(np.asarray(test.images[index])).save(buffer, "PNG")
+        return ".png", buffer.getvalue()
+    Image.fromarray(square).save(buffer, "JPEG", quality=_QUALITY)
+    return ".jpg", buffer.getvalue()
+
+
+def _file_name(class_name):
+    """A class name as the name of a file on any system."""
+    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", class_name).strip(" .")
+    return name.encode()[:100].decode(errors="ignore") or "class"

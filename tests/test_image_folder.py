@@ -1,0 +1,836 @@
+"""A folder of images of one's own: what counts as one, what is refused, and what is decoded only once."""
+
+import errno
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smallvit.data import Source, cache, folder, load_dataset
+from smallvit.data.folder import read_image_folder
+from smallvit.data.listing import list_images
+from smallvit.errors import UserError
+from smallvit.images import FORMATS, load_square, resize_square
+from tests.image_corpus import BLUE, RED, WHITE, palette_png, photo, save
+
+SIDE = 2
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def image(color):
+    return save(Image.new("RGB", (SIDE, SIDE), color), "BMP")
+
+
+def write(root, tree):
+    """Write {path of a folder: count} images below `root`, the i-th of the k-th folder in (k, i, 7); return it.
+
+    They are alike in size and time.
+    """
+    root.mkdir(exist_ok=True)
+    for index, (path, count) in enumerate(tree.items()):
+        (root / path).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            file = root / path / f"{number:03}.png"
+            file.write_bytes(image((index, number, 7)))
+            os.utime(file, ns=(10**18, 10**18))
+    return root
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two classes of 16: ant in (0, i, 7), bee in (1, i, 7)."""
+    return write(tmp_path / "images", {"ant": 16, "bee": 16})
+
+
+def read(path, **options):
+    return read_image_folder(path, SIDE, **options)
+
+
+def colors(split):
+    """The colour of each image, which has to be the same all over it: [(red, green, blue)]."""
+    images = np.asarray(split.images)
+    assert images.dtype == np.uint8
+    assert images.shape[1:] == (SIDE, SIDE, 3)
+    assert np.all(images == images[:, :1, :1])
+    return [tuple(image) for image in images[:, 0, 0].tolist()]
+
+
+def refused(path, **options):
+    """The sentence by which a folder is refused."""
+    with pytest.raises(UserError) as caught:
+        read(path, **options)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert sentence.isprintable()
+    return sentence
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The names of the files that are decoded from now on."""
+    names = []
+    monkeypatch.setattr(folder, "load_square", lambda path: names.append(Path(path).name) or load_square(path))
+    return names
+
+
+@pytest.fixture
+def no_decoder(monkeypatch):
+    """A function after which nothing can be decoded any more."""
+
+    def fail(path):
+        raise AssertionError(f"{path} is decoded")
+
+    return lambda: monkeypatch.setattr(folder, "load_square", fail)
+
+
+# What belongs to which class
+
+
+def test_each_subfolder_is_a_class_in_sorted_order(tmp_path):
+    found = read(write(tmp_path / "p", {"zebra": 12, "ant": 3, "Bee": 20}))
+    assert found.class_names == ["Bee", "ant", "zebra"]
+    assert list(found.splits) == ["train"]
+    train = found.splits["train"]
+    assert train.labels.dtype == np.int32
+    assert train.labels.tolist() == [0] * 20 + [1] * 3 + [2] * 12
+    assert colors(train) == [(folder, i, 7) for folder, count in ((2, 20), (1, 3), (0, 12)) for i in range(count)]
+    assert train.files[19:24].tolist() == ["Bee/019.png", "ant/000.png", "ant/001.png", "ant/002.png", "zebra/000.png"]
+    assert found.unreadable == []
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "VALID", "testing"), ("TRAIN", "validation", "Test")]
+)
+def test_parts_are_known_by_their_names(tmp_path, names):
+    train, val, test = names
+    tree = {f"{train}/ant": 20, f"{train}/bee": 9, f"{val}/bee": 2, f"{test}/ant": 1, f"{test}/bee": 3}
+    found = read(write(tmp_path / "p", tree))
+    assert found.class_names == ["ant", "bee"]
+    labels = {split: images.labels.tolist() for split, images in found.splits.items()}
+    assert labels == {"train": [0] * 20 + [1] * 9, "validation": [1, 1], "test": [0, 1, 1, 1]}
+    assert colors(found.splits["validation"]) == [(2, 0, 7), (2, 1, 7)]
+    assert colors(found.splits["test"]) == [(3, 0, 7), (4, 0, 7), (4, 1, 7), (4, 2, 7)]
+    assert found.splits["test"].files[0] == f"{test}/ant/000.png"
+
+
+def test_train_alone_may_hold_the_classes(tmp_path):
+    found = read(write(tmp_path / "p", {"train/ant": 20, "train/bee": 10}))
+    assert (found.class_names, list(found.splits)) == (["ant", "bee"], ["train"])
+
+
+def test_a_train_is_also_a_thing_to_take_images_of(tmp_path):
+    assert read(write(tmp_path / "p", {"train": 20, "tram": 10})).class_names == ["train", "tram"]
+
+
+def test_what_lies_deeper_belongs_to_the_class(tmp_path):
+    found = read(write(tmp_path / "p", {"ant": 9, "ant/red/large": 3, "ant/red": 2, "ant/00": 1, "bee": 15}))
+    assert found.class_names == ["ant", "bee"]
+    train = found.splits["train"]
+    assert train.labels.tolist() == [0] * 15 + [1] * 15
+    assert train.files[[0, 1, 9, 10, 11, 12, 14]].tolist() == [
+        *("ant/00/000.png", "ant/000.png", "ant/008.png"),
+        *("ant/red/000.png", "ant/red/001.png", "ant/red/large/000.png", "ant/red/large/002.png"),
+    ]
+    assert [color[0] for color in colors(train)] == [3] + [0] * 9 + [2] * 2 + [1] * 3 + [4] * 15
+
+
+def test_notes_and_what_systems_leave_behind_are_passed_over(images):
+    for path in (".DS_Store", "README.md", "labels.CSV", "LICENSE", "ant/.hidden.png", "ant/Thumbs.db", "bee/list.txt"):
+        (images / path).write_bytes(b"no image")
+    write(images, {".thumbnails": 1, "__MACOSX/ant": 1, "ant/.cache": 1})
+    found = read(images, strict=True)
+    assert (found.class_names, len(found.splits["train"].labels)) == (["ant", "bee"], 32)
+
+
+def test_names_are_in_any_script(tmp_path, caplog):
+    root = tmp_path / os.fsdecode(b"\xffroot")
+    names = ["한국어", "نملة", "🐝", os.fsdecode(b"caf\xe9"), "two words", "line\nbreak"]
+    try:
+        write(root, dict.fromkeys(names, 6))
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    for name in names:
+        (root / name / os.fsdecode(b"\xfe.png")).write_bytes(b"no image")
+        (root / name / "away").symlink_to(tmp_path)
+    # The letters stand for 63 61 66, 6c, 74, 646, d55c and 1f41d.
+    expected = ["caf\\xe9", "line\nbreak", "two words", "نملة", "한국어", "🐝"]
+    found = read(root)
+    assert found.class_names == expected
+    order = [3, 5, 4, 1, 0, 2]
+    assert colors(found.splits["train"]) == [(index, i, 7) for index in order for i in range(6)]
+    # And all that is said of it can be printed.
+    caplog.set_level(logging.INFO)
+    load_dataset(Source(str(root)))
+    assert "6 symbolic links were passed over" in caplog.text
+    assert r"caf\udce9/\udcfe.png is left out: " in caplog.text
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+    assert refused(root, strict=True).startswith(
+        rf"{tmp_path}/\udcffroot: 6 files cannot be read (caf\udce9/\udcfe.png"
+    )
+
+
+def test_links_out_of_the_folder_are_not_followed(images, tmp_path, caplog):
+    outside = write(tmp_path / "images of others", {"deep": 4})
+    write(images, {"ant/red": 2})
+    links = {
+        "ant/outside": outside,
+        "ant/outside.png": outside / "deep/000.png",
+        "ant/gone.png": images / "nothing",
+        "ant/itself.png": images / "ant/itself.png",
+        "ant/up": images,
+        "ant/red/up": images / "ant",
+        "cat": outside / "deep",
+        # These stay inside: two lead to what is there already, one to an image.
+        "ant/also red": images / "ant/red",
+        "ant/too": images / "ant/red",
+        "bee/016.png": images / "ant/003.png",
+    }
+    for link, target in links.items():
+        (images / link).symlink_to(target)
+    found = read(images, strict=True)
+    assert found.class_names == ["ant", "bee"]
+    assert np.bincount(found.splits["train"].labels).tolist() == [18, 17]
+    assert found.splits["train"].files[16:18].tolist() == ["ant/red/000.png", "ant/red/001.png"]
+    assert colors(found.splits["train"])[-1] == (0, 3, 7)
+    assert "images: 7 symbolic links were passed over: they lead out of the folder" in caplog.text
+
+
+def test_a_folder_is_the_same_through_a_link_to_it(images, tmp_path, no_decoder):
+    first = read(images)
+    (tmp_path / "link").symlink_to(images)
+    no_decoder()
+    assert colors(read(tmp_path / "link").splits["train"]) == colors(first.splits["train"])
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({}, "{root} has no folders; it needs a folder for each class, with the images in it."),
+        (
+            {"": 40},
+            "{root} has images (000.png, 001.png, 002.png and 37 more) and no folders; it needs a folder for each "
+            "class, with the images in it.",
+        ),
+        (
+            {"ant": 20, "bee": 20, "": 2},
+            "{root} has images beside the class folders: 000.png, 001.png; an image belongs into the folder of its "
+            "class.",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "val/ant": 1, "val": 1},
+            "{root}, in val/, has images beside the class folders: 000.png; an image belongs into the folder of its "
+            "class.",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "test": 0},
+            "{root}, in test/, has no folders; it needs a folder for each class, with the images in it.",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "test/ant": 0},
+            "{root} has no images in its test part; give it some, or leave it out.",
+        ),
+        ({"ant": 40}, "{root} has one class, ant; at least 2 classes are needed, to tell one from another."),
+        ({"a\nb": 40}, "{root} has one class, a\\nb; at least 2 classes are needed, to tell one from another."),
+        (
+            {"ant": 40, "bee": 0, "cat": 1},
+            "{root}: the class bee has no image; it needs at least three, to train on, to validate and to test.",
+        ),
+        (
+            {"ant": 40, "bee": 1},
+            "{root}: the class bee has 1 image; it needs at least three, to train on, to validate and to test.",
+        ),
+        (
+            {"train/ant": 40, "train/bee": 1, "val/bee": 9},
+            "{root}: the class bee has 1 image to train on; it needs at least two, to train on and to hold out.",
+        ),
+        (
+            {"train/ant": 40, "train/bee": 0, "val/bee": 9, "test/bee": 9},
+            "{root}: the class bee has no image to train on; it needs at least one.",
+        ),
+        ({"ant": 14, "bee": 15}, "{root} has 29 images; at least 30 are needed."),
+        (
+            {"train/ant": 20, "train/bee": 20, "val/ant": 5, "val/cat": 5},
+            "{root} has the class cat in val/ and not in train/; a class needs images to train on.",
+        ),
+        (
+            {"flowers/ant": 20, "flowers/bee": 20},
+            "{root} has one folder, flowers, with 2 folders in it; if these are the classes, {root}/flowers would be "
+            "right.",
+        ),
+        (
+            {"train/flowers/ant": 20, "train/flowers/bee": 20},
+            "{root} has one folder, train/flowers, with 2 folders in it; if these are the classes, "
+            "{root}/train/flowers would be right.",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "val/ant": 5, "valid/ant": 5},
+            "{root} has val/ and valid/, which mean the same; one of them would be right.",
+        ),
+        (
+            {"Train/ant": 20, "training/bee": 20},
+            "{root} has Train/ and training/, which mean the same; one of them would be right.",
+        ),
+        (
+            {"train/ant": 20, "test/bee": 20, "extra": 5},
+            "{root} has test/, train/ and, beside that, extra/; either train/, val/ and test/ alone, each with the "
+            "class folders in it, or the class folders alone would be right.",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "extra": 5},
+            "{root} has train/ and, beside that, extra/; either train/, val/ and test/ alone, each with the class "
+            "folders in it, or the class folders alone would be right.",
+        ),
+        (
+            {"val/ant": 20, "test/ant": 20},
+            "{root} has test/, val/ and no train/; train/ with the class folders in it would be right, or the class "
+            "folders alone.",
+        ),
+        (
+            {f"class {number}": 0 for number in range(1001)},
+            "{root} has 1,001 classes; at most 1,000 are trained on.",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_on_is_a_sentence(tmp_path, tree, message, decoded):
+    root = write(tmp_path / "p", tree)
+    assert refused(root) == message.replace("{root}", str(root))
+    assert decoded == []
+
+
+def test_an_archive_s_own_folder_is_known_with_its_licence(tmp_path):
+    root = write(tmp_path / "p", {"flowers/ant": 20, "flowers/bee": 20})
+    (root / "flowers/LICENSE").write_text("Do as you like.")
+    assert "would be right" in refused(root)
+    (root / "flowers/000.png").write_bytes(image(RED))
+    assert "has one class, flowers;" in refused(root)
+
+
+def test_two_names_that_look_the_same_are_refused(tmp_path):
+    names = [os.fsdecode(b"caf\xe9"), "caf\\xe9"]
+    try:
+        root = write(tmp_path / "p", dict.fromkeys(names, 20))
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    assert refused(root) == f"{root} has two classes named caf\\xe9; each needs a name of its own."
+
+
+def test_no_folder_is_a_sentence(tmp_path):
+    (tmp_path / "a\nfile").write_bytes(b"")
+    for name, said in (("nowhere", "nowhere"), ("a\nfile", "a\\nfile")):
+        expected = f"There is no folder {tmp_path}/{said}; one with a folder for each class would be right."
+        assert refused(tmp_path / name) == expected
+    assert refused(tmp_path / ("n" * 300)) == f"{tmp_path}/{'n' * 300} cannot be read (File name too long)."
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
+    write(images, {"ant/private": 1})
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).rstrip("/").endswith("private"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert refused(images) == f"{images}/ant/private/ cannot be read (Permission denied)."
+
+
+def test_the_least_and_the_most_that_are_taken(tmp_path):
+    assert len(read(write(tmp_path / "least", {"ant": 27, "bee": 3})).splits["train"].labels) == 30
+    tree = {f"train/{number:03}": 1 for number in range(1000)}
+    most = list_images(write(tmp_path / "most", tree))
+    assert len(most.class_names) == 1000
+    assert most.labels["train"].tolist() == list(range(1000))
+
+
+# Through the page's decoder
+
+
+def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
+    root = write(tmp_path / "p", {"ant": 30})
+    (root / "bee").mkdir()
+    for format in FORMATS:
+        (root / "bee" / f"{format}.jpg").write_bytes(save(photo(31, 40), format))
+    (root / "bee/none").write_bytes(save(photo(31, 40), "PNG"))
+    found = read_image_folder(root, 16)
+    train = found.splits["train"]
+    assert found.unreadable == []
+    assert sorted(train.files[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
+    for image, file in zip(train.images[30:], train.files[30:], strict=True):
+        np.testing.assert_array_equal(image, resize_square(load_square(root / file), 16))
+        smooth = photo(31, 31)[::2, ::2].astype(int)  # about what the middle of it is, 16 x 16
+        assert np.abs(image - smooth).mean() < 40
+
+
+def test_mixed_channels_become_red_green_and_blue(tmp_path):
+    root = write(tmp_path / "p", {"ant": 30})
+    size = (SIDE, SIDE)
+    files = {
+        "alpha.png": (save(Image.new("RGBA", size, (*BLUE, 51)), "PNG"), (204, 204, 255)),  # a fifth of it on white
+        "bilevel.png": (save(Image.new("1", size, 1), "PNG"), WHITE),
+        "cmyk.tif": (save(Image.new("CMYK", size, (0, 255, 255, 0)), "TIFF"), RED),
+        "deep.png": (save(np.full(size, 0x80FF, np.uint16), "PNG"), (128, 128, 128)),
+        "grey.png": (save(Image.new("L", size, 100), "PNG"), (100, 100, 100)),
+        "palette.png": (palette_png(None), None),  # a column each of red, blue and green
+    }
+    (root / "bee").mkdir()
+    for name, (content, _) in files.items():
+        (root / "bee" / name).write_bytes(content)
+    found = read(root, strict=True)
+    assert colors(found.splits["train"].take(slice(30, 35))) == [color for _, color in list(files.values())[:5]]
+    three = read_image_folder(root, 3).splits["train"].images[35]
+    assert three.tolist() == [[[*RED], [*BLUE], [0, 255, 0]]] * 3
+
+
+def test_files_are_decoded_in_parallel_and_stay_in_order(images, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(folder, "_FILES_PER_TASK", 1)
+    meeting = threading.Barrier(3)  # nobody passes it alone
+
+    def load(path):
+        if "ant/00" in os.fspath(path) and path[-5] in "012":
+            meeting.wait(timeout=60)
+        return load_square(path)
+
+    monkeypatch.setattr(folder, "load_square", load)
+    assert colors(read(images).splits["train"]) == [(label, i, 7) for label in (0, 1) for i in range(16)]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_counts_the_files_on_a_terminal(images, monkeypatch, is_terminal):
+    bars = []
+
+    class Bar:
+        def __init__(self, total, disable, **_):
+            self.total, self.disable, self.count = total, disable, 0
+            bars.append(self)
+
+        def update(self, count):
+            self.count += count
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    (images / "ant/broken.png").write_bytes(b"")
+    monkeypatch.setattr(folder, "_FILES_PER_TASK", 1)  # more tasks than may wait
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(folder, "tqdm", Bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
+    read(images)
+    read(images)
+    assert [(bar.total, bar.count, bar.disable) for bar in bars] == [(33, 33, not is_terminal)]
+
+
+# Files that cannot be read
+
+
+@pytest.fixture
+def partly_unreadable(tmp_path):
+    """19 ants, 18 bees, 1 bee to validate and 1 ant to test, with files that cannot be read between all of them."""
+    tree = {"train/ant": 20, "train/bee": 20, "test/ant": 2, "val/bee": 2}
+    root = write(tmp_path / "p", tree)
+    (root / "train/ant/000.png").write_bytes(b"")
+    (root / "train/bee/005.png").write_bytes(image(RED)[:60])
+    (root / "train/bee/019.png").write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (root / "val/bee/001.png").write_bytes(b"")
+    (root / "test/ant/000.png").write_bytes(b"a note")
+    return root
+
+
+def test_unreadable_files_are_listed_and_skipped(partly_unreadable, no_decoder):
+    for _ in range(2):  # decoded, and from the cache
+        found = read(partly_unreadable)
+        assert [file for file, _ in found.unreadable] == [
+            *("train/ant/000.png", "train/bee/005.png", "train/bee/019.png", "val/bee/001.png", "test/ant/000.png"),
+        ]
+        begin = [" ".join(sentence.split()[:4]) for _, sentence in found.unreadable]
+        assert begin == [
+            *("The file is empty;", "The image is damaged", "The file is an", "The file is empty;", "The file is no"),
+        ]
+        train, validation, test = (found.splits[name] for name in ("train", "validation", "test"))
+        kept = [(0, i) for i in range(1, 20)] + [(1, i) for i in range(19) if i != 5]
+        assert colors(train) == [(label, i, 7) for label, i in kept]
+        assert train.labels.tolist() == [label for label, _ in kept]
+        assert train.files[24] == "train/bee/006.png"
+        assert (colors(validation), validation.labels.tolist()) == ([(3, 0, 7)], [1])
+        assert (colors(test), test.labels.tolist(), test.files.tolist()) == ([(2, 1, 7)], [0], ["test/ant/001.png"])
+        no_decoder()
+
+
+def test_strict_refuses_unreadable_files(partly_unreadable, no_decoder):
+    for _ in range(2):  # decoded, and from the cache
+        assert refused(partly_unreadable, strict=True) == (
+            f"{partly_unreadable}: 5 files cannot be read (train/ant/000.png: The file is empty; an image is needed; "
+            "train/bee/005.png: The image is damaged or cut off; its pixels could not be read to the end; "
+            "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG image; and 2 more); without "
+            "--strict they are left out."
+        )
+        no_decoder()
+
+
+@pytest.mark.parametrize(
+    ("tree", "broken", "message"),
+    [
+        (
+            {"ant": 40, "bee": 3},
+            ["bee/001.png", "ant/001.png"],
+            "{root}: the class bee has 2 images; it needs at least three, to train on, to validate and to test, and "
+            "1 file cannot be read (bee/001.png: The file is empty; an image is needed).",
+        ),
+        (
+            {"ant": 20, "bee": 11},
+            ["ant/000.png", "bee/000.png"],
+            "{root} has 29 images; at least 30 are needed, and 2 files cannot be read (ant/000.png: The file is "
+            "empty; an image is needed; bee/000.png: The file is empty; an image is needed).",
+        ),
+        (
+            {"train/ant": 20, "train/bee": 20, "val/ant": 1},
+            ["val/ant/000.png"],
+            "{root} has no images in its validation part; give it some, or leave it out, and 1 file cannot be read "
+            "(val/ant/000.png: The file is empty; an image is needed).",
+        ),
+    ],
+)
+def test_what_is_too_little_without_the_unreadable_files_says_so(tmp_path, tree, broken, message):
+    root = write(tmp_path / "p", tree)
+    for name in broken:
+        (root / name).write_bytes(b"")
+    assert refused(root) == message.replace("{root}", str(root))
+
+
+def test_a_folder_of_unreadable_files_alone_is_refused(images):
+    for file in images.rglob("*.png"):
+        file.write_bytes(b"")
+    assert ": the class ant has no image; it needs at least three" in refused(images)
+
+
+# Decoded once
+
+
+def cached(cache_home):
+    """The names of the cache's files but for the lock."""
+    return sorted(file.name for file in cache_home.rglob("*") if file.is_file() and file.name != "lock")
+
+
+def test_an_unchanged_folder_is_not_decoded_again(images, no_decoder, cache_home):
+    first = read(images)
+    no_decoder()
+    for path in (images, f"{images}/", images / "ant/.."):
+        again = read(path)
+        for found in (first, again):
+            assert found.splits["train"].is_on_disk
+            assert not found.splits["train"].images.flags.writeable
+        assert colors(again.splits["train"]) == colors(first.splits["train"])
+        assert again.splits["train"].labels.tolist() == first.splits["train"].labels.tolist()
+    assert [name[-6:] for name in cached(cache_home)] == ["2.json", "-2.npy"]
+
+
+def test_the_array_of_the_cache_is_one_that_numpy_reads(images, cache_home):
+    (images / "ant/000.png").write_bytes(b"")
+    found = read(images)
+    (file,) = cache_home.rglob("*.npy")
+    array = np.load(file)
+    assert array.shape == (31, SIDE, SIDE, 3)
+    np.testing.assert_array_equal(array, found.splits["train"].images)
+
+
+def change(file, content, time=10**18):
+    file.write_bytes(content)
+    os.utime(file, ns=(time, time))
+
+
+def swap(first, second):
+    between = first.with_name("between")
+    first.rename(between)
+    second.rename(first)
+    between.rename(second)
+
+
+@pytest.mark.parametrize(
+    ("do", "expected"),
+    [
+        (lambda ant: change(ant / "000.png", image(RED), 10**18 + 1), [RED, *((0, i, 7) for i in range(1, 16))]),
+        (lambda ant: change(ant / "000.png", image(RED) + b"\0"), [RED, *((0, i, 7) for i in range(1, 16))]),
+        (lambda ant: swap(ant / "000.png", ant / "001.png"), [(0, i, 7) for i in [1, 0, *range(2, 16)]]),
+        (lambda ant: change(ant / "zzz", image(BLUE)), [*((0, i, 7) for i in range(16)), BLUE]),
+        (lambda ant: (ant / "007.png").unlink(), [(0, i, 7) for i in range(16) if i != 7]),
+    ],
+    ids=["time", "size", "changed places", "added", "removed"],
+)
+def test_a_changed_folder_is_read_anew(images, decoded, cache_home, do, expected):
+    read(images)
+    decoded.clear()
+    do(images / "ant")
+    found = read(images).splits["train"]
+    assert colors(found)[: len(expected)] == expected
+    assert len(decoded) == len(found.labels) == len(expected) + 16
+    assert len(cached(cache_home)) == 2  # what is out of date does not stay
+
+
+@pytest.mark.parametrize("what", ["smallvit.data.folder.DECODER_VERSION", "PIL.__version__"])
+def test_another_decoder_reads_anew(images, decoded, monkeypatch, what):
+    read(images)
+    monkeypatch.setattr(what, "another")
+    read(images)
+    assert len(decoded) == 64
+
+
+def test_every_size_is_kept(images, decoded):
+    for size in (SIDE, 3, SIDE, 3):
+        assert read_image_folder(images, size).splits["train"].images.shape == (32, size, size, 3)
+    assert len(decoded) == 64
+
+
+def test_the_cache_lies_at_home_where_nothing_else_is_said(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    read(images)
+    assert len(cached(tmp_path / "home/.cache/smallvit/images")) == 2
+    assert not (tmp_path / "cache").exists()
+
+
+# Damage
+
+
+def replace(old, new):
+    def damage(content):
+        assert old in content
+        return content.replace(old, new)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".npy", None),
+        (".npy", lambda content: b""),
+        (".npy", lambda content: content[:-1]),
+        (".npy", lambda content: content[:60]),
+        (".npy", lambda content: content + b"\0"),
+        (".npy", replace(b"NUMPY", b"NUMPI")),
+        (".npy", replace(b"|u1", b"|i1")),
+        (".npy", replace(b"(31,", b"(13,")),
+        (".json", None),
+        (".json", lambda content: b""),
+        (".json", lambda content: content[:-9]),
+        (".json", lambda content: b"\xff" + content),
+        (".json", lambda content: b"[]"),
+        (".json", lambda content: b"null"),
+        (".json", lambda content: b"{}"),
+        (".json", lambda content: b"[" * 100_000),
+        (".json", replace(b'"format_version": 1', b'"format_version": 2')),
+        (".json", replace(b"   3,", b"   33,")),  # of files 0 to 31
+        (".json", replace(b"   3,", b"   -1,")),
+        (".json", replace(b"   3,", b"   Infinity,")),
+        (".json", replace(b"   3,", b'   "x",')),
+        (".json", replace(b"   3,\n", b"")),
+    ],
+)
+def test_a_damaged_cache_is_read_anew(images, decoded, no_decoder, cache_home, suffix, damage):
+    (images / "ant/003.png").write_bytes(b"")
+    expected = colors(read(images).splits["train"])
+    decoded.clear()
+    (file,) = cache_home.rglob(f"*{suffix}")
+    if damage:
+        file.write_bytes(damage(file.read_bytes()))
+    else:
+        file.unlink()
+    assert colors(read(images).splits["train"]) == expected
+    assert len(decoded) == 32
+    no_decoder()
+    again = read(images)
+    assert colors(again.splits["train"]) == expected
+    assert [file for file, _ in again.unreadable] == ["ant/003.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("when", ["decoding", "writing the index"])
+def test_what_a_killed_process_left_is_not_taken_for_whole(images, decoded, cache_home, when):
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(60)
+
+            def die(*_, **__):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            if when == "decoding":
+                folder._FILES_PER_TASK = 1
+                folder.load_square = lambda path: die() if path.endswith("bee/015.png") else load_square(path)
+            else:
+                cache.json.dumps = die
+            read(images)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    left = cached(cache_home)
+    assert [Path(name).suffix for name in left] == [".partial" if when == "decoding" else ".npy"]
+    assert colors(read(images).splits["train"]) == [(label, i, 7) for label in (0, 1) for i in range(16)]
+    assert len(decoded) == 32
+    assert [name[-6:] for name in cached(cache_home)] == ["2.json", "-2.npy"]
+
+
+def test_an_index_does_not_vouch_for_the_array_of_another(images, monkeypatch):
+    kept = cache.ImageCache(images, "0123", SIDE)
+    images = np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    with kept.alone():
+        kept.write(3, [(images, {0: "The first one is damaged."})])
+        assert kept.read(3)[1] == {0: "The first one is damaged."}
+        monkeypatch.setattr(cache.json, "dumps", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            kept.write(3, [(images[:1], {}), (images[1:], {2: "The last one is damaged."})])
+    assert kept.read(3) is None
+
+
+def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache_home):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "load_square", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read(images)
+    assert cached(cache_home) == []
+
+
+def test_of_two_processes_one_decodes(images, monkeypatch, caplog):
+    """Two threads stand for them: each opens the lock for itself."""
+    caplog.set_level(logging.INFO)
+    names, may_go_on = [], threading.Event()
+
+    def load(path):
+        names.append(path)
+        assert may_go_on.wait(60)
+        return load_square(path)
+
+    monkeypatch.setattr(folder, "load_square", load)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(read(images))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(6000):
+            if "Another process is reading" in caplog.text:
+                break
+            threading.Event().wait(0.01)
+        else:
+            pytest.fail("nobody waits")
+    finally:
+        may_go_on.set()
+        for thread in threads:
+            thread.join()
+    assert len(names) == 32
+    assert colors(found[0].splits["train"]) == colors(found[1].splits["train"])
+
+
+# Where nothing can be kept
+
+
+def assert_kept_in_memory(images, decoded, caplog, reason):
+    expected = [(label, i, 7) for label in (0, 1) for i in range(16)]
+    for count in (1, 2):
+        train = read(images).splits["train"]
+        assert not train.is_on_disk
+        assert not train.images.flags.writeable
+        assert colors(train) == expected
+        assert len(decoded) == 32 * count
+        assert [record.getMessage() for record in caplog.records] == [
+            f"The images of {images} cannot be kept on disk ({reason}): they are kept in memory, for this once"
+        ] * count
+
+
+def test_where_nothing_can_be_written_images_are_kept_in_memory(images, cache_home, decoded, caplog):
+    cache_home.write_bytes(b"a file, which even root cannot write a folder into")
+    place = cache.ImageCache(images, "0", SIDE).path
+    assert_kept_in_memory(images, decoded, caplog, f"{place}: Not a directory")
+
+
+def test_without_a_home_images_are_kept_in_memory(images, decoded, caplog, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert_kept_in_memory(images, decoded, caplog, "there is no home folder")
+
+
+def test_on_a_full_disk_images_are_kept_in_memory(images, cache_home, decoded, caplog, monkeypatch):
+    header = 128
+    free = header + 32 * 3 * SIDE * SIDE
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=free - 1))
+    assert_kept_in_memory(images, decoded, caplog, "No space left on device")
+    assert cached(cache_home) == []
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    assert read(images).splits["train"].is_on_disk
+
+
+def test_what_a_disk_does_not_keep_is_kept_in_memory(images, cache_home, caplog, monkeypatch):
+    monkeypatch.setattr(cache.ImageCache, "read", lambda self, num_files: None)
+    assert not read(images).splits["train"].is_on_disk
+    assert "does not keep what is written to it): they are kept in memory" in caplog.text
+
+
+def test_unreadable_files_are_skipped_in_memory_too(partly_unreadable, cache_home):
+    cache_home.write_bytes(b"no folder")
+    found = read(partly_unreadable)
+    assert len(found.unreadable) == 5
+    assert colors(found.splits["train"])[23:25] == [(1, 4, 7), (1, 6, 7)]
+    assert colors(found.splits["test"]) == [(2, 1, 7)]
+
+
+def test_images_that_fit_neither_on_disk_nor_into_memory_are_refused(images, cache_home, decoded, monkeypatch):
+    cache_home.write_bytes(b"no folder")
+    size = 32 * 3 * SIDE * SIDE
+    monkeypatch.setattr(folder, "dataset_memory_limit_bytes", lambda: size - 1)
+    sentence = refused(images)
+    assert sentence.startswith(f"The images of {images} cannot be kept on disk ({cache_home}/")
+    assert sentence.endswith("the one that XDG_CACHE_HOME names is taken.")
+    assert decoded == []
+    for room in (size, None):
+        monkeypatch.setattr(folder, "dataset_memory_limit_bytes", lambda room=room: room)
+        assert len(read(images).splits["train"].labels) == 32
+
+
+# What may pass
+
+
+@pytest.mark.parametrize(
+    ("cause", "passes"),
+    [
+        (OSError(errno.EIO, "Input/output error"), True),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), True),
+        (MemoryError(), True),
+        (PermissionError(errno.EACCES, "Permission denied"), False),  # given it, the key is another one
+        (OSError("broken data stream"), False),  # how Pillow calls damage
+    ],
+    ids=repr,
+)
+def test_only_what_is_wrong_with_a_file_for_good_is_kept(images, monkeypatch, cause, passes):
+    def load(path):
+        if path.endswith("bee/003.png"):
+            raise UserError("It cannot be read.") from cause
+        return load_square(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "load_square", load)
+        first = read(images)
+    assert first.unreadable == [("bee/003.png", "It cannot be read.")]
+    second = read(images)
+    assert second.unreadable == ([] if passes else first.unreadable)
+    bees = {True: range(16), False: [i for i in range(16) if i != 3]}
+    assert colors(first.splits["train"])[16:] == [(1, i, 7) for i in bees[False]]
+    assert colors(second.splits["train"])[16:] == [(1, i, 7) for i in bees[passes]]

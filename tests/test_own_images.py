@@ -1,0 +1,190 @@
+"""`train.py` on images of one's own, from the folder to the model folder, and from there on to other images."""
+
+import io
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import app
+import train
+from smallvit.config import CIFAR100_MEAN, PRESETS
+from smallvit.data import Split
+from smallvit.images import load_square
+from smallvit.model_folder.examples import choose_examples
+from smallvit.model_folder.folder import read_model_folder
+from tests import tiny
+from tests.test_sources import write_images
+
+pytestmark = pytest.mark.usefixtures("without_xla")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty folder to run in, with a cache of its own, and a preset that trains in seconds."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    folder = write_images(place.parent / "내 사진", {"개": 20, "고양이": 16, "새": 4})
+    with Image.open(folder / "새" / "3.png") as image:  # the same pixels under two names, in one class or in two
+        image.save(folder / "개" / "again.png")
+        image.save(folder / "고양이" / "again.png")
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--epochs", "1", "--examples", "4"]
+    assert train.main([*options, "--data", str(folder)]) == 0
+    read = read_model_folder(place / "runs/내 사진/tiny-spt_lsa")
+    record = read.record
+    assert (record.data, record.class_names) == ("내 사진", ["개", "고양이", "새"])
+    assert (record.data_image_size, record.model.num_classes, record.training.split) == (32, 3, "stratified")
+    assert record.num_train + record.num_validation + record.num_test == 42
+    assert record.num_test == round(42 * 0.2)
+    assert record.model.pixel_mean != CIFAR100_MEAN
+    assert record.overrides == {"epochs": 1}
+    card = (read.path / "README.md").read_text(encoding="utf-8")
+    assert "cifar" not in card.lower()
+    assert "on 내 사진" in card
+    assert (
+        "Images that are in more than one split, which makes what is measured too good: 1; the first: " in caplog.text
+    )
+    assert "again.png (" in caplog.text
+
+    # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
+    assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
+    assert load_square(str(read.examples[0])).shape == (30, 30, 3)
+    config = json.dumps(app.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
+    assert '"고양이"' in config
+    assert "cifar" not in config.lower()
+    models, _ = app.find_models([read.path])
+    assert app.find_examples(models) == read.examples
+
+    rng = np.random.default_rng(5)
+    images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5
+    np.savez(place / "shapes.npz", x_train=images, y_train=labels)
+    options = ["--preset", "tiny", "--epochs", "1", "--data", "shapes.npz", "--from", str(read.path)]
+    assert train.main(options) == 0
+    tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
+    assert (tuned.variant, tuned.started_from) == ("spt_lsa", read.path.name)
+    assert (tuned.model.num_classes, tuned.data_image_size) == (5, 24)
+    assert tuned.model.pixel_mean == record.model.pixel_mean  # which its weights were trained with
+
+    for name in "ab":
+        shutil.copytree(read.path, place / "two" / name)
+    for more, message in (
+        (["--variant", "vit"], "has no model of the variant vit; --variant spt_lsa would be right."),
+        (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
+        (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
+        (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
+        (["--variant", "vit", "--from", "two"], "has no model of the variant vit; --variant spt_lsa would be right."),
+        (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; one of them would be right."),
+        (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
+    ):
+        assert train.main([*options, *more]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_images_that_first_weights_may_know_are_told_of(place, caplog):
+    write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--dry-run"]
+    assert train.main([option for option in options if option != "--dry-run"]) == 0
+    known = "some of those that are held out now may be known to it"
+    assert train.main([*options, "--from", "runs/pets/tiny-vit"]) == 0
+    assert known not in caplog.text
+    assert train.main([*options, "--from", "runs/pets/tiny-vit", "--seeds", "2"]) == 0
+    assert f"runs/pets/tiny-vit was trained on pets too, of which other images were held out: {known}" in caplog.text
+
+
+def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(place, caplog):
+    caplog.set_level(logging.INFO)
+    write_images(place / "pets", {"cat": 20, "dog": 20})
+    assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
+    assert "--resume: there is nothing to go on with in runs/pets" in caplog.text
+    assert "of the plain ViT: " in caplog.messages[-2]
+    assert caplog.messages[-1] == "report: runs/pets/report.html"
+
+
+def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
+    folder = write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
+    assert train.main(options) == 0
+    assert train.main([*options, "--resume"]) == 0
+    capsys.readouterr()
+    folder.joinpath("cat").rename(folder / "ape")
+    assert train.main([*options, "--resume"]) == 2
+    assert "is a finished training whose classes is ['cat', 'dog'], not ['ape', 'dog']" in capsys.readouterr().err
+    folder.joinpath("ape").rename(folder / "cat")
+    shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
+    assert train.main([*options, "--resume"]) == 2
+    assert "whose number of training images is 29, not 30" in capsys.readouterr().err
+
+    images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
+    arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
+    np.savez(place / "shapes.npz", **arrays)
+    options[-1] = "shapes.npz"
+    assert train.main(options) == 0
+    np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
+    assert train.main([*options, "--resume"]) == 2
+    assert "is a finished training whose test images is" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
+    caplog.set_level(logging.INFO)
+    folder = write_images(place.parent / "pets", {"cat": 30, "dog": 20})
+    (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    options = ["--preset", "tiny", "--variant", "vit", "--data", str(folder), "--image-size", "64", "--dry-run"]
+    assert train.main(options) == 0
+    lines = [" ".join(line.split()) for line in caplog.messages]
+    assert "pets: 40 training images, the validation among them, and 10 test images of 2 classes" in caplog.text
+    for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
+        assert row in lines
+    assert "cat/broken.png is left out: The image is damaged" in caplog.text
+    assert "vit: images of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
+    assert any("4 epochs of 5 steps, about" in line for line in lines)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
+        (["--memory-limit", "-1"], "--memory-limit is -1; it must be at least 0 GB."),
+        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; an image is needed); without"),
+        (["--from", "nowhere"], "There is no model folder at nowhere"),
+        (
+            ["--preset", "keras-example", "--image-size", "48"],
+            "--image-size 48: preset keras-example would cut patches of 9 px, and SPT moves by half a patch; one of 32,"
+            " 64, 96, or --variant vit or lsa, would be right.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
+    folder = write_images(place / "pets", {"cat": 20, "dog": 20})
+    (folder / "cat" / "broken.png").write_bytes(b"")
+    assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (place / "runs").exists()
+
+
+def test_examples_are_found_under_the_home(place, monkeypatch):
+    monkeypatch.setenv("HOME", str(place))
+    folder = write_images(place / "pets", {"cat": 6, "dog": 6})
+    files = np.array([f"cat/{number}.png" for number in range(6)])
+    split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
+    assert folder.is_dir()
+    assert list(choose_examples(split, ["cat"], 1, root="~/pets")) == ["cat.jpg"]
+
+
+def test_examples_of_images_that_are_no_files_are_their_pixels():
+    images = np.random.default_rng(2).integers(0, 256, (6, 5, 5, 3), np.uint8)
+    labels = np.array([1, 0, 1, 1, 2, 1], np.int32)
+    chosen = choose_examples(Split(images, labels), ["..", "a/b: c", "d" * 300], 5)
+    assert sorted(chosen) == sorted(["class.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
+    ant = next(content for name, content in chosen.items() if name == "class.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(ant))), images[1])
