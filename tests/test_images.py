@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from smallvit.errors import UserError
-from smallvit.images import MAX_SIDE, load_square, resize_square
+from smallvit.images import MAX_SIDE, load, load_square, resize_square
 from tests import image_corpus as corpus
 from tests.image_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
 

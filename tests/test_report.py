@@ -254,7 +254,7 @@ def test_the_mistakes_are_the_images_themselves_surest_first(pair, data):
     ]
     expected = [data.test.images[index].tobytes() for index in (7, *range(7), *range(8, 24), *range(4))]
     assert shown == expected
-    assert (mistakes[0]["width"], images[0]["height"]) == ("96", "96")
+    assert (mistakes[0]["width"], mistakes[0]["height"]) == ("96", "96")
     assert mistakes[0]["alt"] == "An image of the class pear"
     assert f"true pear\npredicted apple, 98.7{NBSP}%\nimage 7" in page.text
     assert "24 of 24 images that it got wrong" in page.text

@@ -103,5 +103,5 @@ def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, cap
     assert not files.RESULTS_FILE.exists()
     for content in ('{"a": 1}', "[1]", "half"):
         files.RESULTS_FILE.write_text(content)
-        with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.results writes"):
+        with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.report\.results writes"):
             results.read_results()

@@ -10,10 +10,10 @@ __all__ = [
     "Dataset",
     "Source",
     "Split",
-    "blocks",
     "find_duplicates",
     "hold_out",
     "index_in_class",
+    "iter_chunks",
     "load_cifar100",
     "load_dataset",
 ]

@@ -56,7 +56,7 @@ class Split(NamedTuple):
     Attributes:
         images: uint8 [n, H, W, 3], 0-255; in memory, or on disk as an `np.memmap` or `Rows` of one.
         labels: int32 [n] in [0, K).
-        files: [n], str: where they are files, their paths, as `os.fsdecode` gives them: `escape_name` before showing one.
+        files: [n], str: where they are files, their paths, as `os.fsdecode` gives them; show `escape_name` of one.
     """
 
     images: np.ndarray | Rows

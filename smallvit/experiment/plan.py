@@ -119,7 +119,7 @@ def make_plan(preset, overrides, source, variants=None, start=None, num_seeds=1,
     Args:
         preset, overrides, source, num_seeds, num_examples: see `Plan`.
         variants: of `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, of those that `start` has.
-        start: names the trained models, see `download.resolve_model_folders`, whose architecture and weights, but for the
+        start: names the trained models, see `resolve_model_folders`, whose architecture and weights, but for the
             classifier's, to begin with; the images of a folder are read at the size of theirs. None begins with
             random weights.
         output_dir: None is `runs`, and for other data than CIFAR-100 the folder of its name in it.
