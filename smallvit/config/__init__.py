@@ -1,7 +1,7 @@
-"""What can be built and how it is trained: `ModelConfig`, `TrainConfig`, the table of variants, the presets.
+"""Architectures and training recipes: `ModelConfig`, `TrainConfig`, the variants, the presets.
 
-Every hyperparameter of models and recipes lives here; only what an augmentation does under its name, such as how far
-"flip_crop" moves an image, is in smallvit/augment. It needs the standard library only.
+Every hyperparameter of a model or a recipe is set here. The constants inside a named augmentation, such as how far
+"flip_crop" moves an image, are in smallvit/augment. This package imports only the standard library.
 """
 
 from smallvit.config.model import (
@@ -16,14 +16,11 @@ from smallvit.config.model import (
 from smallvit.config.overrides import changed_fields, parse_override, with_overrides, without_seed
 from smallvit.config.presets import (
     CUSTOM_DATA_PRESET,
-    DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     PRESETS,
     Preset,
-    overrides_for_size,
-    scaled_image_size,
-    with_data_image_size,
 )
+from smallvit.config.scaling import DATA_IMAGE_SIZES, overrides_for_size, scaled_image_size, with_data_image_size
 from smallvit.config.training import (
     MUON_ADAM_WEIGHT_DECAY,
     RANDAUGMENT_MAX_MAGNITUDE,

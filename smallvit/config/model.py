@@ -1,4 +1,4 @@
-"""What can be built: `ModelConfig`, and the table of variants."""
+"""The architecture of a model: `ModelConfig`, and the variants that switch the paper's two ideas on."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,13 +7,20 @@ from smallvit.config.validation import require_choices, require_numbers, require
 
 PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
+# Per channel (red, green, blue), of pixels scaled to [0, 1], over the 50,000 training images.
 CIFAR100_MEAN = (0.5071, 0.4866, 0.4409)
 CIFAR100_STD = (0.2673, 0.2564, 0.2762)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Which of the paper's two ideas are on, and how the variant is called in print."""
+    """One of the four combinations of the paper's two ideas.
+
+    Attributes:
+        use_spt: Shifted Patch Tokenization is on.
+        use_lsa: Locality Self-Attention is on.
+        title: the variant's name in text.
+    """
 
     use_spt: bool
     use_lsa: bool
@@ -31,53 +38,53 @@ DEFAULT_VARIANTS = ("vit", "spt_lsa")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The architecture of one Vision Transformer. Sizes are in pixels, rates in [0, 1).
+    """The architecture of one Vision Transformer.
 
     Raises:
-        ValueError: the numbers do not fit each other; the message names them.
+        ValueError: a value is out of its range, or two values do not fit each other; the message names them.
     """
 
-    # Input. Any image size may be fed: the model resizes it to `image_size` and normalises it.
-    image_size: int
-    patch_size: int
+    # Input. Images of any size may be fed: the model resizes them to image_size and normalises them.
+    image_size: int  # side of the square image that the model computes on, pixels; a multiple of patch_size
+    patch_size: int  # P: side of a patch, pixels; even with use_spt
     pixel_mean: tuple[float, float, float] = CIFAR100_MEAN  # per channel, of pixels scaled to [0, 1]
-    pixel_std: tuple[float, float, float] = CIFAR100_STD
+    pixel_std: tuple[float, float, float] = CIFAR100_STD  # per channel, of pixels scaled to [0, 1]
 
     # Encoder.
-    embed_dim: int
-    depth: int
-    num_heads: int
-    head_dim: int
-    inner_width: Literal["embed_dim", "free"]  # whether num_heads * head_dim has to equal embed_dim
-    mlp_ratio: int
-    mlp_output_gelu: bool  # GELU after the MLP's second projection too (the Keras example)
-    qkv_bias: bool
-    gelu: Literal["exact", "tanh"]
-    layer_norm_epsilon: float
+    embed_dim: int  # D: width of a token
+    depth: int  # L: number of Transformer blocks
+    num_heads: int  # h: attention heads per block
+    head_dim: int  # d: width of a query, key or value of one head
+    inner_width: Literal["embed_dim", "free"]  # "embed_dim" requires num_heads * head_dim == embed_dim
+    mlp_ratio: int  # hidden width of a block's MLP / embed_dim
+    mlp_output_gelu: bool  # GELU after the MLP's second Dense too, as in the Keras example
+    qkv_bias: bool  # biases in the projection to queries, keys and values
+    gelu: Literal["exact", "tanh"]  # by erf, or the tanh approximation
+    layer_norm_epsilon: float  # added to the variance, more than 0
 
     # Head.
-    pooling: Literal["cls", "mean", "flatten"]
-    head_units: tuple[int, ...]  # widths of the GELU layers between pooling and the classifier
-    num_classes: int
+    pooling: Literal["cls", "mean", "flatten"]  # class token; mean of the tokens; all tokens concatenated
+    head_units: tuple[int, ...]  # widths of the Dense + GELU layers between pooling and classifier; () for none
+    num_classes: int  # K, at least 2; set from the data
 
-    # Regularisation.
-    dropout_rate: float
-    attention_dropout: float
-    head_dropout: float
-    drop_path_rate: float  # of the last block
-    drop_path_schedule: Literal["constant", "linear"]  # linear: from 0 in the first block
+    # Regularisation, during training only.
+    dropout_rate: float  # in the MLPs, [0, 1)
+    attention_dropout: float  # of attention weights, [0, 1)
+    head_dropout: float  # before and within the head, [0, 1)
+    drop_path_rate: float  # share of images whose residual branch is dropped, in the last block, [0, 1)
+    drop_path_schedule: Literal["constant", "linear"]  # the same rate in all blocks, or rising from 0 in the first
 
-    # Initial weights, see smallvit/initializers.py.
-    initialization: Literal["keras", "xavier_normal"]
-    embedding_initialization: Literal["keras", "unit_normal", "small_normal"]
+    # Initial weights; see smallvit/layers/initializers.py.
+    initialization: Literal["keras", "xavier_normal"]  # of the Dense kernels
+    embedding_initialization: Literal["keras", "unit_normal", "small_normal"]  # of position embedding and class token
 
-    # The paper's two ideas; `with_variant` sets them.
-    use_spt: bool = False
-    use_lsa: bool = False
-    tau_per: Literal["head", "layer"]  # how many temperatures LSA learns in each layer
+    # The paper's two ideas. `with_variant` sets the first two.
+    use_spt: bool = False  # Shifted Patch Tokenization
+    use_lsa: bool = False  # Locality Self-Attention
+    tau_per: Literal["head", "layer"]  # one learned tau for each head, or one that the heads of a layer share
 
-    def __post_init__(self):
-        # JSON has lists only; a config read back from a file equals the one that was written.
+    def __post_init__(self) -> None:
+        # JSON has no tuples. With this, a config that is read from a file equals the one that was written.
         for name in ("pixel_mean", "pixel_std", "head_units"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -110,21 +117,22 @@ class ModelConfig:
 
     @property
     def grid_size(self) -> int:
-        """Patches along one side."""
+        """Patches along one side of the image."""
         return self.image_size // self.patch_size
 
     @property
     def num_patches(self) -> int:
+        """Patches of one image."""
         return self.grid_size**2
 
     @property
     def num_tokens(self) -> int:
-        """Patches, and the class token where there is one."""
+        """N: the patches, and the class token if pooling is "cls"."""
         return self.num_patches + (self.pooling == "cls")
 
 
-def with_variant(config, variant):
-    """The `ModelConfig` with the ideas of one of `VARIANTS` switched on.
+def with_variant(config: ModelConfig, variant: str) -> ModelConfig:
+    """Set `use_spt` and `use_lsa` as one of `VARIANTS` has them.
 
     Raises:
         ValueError: `variant` is not one of `VARIANTS`.

@@ -1,36 +1,42 @@
-"""Single fields of a preset that are set otherwise: `--set NAME=VALUE`."""
+"""Override single fields of a preset: `--set NAME=VALUE`."""
 
 import ast
 import difflib
 import typing
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from smallvit.config.model import ModelConfig
+from smallvit.config.presets import Preset
 from smallvit.config.training import TrainConfig
 
-# What --set cannot change, and what does.
-_SET_ELSEWHERE = {
+# Fields that --set refuses, and what sets them.
+_NOT_SETTABLE = {
     "use_spt": "--variant sets it",
     "use_lsa": "--variant sets it",
     "num_classes": "it follows from the data",
 }
 
 
-def parse_override(text):
-    """Read `NAME=VALUE`: a field of `ModelConfig` or `TrainConfig` and a Python literal, or a word.
+def parse_override(text: str) -> tuple[str, object]:
+    """Read `NAME=VALUE`.
+
+    Args:
+        text: NAME is a field of `ModelConfig` or `TrainConfig`. VALUE is a Python literal, `true`, `false`, `none` (if
+            the field may be None), or else plain text.
 
     Returns:
         (name, value).
 
     Raises:
-        ValueError: it is not of that form, or there is no such field to set.
+        ValueError: the text has another form, or NAME is no field that can be set.
     """
     name, separator, value = text.partition("=")
     if not separator:
         raise ValueError(f"{text!r} is not of the form NAME=VALUE")
     known = {field.name: field.type for kind in (ModelConfig, TrainConfig) for field in fields(kind)}
-    if name in _SET_ELSEWHERE:
-        raise ValueError(f"{name} cannot be set: {_SET_ELSEWHERE[name]}")
+    if name in _NOT_SETTABLE:
+        raise ValueError(f"{name} cannot be set: {_NOT_SETTABLE[name]}")
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; {close[0]} is the nearest" if close else f"; there are {', '.join(sorted(known))}"
@@ -44,37 +50,37 @@ def parse_override(text):
         return name, value
 
 
-def with_overrides(preset, overrides):
-    """The (`ModelConfig`, `TrainConfig`) of a `Preset` with fields of either replaced.
+def with_overrides(preset: Preset, overrides: Mapping[str, object]) -> tuple[ModelConfig, TrainConfig]:
+    """Replace fields of a preset's model and recipe.
 
     Args:
-        overrides: values by name, as `parse_override` reads them.
+        overrides: values by field name, as `parse_override` reads them.
 
     Raises:
-        ValueError: the result cannot be.
+        ValueError: a value is out of its range, or does not fit the others.
     """
-    of_model = {field.name for field in fields(ModelConfig)}
+    model_fields = {field.name for field in fields(ModelConfig)}
     return (
-        replace(preset.model, **{name: value for name, value in overrides.items() if name in of_model}),
-        replace(preset.training, **{name: value for name, value in overrides.items() if name not in of_model}),
+        replace(preset.model, **{name: value for name, value in overrides.items() if name in model_fields}),
+        replace(preset.training, **{name: value for name, value in overrides.items() if name not in model_fields}),
     )
 
 
-def without_seed(overrides):
-    """The overrides of a training but for its seed, which is told in a place of its own."""
+def without_seed(overrides: Mapping[str, object]) -> dict[str, object]:
+    """The overrides without `seed`, which is reported in a place of its own."""
     return {name: value for name, value in overrides.items() if name != "seed"}
 
 
-def changed_fields(preset, model, training):
-    """The fields of a `Preset` that a `ModelConfig` and a `TrainConfig` have otherwise: their values by name.
+def changed_fields(preset: Preset, model: ModelConfig, training: TrainConfig) -> dict[str, object]:
+    """The fields that differ from the preset, by name, with their values in `model` or `training`.
 
-    What the preset leaves to the device, as "auto", is not among them.
+    Fields that are "auto" in the preset are not included: their value depends on the device.
     """
-    values = [
-        (field.name, getattr(config, field.name), getattr(preset_config, field.name))
-        for config, preset_config in ((model, preset.model), (training, preset.training))
-        for field in fields(config)
-    ]
+    pairs = ((model, preset.model), (training, preset.training))
     return {
-        name: own for name, own, of_preset in values if name not in _SET_ELSEWHERE and of_preset not in ("auto", own)
+        field.name: getattr(config, field.name)
+        for config, preset_config in pairs
+        for field in fields(config)
+        if field.name not in _NOT_SETTABLE
+        and getattr(preset_config, field.name) not in ("auto", getattr(config, field.name))
     }

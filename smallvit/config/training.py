@@ -1,71 +1,71 @@
-"""How it is trained: `TrainConfig`."""
+"""The recipe that trains a model: `TrainConfig`."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
+from smallvit.config.model import ModelConfig
 from smallvit.config.validation import require_choices, require_positive, require_rates, require_types, require_within
 
-# Muon steps the hidden matrices. What it leaves to Adam (the classifier, and what `decay_all` adds) decays by this
-# much, Keras's default.
+# Muon updates the hidden matrices and Adam updates the rest. This is Adam's weight decay, Keras's default: for the
+# classifier, and with `decay_all` for biases, LayerNorm, embeddings and tau too.
 MUON_ADAM_WEIGHT_DECAY = 0.004
 
-RANDAUGMENT_MAX_MAGNITUDE = 30  # at which every operation is at its strongest
+RANDAUGMENT_MAX_MAGNITUDE = 30  # every operation is at its strongest
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training recipe. Rates are in [0, 1); an epoch is one pass over the training images.
+    """One training recipe. An epoch shows every training image once.
 
     Raises:
-        ValueError: a number is out of its range; the message names it.
+        ValueError: a value is out of its range; the message names it.
     """
 
-    epochs: int
-    batch_size: int
+    epochs: int  # at least 1
+    batch_size: int  # images per step
     # Of the activations; weights, softmax and logits stay float32. "auto" takes what is faster on the device.
     precision: Literal["float32", "bfloat16", "auto"]
 
-    # Optimizer. The rate rises linearly from 0 and falls as a cosine to 0.
-    optimizer: Literal["adamw", "muon"]
-    learning_rate: float  # the peak
-    warmup_fraction: float  # of all steps
-    weight_decay: float  # decoupled: each step takes learning_rate * weight_decay * w; see MUON_ADAM_WEIGHT_DECAY
-    decay_all: bool  # False spares biases, LayerNorm, embeddings and tau
-    global_clipnorm: float | None
-    # With Muon, which steps the hidden matrices: how Adam steps the rest, and which matrices are hidden ones.
-    adam_learning_rate_ratio: float = 1.0  # Adam's rate is this times learning_rate
-    adam_beta_2: float = 0.999
-    muon_tokenizer: bool = True  # whether the tokenizer's projection is one
-    muon_split_qkv: bool = False  # whether the projection of queries, keys and values is three
-    ema_decay: float  # of the moving average of the weights, per step; 0 keeps none
+    # Optimizer. The learning rate rises linearly from 0 to its peak, then falls to 0 as a cosine.
+    optimizer: Literal["adamw", "muon"]  # Muon updates the hidden matrices, Adam the rest
+    learning_rate: float  # the peak, more than 0
+    warmup_fraction: float  # share of all steps in which the rate rises, [0, 1)
+    weight_decay: float  # decoupled: each step subtracts learning_rate * weight_decay * w; at least 0
+    decay_all: bool  # False: no decay of biases, LayerNorm, embeddings and tau
+    global_clipnorm: float | None  # largest norm of all gradients together, more than 0; None: no clipping
+    adam_learning_rate_ratio: float = 1.0  # only with Muon: Adam's learning rate / learning_rate, more than 0
+    adam_beta_2: float = 0.999  # only with Muon: Adam's decay of the squared gradients, [0, 1)
+    muon_tokenizer: bool = True  # only with Muon: Muon updates the tokenizer's projection too
+    muon_split_qkv: bool = False  # only with Muon: the query-key-value projection counts as three matrices
+    ema_decay: float  # of the moving average of the weights, per step, [0, 1); 0 keeps no average
 
-    # Patch sampling: in the first epochs a step sees only some of the patches; see smallvit/augment/patch_sampling.py.
-    patch_sampling: Literal["none", "random", "window"] = "none"
-    sampled_patches: int = 36  # patches that a step sees; for "window" the square of its side
-    sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample
+    # Patch sampling: in the first epochs a step sees only some patches; see smallvit/augment/patch_sampling.py.
+    patch_sampling: Literal["none", "random", "window"] = "none"  # any subset, or a square of neighbours
+    sampled_patches: int = 36  # patches per image that a step sees; a square number for "window"
+    sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample, [0, 1]
 
     # Augmentation, in the order in which it is applied; see smallvit/augment.
-    augmentation: Literal["flip_crop", "crop", "keras_example"]
-    policy: Literal["none", "randaugment", "autoaugment"]
-    randaugment_num_ops: int
+    augmentation: Literal["flip_crop", "crop", "keras_example"]  # flips, crops, zooms; see augment/pipeline.py
+    policy: Literal["none", "randaugment", "autoaugment"]  # random colours and moves; see augment/policies.py
+    randaugment_num_ops: int  # operations per image, at least 1
     randaugment_magnitude: float  # 0 to RANDAUGMENT_MAX_MAGNITUDE
-    erasing_probability: float
-    label_smoothing: float
-    mixup_alpha: float  # 0 switches it off
-    cutmix_alpha: float  # 0 switches it off
-    mix_probability: float  # of one of the two, for each image
-    cutmix_probability: float  # of CutMix rather than Mixup, where both are on
-    unmixed_fraction: float  # share of the epochs, the last ones, without both
+    erasing_probability: float  # share of the images with an erased rectangle, [0, 1]
+    label_smoothing: float  # share of the target that is spread over all classes, [0, 1)
+    mixup_alpha: float  # of Mixup's Beta(alpha, alpha), 0 to 100; 0 switches Mixup off
+    cutmix_alpha: float  # of CutMix's Beta(alpha, alpha), 0 to 100; 0 switches CutMix off
+    mix_probability: float  # share of the images that are mixed, [0, 1]
+    cutmix_probability: float  # share of CutMix among the mixed images, if both are on, [0, 1]
+    unmixed_fraction: float  # share of the epochs, the last ones, without Mixup and CutMix, [0, 1)
 
     # Validation.
-    split: Literal["tail", "stratified"]  # how the validation images are chosen
-    validation_split: float  # share of the training images held out
-    evaluation_interval: int  # epochs from one evaluation to the next; the last epoch always has one
-    patience: int = 0  # epochs with no better validation loss or top-1, after which it ends; 0: it never ends early
-    seed: int = 0
+    split: Literal["tail", "stratified"]  # hold out the last images, or the same share of each class
+    validation_split: float  # share of the training images held out, (0, 1)
+    evaluation_interval: int  # epochs between evaluations, at least 1; the last epoch is always evaluated
+    patience: int = 0  # stop after this many epochs with no better validation loss or top-1; 0: never stop early
+    seed: int = 0  # of weights, order and augmentation, 0 to 2**32 - 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_types(self)
         require_choices(self)
         require_positive(self, ("epochs", "batch_size", "learning_rate", "randaugment_num_ops", "evaluation_interval"))
@@ -84,32 +84,36 @@ class TrainConfig:
         require_within(self, ("mixup_alpha", "cutmix_alpha"), 0, 100)
         require_within(self, ("weight_decay", "patience"), 0, math.inf)
         if self.validation_split == 0:
-            raise ValueError("validation_split is 0; some images must be held out to choose by")
+            raise ValueError("validation_split is 0; some images must be held out to choose the best weights by")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
 
     @property
     def num_sampled_epochs(self) -> int:
-        """Epochs, the first ones, in which a step sees only some of the patches."""
+        """The number of first epochs in which a step sees only some of the patches."""
         return 0 if self.patch_sampling == "none" else round(self.sampled_fraction * self.epochs)
 
-    def is_sampled(self, epoch) -> bool:
-        """Whether the steps of an epoch, counted from 0, see only some of the patches."""
+    def is_sampled(self, epoch: int) -> bool:
+        """Whether steps of this epoch, counted from 0, see only some of the patches."""
         return epoch < self.num_sampled_epochs
 
-    def is_evaluated(self, epoch) -> bool:
-        """Whether the model is evaluated after an epoch, counted from 0."""
+    def is_evaluated(self, epoch: int) -> bool:
+        """Whether the model is evaluated after this epoch, counted from 0."""
         return (epoch + 1) % self.evaluation_interval == 0 or epoch + 1 == self.epochs
 
 
-def require_samplable(model, training):
-    """Raise `ValueError` unless the model of a `ModelConfig` takes the patches that a `TrainConfig` samples."""
+def require_samplable(model: ModelConfig, training: TrainConfig) -> None:
+    """Check that the model can be trained on as many patches as the recipe samples.
+
+    Raises:
+        ValueError: the model needs all patches, or has too few; the message names the numbers.
+    """
     if training.patch_sampling == "none":
         return
     if model.pooling == "flatten":
         raise ValueError(
-            f'patch_sampling is "{training.patch_sampling}" and pooling is "flatten"; a head on all tokens needs all '
-            "of them: patch_sampling=none would be right"
+            f'patch_sampling is "{training.patch_sampling}" and pooling is "flatten", which needs all patches; '
+            "patch_sampling=none would be right"
         )
     if training.sampled_patches > model.num_patches or (model.use_lsa and training.sampled_patches < 2):
         raise ValueError(

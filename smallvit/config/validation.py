@@ -1,18 +1,24 @@
-"""What a value of a config may be: each check raises `ValueError` with a message that names field and value."""
+"""Checks of a config's fields. Each raises `ValueError` with a message that names the field and its value.
+
+`config` is the dataclass that is checked; `names` are the fields to check.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Literal
+from typing import Any, Literal
 
 
-def require_rates(config, names):
+def require_rates(config: Any, names: Sequence[str]) -> None:
+    """Check that fields are in [0, 1)."""
     for name in names:
         rate = getattr(config, name)
         if not 0 <= rate < 1:
             raise ValueError(f"{name} is {rate}; it must be at least 0 and less than 1")
 
 
-def require_positive(config, names):
+def require_positive(config: Any, names: Sequence[str]) -> None:
+    """Check that fields are finite numbers above 0; whole numbers must fit into 32 bits."""
     for name in names:
         value = getattr(config, name)
         if not 0 < value < math.inf:
@@ -21,7 +27,8 @@ def require_positive(config, names):
             raise ValueError(f"{name} is {value}; it must be less than 2**31")
 
 
-def require_within(config, names, low, high):
+def require_within(config: Any, names: Sequence[str], low: float, high: float) -> None:
+    """Check that fields are finite numbers in [low, high]."""
     for name in names:
         value = getattr(config, name)
         if not (low <= value <= high and value < math.inf):
@@ -29,11 +36,11 @@ def require_within(config, names, low, high):
             raise ValueError(f"{name} is {value}; it must be {bounds}")
 
 
-def require_types(config):
-    """Check every field annotated with a plain type: what is read from a file can hold anything."""
+def require_types(config: Any) -> None:
+    """Check every field annotated with a plain type, because a config may be read from a file."""
     for item in fields(config):
         value = getattr(config, item.name)
-        kind = float if item.type == float | None and value is not None else item.type
+        kind: Any = float if item.type == float | None and value is not None else item.type
         if kind not in (bool, int, float, str):
             continue
         accepted = (int, float) if kind is float else kind
@@ -41,8 +48,13 @@ def require_types(config):
             raise ValueError(f"{item.name} is {value!r}; it must be of type {kind.__name__}")
 
 
-def require_numbers(config, names, kind, count=None):
-    """Check tuples of positive numbers."""
+def require_numbers(config: Any, names: Sequence[str], kind: Any, count: int | None = None) -> None:
+    """Check that fields are tuples of positive numbers.
+
+    Args:
+        kind: the type of the numbers, or a tuple of types.
+        count: length of the tuples; None allows any.
+    """
     for name in names:
         values = getattr(config, name)
         numbers = isinstance(values, tuple) and all(
@@ -53,7 +65,7 @@ def require_numbers(config, names, kind, count=None):
             raise ValueError(f"{name} is {values!r}; it must be {'' if count is None else f'{count} '}positive {what}")
 
 
-def require_choices(config):
+def require_choices(config: Any) -> None:
     """Check every field annotated with `Literal[...]` against its choices."""
     for item in fields(config):
         choices = getattr(item.type, "__args__", None)

@@ -1,0 +1,57 @@
+"""How a preset is fitted to a data set: to the size of the images, and to how many there are."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from smallvit.config.presets import PRESETS, Preset
+
+DATA_IMAGE_SIZES = (32, 48, 64, 96)
+"""Sides of the stored images in pixels. Presets are written for the first; `with_data_image_size` scales them."""
+
+
+def with_data_image_size(preset: Preset, data_image_size: int) -> Preset:
+    """Scale a preset to larger images: `image_size` and `patch_size` grow alike, so the number of patches stays.
+
+    Args:
+        preset: a preset as it is in `PRESETS`.
+        data_image_size: side of the stored images in pixels, one of `DATA_IMAGE_SIZES`.
+
+    Raises:
+        ValueError: `data_image_size` is not one of `DATA_IMAGE_SIZES`.
+    """
+    if data_image_size not in DATA_IMAGE_SIZES:
+        raise ValueError(
+            f"the image size is {data_image_size}; it must be one of {', '.join(map(str, DATA_IMAGE_SIZES))}"
+        )
+    model = preset.model
+    return replace(
+        preset,
+        model=replace(
+            model,
+            image_size=model.image_size * data_image_size // DATA_IMAGE_SIZES[0],
+            patch_size=model.patch_size * data_image_size // DATA_IMAGE_SIZES[0],
+        ),
+    )
+
+
+def scaled_image_size(preset_name: str, image_size: int, overrides: Mapping[str, object]) -> int | None:
+    """The size of the stored images that a trained model's preset was scaled to.
+
+    Args:
+        preset_name: a key of `PRESETS`, or any other text.
+        image_size: of the trained model, in pixels.
+        overrides: the fields that were set otherwise than in the preset, by name.
+
+    Returns:
+        One of `DATA_IMAGE_SIZES`, in pixels. None if the preset was not scaled, is not one of `PRESETS`, or if
+        `image_size` was overridden.
+    """
+    if preset_name not in PRESETS or "image_size" in overrides:
+        return None
+    data_image_size = image_size * DATA_IMAGE_SIZES[0] // PRESETS[preset_name].model.image_size
+    return data_image_size if data_image_size in DATA_IMAGE_SIZES[1:] else None
+
+
+def overrides_for_size(preset: Preset, num_images: int) -> dict[str, object]:
+    """The fields that a preset sets otherwise for this many training images: values by name, of model or recipe."""
+    return next((overrides for largest, overrides in preset.overrides_by_size if num_images <= largest), {})
