@@ -179,7 +179,7 @@ def _time_augmentation(trainer, seconds):
     """Seconds that the augmentation of one batch takes, alone."""
     from keras import ops
 
-    from smallvit.device import backend
+    from smallvit.device import compilation
 
     def augmented(indices, images, labels):
         inputs, targets = trainer.augment(
@@ -187,7 +187,7 @@ def _time_augmentation(trainer, seconds):
         )
         return ops.sum(inputs), ops.sum(targets)
 
-    function = backend.compile_function(augmented, [trainer.augmentation_seed.state])
+    function = compilation.compile_function(augmented, [trainer.augmentation_seed.state])
     indices = ops.convert_to_tensor(trainer.calls(0)[0][0])
     _timed(function, indices, *trainer.device_data)
     return _per_call(lambda: _timed(function, indices, *trainer.device_data), seconds)
@@ -232,11 +232,11 @@ def _matmul_flops(precision, size=2048):
     import numpy as np
     from keras import ops
 
-    from smallvit.device import backend
+    from smallvit.device import compilation
 
     matrix = ops.cast(np.random.default_rng(0).normal(size=(size, size)), precision)
     # The sum keeps the result from being copied; ten products keep one call's start from counting.
-    function = backend.compile_function(lambda x: ops.sum(_chain(ops, x)), [])
+    function = compilation.compile_function(lambda x: ops.sum(_chain(ops, x)), [])
     _timed(function, matrix)
     return 10 * 2 * size**3 / _per_call(lambda: _timed(function, matrix), 2)
 

@@ -33,7 +33,7 @@ from smallvit import files
 from smallvit.config import VARIANTS
 from smallvit.data import Source, load_dataset
 from smallvit.data.superclasses import by_superclass
-from smallvit.device import backend
+from smallvit.device import backend, compilation
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.train import git_commit
@@ -306,7 +306,9 @@ def attention_distance(model, images):
     Returns:
         [L], in pixels of `images`, whatever the model resizes them to; see `interpretation.mean_attention_distance`.
     """
-    attend = backend.compile_function(lambda batch: model.intermediates(batch).attention, model.variables, xla=False)
+    attend = compilation.compile_function(
+        lambda batch: model.intermediates(batch).attention, model.variables, xla=False
+    )
     total = np.zeros(model.config.depth)
     for start in range(0, len(images), ATTENTION_BATCH_SIZE):
         attention = ops.convert_to_numpy(attend(ops.convert_to_tensor(images[start : start + ATTENTION_BATCH_SIZE])))

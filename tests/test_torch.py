@@ -76,13 +76,13 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
 @pytest.mark.parametrize(
     ("installed", "named", "sentence"),
     [
-        (["tensorflow"], "torch", "KERAS_BACKEND is torch; of what is installed here smallvit runs on tensorflow."),
+        (["tensorflow"], "torch", "KERAS_BACKEND is torch; of the installed backends smallvit runs on tensorflow."),
         (
             ["jax", "torch"],
             "numpy",
-            "KERAS_BACKEND is numpy; of what is installed here smallvit runs on jax and torch.",
+            "KERAS_BACKEND is numpy; of the installed backends smallvit runs on jax and torch.",
         ),
-        ([], "", "Neither tensorflow nor jax nor torch is installed; pip install -r requirements.txt would do."),
+        ([], "", "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt."),
     ],
 )
 def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, sentence, tmp_path):
@@ -108,7 +108,7 @@ def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):
     done = run(pretend(tmp_path, ["tensorflow"]), "train.py")
     assert done.returncode == 2
     assert done.stderr == (
-        f"train.py: The backend in {tmp_path / 'keras/keras.json'} is jax; of what is installed here smallvit runs on "
+        f"train.py: The backend in {tmp_path / 'keras/keras.json'} is jax; of the installed backends smallvit runs on "
         "tensorflow.\n"
     )
 
@@ -151,12 +151,12 @@ COMPILED = """
 import numpy, warnings
 from dataclasses import replace
 from tqdm import tqdm
-from smallvit.device import backend
+from smallvit.device import compilation
 from smallvit.training.trainer import Trainer
 from tests import tiny
 model = replace(tiny.SHALLOW, drop_path_rate=0.1)
 trainers = [Trainer(model, tiny.RECIPE, tiny.split(16, seed=1)) for _ in range(2)]
-backend.compile_each(trainers[1].model.blocks, compiler="aot_eager")  # traces as on CUDA, and needs no compiler
+compilation.compile_each(trainers[1].model.blocks, compiler="aot_eager")  # traces as on CUDA, and needs no compiler
 for trainer in trainers:
     with tqdm(disable=True) as bar:
         trainer.train_epoch(0, bar)

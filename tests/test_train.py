@@ -430,7 +430,7 @@ def test_where_nothing_is_trained_an_interrupt_leaves_nothing_to_go_on_with(monk
 def test_a_backend_that_is_not_supported_is_named(small_data, tmp_path):
     code, _, error = run("--data", small_data, "--output-dir", tmp_path, KERAS_BACKEND="numpy")
     assert code == 2
-    assert "KERAS_BACKEND is numpy; of what is installed here smallvit runs on tensorflow" in error
+    assert "KERAS_BACKEND is numpy; of the installed backends smallvit runs on tensorflow" in error
 
 
 @pytest.mark.slow

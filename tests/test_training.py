@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.device import backend
+from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
@@ -251,7 +251,7 @@ def test_a_time_limit_lets_one_epoch_begin_and_then_none_that_would_end_too_late
 
 def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_path, monkeypatch):
     def too_much(trainer, num_calls):
-        allocate = backend.compile_function(lambda x: ops.broadcast_to(x, (2**22, 2**22)) + 1.0, [])
+        allocate = compilation.compile_function(lambda x: ops.broadcast_to(x, (2**22, 2**22)) + 1.0, [])
         return ops.convert_to_numpy(allocate(np.ones(1, np.float32)))
 
     monkeypatch.setattr(Trainer, "measure_step_seconds", too_much)

@@ -25,7 +25,7 @@ from smallvit.data.dataset import Split
 from smallvit.data.listing import list_images
 from smallvit.data.memory import dataset_memory_limit_bytes
 from smallvit.data.requirements import Images, require_enough
-from smallvit.device.backend import num_cpu_cores
+from smallvit.device.hardware import num_cpu_cores
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images import load_square, resize_square
 

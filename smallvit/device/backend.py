@@ -1,31 +1,33 @@
-"""Which Keras backend runs, on which hardware, and what each of them does in a way of its own.
+"""The backend that Keras runs on, its devices, and the precision in which they are fast."""
 
-`steps` has the compiled training steps. Layers, losses and augmentation stay in `keras.ops`.
-"""
-
+import importlib
 import importlib.util
-import os
-import platform
 
 import keras
 
 from smallvit.device import distribution
+from smallvit.device.hardware import cpu_name, num_cpu_cores
 from smallvit.device.selection import SUPPORTED_BACKENDS
 from smallvit.errors import UserError
 
-_FASTEST_ON_CPU = ("torch", "tensorflow", "jax")  # in training, by `python -m benchmarks.training`
+# The fastest first, in training; measured with `python -m benchmarks.training`.
+_FASTEST_ON_CPU = ("torch", "tensorflow", "jax")
 _TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
-def require_supported_backend():
-    """Raise `UserError` unless Keras runs on a backend that models run on."""
+def require_supported_backend() -> None:
+    """Raise `UserError` unless Keras runs on one of `SUPPORTED_BACKENDS`."""
     if keras.backend.backend() not in SUPPORTED_BACKENDS:
         right = f"{', '.join(SUPPORTED_BACKENDS[:-1])} or {SUPPORTED_BACKENDS[-1]}"
-        raise UserError(f"Keras runs on {keras.backend.backend()}; for smallvit KERAS_BACKEND has to be {right}.")
+        raise UserError(f"Keras runs on {keras.backend.backend()}; KERAS_BACKEND must be {right}.")
 
 
-def faster_backend():
-    """(name, title) of an installed backend that trains faster than the present one on a CPU; None if there is none."""
+def faster_backend() -> tuple[str, str] | None:
+    """An installed backend that trains faster than the current one on a CPU.
+
+    Returns:
+        (name as in KERAS_BACKEND, name in text); None if there is none, or if there is an accelerator.
+    """
     if has_accelerator():
         return None
     for name in _FASTEST_ON_CPU[: _FASTEST_ON_CPU.index(keras.backend.backend())]:
@@ -34,16 +36,16 @@ def faster_backend():
     return None
 
 
-def resolve_precision(precision):
-    """The precision that "auto" stands for on this device; any other as it is."""
+def resolve_precision(precision: str) -> str:
+    """Replace "auto" by the precision that is fast on this device; return any other precision unchanged."""
     return fast_precision() if precision == "auto" else precision
 
 
-def fast_precision():
-    """The precision in which training is fastest: `"bfloat16"` or `"float32"`.
+def fast_precision() -> str:
+    """The precision in which training is fastest here: "bfloat16" or "float32".
 
-    Compiled by XLA, a CPU gains nothing from bfloat16. PyTorch does where the CPU has instructions for it, and is many
-    times slower where it has none.
+    On a CPU, TensorFlow and JAX (XLA) gain nothing from bfloat16. PyTorch gains if the CPU has instructions for
+    bfloat16, and is many times slower if it has none.
     """
     if keras.backend.backend() != "torch":
         return "bfloat16" if has_accelerator() else "float32"
@@ -55,7 +57,7 @@ def fast_precision():
     return "bfloat16" if device == "cpu" and _cpu_has_bfloat16() else "float32"
 
 
-def _cpu_has_bfloat16():
+def _cpu_has_bfloat16() -> bool:
     import torch
 
     try:
@@ -65,100 +67,39 @@ def _cpu_has_bfloat16():
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def is_slow_precision(precision):
-    """Whether training in a precision is many times slower than it need be."""
+def is_slow_precision(precision: str) -> bool:
+    """Whether training in this precision is many times slower here than in float32."""
     return precision == "bfloat16" and keras.backend.backend() == "torch" and fast_precision() == "float32"
 
 
-def compile_layers(layers):
-    """On CUDA, have PyTorch compile the layers: one by one, the kernels of small ones start more slowly than they run.
-
-    Elsewhere it does nothing: the other backends compile whole steps, and on a CPU PyTorch gains nothing from it.
-    """
-    if keras.backend.backend() != "torch" or keras.ops.convert_to_tensor(0).device.type != "cuda":
-        return
-    if importlib.util.find_spec("triton") is None:  # which it compiles with
-        return
-    import torch
-
-    torch._dynamo.config.suppress_errors = True  # what it cannot compile runs as it is
-    torch._dynamo.config.recompile_limit = 1000  # each layer is compiled for itself
-    compile_each(layers)
-
-
-def compile_each(layers, compiler="inductor"):
-    """Replace what each layer computes by the same, compiled by PyTorch.
-
-    Args:
-        layers: Keras layers.
-        compiler: a name of `torch.compile`'s backends.
-    """
-    import torch
-
-    for layer in layers:
-        layer.call = torch.compile(layer.call, dynamic=False, backend=compiler)
-
-
-def compile_function(function, variables, xla=True):
-    """Compile a function of tensors that reads Keras variables. Where Keras runs on PyTorch, it is run as it is.
-
-    Args:
-        function: takes tensors, returns a tensor or a (nested) tuple of them; it must not change any variable.
-        variables: every Keras variable that it reads.
-        xla: whether TensorFlow compiles it with XLA. On the bundled models that takes twice as long and 25 MB more for
-            each function, and makes a single image about twice as fast. JAX knows nothing else.
-
-    Returns:
-        A function of the same arguments, for any number of threads; each new shape of them compiles once.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=xla, autograph=False)
-
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.inference_mode()(function)
-
-    import jax
-
-    def pure(values, *inputs):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return function(*inputs)
-
-    compiled = jax.jit(pure, out_shardings=distribution.replicated_sharding())
-    return lambda *inputs: compiled([variable.value for variable in variables], *inputs)
-
-
-def steps_per_execution():
-    """How many steps one call should take at most: an accelerator must not wait for Python between them."""
+def steps_per_execution() -> int:
+    """The largest number of training steps in one call: on an accelerator many, so that it need not wait for Python."""
     return 32 if has_accelerator() else 1
 
 
-def is_out_of_memory(error):
-    """Whether an exception is the device's word that its memory is full."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a backend raised this exception because the device has no memory left."""
     texts = ("RESOURCE_EXHAUSTED", "DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
     names = ("ResourceExhaustedError", "OutOfMemoryError")  # TensorFlow's and PyTorch's
     return type(error).__name__ in names or any(text in str(error) for text in texts)
 
 
-def describe_device():
-    """The hardware that computes, as its maker calls it, and how many: `"NVIDIA H200"`, `"AMD EPYC, 2 cores"`."""
+def describe_device() -> str:
+    """The devices that compute, by their maker's name and number: "NVIDIA H200", "AMD EPYC, 2 cores"."""
     names = _accelerators()[: distribution.num_devices()]
     if names:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
     cores = num_cpu_cores()
-    return f"{_cpu_name()}, {cores} core{'s' * (cores > 1)}"
+    return f"{cpu_name()}, {cores} core{'s' * (cores > 1)}"
 
 
-def has_accelerator():
-    """Whether Keras has anything better than a CPU to compute on."""
+def has_accelerator() -> bool:
+    """Whether Keras computes on a GPU or another device that is not a CPU."""
     return bool(_accelerators())
 
 
-def _accelerators():
-    """The names of the devices that are no CPU."""
+def _accelerators() -> list[str]:
+    """The names of the devices that are not CPUs."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -169,7 +110,7 @@ def _accelerators():
     if keras.backend.backend() == "torch":
         import torch
 
-        device = keras.ops.convert_to_tensor(0).device  # Keras uses one
+        device = keras.ops.convert_to_tensor(0).device  # Keras uses only this one
         if device.type == "cuda":
             return [torch.cuda.get_device_name(device)]
         return [] if device.type == "cpu" else [device.type]
@@ -179,23 +120,7 @@ def _accelerators():
     return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
 
-def _cpu_name():
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # no Linux: the platform's own word has to do
-    return platform.processor() or platform.machine()
-
-
-def backend_version():
-    """`"tensorflow 2.21.0"`."""
+def backend_version() -> str:
+    """Name and version of the backend: "tensorflow 2.21.0"."""
     name = keras.backend.backend()
-    return f"{name} {__import__(name).__version__}"
-
-
-def num_cpu_cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{name} {importlib.import_module(name).__version__}"

@@ -6,13 +6,13 @@ import numpy as np
 from keras import ops
 
 from smallvit.data import Split
-from smallvit.device import backend, distribution
+from smallvit.device import backend, compilation, distribution
 from smallvit.evaluation.metrics import metrics
 
 
 def compile_prediction(model):
     """Compile the model in inference mode: images [B, H, W, 3] -> logits [B, K]."""
-    return backend.compile_function(partial(model, training=False), model.variables)
+    return compilation.compile_function(partial(model, training=False), model.variables)
 
 
 def evaluate(predict, split: Split):

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from smallvit.config import VARIANTS
-from smallvit.device import backend
+from smallvit.device import compilation
 from smallvit.inference.interpretation import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
@@ -51,10 +51,10 @@ class Classifier:
         self.tau = model.taus()
         """[L, h], or [L, 1] where the heads share one."""
         # Without XLA: the page is to be awake soon and small; an image takes some milliseconds all the same.
-        self._logits = backend.compile_function(
+        self._logits = compilation.compile_function(
             lambda images: model(images, training=False), model.variables, xla=False
         )
-        self._intermediates = backend.compile_function(
+        self._intermediates = compilation.compile_function(
             lambda images: tuple(model.intermediates(images)), model.variables, xla=False
         )
         self._seconds = collections.deque(maxlen=9)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from smallvit.augment import Augmentation, sample_patches
-from smallvit.device import backend, distribution
+from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
@@ -61,7 +61,7 @@ class Trainer:
             self.model = build_model(model_config, seed=train_config.seed)
         finally:
             keras.config.set_dtype_policy(policy)
-        backend.compile_layers(self.model.blocks)
+        compilation.compile_layers(self.model.blocks)
         self.augment = Augmentation(model_config, train_config)
         self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
         self.schedule = learning_rate_schedule(train_config, len(train.labels))
