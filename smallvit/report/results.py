@@ -19,7 +19,7 @@ from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_file
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 
-README = files.ASSETS.parent / "README.md"
+README = files.ASSETS.parent / "docs" / "results.md"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
