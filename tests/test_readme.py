@@ -1,7 +1,6 @@
-"""The README's claims are those of the project: results, files, versions."""
+"""The tables in docs/results.md and the cards of the bundled models state the recorded results."""
 
 import json
-import re
 from dataclasses import replace
 
 import pytest
@@ -14,17 +13,17 @@ from smallvit.report import results
 from studies import robustness
 from tests.server import ROOT
 
-README = (ROOT / "README.md").read_text()
+DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 FOLDERS = [read_model_folder(folder) for folder in find_model_folders(files.BUNDLED_MODELS)]
 
 
 def test_the_table_of_results_is_made_from_the_results():
-    assert results.with_table(README, results.read_results()) == README
+    assert results.with_table(DOCUMENT, results.read_results()) == DOCUMENT
 
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = json.loads(robustness.MEASURED.read_text())
-    assert robustness.with_tables(README, measured) == README
+    assert robustness.with_tables(DOCUMENT, measured) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:
@@ -53,15 +52,3 @@ def test_the_cards_say_what_the_results_say(folder):
         metrics = getattr(result, split)
         row = f"| {split} | {count:,} | {metrics['top1']:.2%} | {metrics['top5']:.2%} | {metrics['loss']:.3f} |"
         assert row in card
-
-
-def test_the_layout_names_every_module():
-    listed = set(re.findall(r"^  (\w+(?:\.py|/)) ", README, re.MULTILINE))
-    package = ROOT / "smallvit"
-    files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
-    assert listed == files | {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
-
-
-def test_every_path_that_is_linked_is_there():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target

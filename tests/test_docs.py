@@ -1,0 +1,132 @@
+"""README.md, CONTRIBUTING.md, CHANGELOG.md and docs/: their links, commands, options, Python code and figures hold."""
+
+import importlib.util
+import re
+import shlex
+from statistics import mean, stdev
+
+import pytest
+
+from app import build_parser as app_parser
+from smallvit.config import PRESETS, VARIANTS
+from smallvit.report.results import read_results
+from tests.server import ROOT
+
+try:
+    from smallvit.cli import build_parser as train_parser
+except ImportError:
+    from train import build_parser as train_parser
+
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
+
+
+def blocks(text, language):
+    """The contents of the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def inline_code(text):
+    """What stands between backticks outside fenced blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def commands(text):
+    """The words of each command that starts a Python program of this project, without `python` and variables."""
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    for line in lines + inline_code(text):
+        for command in line.split("&&"):
+            words = shlex.split(command, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                words = words[1:]
+            if len(words) > 1 and words[0] == "python":
+                yield words[1:]
+
+
+def slug(heading):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_link_leads_to_a_file_and_a_heading(name):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", TEXTS[name]):
+        path = (ROOT / name).parent / target if target else ROOT / name
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_command_is_understood(name):
+    parsers = {"train.py": train_parser(), "app.py": app_parser()}
+    for program, *arguments in commands(TEXTS[name]):
+        if program in parsers:
+            if not {"--help", "--version"} & set(arguments):
+                parsers[program].parse_args(["laptop" if word == "NAME" else word for word in arguments])
+        else:
+            assert program == "-m", program
+            assert importlib.util.find_spec(arguments[0]), arguments[0]
+
+
+def test_every_option_in_the_text_exists():
+    known = {option for parser in (train_parser(), app_parser()) for option in parser._option_string_actions}
+    known |= {"--per-class"}  # of studies.small_data
+    for name, text in TEXTS.items():
+        options = {code.split()[0].partition("=")[0] for code in inline_code(text) if code.startswith("--")}
+        if name == "CHANGELOG.md":
+            options -= set(re.findall(r"`(--[\w-]+)`", text.partition("Removed:")[2].partition("Fixed:")[0]))
+        assert options <= known, name
+
+
+def test_the_model_example_runs(monkeypatch, capsys):
+    code, _ = blocks(TEXTS["docs/python.md"], "python")
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "docs/python.md", "exec"), {})
+    answer, shapes = capsys.readouterr().out.splitlines()[:2]
+    assert answer == "lion"
+    assert shapes.startswith("(1, 5, 32, 32, 3) (1, 6, 4, 64, 64)")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_all_python_code_compiles(name):
+    for code in blocks(TEXTS[name], "python"):
+        compile(code, name, "exec")
+
+
+def test_presets_and_variants_have_a_row_each():
+    rows = re.findall(r"^\| `([\w-]+)`", TEXTS["docs/training.md"], re.MULTILINE)
+    assert sorted(rows) == sorted(PRESETS)
+    assert re.findall(r"^\| `([\w-]+)`", TEXTS["docs/how-it-works.md"], re.MULTILINE) == list(VARIANTS)
+
+
+def test_the_layout_lists_every_room():
+    package = ROOT / "smallvit"
+    rooms = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    rooms |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"`smallvit/([\w.]+/?)`", TEXTS["CONTRIBUTING.md"]))
+
+
+ROWS = {
+    "CIFAR-100": "CIFAR-100",
+    "cifar100-100": "CIFAR-100, 100 images per class",
+    "cifar100-50": "CIFAR-100, 50 images per class",
+    "digits": "scikit-learn's digits, 8 x 8 pixels",
+}
+
+
+def test_the_readme_states_the_recorded_results():
+    results = read_results()
+    for data, title in ROWS.items():
+        cells = []
+        for variant in ("vit", "spt_lsa"):
+            group = [result for result in results if (result.data, result.variant) == (data, variant)]
+            top1 = [100 * result.test["top1"] for result in group]
+            cells.append(f"{mean(top1):.2f} ± {stdev(top1):.2f}")
+        row = f"| {title} | {group[0].num_train:,} | {len(group)} | {' | '.join(cells)} |"
+        assert row in TEXTS["README.md"].splitlines()
+
+
+def test_the_readme_is_short():
+    assert len(TEXTS["README.md"].splitlines()) <= 150
