@@ -1,20 +1,23 @@
-"""Files and folders that are written whole or not at all, and where the bundled ones lie."""
+"""Writing a file or folder whole or not at all, the digest of a file, and the paths of the bundled files."""
 
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ASSETS = Path(__file__).parent.parent / "assets"
+_PACKAGE = Path(__file__).parent
+# A wheel holds the assets inside the package, a checkout beside it.
+ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
 BUNDLED_MODELS = ASSETS / "models"
 EXAMPLE_IMAGES = ASSETS / "examples"
 RESULTS_FILE = ASSETS / "results.json"
 
 
 @contextmanager
-def atomic_file(path):
-    """Yield a temporary path beside `path`; rename it to `path` if the block ends well, delete it if not."""
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`. If the block succeeds, rename it to `path`; if not, delete it."""
     path = Path(path)
     temporary = _partial_path(path)
     try:
@@ -26,8 +29,8 @@ def atomic_file(path):
 
 
 @contextmanager
-def atomic_folder(path):
-    """Yield a temporary folder beside `path`; rename it to `path`, which must not exist, if the block ends well."""
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, which must not exist. If the block succeeds, rename it to `path`."""
     path = Path(path)
     temporary = _partial_path(path)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -42,17 +45,18 @@ def atomic_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _partial_path(path):
-    """Always the same name: what a killed process left there, the next one replaces."""
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _partial_path(path: Path) -> Path:
+    # The name is always the same, so that the next writer replaces what a killed one left.
     return path.with_name(f".{path.name}.partial")
 
 
-def _flush_to_disk(path):
-    """Without it, a power cut after the rename could leave an empty file under the final name."""
+def _flush_to_disk(path: Path) -> None:
+    # Without this, a power cut after the rename could leave an empty file under the final name.
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
-
-
-def file_sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ def validation():
 
 
 def files(folder, name="run"):
-    return CheckpointFiles.beside(folder / name)
+    return CheckpointFiles.for_model_folder(folder / name)
 
 
 def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(train, validation, tmp_path, caplog):

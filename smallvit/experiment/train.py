@@ -110,7 +110,9 @@ def run_experiment(
         warn_of_known_images(plan, dataset)
     if resume and distribution.is_main_process():
         with os_error_as_user_error(plan.output_dir):
-            begun = any(run.folder.exists() or CheckpointFiles.beside(run.folder).state.exists() for run in runs)
+            begun = any(
+                run.folder.exists() or CheckpointFiles.for_model_folder(run.folder).state.exists() for run in runs
+            )
         if not begun:
             log.warning("--resume: there is nothing to go on with in %s", plan.output_dir)
     if dry_run:
@@ -132,7 +134,7 @@ def run_experiment(
 
     evaluated, time_is_over = [], False
     for run in runs:
-        files = CheckpointFiles.beside(run.folder)
+        files = CheckpointFiles.for_model_folder(run.folder)
         if run.name in finished_names:
             log.info("%s: finished before, in %s", run.name, run.folder)
             if distribution.is_main_process():
@@ -199,7 +201,7 @@ def _epochs_of_begun(run):
     """The number of epochs of a training that was begun or finished; None where there is none."""
     if run.folder.exists():
         return read_model_folder(run.folder).record.training.epochs
-    files = CheckpointFiles.beside(run.folder)
+    files = CheckpointFiles.for_model_folder(run.folder)
     return files.read()[0].fingerprint["epochs"] if files.state.exists() else None
 
 
@@ -410,10 +412,10 @@ def _require_free(folders):
             raise UserError(
                 f"{folder} is already there; --resume keeps it, another --output-dir trains anew beside it."
             )
-        if CheckpointFiles.beside(folder).state.exists():
+        if CheckpointFiles.for_model_folder(folder).state.exists():
             raise UserError(
-                f"{CheckpointFiles.beside(folder).state} is an unfinished training; --resume goes on with it, another "
-                "--output-dir trains anew beside it."
+                f"{CheckpointFiles.for_model_folder(folder).state} is an unfinished training; "
+                "--resume goes on with it, another --output-dir trains anew beside it."
             )
 
 

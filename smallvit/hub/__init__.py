@@ -1,1 +1,1 @@
-"""Model folders to and from the Hugging Face Hub."""
+"""Pushes model folders to the Hugging Face Hub and downloads them."""

@@ -1,60 +1,59 @@
-"""The model folder, which travels: on disk, in the project's assets, and on the Hub it is the same.
+"""The model folder: on disk, in the project's assets and on the Hub it is the same.
 
-It holds config.json, metadata.json and model.weights.h5 as `keras.saving.load_model` reads them, and beside them
-smallvit.json (the `Record`), history.json, curves.png, README.md (its card) and, where they were asked for, a folder of
-example images. It is written whole or not at all. Reading one runs no code from it: the model is built from the numbers
-in smallvit.json, and the weights are parsed only once their size and SHA-256 are right.
+It holds config.json, metadata.json and model.weights.h5, as `keras.saving.load_model` reads them, and beside them
+smallvit.json (the `Record`), history.json, curves.png, README.md (the model card) and, if asked for, a folder of
+example images. It is written whole or not at all. Reading a folder runs no code from it: the model is built from the numbers in
+smallvit.json, and its weights are read only if their size and SHA-256 are right.
 """
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
-from smallvit.config import ModelConfig, TrainConfig
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_folder, file_sha256
-from smallvit.model import build_model, float32_copy
+from smallvit.model import VisionTransformer, build_model, float32_copy
 from smallvit.model_folder.record import Record
-from smallvit.model_folder.weights import require_room, require_same_shapes
 
 RECORD_FILE = "smallvit.json"
 HISTORY_FILE = "history.json"
 WEIGHTS_FILE = "model.weights.h5"
 CONFIG_FILE = "config.json"
+METADATA_FILE = "metadata.json"
 CURVES_FILE = "curves.png"
 CARD_FILE = "README.md"
 EXAMPLES_FOLDER = "examples"
-FORMAT_VERSION = 4
-_RENAMED_FIELDS = {"picture_size": "data_image_size"}  # of format_version 3
+FILES = (CONFIG_FILE, METADATA_FILE, WEIGHTS_FILE, RECORD_FILE, HISTORY_FILE, CURVES_FILE, CARD_FILE)
+
+_KERAS_CLASS = ("smallvit>VisionTransformer", "smallvit.model")  # as config.json names it
 
 
 class ModelFolder(NamedTuple):
     """A model folder that was read and verified.
 
     Attributes:
-        path: where it lies.
+        path: the folder.
         record: what the model is.
-        history: one dict for each epoch.
-        weights: the "bytes" and the "sha256" that its file of weights has to have.
+        history: one dict per epoch.
+        weights: the "bytes" and the "sha256" of the weights file.
     """
 
     path: Path
     record: Record
-    history: list[dict]
-    weights: dict[str, object]
+    history: list[dict[str, float]]
+    weights: dict[str, Any]
 
     @property
-    def examples(self):
-        """Paths of the example images that lie in it, by name."""
+    def examples(self) -> list[Path]:
+        """Paths of the example images in the folder, sorted by name."""
         files = (file for file in (self.path / EXAMPLES_FOLDER).glob("*") if file.is_file())
         return sorted(files, key=lambda file: (file.stem, file.name))
 
-    def verify_weights(self):
-        """Raise `UserError` unless the file of weights is there, with the size and the SHA-256 that it has to have."""
+    def verify_weights(self) -> None:
+        """Raise `UserError` unless the weights file has the recorded size and SHA-256."""
         file = self.path / WEIGHTS_FILE
         with os_error_as_user_error(self.path):
             if not file.is_file():
@@ -67,7 +66,7 @@ class ModelFolder(NamedTuple):
                     f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed."
                 )
 
-    def load_model(self):
+    def load_model(self) -> VisionTransformer:
         """Build the model and load its weights.
 
         Raises:
@@ -75,119 +74,126 @@ class ModelFolder(NamedTuple):
         """
         file = self.path / WEIGHTS_FILE
         try:
-            require_room(self.record.model, file.stat().st_size)
+            self._require_plausible_size()
             model = build_model(self.record.model)
-            require_same_shapes(file, model)
             model.load_weights(file)
-        except Exception as error:  # whatever Keras and h5py raise for a file that is whole but holds something else
-            raise UserError(f"{file} does not hold the weights of its {RECORD_FILE} ({error}).") from error
+        except Exception as error:  # Keras and h5py raise many kinds for a file with other content
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise UserError(f"{file} does not hold the weights of its {RECORD_FILE} ({reason}).") from error
         return model
 
+    def _require_plausible_size(self) -> None:
+        """Refuse a model with far more weights than its file can hold, before the model fills the memory."""
+        config = self.record.model
+        attention = 4 * config.embed_dim * config.num_heads * config.head_dim
+        num_weights = config.depth * int(attention + 2 * config.mlp_ratio * config.embed_dim**2)
+        if 2 * num_weights > self.weights["bytes"]:  # a weight takes at least two bytes
+            raise ValueError(f"a model of {num_weights:,} weights does not fit into {self.weights['bytes']:,} bytes")
 
-def write_model_folder(path, model, record, history, curves, card, examples=None):
+
+def write_model_folder(
+    path: Path,
+    model: VisionTransformer,
+    record: Record,
+    history: list[dict[str, float]],
+    curves: bytes,
+    card: str,
+    examples: dict[str, bytes] | None = None,
+) -> None:
     """Write a model folder whole or not at all.
 
     Args:
         path: the folder; it must not exist.
-        model: a built `VisionTransformer`.
-        record: its `Record`.
-        history: one dict for each epoch.
-        curves: PNG bytes.
+        model: a built model.
+        record: the model's record.
+        history: one dict per epoch.
+        curves: a PNG.
         card: Markdown with front matter.
-        examples: {name of a file: content} of example images.
+        examples: {file name: content} of example images.
 
     Raises:
-        OSError: it could not be written; nothing is left behind.
+        OSError: the folder could not be written; nothing is left behind.
     """
     with atomic_folder(path) as folder:
         keras.saving.save_model(float32_copy(model), folder, zipped=False)
-        shutil.rmtree(folder / "assets", ignore_errors=True)  # Keras's place for vocabularies and the like: empty here
+        shutil.rmtree(folder / "assets", ignore_errors=True)  # Keras's folder for vocabularies and the like is empty
         weights = folder / WEIGHTS_FILE
-        content = {
-            "format_version": FORMAT_VERSION,
-            **dataclasses.asdict(record),
-            "weights": {"bytes": weights.stat().st_size, "sha256": file_sha256(weights)},
-        }
+        content = record.to_json() | {"weights": {"bytes": weights.stat().st_size, "sha256": file_sha256(weights)}}
         (folder / RECORD_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         (folder / HISTORY_FILE).write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
         (folder / CURVES_FILE).write_bytes(curves)
-        # The command in the card may name a path that is no text.
+        # The command in the card may name a path with bytes that are not text.
         (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
-        for name, content in (examples or {}).items():
+        for name, image in (examples or {}).items():
             (folder / EXAMPLES_FOLDER).mkdir(exist_ok=True)
-            (folder / EXAMPLES_FOLDER / name).write_bytes(content)
+            (folder / EXAMPLES_FOLDER / name).write_bytes(image)
 
 
-def read_model_folder(path):
-    """Read and verify a model folder; the weights are checked, not parsed.
+def read_model_folder(path: str | Path) -> ModelFolder:
+    """Read and verify a model folder. The weights are verified, not loaded.
 
     Raises:
-        UserError: the folder is not there, not ours, not whole, or was changed.
+        UserError: the folder is missing, incomplete, damaged, or not ours.
     """
     folder = read_model_folder_without_weights(path)
     folder.verify_weights()
     return folder
 
 
-def read_model_folder_without_weights(path):
-    """Read and verify all of a model folder but its weights, which need not be there yet.
+def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
+    """Read and verify a model folder whose weights may be missing.
 
     Raises:
-        UserError: the folder is not there, not ours, not whole, or was changed.
+        UserError: the folder is missing, incomplete, damaged, or not ours.
     """
+    path = Path(path)
     with os_error_as_user_error(path):
-        return _read_without_weights(Path(path))
-
-
-def _read_without_weights(path):
-    if not path.is_dir():
-        raise UserError(f"There is no folder {path}; a model folder is what train.py writes.")
-    content = _read_json(path / RECORD_FILE, dict)
-    version = content.pop("format_version", None)
-    if version == 3:
-        content = {_RENAMED_FIELDS.get(name, name): value for name, value in content.items()}
-    elif version != FORMAT_VERSION:
-        raise UserError(f"{path / RECORD_FILE} is not of format_version {FORMAT_VERSION}; another smallvit wrote it.")
+        if not path.is_dir():
+            raise UserError(f"There is no folder {path}; train.py writes model folders.")
+        content = _read_json(path / RECORD_FILE, dict)
+        config = _read_json(path / CONFIG_FILE, dict)
+        history = _read_json(path / HISTORY_FILE, list)
     try:
-        weights = content.pop("weights")
-        weights = {"bytes": weights["bytes"], "sha256": weights["sha256"]}
-        content["model"] = ModelConfig(**content["model"])
-        content["training"] = TrainConfig(**content["training"])
-        record = Record(**content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        weights = _weights_info(content.pop("weights", None))
+        record = Record.from_json(content)
+    except ValueError as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
-    _require_own_config(path / CONFIG_FILE, record.model)
-    return ModelFolder(path, record, _read_history(path / HISTORY_FILE, record.epochs_trained), weights)
+    if not _is_config_of(config, content["model"]):
+        raise UserError(
+            f"{path / CONFIG_FILE} does not describe the model that {RECORD_FILE} does; another program wrote it."
+        )
+    if len(history) != record.epochs_trained or not all(map(_is_epoch, history)):
+        raise UserError(
+            f"{path / HISTORY_FILE} is not what train.py writes; it must hold the numbers of {record.epochs_trained} "
+            "epochs."
+        )
+    return ModelFolder(path, record, history, weights)
 
 
-def _read_history(path, epochs):
-    history = _read_json(path, list)
-    whole = len(history) == epochs and all(
-        isinstance(epoch, dict)
-        and {"epoch", "loss", "top1"} <= epoch.keys()
-        and all(isinstance(value, (int, float)) for value in epoch.values())
-        for epoch in history
+def _weights_info(value: object) -> dict[str, Any]:
+    match value:
+        case {"bytes": int(size), "sha256": str(sha256)}:
+            return {"bytes": size, "sha256": sha256}
+    raise ValueError(f"weights is {value!r}; it must have the bytes and the sha256 of {WEIGHTS_FILE}")
+
+
+def _is_config_of(content: dict[str, Any], model: dict[str, Any]) -> bool:
+    """Whether a config.json names our class, so that Keras runs no other code, and the model's own configuration."""
+    names_our_class = (content.get("registered_name"), content.get("module")) == _KERAS_CLASS
+    arguments = content.get("config")
+    return names_our_class and isinstance(arguments, dict) and arguments.get("config") == model
+
+
+def _is_epoch(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"epoch", "loss", "top1"} <= value.keys()
+        and all(isinstance(number, int | float) for number in value.values())
     )
-    if not whole:
-        raise UserError(f"{path} is not what train.py writes; it has to hold the numbers of {epochs} epochs.")
-    return history
 
 
-def _require_own_config(path, config):
-    """Refuse a folder whose Keras configuration names other layers, or code, or another model than its record does."""
-    content = _read_json(path, dict)
-    try:
-        own = content["registered_name"] == "smallvit>VisionTransformer" and content["module"] == "smallvit.model"
-        own = own and set(content["config"]) <= {"config", "name"}
-        same = own and ModelConfig(**content["config"]["config"]) == config
-    except (KeyError, TypeError, ValueError):
-        same = False
-    if not same:
-        raise UserError(f"{path} does not describe the model that {RECORD_FILE} does; another program wrote it.")
-
-
-def find_model_folders(path):
-    """The model folders at `path`: itself, or those directly inside it, by name.
+def find_model_folders(path: str | Path) -> list[Path]:
+    """Find the model folders at `path`: the folder itself, or the model folders directly inside it, sorted by name.
 
     Raises:
         UserError: there is none.
@@ -196,14 +202,14 @@ def find_model_folders(path):
     with os_error_as_user_error(path):
         if (path / RECORD_FILE).exists():
             return [path]
-        # A name with a dot in front is a folder that is being written, or was when its writer was killed.
+        # A name that begins with a dot is a folder that is still being written, or whose writer was killed.
         found = sorted(file.parent for file in path.glob(f"[!.]*/{RECORD_FILE}")) if path.is_dir() else []
     if not found:
-        raise UserError(f"There is no model folder at {path}; one holds {RECORD_FILE}, as train.py writes it.")
+        raise UserError(f"There is no model folder at {path}; a model folder has a {RECORD_FILE}, see train.py.")
     return found
 
 
-def _read_json(path, kind):
+def _read_json(path: Path, kind: type) -> Any:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,9 +1,10 @@
-"""The checkpoint of a training that is not finished: two files beside the model folder it will end in."""
+"""The checkpoint of an unfinished training: two files beside the model folder that the training will write."""
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -12,31 +13,31 @@ from smallvit.files import atomic_file
 
 
 class TrainingState(NamedTuple):
-    """A training between two epochs.
+    """The state of a training between two epochs.
 
     Attributes:
-        fingerprint: what has to be equal for the training to go on, as a flat dict of JSON values.
-        history: one dict for each finished epoch.
+        fingerprint: settings that must be equal to continue the training, as a flat dict of JSON values.
+        history: one dict per finished epoch.
         values: the value of every variable, in the trainer's order.
     """
 
-    fingerprint: dict
-    history: list[dict]
+    fingerprint: dict[str, Any]
+    history: list[dict[str, float]]
     values: list[np.ndarray]
 
 
 class BestWeights(NamedTuple):
-    """The weights that did best on the validation images so far.
+    """The weights with the best validation result so far.
 
     Attributes:
-        fingerprint: that of the training they belong to.
-        top1: on the validation images, [0, 1].
-        epoch: after which they stood, from 1.
+        fingerprint: the fingerprint of their training.
+        top1: on the validation split, in [0, 1].
+        epoch: the epoch after which they were taken, from 1.
         averaged: whether they are the moving average.
         weights: in the order of `model.get_weights()`.
     """
 
-    fingerprint: dict
+    fingerprint: dict[str, Any]
     top1: float
     epoch: int
     averaged: bool
@@ -44,29 +45,31 @@ class BestWeights(NamedTuple):
 
 
 class CheckpointFiles(NamedTuple):
-    """The two files of a training that is not finished: where it stands, and the best weights so far.
+    """The two files of a checkpoint: the state of the training, and its best weights so far.
 
-    Each is replaced whole: what was there before is whole until the new one is.
+    A file is replaced only after its successor is complete.
     """
 
     state: Path
     best: Path
 
     @classmethod
-    def beside(cls, folder):
-        """Those of the training that will end in the model folder `folder`."""
+    def for_model_folder(cls, folder: Path) -> Self:
+        """The checkpoint of the training that will write the model folder `folder`."""
         return cls(*(folder.with_name(f"{folder.name}.{name}.npz") for name in ("last", "best")))
 
-    def write_state(self, state):
-        """Write a `TrainingState`. Raises `OSError`."""
-        _write_arrays(self.state, state._replace(values=None)._asdict(), state.values)
+    beside = for_model_folder  # the name that tests/test_golden.py uses
 
-    def write_best(self, best):
-        """Write `BestWeights`. Raises `OSError`."""
-        _write_arrays(self.best, best._replace(weights=None)._asdict(), best.weights)
+    def write_state(self, state: TrainingState) -> None:
+        """Write the state. Raises `OSError`."""
+        _write_arrays(self.state, state._replace(values=[])._asdict(), state.values)
 
-    def read(self):
-        """Return the `TrainingState` and the `BestWeights`, None where none were found yet.
+    def write_best(self, best: BestWeights) -> None:
+        """Write the best weights. Raises `OSError`."""
+        _write_arrays(self.best, best._replace(weights=[])._asdict(), best.weights)
+
+    def read(self) -> tuple[TrainingState, BestWeights | None]:
+        """Read the state and the best weights, which are None before the first evaluation.
 
         Raises:
             UserError: a file is damaged or missing.
@@ -76,27 +79,27 @@ class CheckpointFiles(NamedTuple):
             return state, None
         return state, BestWeights(*_read_arrays(self.best, BestWeights._fields))
 
-    def delete(self):
+    def delete(self) -> None:
+        """Delete both files."""
         for path in self:
             path.unlink(missing_ok=True)
 
 
-def _write_arrays(path, header, arrays):
+def _write_arrays(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    named = {f"value_{index}": array for index, array in enumerate(arrays)}
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, header=np.array(json.dumps(header)), **{f"value_{i}": value for i, value in enumerate(arrays)})
+        np.savez(file, header=np.array(json.dumps(header)), **named)
 
 
-def _read_arrays(path, names):
-    """The fields `names` of the header, the last of them the list of arrays."""
+def _read_arrays(path: Path, names: Sequence[str]) -> list[Any]:
+    """The fields `names` of the header; the last name is that of the arrays."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
-            values = [arrays[f"value_{i}"] for i in range(len(arrays.files) - 1)]
+            values = [arrays[f"value_{index}"] for index in range(len(arrays.files) - 1)]
         return [*(header[name] for name in names[:-1]), values]
     except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing; it belongs to a training that was begun: delete what is left of it."
-        ) from None
+        raise UserError(f"{path} is missing from an unfinished training; delete the training's other file.") from None
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); delete it to train from the start.") from error
