@@ -1,12 +1,15 @@
-"""The Vision Transformer, built from a `ModelConfig`, with everything it computes on the way by name.
+"""The Vision Transformer, built from a `ModelConfig`. Its intermediate results can be read by name.
 
-One class serves every preset and variant. What the presets change is in `ModelConfig`; what the variants change:
-`use_spt` takes `ShiftedPatchTokenization` for `PatchTokenization`, `use_lsa` takes `LocalitySelfAttention` for
-`SelfAttention`.
+One class serves every preset and variant. The presets differ in the values of `ModelConfig`. The variants differ in
+two layers: with `use_spt`, `ShiftedPatchTokenization` replaces `PatchTokenization`; with `use_lsa`,
+`LocalitySelfAttention` replaces `SelfAttention`.
+
+The names of attributes and of layer classes are paths inside weights files: a rename makes existing files unreadable.
 """
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,23 +27,23 @@ class Intermediates(NamedTuple):
     """What one forward pass computes, as tensors.
 
     Attributes:
-        image: [B, H, W, 3] float pixels 0-255, after resizing: what the model really sees.
+        image: [B, H, W, 3] float pixels 0-255, resized to the size that the model computes on.
         shifted_images: [B, 5, H, W, 3] float pixels 0-255 in the order of `tokenization.SHIFT_NAMES`; without SPT
-            [B, 1, H, W, 3]. The vacated edge has the mean colour: the zeros that fill it are normalised pixels.
+            [B, 1, H, W, 3]. The edge that a shift leaves empty is 0 after normalisation, which is the mean colour.
         patches: [B, N, P * P * C], normalised, as they enter the projection; C is 15 with SPT, 3 without.
-        tokens: [B, N, D] after the encoder and its final LayerNorm; the class token first where there is one.
-        attention: [B, L, h, N, N], each row (a query) sums to 1.
-        tau: [L, h], or [L, 1] where the heads share one; constant without LSA.
+        tokens: [B, N, D] after the last block and the final LayerNorm; the class token, if there is one, is first.
+        attention: [B, L, h, N, N]; each row (a query) sums to 1.
+        tau: [L, h], or [L, 1] if the heads share one; constant without LSA.
         logits: [B, K].
     """
 
-    image: object
-    shifted_images: object
-    patches: object
-    tokens: object
-    attention: object
-    tau: object
-    logits: object
+    image: Any
+    shifted_images: Any
+    patches: Any
+    tokens: Any
+    attention: Any
+    tau: Any
+    logits: Any
 
 
 @keras.saving.register_keras_serializable("smallvit")
@@ -48,19 +51,21 @@ class VisionTransformer(keras.Model):
     """A Vision Transformer that takes pixels and returns logits.
 
     Args:
-        config: a `ModelConfig`, or the dict of its fields (what a saved model holds).
+        config: a `ModelConfig`, or a dict of its fields, as a saved model has it.
 
-    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32. With `places`, int
-    [B, n], the model sees only the n patches at these places among its N, with the position embeddings of their places
-    (training on a part of the patches, see smallvit/augment/patch_sampling.py); not with `pooling="flatten"`.
+    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32.
 
-    Reference: authors' `ViT` (`models/vit.py`): `transformer.layers.i.0.norm` is `blocks[i].attention_norm`, `.0.fn` is
-    `blocks[i].attention`, `.1.norm` is `blocks[i].mlp_norm`, `.1.fn` is `blocks[i].mlp`, `mlp_head.0` is `final_norm`,
-    `mlp_head.1` is `classifier`. Keras example (`create_vit_classifier`): the LayerNormalization before Flatten is
-    `final_norm`, `mlp(..., [2048, 1024])` is `head`, the last Dense is `classifier`.
+    With `places`, int [B, n], the model sees only n of its N patches, those at these places (see
+    smallvit/augment/patch_sampling.py). This works with any pooling but "flatten".
+
+    Reference: layers in the authors' code (`ViT` of `models/vit.py`): `transformer.layers.i.0.norm` is
+    `blocks[i].attention_norm`, `.0.fn` is `blocks[i].attention`, `.1.norm` is `blocks[i].mlp_norm`, `.1.fn` is
+    `blocks[i].mlp`, `mlp_head.0` is `final_norm`, `mlp_head.1` is `classifier`. In the Keras example
+    (`create_vit_classifier`): the LayerNormalization before Flatten is `final_norm`, `mlp(..., [2048, 1024])` is
+    `head`, the last Dense is `classifier`.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: ModelConfig | Mapping[str, Any], **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # bfloat16 would round pixels before they are normalised
         if not isinstance(config, ModelConfig):
             config = ModelConfig(**config)
@@ -102,7 +107,7 @@ class VisionTransformer(keras.Model):
         self.classifier = keras.layers.Dense(
             config.num_classes,
             kernel_initializer=dense_initializer(config.initialization),
-            dtype="float32",  # logits in float32 whatever the rest computes in
+            dtype="float32",  # logits are float32 even if the rest of the model computes in bfloat16
             name="classifier",
         )
 
@@ -167,8 +172,8 @@ class VisionTransformer(keras.Model):
             tokens = block(tokens, training=training)
         return self._classify(self.final_norm(tokens), training)
 
-    def intermediates(self, images):
-        """One forward pass in inference mode that keeps what it computes: images as for a call -> `Intermediates`."""
+    def intermediates(self, images: Any) -> Intermediates:
+        """Run one forward pass in inference mode and return what it computes; images as for a call."""
         normalized = self.preprocessing(images)
         shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
         patches = self.tokenization.patches(normalized)
@@ -188,12 +193,12 @@ class VisionTransformer(keras.Model):
             logits=self._classify(tokens, training=False),
         )
 
-    def taus(self):
-        """The temperatures as they are now: NumPy [L, h], or [L, 1] where the heads share one."""
+    def taus(self) -> np.ndarray:
+        """The current tau of every layer: [L, h], or [L, 1] if the heads share one."""
         return np.stack([ops.convert_to_numpy(block.attention.temperature()) for block in self.blocks])
 
     def _classify(self, tokens, training):
-        """Final tokens [B, N, D] -> logits [B, K]."""
+        """Pool the final tokens and classify: [B, N, D] -> logits [B, K]."""
         if self.config.pooling == "cls":
             pooled = tokens[:, 0]
         elif self.config.pooling == "mean":
@@ -204,12 +209,12 @@ class VisionTransformer(keras.Model):
         return self.classifier(features)
 
 
-def build_model(config, seed=None):
-    """Build a `VisionTransformer` with its weights drawn.
+def build_model(config: ModelConfig, seed: int | None = None) -> VisionTransformer:
+    """Build a `VisionTransformer` with random weights.
 
     Args:
-        config: a `ModelConfig`.
-        seed: an int makes the weights and the dropout reproducible: Keras's global seed is set to it.
+        config: the architecture.
+        seed: sets Keras's global seed, so that weights and dropout are reproducible; None leaves the global seed.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
@@ -218,14 +223,14 @@ def build_model(config, seed=None):
     return model
 
 
-def float32_copy(model):
-    """A `VisionTransformer` with the same weights that computes in float32, whatever the given one computes in."""
+def float32_copy(model: VisionTransformer) -> VisionTransformer:
+    """A copy of the model, with the same weights, that computes in float32."""
     copy = VisionTransformer(model.config, dtype="float32", name="vision_transformer")
     copy.build((None, None, None, 3))
     copy.set_weights(model.get_weights())
     return copy
 
 
-def count_parameters(model):
-    """Trainable parameters."""
+def count_parameters(model: keras.Model) -> int:
+    """The number of trainable parameters."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

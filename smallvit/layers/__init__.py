@@ -1,1 +1,4 @@
-"""The layers of the Vision Transformer and of the two ideas."""
+"""The layers of the Vision Transformer, with Shifted Patch Tokenization and Locality Self-Attention.
+
+They use `keras.ops` alone, so they compute the same numbers on every backend.
+"""

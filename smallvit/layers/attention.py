@@ -1,9 +1,7 @@
-"""Self-attention, plain and with the paper's locality: masked diagonal, learned temperature.
-
-In `keras.ops` alone: the same numbers on every backend.
-"""
+"""Self-attention, and Locality Self-Attention: masked diagonal, learned temperature."""
 
 import math
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -18,19 +16,28 @@ class SelfAttention(keras.layers.Layer):
 
     Args:
         num_heads: h.
-        head_dim: d; h * d may differ from D.
-        qkv_bias: whether queries, keys and values have biases (the output projection always has).
-        attention_dropout: rate at which attention weights are dropped in training, [0, 1).
+        head_dim: d; h * d need not equal D.
+        qkv_bias: whether the projection to queries, keys and values has biases (the output projection always has).
+        attention_dropout: share of attention weights that are dropped during training, [0, 1).
         initialization: see `attention_initializers`.
 
-    Input and output [B, N, D]; attention [B, h, N, N], rows (queries) sum to 1.
+    Input and output [B, N, D]. With `return_attention` also the attention [B, h, N, N], whose rows (queries) sum to 1.
 
-    Reference: authors' `to_qkv` [3 h d, D] is `query_key_value` transposed, `to_out.0` is `output_projection`
-    transposed. `keras.layers.MultiHeadAttention`: its query, key and value kernels [D, h, d] reshaped to [D, h d] and
-    concatenated are `query_key_value`, its output kernel [h, d, D] reshaped to [h d, D] is `output_projection`.
+    Reference: weights in the authors' code: `to_qkv` [3 h d, D] is `query_key_value` transposed, `to_out.0` is
+    `output_projection` transposed. In `keras.layers.MultiHeadAttention`: the query, key and value kernels [D, h, d],
+    reshaped to [D, h d] and concatenated, are `query_key_value`; the output kernel [h, d, D], reshaped to [h d, D], is
+    `output_projection`.
     """
 
-    def __init__(self, num_heads, head_dim, qkv_bias, attention_dropout, initialization, **kwargs):
+    def __init__(
+        self,
+        num_heads: int,
+        head_dim: int,
+        qkv_bias: bool,
+        attention_dropout: float,
+        initialization: str,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.head_dim = head_dim
@@ -58,11 +65,11 @@ class SelfAttention(keras.layers.Layer):
         self.output_projection.build((*input_shape[:-1], inner_dim))
 
     def temperature(self):
-        """tau as the layer divides by it: [h], or [1] where the heads share one."""
+        """tau, by which the scores are divided: [h], or [1] if the heads share one."""
         return ops.full((1,), math.sqrt(self.head_dim), dtype="float32")
 
-    def mask(self, scores):
-        """Set scores [B, h, N, N] that no token may attend to to a large negative number. Here: none."""
+    def mask_scores(self, scores):
+        """Lower the scores [B, h, N, N] of pairs that must not attend to each other. Here there are none."""
         return scores
 
     def call(self, tokens, training=False, return_attention=False):
@@ -72,10 +79,10 @@ class SelfAttention(keras.layers.Layer):
             return ops.transpose(ops.reshape(part, (-1, num_tokens, self.num_heads, self.head_dim)), (0, 2, 1, 3))
 
         query, key, value = (heads(part) for part in ops.split(self.query_key_value(tokens), 3, axis=-1))
-        # Dividing the queries costs N x d divisions instead of N x N; softmax always runs in float32.
+        # Dividing the queries takes N x d divisions, dividing the scores N x N. The softmax is always in float32.
         tau = ops.cast(self.temperature(), query.dtype)[:, None, None]
         scores = ops.cast(ops.matmul(query / tau, ops.transpose(key, (0, 1, 3, 2))), "float32")
-        attention = ops.softmax(self.mask(scores), axis=-1)
+        attention = ops.softmax(self.mask_scores(scores), axis=-1)
         dropped = self.attention_dropout(ops.cast(attention, value.dtype), training=training)
         mixed = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))  # [B, N, h, d]
         mixed = ops.reshape(mixed, (-1, num_tokens, self.num_heads * self.head_dim))
@@ -85,30 +92,31 @@ class SelfAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("smallvit")
 class LocalitySelfAttention(SelfAttention):
-    """Self-attention that looks away from itself: `softmax(mask(Q K^T / tau)) V` with tau learned.
+    """Self-attention without attention to itself: `softmax(mask(Q K^T / tau)) V` with a learned tau.
 
-    The diagonal of the scores is masked, so a token's attention to itself is 0; tau starts at sqrt(head_dim), is a
-    trainable weight, and sharpens the attention as it falls.
+    The mask covers the diagonal of the scores, so a token's attention to itself is 0. tau is a trainable weight that
+    starts at sqrt(head_dim); a smaller tau makes the attention sharper.
 
     Args:
         tau_per: "head" learns one tau for each head, "layer" one that the heads share.
-        mask_diagonal: whether a token's attention to itself is masked.
+        mask_diagonal: whether the diagonal is masked.
         (the others): see `SelfAttention`.
 
-    Reference: section 3.3, equations 5-7. The authors' code multiplies by `scale` [h], one per head, started at
-    head_dim ** -0.5: tau = 1 / scale. The Keras example divides by `tau`, one per layer, as here.
+    Reference: section 3.3, equations 5-7.
+    Differs from the authors' code: the code multiplies by `scale` [h], one per head, which starts at head_dim ** -0.5;
+    tau = 1 / scale. The Keras example divides by one `tau` per layer.
     """
 
     def __init__(
         self,
-        num_heads,
-        head_dim,
-        qkv_bias,
-        attention_dropout,
-        initialization,
-        tau_per,
-        mask_diagonal=True,
-        **kwargs,
+        num_heads: int,
+        head_dim: int,
+        qkv_bias: bool,
+        attention_dropout: float,
+        initialization: str,
+        tau_per: Literal["head", "layer"],
+        mask_diagonal: bool = True,
+        **kwargs: Any,
     ):
         super().__init__(num_heads, head_dim, qkv_bias, attention_dropout, initialization, **kwargs)
         self.tau_per = tau_per
@@ -126,9 +134,8 @@ class LocalitySelfAttention(SelfAttention):
     def temperature(self):
         return ops.cast(self.tau, "float32")
 
-    def mask(self, scores):
+    def mask_scores(self, scores):
         if not self.mask_diagonal:
             return scores
-        # -1e9 and not -inf: exp() of it is exactly 0, and no row can become NaN. An addition costs the backward pass
-        # nothing, as a choice would.
+        # exp(-1e9) is exactly 0. With -inf a row could become NaN, and ops.where would cost time in the backward pass.
         return scores - 1e9 * ops.eye(scores.shape[-1])

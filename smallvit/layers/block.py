@@ -1,7 +1,7 @@
-"""The block of the Transformer: attention and MLP on residual branches.
+"""The Transformer block: attention and MLP, each on a residual branch."""
 
-In `keras.ops` alone: the same numbers on every backend.
-"""
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -12,20 +12,30 @@ from smallvit.layers.initializers import dense_initializer
 
 @keras.saving.register_keras_serializable("smallvit")
 class MLP(keras.layers.Layer):
-    """Dense, GELU, dropout, for each width: [..., D] -> [..., units[-1]].
+    """Dense, GELU and dropout for each of `units`: `x = Dropout(GELU(x W + b))`.
 
     Args:
-        units: widths of the Dense layers.
+        units: widths of the Dense layers; without any, the output is the input.
         output_gelu: whether the last Dense is followed by GELU too.
-        dropout_rate: [0, 1), after every Dense.
+        dropout_rate: of the dropout after every Dense, [0, 1).
         gelu: "exact" (erf) or "tanh" (approximation).
         initialization: see `dense_initializer`.
 
-    Reference: authors' `FeedForward.net.0` and `.3` are `denses` 0 and 1, transposed, with `output_gelu=False`; `mlp`
-    of the Keras example has `output_gelu=True`.
+    Input [..., D], output [..., units[-1]].
+
+    Reference: `FeedForward` of the authors' code has `output_gelu=False`; its `net.0` and `net.3` are `denses` 0 and 1,
+    transposed. `mlp` of the Keras example has `output_gelu=True`.
     """
 
-    def __init__(self, units, output_gelu, dropout_rate, gelu, initialization, **kwargs):
+    def __init__(
+        self,
+        units: Sequence[int],
+        output_gelu: bool,
+        dropout_rate: float,
+        gelu: Literal["exact", "tanh"],
+        initialization: str,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.units = units
         self.output_gelu = output_gelu
@@ -61,14 +71,21 @@ class TransformerBlock(keras.layers.Layer):
 
     Args:
         attention: a `SelfAttention`.
-        mlp: an `MLP` that ends as wide as it begins.
+        mlp: an `MLP` whose output is as wide as its input.
         layer_norm_epsilon: added to the variance.
         drop_path_rate: see `DropPath`.
 
-    Input and output [B, N, D].
+    Input and output [B, N, D]. With `return_attention` also the attention [B, h, N, N].
     """
 
-    def __init__(self, attention, mlp, layer_norm_epsilon, drop_path_rate, **kwargs):
+    def __init__(
+        self,
+        attention: keras.layers.Layer,
+        mlp: keras.layers.Layer,
+        layer_norm_epsilon: float,
+        drop_path_rate: float,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.attention = attention
         self.mlp = mlp
@@ -99,7 +116,7 @@ class TransformerBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.mlp):
-            if not layer.built:  # a block read from its config comes with built parts
+            if not layer.built:  # the parts of a block that is read from its config are built already
                 layer.build(input_shape)
 
     def call(self, tokens, training=False, return_attention=False):

@@ -1,4 +1,6 @@
-"""Layers that drop something at random in training: single numbers, whole residual branches."""
+"""Layers that drop at random during training: single numbers, or whole residual branches."""
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -6,20 +8,20 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("smallvit")
 class Dropout(keras.layers.Layer):
-    """In training, set each number to 0 with probability `rate` and scale the others by 1 / (1 - rate).
+    """During training, set each number to 0 with probability `rate` and scale the others by 1 / (1 - rate).
 
     Args:
         rate: [0, 1).
-        seed: of the random numbers; None draws one.
+        seed: of the random numbers; None draws a seed.
 
     Input and output [B, ...].
 
     Reference: Srivastava et al. 2014.
-    Differs from `keras.layers.Dropout`: on PyTorch, where no seed was given, that draws from PyTorch's global
-    generator, which no checkpoint holds.
+    Differs from `keras.layers.Dropout`: the random state is always a variable of the layer, so a checkpoint holds it.
+    Keras's layer on PyTorch without a seed draws from PyTorch's global generator, which no checkpoint holds.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -33,17 +35,18 @@ class Dropout(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("smallvit")
 class DropPath(keras.layers.Layer):
-    """Stochastic depth: in training, drop the whole residual branch of an image, scale the others by 1 / (1 - rate).
+    """Stochastic depth: during training, drop the whole residual branch of an image, or scale it by 1 / (1 - rate).
 
     Args:
-        rate: share of the images whose branch is dropped, [0, 1).
+        rate: probability of dropping an image's branch, [0, 1).
+        seed: of the random numbers; None draws a seed.
 
     Input and output [B, ...].
 
     Reference: Huang et al. 2016, arXiv 1603.09382; `utils/drop_path.py` of the authors' code.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator(seed)

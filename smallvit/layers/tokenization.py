@@ -1,7 +1,7 @@
-"""From pixels to tokens: normalisation, patches, Shifted Patch Tokenization, position embedding.
+"""From pixels to tokens: normalisation, patches, Shifted Patch Tokenization, position embedding."""
 
-In `keras.ops` alone: the same numbers on every backend.
-"""
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,11 +9,11 @@ from keras import ops
 from smallvit.layers.initializers import dense_initializer, embedding_initializer
 
 SHIFT_NAMES = ("ORIGINAL", "LEFT-UP", "LEFT-DOWN", "RIGHT-UP", "RIGHT-DOWN")
-"""The order in which `shift_diagonally` returns its images; the name says where the image's content moves."""
+"""The order in which `shift_diagonally` returns its images. A name says where the content of the image moves."""
 
 
 def shift_diagonally(images, shift):
-    """Return the images and four copies of them moved along the diagonals, the vacated edge filled with zeros.
+    """Return the images and four copies that are moved along the diagonals. The edge that a move leaves empty is 0.
 
     Args:
         images: [B, H, W, C].
@@ -23,12 +23,13 @@ def shift_diagonally(images, shift):
         [B, 5, H, W, C] in the order of `SHIFT_NAMES`.
 
     Reference: section 3.2 and figure 2(b) of the paper; `crop_shift_pad` of the Keras example.
-    Differs from the authors' code (`models/SPT.py`): there `x_lu` names the crop that was taken, so its content moves
-    the other way. Their order ORIGINAL, lu, ru, lb, rb is ORIGINAL, RIGHT-DOWN, LEFT-DOWN, RIGHT-UP, LEFT-UP here.
+    Differs from the authors' code (`models/SPT.py`): there a name such as `x_lu` says where the crop is taken, so the
+    content moves the other way. The authors' order original, lu, ru, lb, rb is ORIGINAL, RIGHT-DOWN, LEFT-DOWN,
+    RIGHT-UP, LEFT-UP here.
     """
     height, width = images.shape[1:3]
     padded = ops.pad(images, [[0, 0], [shift, shift], [shift, shift], [0, 0]])
-    up_or_left, down_or_right = 2 * shift, 0  # offset of the crop: a later crop moves the content up or left
+    up_or_left, down_or_right = 2 * shift, 0  # offset of the crop that moves the content in this direction
 
     def crop(top, left):
         return padded[:, top : top + height, left : left + width, :]
@@ -46,7 +47,7 @@ def shift_diagonally(images, shift):
 
 
 def extract_patches(images, patch_size):
-    """Cut images into squares, row by row: [B, H, W, C] -> [B, N, P * P * C], each as (row, column, channel)."""
+    """Cut images into patches, row by row: [B, H, W, C] -> [B, N, P * P * C], in the order row, column, channel."""
     _, height, width, channels = images.shape
     rows, columns = height // patch_size, width // patch_size
     patches = ops.reshape(images, (-1, rows, patch_size, columns, patch_size, channels))
@@ -56,17 +57,17 @@ def extract_patches(images, patch_size):
 
 @keras.saving.register_keras_serializable("smallvit")
 class ImagePreprocessing(keras.layers.Layer):
-    """Resize (bilinear, only where the size differs) and normalise: (pixels / 255 - mean) / std.
+    """Normalise, and resize bilinearly if the size differs: `(pixels / 255 - mean) / std`.
 
     Args:
-        image_size: side of the square image that comes out, in pixels.
+        image_size: side of the square output image, in pixels.
         mean, std: per channel, of pixels scaled to [0, 1].
 
     Input [B, H, W, 3] of pixels 0-255, uint8 or float; output [B, image_size, image_size, 3] float.
     """
 
-    def __init__(self, image_size, mean, std, **kwargs):
-        # Augmented pixels need float32: bfloat16 has 8 significant bits, which leaves no fractions above 128.
+    def __init__(self, image_size: int, mean: Sequence[float], std: Sequence[float], **kwargs: Any):
+        # Augmented pixels need float32: bfloat16 has 8 significant bits, so it has no fractions above 128.
         super().__init__(autocast=False, **kwargs)
         self.image_size = image_size
         self.mean = mean
@@ -82,7 +83,7 @@ class ImagePreprocessing(keras.layers.Layer):
         return ops.cast(normalized, self.compute_dtype)
 
     def denormalize(self, normalized):
-        """Undo the normalisation: floats, any shape [..., 3] -> float32 pixels 0-255 (not rounded, not clipped)."""
+        """Undo the normalisation: float [..., 3] -> float32 pixels 0-255 [..., 3], neither rounded nor clipped."""
         normalized = ops.cast(normalized, "float32")
         mean, std = ops.convert_to_tensor(self.mean, "float32"), ops.convert_to_tensor(self.std, "float32")
         return 255 * (normalized * std + mean)
@@ -99,10 +100,10 @@ class PatchTokenization(keras.layers.Layer):
 
     Input [B, H, W, C]; output [B, N, D].
 
-    Reference: `to_patch_embedding` of `models/vit.py` in the authors' code: its Linear `1` is `projection`, transposed.
+    Reference: `to_patch_embedding` of `models/vit.py` in the authors' code; its Linear `1` is `projection`, transposed.
     """
 
-    def __init__(self, patch_size, embed_dim, initialization, **kwargs):
+    def __init__(self, patch_size: int, embed_dim: int, initialization: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.patch_size = patch_size
         self.projection = keras.layers.Dense(
@@ -116,15 +117,15 @@ class PatchTokenization(keras.layers.Layer):
         self.projection.build((None, None, self.patch_dim(input_shape[-1])))
 
     def patch_dim(self, channels):
-        """Numbers in one patch as it is projected."""
+        """The number of values in one patch, as it enters the projection."""
         return self.patch_size**2 * channels
 
     def patches(self, images):
-        """The patches that are projected: [B, H, W, C] -> [B, N, `patch_dim(C)`]."""
+        """The patches that enter the projection: [B, H, W, C] -> [B, N, patch_dim(C)]."""
         return extract_patches(images, self.patch_size)
 
     def embed(self, patches):
-        """Project what `patches` returned: [B, N, `patch_dim(C)`] -> [B, N, D]."""
+        """Project patches: [B, N, patch_dim(C)] -> [B, N, D]."""
         return self.projection(patches)
 
     def call(self, images):
@@ -133,9 +134,9 @@ class PatchTokenization(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("smallvit")
 class ShiftedPatchTokenization(PatchTokenization):
-    """Tokens that see past their patch: `tokens = LN(patches([x, s1(x), s2(x), s3(x), s4(x)])) W + b`.
+    """Tokens that see beyond their patch: `tokens = LN(patches([x, s1(x), s2(x), s3(x), s4(x)])) W + b`.
 
-    s1 ... s4 move the image by half a patch along the four diagonals; the five are concatenated along the channels.
+    s1 to s4 move the image by half a patch along the four diagonals. The channels of the five are concatenated.
 
     Args:
         patch_size: P, even, in pixels.
@@ -148,12 +149,13 @@ class ShiftedPatchTokenization(PatchTokenization):
     Raises:
         ValueError: `patch_size` is odd.
 
-    Reference: section 3.2, equations 2-4. Authors' code (`models/SPT.py`): `merging.1` is `layer_norm`, `merging.2` is
-    `projection` transposed; within each pixel their channels come in the order ORIGINAL, RIGHT-DOWN, LEFT-DOWN,
-    RIGHT-UP, LEFT-UP (see `shift_diagonally`). Keras example: `layer_norm` and `projection`, same order as here.
+    Reference: section 3.2, equations 2-4. In the authors' code (`models/SPT.py`) `merging.1` is `layer_norm`, and
+    `merging.2` is `projection` transposed. In the Keras example they are `layer_norm` and `projection`.
+    Differs from the authors' code: there the channels of a pixel are in the order ORIGINAL, RIGHT-DOWN, LEFT-DOWN,
+    RIGHT-UP, LEFT-UP (see `shift_diagonally`). The Keras example has the order used here.
     """
 
-    def __init__(self, patch_size, embed_dim, initialization, layer_norm_epsilon, **kwargs):
+    def __init__(self, patch_size: int, embed_dim: int, initialization: str, layer_norm_epsilon: float, **kwargs: Any):
         if patch_size % 2:
             raise ValueError(f"patch_size is {patch_size}; half a patch must be whole pixels, so it must be even")
         super().__init__(patch_size, embed_dim, initialization, **kwargs)
@@ -184,20 +186,20 @@ class ShiftedPatchTokenization(PatchTokenization):
 
 @keras.saving.register_keras_serializable("smallvit")
 class PatchEncoder(keras.layers.Layer):
-    """Put the class token first where asked, then add a learned position embedding to every token.
+    """Prepend the class token if there is one, then add a learned position embedding: `tokens = [class, x] + E`.
 
     Args:
         use_class_token: whether a learned token is prepended.
         initialization: see `embedding_initializer`.
 
-    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. Where only some of the patches are given,
-    their places among the N, int [B, n], come with them: [B, n, D] -> [B, n, D], or [B, n + 1, D].
+    Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. If the input holds only n of the N patches,
+    `places`, int [B, n], says which: [B, n, D] -> [B, n, D], or [B, n + 1, D].
 
-    Reference: authors' `cls_token` [1, 1, D] is `class_token`, `pos_embedding` [1, N + 1, D] is `position_embedding`;
-    Keras example: `PatchEncoder.position_embedding` [N, D].
+    Reference: weights in the authors' code: `cls_token` [1, 1, D] is `class_token`, `pos_embedding` [1, N + 1, D] is
+    `position_embedding`. In the Keras example: `PatchEncoder.position_embedding` [N, D].
     """
 
-    def __init__(self, use_class_token, initialization, **kwargs):
+    def __init__(self, use_class_token: bool, initialization: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.use_class_token = use_class_token
         self.initialization = initialization
@@ -220,7 +222,7 @@ class PatchEncoder(keras.layers.Layer):
         if places is not None:
             places = places + int(self.use_class_token)
             if self.use_class_token:
-                places = ops.pad(places, [[0, 0], [1, 0]])  # place 0 is the class token's
+                places = ops.pad(places, [[0, 0], [1, 0]])  # place 0 is that of the class token
             positions = ops.take(positions, places, axis=0)
         if self.use_class_token:
             class_token = ops.cast(self.class_token, tokens.dtype)
