@@ -188,7 +188,7 @@ def _time_augmentation(trainer, seconds):
         return ops.sum(inputs), ops.sum(targets)
 
     function = compilation.compile_function(augmented, [trainer.augmentation_seed.state])
-    indices = ops.convert_to_tensor(trainer.calls(0)[0][0])
+    indices = ops.convert_to_tensor(trainer.epoch_batches(0)[0][0])
     _timed(function, indices, *trainer.device_data)
     return _per_call(lambda: _timed(function, indices, *trainer.device_data), seconds)
 

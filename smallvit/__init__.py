@@ -1,13 +1,13 @@
 """Vision Transformers for small data sets: Shifted Patch Tokenization and Locality Self-Attention.
 
-Both ideas are those of Lee, Lee and Song, "Vision Transformer for Small-Size Datasets", 2021, arXiv 2112.13492.
+Reference: Lee, Lee and Song, "Vision Transformer for Small-Size Datasets", 2021, arXiv 2112.13492.
 
-Axis letters in every docstring: B batch, H W C image height, width, channels, P patch size, N tokens, D `embed_dim`,
-h heads, d `head_dim`, L layers (`depth`), K classes. Images are uint8 RGB, 0-255, at every public boundary.
+Axis letters in every docstring: B batch; H, W, C image height, width, channels; P patch size; N tokens; D `embed_dim`;
+h heads; d `head_dim`; L layers (`depth`); K classes. Images are uint8 RGB, 0-255, at every public boundary.
 
-`import smallvit.model` registers the layers and the model with Keras, so that `keras.saving.load_model` opens a model
-folder. `import smallvit` does so too where Keras has been imported before; alone it settles which backend Keras will
-take, and imports no Keras. Neither downloads anything.
+`import smallvit` sets environment variables: which backend Keras takes, and what the backend prints. It does not import
+Keras. `import smallvit.model` registers the model and its layers with Keras, so that `keras.saving.load_model` opens a
+model folder; if Keras was imported first, `import smallvit` is enough. No import downloads anything.
 """
 
 __version__ = "0.1.0"

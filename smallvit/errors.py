@@ -1,16 +1,18 @@
-"""The one exception that is meant for the reader of the terminal or the page, and what its sentence is made of."""
+"""`UserError`, the exception whose message is shown to the user, and helpers that make its message."""
 
 import unicodedata
+from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 
 
 class UserError(Exception):
-    """What the user gave, or has, cannot be used; the message is one sentence that names it and what would be right."""
+    """The user's input or environment cannot be used. The message is one sentence: the value, and what is right."""
 
 
 @contextmanager
-def value_error_as_user_error():
-    """Within it, the `ValueError` of a configuration that cannot be is a `UserError`."""
+def value_error_as_user_error() -> Iterator[None]:
+    """A context in which the `ValueError` of a config is raised as `UserError`."""
     try:
         yield
     except ValueError as error:
@@ -18,16 +20,16 @@ def value_error_as_user_error():
 
 
 @contextmanager
-def os_error_as_user_error(path):
-    """Within it, what the system says against reading `path` (no permission, a name too long) is a `UserError`."""
+def os_error_as_user_error(path: str | PathLike[str]) -> Iterator[None]:
+    """A context in which an `OSError` from reading `path` (no permission, a name too long) is raised as `UserError`."""
     try:
         yield
     except OSError as error:
         raise UserError(f"{escape_name(str(path))} cannot be read ({error.strerror or error}).") from error
 
 
-def escape_name(name):
-    """A name that anyone gave, for a sentence: what is no text, or would break the line, is an escape such as `\\n`."""
+def escape_name(name: str) -> str:
+    """Escape control characters, undecodable bytes and line separators, so that a name fits on one line."""
     breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs
     return "".join(
         letter.encode("unicode_escape").decode() if unicodedata.category(letter) in breaking else letter

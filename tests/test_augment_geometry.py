@@ -1,6 +1,7 @@
 """Moves against windows and mirror images, SciPy's interpolation and Pillow's transforms of the same images."""
 
 import math
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -9,7 +10,8 @@ from keras import ops
 from PIL import Image
 from scipy import ndimage
 
-from smallvit.augment import geometry, pipeline
+from smallvit.augment import Augmentation, geometry, pipeline
+from tests import tiny
 
 
 def seed(value=5):
@@ -83,7 +85,7 @@ def assert_resampled(before, after, matrix):
 
 
 def test_rotation_is_scipys(images):
-    rotated = numpy(geometry.random_rotation(images.astype("float32"), max_turn=0.1, seed=seed()))
+    rotated = numpy(geometry.random_rotation(images.astype("float32"), factor=0.1, seed=seed()))
     angles = draws((64, 1, 1), -0.1, 0.1, seed())[:, 0, 0] * 2 * math.pi
     assert np.ptp(angles) > 0.8
     for before, after, angle in zip(images, rotated, angles, strict=True):
@@ -100,19 +102,32 @@ def test_zoom_is_scipys(images):
         assert_resampled(before, after, np.diag([height, width]))
 
 
-def test_the_keras_examples_augmentation_resizes_and_stays_in_range(images):
-    result = numpy(pipeline.keras_example(images, seed(), image_size=18))
-    assert result.shape == (64, 18, 18, 3)
-    assert result.min() >= 0
-    assert result.max() <= 255
-    assert np.std(result, axis=(1, 2, 3)).min() > 20  # images, not constants
+def keras_example(images, seed):
+    return pipeline.keras_example_augmentation(images, seed, image_size=18)
 
 
-@pytest.mark.parametrize("function", [pipeline.flip_crop, lambda x, s: pipeline.keras_example(x, s, image_size=18)])
-def test_the_seed_decides_and_every_image_and_call_has_its_own_draw(function, rng):
+def everything(images, seed):
+    recipe = replace(
+        tiny.RECIPE,
+        policy="randaugment",
+        erasing_probability=0.25,
+        mixup_alpha=0.8,
+        cutmix_alpha=1.0,
+        label_smoothing=0.1,
+    )
+    return Augmentation(tiny.MODEL, recipe)(images, np.arange(len(images), dtype=np.int32) % 7, seed)[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "size"), [(pipeline.flip_crop, (16, 19)), (keras_example, (18, 18)), (everything, (16, 19))]
+)
+def test_the_seed_decides_and_every_image_and_call_has_its_own_draw(function, size, rng):
     same = np.tile(rng.integers(0, 256, (1, 16, 19, 3), np.uint8), (32, 1, 1, 1))
     generator = seed()
     first, second = (numpy(function(same, generator)) for _ in range(2))
+    assert first.shape == (32, *size, 3)
+    assert first.min() >= 0
+    assert first.max() <= 255
     np.testing.assert_array_equal(first, numpy(function(same, seed())))
     assert not np.array_equal(first, second)
     assert len({image.tobytes() for image in first}) > 20

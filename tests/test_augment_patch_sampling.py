@@ -70,8 +70,3 @@ def test_a_model_that_cannot_be_trained_on_some_patches_is_refused(model, recipe
     with pytest.raises(ValueError, match=message):
         require_samplable(replace(with_variant(tiny.MODEL, "spt_lsa"), **model), recipe)
     require_samplable(replace(tiny.MODEL, **model), replace(recipe, patch_sampling="none"))
-
-
-def test_a_window_that_is_no_square_is_refused():
-    with pytest.raises(ValueError, match="sampled_patches is 12; a window has a square number of patches"):
-        replace(tiny.RECIPE, patch_sampling="window", sampled_patches=12)

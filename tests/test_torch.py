@@ -72,17 +72,33 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)
 
 
-@pytest.mark.parametrize("entry", ["app.py", "train.py"])
 @pytest.mark.parametrize(
-    ("installed", "named", "sentence"),
+    ("entry", "installed", "named", "sentence"),
     [
-        (["tensorflow"], "torch", "KERAS_BACKEND is torch; of the installed backends smallvit runs on tensorflow."),
         (
+            "train.py",
+            ["tensorflow"],
+            "torch",
+            "KERAS_BACKEND is torch; of the installed backends smallvit runs on tensorflow.",
+        ),
+        (
+            "train.py",
             ["jax", "torch"],
             "numpy",
             "KERAS_BACKEND is numpy; of the installed backends smallvit runs on jax and torch.",
         ),
-        ([], "", "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt."),
+        (
+            "train.py",
+            [],
+            "",
+            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+        ),
+        (
+            "app.py",
+            [],
+            "",
+            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+        ),
     ],
 )
 def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, sentence, tmp_path):

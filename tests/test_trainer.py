@@ -151,10 +151,10 @@ def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
 
 def test_calls_have_few_lengths_and_the_same_order(uneven):
     one_by_one, together = (Trainer(tiny.SHALLOW, tiny.RECIPE, uneven, steps_per_execution=steps) for steps in (1, 4))
-    assert [call.shape for call in one_by_one.calls(0)] == [(1, 8)] * 6 + [(1, 6)]
-    assert [call.shape for call in together.calls(0)] == [(3, 8), (3, 8), (1, 6)]
+    assert [call.shape for call in one_by_one.epoch_batches(0)] == [(1, 8)] * 6 + [(1, 6)]
+    assert [call.shape for call in together.epoch_batches(0)] == [(3, 8), (3, 8), (1, 6)]
     np.testing.assert_array_equal(
-        *(np.concatenate([call.ravel() for call in trainer.calls(0)]) for trainer in (one_by_one, together))
+        *(np.concatenate([call.ravel() for call in trainer.epoch_batches(0)]) for trainer in (one_by_one, together))
     )
 
 
@@ -177,8 +177,8 @@ def test_the_last_epochs_are_not_mixed(train):
     trainer = Trainer(tiny.SHALLOW, recipe, train)
     given = []
 
-    def steps(indices, images, labels, mixing):
-        given.append(float(ops.convert_to_numpy(mixing)))
+    def steps(indices, images, labels, mix_enabled):
+        given.append(float(ops.convert_to_numpy(mix_enabled)))
         return np.zeros(3, np.float32)
 
     trainer._steps[False] = steps

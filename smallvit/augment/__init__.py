@@ -1,10 +1,13 @@
-"""Random augmentation of whole batches, drawn per image, in `keras.ops`: it runs inside the compiled training step.
+"""Random augmentation of whole batches, drawn for each image. It runs inside the compiled training step.
 
-`geometry` and `color` hold the operations, each on a batch with a strength for every image; `policies` draws them as
-RandAugment and AutoAugment do; `erasing` and `mixing` follow; `pipeline` puts together what a recipe asks for;
-`patch_sampling` draws which patches of an image a step sees.
+- `geometry` and `color`: the operations. Each takes a batch and a strength for every image.
+- `policies`: RandAugment and AutoAugment, which draw operations and strengths.
+- `erasing`: random erasing. `mixing`: Mixup and CutMix.
+- `pipeline`: the augmentation of a recipe, in its order.
+- `patch_sampling`: which patches of an image a step sees.
 
-Images are [B, H, W, C] of pixels 0-255, uint8 or float32. A `seed` is a `keras.random.SeedGenerator`.
+Images are [B, H, W, C] of pixels 0-255, uint8 or float32. A `seed` is a `keras.random.SeedGenerator`. All functions use
+`keras.ops` alone.
 """
 
 from smallvit.augment.patch_sampling import sample_patches

@@ -1,36 +1,39 @@
-"""Operations that change pixels where they are, as Pillow computes them.
+"""Operations that change colours. They give the same pixels as Pillow.
 
-Only `autocontrast` differs, by one level in a few values: Pillow's double precision takes some whole results down.
+Each takes images [B, H, W, 3], float32 with whole values 0-255, and a strength for every image [B], and returns images
+of the same kind. Operations without a strength ignore it.
 
-Each takes images [B, H, W, 3], float32 with whole values 0-255, and a strength for every image [B] (ignored where
-an operation has none), and returns images of the same kind.
+Differs from Pillow: `autocontrast`, by one level in a few values, because Pillow computes in double precision and
+rounds some whole results down.
 """
+
+from typing import Any
 
 import numpy as np
 from keras import ops
 
-# Weights of red, green and blue in the luma of ITU-R 601-2, in 1 / 65536 as Pillow's conversion to "L" has them.
+# Weights of red, green and blue in the luma (ITU-R 601-2), in units of 1 / 65536, as in Pillow's conversion to "L".
 _LUMA = (19595.0, 38470.0, 7471.0)
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], "float32") / 13  # `PIL.ImageFilter.SMOOTH`
 
 
-def brightness(images, factor):
+def brightness(images: Any, factor: Any) -> Any:
     """0 gives black, 1 the image. Reference: `PIL.ImageEnhance.Brightness`."""
     return _blend(ops.zeros_like(images), images, factor)
 
 
-def color(images, factor):
+def color(images: Any, factor: Any) -> Any:
     """0 gives a grey image, 1 the image. Reference: `PIL.ImageEnhance.Color`."""
     return _blend(_luma(images), images, factor)
 
 
-def contrast(images, factor):
+def contrast(images: Any, factor: Any) -> Any:
     """0 gives the mean grey, 1 the image. Reference: `PIL.ImageEnhance.Contrast`."""
     mean = ops.floor(ops.mean(_luma(images), axis=(1, 2, 3), keepdims=True) + 0.5)
     return _blend(mean, images, factor)
 
 
-def sharpness(images, factor):
+def sharpness(images: Any, factor: Any) -> Any:
     """0 gives a smoothed image, 1 the image, 2 a sharper one. Reference: `PIL.ImageEnhance.Sharpness`."""
     _, height, width, _ = images.shape
     smoothed = sum(
@@ -40,39 +43,39 @@ def sharpness(images, factor):
     )
     smoothed = ops.pad(ops.floor(smoothed + 0.5), [[0, 0], [1, 1], [1, 1], [0, 0]])
     edge = np.ones((1, height, width, 1), bool)
-    edge[:, 1:-1, 1:-1] = False  # Pillow's filter leaves the outermost pixels as they are
+    edge[:, 1:-1, 1:-1] = False  # Pillow's filter does not change the outermost pixels
     return _blend(ops.where(ops.convert_to_tensor(edge), images, smoothed), images, factor)
 
 
-def posterize(images, bits):
+def posterize(images: Any, bits: Any) -> Any:
     """Keep the `bits` highest bits of each channel, 1-8. Reference: `PIL.ImageOps.posterize`."""
     step = 2.0 ** (8 - _per_image(bits))
     return ops.floor(images / step) * step
 
 
-def solarize(images, threshold):
+def solarize(images: Any, threshold: Any) -> Any:
     """Invert every channel at or above `threshold`, 0-256. Reference: `PIL.ImageOps.solarize`."""
     return ops.where(images < _per_image(threshold), images, 255 - images)
 
 
-def invert(images, _):
-    """Reference: `PIL.ImageOps.invert`."""
+def invert(images: Any, _: Any) -> Any:
+    """Replace each value v by 255 - v. Reference: `PIL.ImageOps.invert`."""
     return 255 - images
 
 
-def autocontrast(images, _):
+def autocontrast(images: Any, _: Any) -> Any:
     """Stretch each channel to 0-255. Reference: `PIL.ImageOps.autocontrast`."""
     low = ops.min(images, axis=(1, 2), keepdims=True)
     span = ops.max(images, axis=(1, 2), keepdims=True) - low
-    # Dividing last keeps whole results whole, which floor would otherwise take down by one.
+    # Divide last: a whole result stays whole, and floor does not lower it by one.
     stretched = ops.floor((images - low) * 255 / ops.maximum(span, 1))
     return ops.where(span > 0, stretched, images)
 
 
-def equalize(images, _):
+def equalize(images: Any, _: Any) -> Any:
     """Make each channel's values equally frequent. Reference: `PIL.ImageOps.equalize`."""
     batch, height, width, channels = images.shape
-    # Place of each pixel's value in one long row of histograms: [B, H W, C] -> [B, C, 256] laid flat.
+    # Index of each pixel's value in the histograms [B, C, 256], flattened.
     values = ops.reshape(ops.cast(images, "int32"), (-1, height * width, channels))
     histogram = ops.arange(batch, dtype="int32")[:, None, None] * channels + ops.arange(channels, dtype="int32")
     places = histogram * 256 + values
@@ -102,6 +105,6 @@ def _luma(images):
 
 
 def _blend(degenerate, images, factor):
-    """`degenerate + factor * (images - degenerate)`, clipped and cut to whole values as `PIL.Image.blend` does."""
+    """`degenerate + factor * (images - degenerate)`, clipped to 0-255 and rounded down, as `PIL.Image.blend`."""
     blended = degenerate + _per_image(factor) * (images - degenerate)
     return ops.floor(ops.clip(blended, 0, 255))

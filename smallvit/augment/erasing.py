@@ -1,25 +1,27 @@
 """Random erasing."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 AREA = (0.02, 0.4)  # smallest and largest share of the image
-_ASPECT = 0.3  # height / width is between this and its inverse
+_ASPECT = 0.3  # height / width is between 0.3 and 1 / 0.3
 
 
-def random_erasing(images, probability, fill, seed):
-    """Cover a rectangle of each image with one colour, with some probability.
+def random_erasing(images: Any, probability: float, fill: Sequence[float], seed: keras.random.SeedGenerator) -> Any:
+    """Cover a random rectangle with one colour in some of the images.
 
     Args:
         images: float32 [B, H, W, C].
-        probability: [0, 1].
+        probability: share of the images with a rectangle, [0, 1].
         fill: colour of the rectangle, C numbers 0-255.
 
     Reference: Zhong et al. 2017, arXiv 1708.04896; `utils/random_erasing.py` of the code of arXiv 2112.13492.
-    Differs from both: the logarithm of the aspect is uniform, so that no direction is preferred, and a rectangle that
-    is too long is cut, not drawn again.
+    Differs from both: the logarithm of the aspect ratio is uniform, so tall and wide rectangles are equally likely. A
+    rectangle that is too long is cut at the edge, not drawn again.
     """
     batch, height, width, _ = images.shape
 
@@ -37,8 +39,8 @@ def random_erasing(images, probability, fill, seed):
     return ops.where(erased, ops.convert_to_tensor(fill, images.dtype), images)
 
 
-def rectangle_mask(height, width, top, left, bottom, right):
-    """Which pixels lie in each image's rectangle: edges [B, 1, 1, 1] -> bool [B, H, W, 1]."""
+def rectangle_mask(height: int, width: int, top: Any, left: Any, bottom: Any, right: Any) -> Any:
+    """Mark the pixels of each image's rectangle: edges [B, 1, 1, 1] -> bool [B, H, W, 1]."""
     y = ops.arange(height, dtype="float32")[None, :, None, None]
     x = ops.arange(width, dtype="float32")[None, None, :, None]
     return (y >= top) & (y < bottom) & (x >= left) & (x < right)

@@ -1,21 +1,26 @@
-"""Operations that move pixels: flips, crops, rotation, zoom, shears and shifts."""
+"""Operations that move pixels: flips, crops, rotation, zoom, shears and translations.
+
+The first four draw their own strength. The affine maps below take a strength for every image.
+"""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+from keras.random import SeedGenerator
 
-FILL = 128.0  # grey, what AutoAugment fills the vacated corners with: about the mean of CIFAR's pixels
+FILL = 128.0  # AutoAugment fills what comes in from outside with grey, about the mean of CIFAR's pixels
 
 
-def random_flip(images, seed):
+def random_flip(images: Any, seed: SeedGenerator) -> Any:
     """Mirror each image left to right with probability 1/2."""
     flipped = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), seed=seed) < 0.5
     return ops.where(flipped, ops.flip(images, axis=2), images)
 
 
-def random_crop(images, padding, seed):
-    """Pad with `padding` black pixels on each side and cut out the original size at a random place."""
+def random_crop(images: Any, padding: int, seed: SeedGenerator) -> Any:
+    """Pad each image with `padding` black pixels on every side, and cut out a random window of the original size."""
     _, height, width, _ = images.shape
     batch = ops.shape(images)[0]
     padded = ops.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
@@ -24,18 +29,18 @@ def random_crop(images, padding, seed):
     return _pixels_at(padded, top + ops.arange(height), left + ops.arange(width))
 
 
-def random_rotation(images, max_turn, seed):
-    """Rotate each image about its centre by up to `max_turn` of a full turn; bilinear, the edge is reflected."""
-    angle = keras.random.uniform((ops.shape(images)[0], 1, 1), -max_turn, max_turn, seed=seed) * 2 * math.pi
+def random_rotation(images: Any, factor: float, seed: SeedGenerator) -> Any:
+    """Rotate each image about its centre by up to `factor` of a full turn; bilinear, the edge is reflected."""
+    angle = keras.random.uniform((ops.shape(images)[0], 1, 1), -factor, factor, seed=seed) * 2 * math.pi
     rows, columns = _centred_grid(images)
     cosine, sine = ops.cos(angle), ops.sin(angle)
     return _sample(images, rows * cosine + columns * sine, columns * cosine - rows * sine)
 
 
-def random_zoom(images, max_zoom, seed):
-    """Scale each axis of each image by its own factor in 1 +- `max_zoom` about the centre; the edge is reflected.
+def random_zoom(images: Any, max_zoom: float, seed: SeedGenerator) -> Any:
+    """Scale each axis of each image about the centre by its own factor in 1 +- `max_zoom`; the edge is reflected.
 
-    Bilinear, as two products with small matrices of weights, which takes a device less time than gathering pixels.
+    The interpolation is bilinear. Two products with small matrices take less time on a device than gathering pixels.
 
     Args:
         images: float32 [B, H, W, C].
@@ -49,42 +54,43 @@ def random_zoom(images, max_zoom, seed):
 
 
 def _zoom_weights(factor, size):
-    """How much of each pixel of one axis is in each zoomed one: factor [B, 1] -> [B, size (zoomed), size]."""
+    """The weights of the pixels along one axis for every zoomed pixel: factor [B, 1] -> [B, size (zoomed), size]."""
     centre = (size - 1) / 2
     pixels = ops.arange(size, dtype="float32")
     places = ops.clip(_reflect((pixels - centre) * factor + centre, size), 0, size - 1)
     return ops.maximum(0.0, 1 - ops.abs(places[:, :, None] - pixels))
 
 
-# The affine maps of AutoAugment: from a strength for every image [B] to the coefficients [B, 6] that Pillow's
-# `Image.transform` takes. Output pixel (x, y) shows the input at (a x + b y + c, d x + e y + f).
+# The affine maps of AutoAugment. Each takes a strength for every image [B] and returns the coefficients [B, 6] of
+# Pillow's `Image.transform`: output pixel (x, y) shows the input at (a x + b y + c, d x + e y + f).
 
 
-def identity(strength):
+def identity(strength: Any) -> Any:
+    """Move nothing."""
     return _coefficients(strength)
 
 
-def shear_x(slope):
+def shear_x(slope: Any) -> Any:
     """Move each row by `slope` times its distance from the top edge."""
     return _coefficients(slope, b=slope)
 
 
-def shear_y(slope):
+def shear_y(slope: Any) -> Any:
     """Move each column by `slope` times its distance from the left edge."""
     return _coefficients(slope, d=slope)
 
 
-def translate_x(pixels):
+def translate_x(pixels: Any) -> Any:
     """Move the content left by `pixels`."""
     return _coefficients(pixels, c=pixels)
 
 
-def translate_y(pixels):
+def translate_y(pixels: Any) -> Any:
     """Move the content up by `pixels`."""
     return _coefficients(pixels, f=pixels)
 
 
-def rotate(degrees, size):
+def rotate(degrees: Any, size: tuple[int, int]) -> Any:
     """Rotate counter-clockwise about the centre of images of `size` (height, width)."""
     height, width = size
     angle = degrees * (math.pi / 180)
@@ -95,17 +101,17 @@ def rotate(degrees, size):
     )
 
 
-def affine(images, coefficients):
-    """Transform each image by its own affine map, nearest pixel; what comes in from outside is `FILL`.
+def affine(images: Any, coefficients: Any) -> Any:
+    """Transform each image by its own affine map. The nearest pixel is taken; outside the image it is `FILL`.
 
     Args:
         images: [B, H, W, C].
-        coefficients: [B, 6], see above.
+        coefficients: float [B, 6], as the affine maps above return them.
 
     Reference: `PIL.Image.transform(size, AFFINE, coefficients, NEAREST)`.
     """
     _, height, width, _ = images.shape
-    # Pillow takes the pixel in which the centre of the output pixel falls.
+    # Pillow takes the input pixel that contains the mapped centre of the output pixel.
     x = ops.arange(width, dtype="float32")[None, None, :] + 0.5
     y = ops.arange(height, dtype="float32")[None, :, None] + 0.5
     a, b, c, d, e, f = (coefficient[:, None, None] for coefficient in ops.unstack(coefficients, 6, axis=1))
@@ -116,7 +122,7 @@ def affine(images, coefficients):
 
 
 def _coefficients(strength, a=1.0, b=0.0, c=0.0, d=0.0, e=1.0, f=0.0):
-    """The coefficients of as many images as there are strengths; those not given are of the identity."""
+    """Coefficients [B, 6] for strengths [B]; those that are not given are those of the identity."""
     zero = ops.zeros_like(strength)
     return ops.stack([zero + coefficient for coefficient in (a, b, c, d, e, f)], axis=1)
 
@@ -132,7 +138,7 @@ def _pixels_at(images, rows, columns):
 
 
 def _centred_grid(images):
-    """Row and column of every pixel from the centre of the image: float [1, H, 1] and [1, 1, W]."""
+    """Row and column of every pixel, measured from the centre of the image: float [1, H, 1] and [1, 1, W]."""
     _, height, width, _ = images.shape
     rows = ops.arange(height, dtype="float32") - (height - 1) / 2
     columns = ops.arange(width, dtype="float32") - (width - 1) / 2
@@ -140,9 +146,9 @@ def _centred_grid(images):
 
 
 def _sample(images, rows, columns):
-    """Bilinear interpolation at places [B, H, W] given from the centre; outside, the image is mirrored at its edge.
+    """Bilinear interpolation at places [B, H, W], measured from the centre. The image is mirrored at its edge.
 
-    `keras.ops.image.affine_transform` would do, but its TensorFlow kernel cannot be compiled by XLA.
+    `keras.ops.image.affine_transform` is not used because XLA cannot compile its TensorFlow kernel.
     """
     _, height, width, _ = images.shape
     rows = _reflect(rows + (height - 1) / 2, height)

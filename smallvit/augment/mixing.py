@@ -1,4 +1,6 @@
-"""Mixup and CutMix: images of two others, labels in the same proportion."""
+"""Mixup and CutMix: mix two images, and their labels in the same proportion."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,24 +9,32 @@ from keras import ops
 from smallvit.augment.erasing import rectangle_mask
 
 
-def mix(images, targets, mixup_alpha, cutmix_alpha, probability, cutmix_probability, seed):
+def mix(
+    images: Any,
+    targets: Any,
+    mixup_alpha: float,
+    cutmix_alpha: float,
+    probability: Any,
+    cutmix_probability: float,
+    seed: keras.random.SeedGenerator,
+) -> tuple[Any, Any]:
     """Mix each image with the one before it in the batch, by Mixup or by CutMix.
 
-    `image = w * image + (1 - w) * other`, where the weight w of each pixel is one number drawn from Beta(a, a) for
-    Mixup; for CutMix it is 0 in a rectangle and 1 around it. The target is mixed in the proportion mean(w).
+    `image = w * image + (1 - w) * other`. For Mixup, w is one number per image, drawn from Beta(a, a). For CutMix, w is
+    0 inside a rectangle and 1 outside. The target is mixed in the proportion `lam = mean(w)`.
 
     Args:
         images: float32 [B, H, W, C].
         targets: float32 [B, K], each row sums to 1.
-        mixup_alpha, cutmix_alpha: a, more than 0; 0 switches the method off.
-        probability: share of the images that are mixed, a number or a scalar tensor.
-        cutmix_probability: share of CutMix among them where both are on.
+        mixup_alpha, cutmix_alpha: a of the Beta distribution; 0 switches the method off.
+        probability: share of the images that are mixed, [0, 1], a number or a scalar tensor.
+        cutmix_probability: share of CutMix among the mixed images if both methods are on, [0, 1].
 
     Returns:
-        Mixed images and targets.
+        Mixed images and targets, float32 of the same shapes.
 
     Reference: Zhang et al. 2017, arXiv 1710.09412; Yun et al. 2019, arXiv 1905.04899.
-    Differs from the code of arXiv 2112.13492: drawn for every image there is, not once for the batch.
+    Differs from the code of arXiv 2112.13492: method and w are drawn for every image, there once for the batch.
     """
     if not mixup_alpha and not cutmix_alpha:
         return images, targets
@@ -39,15 +49,15 @@ def mix(images, targets, mixup_alpha, cutmix_alpha, probability, cutmix_probabil
         share = cutmix_probability if mixup_alpha else 1
         weights = ops.where(keras.random.uniform(shape, seed=seed) < share, by_rectangle, weights)
     weights = ops.where(keras.random.uniform(shape, seed=seed) < probability, weights, ones)
-    own = ops.mean(weights, axis=(1, 2, 3))[:, None]
+    lam = ops.mean(weights, axis=(1, 2, 3))[:, None]
     return (
         weights * images + (1 - weights) * ops.roll(images, 1, axis=0),
-        own * targets + (1 - own) * ops.roll(targets, 1, axis=0),
+        lam * targets + (1 - lam) * ops.roll(targets, 1, axis=0),
     )
 
 
 def _random_rectangle(shape, height, width, alpha, seed):
-    """A share 1 - Beta(a, a) of the image, in its proportions, centred anywhere and cut at the edge."""
+    """A rectangle with the image's proportions and 1 - Beta(a, a) of its area, centred anywhere, cut at the edge."""
     side = ops.sqrt(1 - _symmetric_beta(shape, alpha, seed))
     rows, columns = ops.floor(side * height), ops.floor(side * width)
     top = ops.floor(keras.random.uniform(shape, seed=seed) * height) - ops.floor(rows / 2)
@@ -56,11 +66,12 @@ def _random_rectangle(shape, height, width, alpha, seed):
 
 
 def _symmetric_beta(shape, alpha, seed):
-    """Numbers in (0, 1) of the distribution Beta(alpha, alpha), by its quantiles.
+    """Draw numbers in (0, 1) from Beta(alpha, alpha), by interpolating a table of its quantiles.
 
-    `keras.random.beta` would do, but its TensorFlow kernel cannot be compiled by XLA.
+    `keras.random.beta` is not used because XLA cannot compile its TensorFlow kernel.
     """
-    # The half below 1/2, in y = x ** power, whose density is bounded for every alpha; then either side of 1/2.
+    # The distribution is symmetric: the table covers x < 1/2, and half of the draws are mirrored. Its variable is
+    # y = x ** power, because the density of y is bounded for every alpha.
     power = min(alpha, 1)
     y = np.linspace(0, 0.5**power, 1025)
     x = y ** (1 / power)

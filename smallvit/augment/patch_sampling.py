@@ -1,7 +1,7 @@
 """Patch sampling: which patches of each image a training step sees.
 
-A Vision Transformer takes any subset of its patches, so the first part of a training can run on some of them, in less
-time a step, and the rest on all.
+A Vision Transformer can compute on any subset of the patches. In the first epochs a step sees only some patches, which
+takes less time; in the last epochs a step sees all.
 
 Reference: Liu et al., "PatchDropout: Economizing Vision Transformers Using Patch Dropout", 2022, arXiv 2208.07220
 (random subsets); McDanel and Huynh, "Accelerating Vision Transformer Training via a Patch Sampling Schedule", 2022,
@@ -9,23 +9,30 @@ arXiv 2208.09520 (fewer patches first).
 """
 
 import math
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 
-def sample_patches(kind, batch_size, grid_size, num_sampled, seed):
-    """Draw the places of the patches that a step sees, for each image anew.
+def sample_patches(
+    kind: Literal["random", "window"],
+    batch_size: int,
+    grid_size: int,
+    num_sampled: int,
+    seed: keras.random.SeedGenerator,
+) -> Any:
+    """Draw the patches that a step sees, for each image separately.
 
     Args:
-        kind: "random" draws any subset; "window" a square of neighbours.
+        kind: "random" draws any subset, "window" a square of neighbours.
         batch_size: B.
         grid_size: patches along one side of the image.
         num_sampled: n, at most grid_size ** 2; for "window" a square number.
-        seed: a `keras.random.SeedGenerator`.
+        seed: the generator to draw from.
 
     Returns:
-        int32 [B, n], each row distinct places among the grid_size ** 2 patches, which are counted row by row.
+        int32 [B, n]. Each row holds distinct places in 0 ... grid_size ** 2 - 1; the patches are counted row by row.
     """
     if kind == "random":
         order = ops.argsort(keras.random.uniform((batch_size, grid_size**2), seed=seed), axis=1)

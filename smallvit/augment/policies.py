@@ -1,6 +1,6 @@
-"""RandAugment and AutoAugment: which operation an image gets, and how strong."""
+"""RandAugment and AutoAugment: draw which operations an image gets, and how strong they are."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -9,14 +9,14 @@ from keras import ops
 from smallvit.augment import color, geometry
 from smallvit.config import RANDAUGMENT_MAX_MAGNITUDE
 
-_MOVES = {
+_GEOMETRIC_OPS = {
     "ShearX": geometry.shear_x,
     "ShearY": geometry.shear_y,
     "TranslateX": geometry.translate_x,
     "TranslateY": geometry.translate_y,
     "Rotate": geometry.rotate,
 }
-_COLORS = {
+_COLOR_OPS = {
     "Brightness": color.brightness,
     "Color": color.color,
     "Contrast": color.contrast,
@@ -27,11 +27,11 @@ _COLORS = {
     "Equalize": color.equalize,
     "Invert": color.invert,
 }
-OPERATIONS = ("Identity", *_MOVES, *_COLORS)
+OPERATIONS = ("Identity", *_GEOMETRIC_OPS, *_COLOR_OPS)
 _ENHANCEMENTS = ("Brightness", "Color", "Contrast", "Sharpness")
 _RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name != "Invert")
 
-# Sub-policies of two operations, each with its probability and its level, 0-9 (None where it has no strength).
+# Sub-policies of two operations, each with a probability and a level 0-9 (None if the operation has no strength).
 _CIFAR_POLICY = (
     (("Invert", 0.1, None), ("Contrast", 0.2, 6)),
     (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
@@ -62,15 +62,15 @@ _CIFAR_POLICY = (
 
 
 class Strength(NamedTuple):
-    """How strong an operation is: in its own unit, with either sign where `signed`, added to `offset`."""
+    """How strong an operation is, in its own unit: `offset +- value` if `signed`, else `offset + value`."""
 
     value: float
     signed: bool
     offset: float
 
 
-def strength(name, level, size):
-    """The strength of an operation at a level between none and full.
+def strength(name: str, level: float, size: tuple[int, int]) -> Strength:
+    """The strength of an operation at a level from 0, weakest, to 1, strongest.
 
     Args:
         name: one of `OPERATIONS`.
@@ -78,9 +78,9 @@ def strength(name, level, size):
         size: (height, width) of the images.
 
     Returns:
-        A `Strength`: shears as a slope to 0.3, shifts in pixels to 150/331 of the side, rotations in degrees to 30,
-        enhancements as the factor 1 +- 0.9, posterize in bits from 8 down to 4, solarize as the threshold from 256 down
-        to 0; 0 for the others.
+        Shears as a slope up to 0.3, translations in pixels up to 150/331 of the side, rotations in degrees up to 30,
+        enhancements as a factor 1 +- 0.9, posterize in bits from 8 down to 4, solarize as a threshold from 256 down to
+        0; 0 for operations without a strength.
 
     Reference: Cubuk et al. 2019, arXiv 1805.09501, table 6; torchvision's `RandAugment` and `AutoAugment`.
     """
@@ -100,15 +100,16 @@ def strength(name, level, size):
     return Strength(0, False, 0)
 
 
-def randaugment(images, num_operations, magnitude, seed):
+def randaugment(images: Any, num_operations: int, magnitude: float, seed: keras.random.SeedGenerator) -> Any:
     """Apply `num_operations` operations to each image, drawn from 14 with equal probability, all at one magnitude.
 
     Args:
         images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
+        num_operations: at least 1.
         magnitude: [0, RANDAUGMENT_MAX_MAGNITUDE].
 
     Returns:
-        float32 with whole values.
+        float32 [B, H, W, 3] with whole values 0-255.
 
     Reference: Cubuk et al. 2020, arXiv 1909.13719.
     """
@@ -127,18 +128,18 @@ def randaugment(images, num_operations, magnitude, seed):
     return images
 
 
-def autoaugment(images, seed):
-    """Apply one of the 25 sub-policies found for CIFAR-10 to each image.
+def autoaugment(images: Any, seed: keras.random.SeedGenerator) -> Any:
+    """Apply one of the 25 sub-policies that were found for CIFAR-10 to each image.
 
     Args:
         images: [B, H, W, 3], uint8 or float32 with values 0-255, which are rounded.
 
     Returns:
-        float32 with whole values.
+        float32 [B, H, W, 3] with whole values 0-255.
 
     Reference: Cubuk et al. 2019, arXiv 1805.09501, table 7; `CIFAR10Policy` of `utils/autoaug.py` in the code of arXiv
     2112.13492.
-    Differs from the latter: shears take the nearest pixel, as all moves do in the first, and not a bicubic mean.
+    Differs from that code: shears take the nearest pixel, as in the paper's own code, where that code interpolates.
     """
     batch, *size, _ = images.shape
     table = np.array(
@@ -161,30 +162,33 @@ def autoaugment(images, seed):
 
 
 def _apply_drawn(images, drawn, seed):
-    """Rows of operation, value, signed, offset: [B, 4]; the sign is drawn here."""
+    """Apply to each image its row of `drawn` [B, 4], which is (operation, value, signed, offset); draw the signs."""
     operation, value, signed, offset = ops.unstack(drawn, 4, axis=1)
     sign = ops.where(keras.random.uniform(operation.shape, seed=seed) < 0.5, -1.0, 1.0)
     return apply_operations(images, ops.cast(operation, "int32"), offset + value * ops.where(signed > 0, sign, 1.0))
 
 
-def apply_operations(images, operations, strengths):
-    """Apply to each image an operation of its own.
+def apply_operations(images: Any, operations: Any, strengths: Any) -> Any:
+    """Apply to each image its own operation.
 
-    Every operation is computed for every image and one is kept: branches cost more than that on a device. The moves
-    share one gather.
+    Every colour operation is computed for every image and one result is kept, because branches take longer on a device.
+    The geometric operations are all affine maps and share one gather.
 
     Args:
-        images: [B, H, W, 3] float32 with whole values 0-255.
-        operations: int [B], places in `OPERATIONS`.
-        strengths: float [B], in the operation's own unit.
+        images: float32 [B, H, W, 3] with whole values 0-255.
+        operations: int [B], indices into `OPERATIONS`.
+        strengths: float [B], in the unit of the operation.
+
+    Returns:
+        float32 [B, H, W, 3] with whole values 0-255.
     """
     size = images.shape[1:3]
     coefficients = geometry.identity(strengths)
-    for name, move in _MOVES.items():
-        own = move(strengths, size) if name == "Rotate" else move(strengths)
+    for name, function in _GEOMETRIC_OPS.items():
+        own = function(strengths, size) if name == "Rotate" else function(strengths)
         coefficients = ops.where((operations == OPERATIONS.index(name))[:, None], own, coefficients)
     result = moved = geometry.affine(images, coefficients)
-    for name, change in _COLORS.items():
+    for name, function in _COLOR_OPS.items():
         chosen = (operations == OPERATIONS.index(name))[:, None, None, None]
-        result = ops.where(chosen, change(moved, strengths), result)
+        result = ops.where(chosen, function(moved, strengths), result)
     return result

@@ -146,9 +146,6 @@ class ShiftedPatchTokenization(PatchTokenization):
 
     Input [B, H, W, C]; output [B, N, D].
 
-    Raises:
-        ValueError: `patch_size` is odd.
-
     Reference: section 3.2, equations 2-4. In the authors' code (`models/SPT.py`) `merging.1` is `layer_norm`, and
     `merging.2` is `projection` transposed. In the Keras example they are `layer_norm` and `projection`.
     Differs from the authors' code: there the channels of a pixel are in the order ORIGINAL, RIGHT-DOWN, LEFT-DOWN,
@@ -156,8 +153,6 @@ class ShiftedPatchTokenization(PatchTokenization):
     """
 
     def __init__(self, patch_size: int, embed_dim: int, initialization: str, layer_norm_epsilon: float, **kwargs: Any):
-        if patch_size % 2:
-            raise ValueError(f"patch_size is {patch_size}; half a patch must be whole pixels, so it must be even")
         super().__init__(patch_size, embed_dim, initialization, **kwargs)
         self.layer_norm = keras.layers.LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy.name, name="layer_norm"

@@ -1,46 +1,50 @@
-"""Muon, the optimizer of hidden matrices, iterating on all matrices of one shape at once."""
+"""Muon, the optimizer for hidden matrices, computed for all matrices of one shape at once."""
 
 from collections import Counter
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 from keras import ops
 
 
 class StackedMuon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon` with the same updates in fewer and larger operations.
+    """`keras.optimizers.Muon` with the same updates, in fewer and larger operations.
 
-    For each matrix, Muon replaces the update G = U S V^T by nearly U V^T, found by Newton-Schulz iterations. Here the
-    matrices of one shape are stacked, and each product of an iteration is one batched product. That pays where small
-    products do not fill the device, as in bfloat16; in float32 on a CPU it makes no difference.
+    For each matrix, Muon replaces the update `G = U S V^T` by approximately `U V^T`, which Newton-Schulz iterations
+    compute. Here the matrices of one shape are stacked, so each product of an iteration is one batched product. This is
+    faster where small products do not fill the device, as in bfloat16. In float32 on a CPU it makes no difference.
 
     Args:
-        iteration_dtype: of the Newton-Schulz iterations; "bfloat16" where the device multiplies it faster.
-        split: {part of a variable's path: number of matrices its columns are}; a fused projection of queries, keys and
-            values is three matrices.
+        iteration_dtype: of the Newton-Schulz iterations: "float32", or "bfloat16" where that is faster.
+        split: {part of a variable's path: number of matrices side by side in its columns}. The fused projection to
+            queries, keys and values is three matrices.
         (the others): see `keras.optimizers.Muon`.
 
     Reference: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
     kellerjordan.github.io/posts/muon; the scale of the step is that of Liu et al. 2025, arXiv 2502.16982.
     """
 
-    def __init__(self, *args, iteration_dtype="float32", split=None, **kwargs):
+    def __init__(
+        self, *args: Any, iteration_dtype: str = "float32", split: Mapping[str, int] | None = None, **kwargs: Any
+    ):
         super().__init__(*args, **kwargs)
         self.iteration_dtype = iteration_dtype
         self.split = split or {}
 
     def build(self, variables):
         super().build(variables)
-        # Later, TensorFlow gives its own variables, which do not know their paths.
+        # In a step on TensorFlow the variables are TensorFlow's own, which have no path.
         self.num_parts = [
             next((count for part, count in self.split.items() if part in variable.path), 1) for variable in variables
         ]
         matrices = [variable for variable in variables if not self._is_for_adam(variable)]
         self.num_of_shape = dict(Counter(self._matrix_shape(variable) for variable in matrices))
-        self._waiting = SimpleNamespace(of_shape={})  # Keras would track the variables in a plain dict as its own
+        self._waiting = SimpleNamespace(of_shape={})  # in a plain dict, Keras would track the variables
 
     def update_step(self, gradient, variable, learning_rate):
-        """Step a variable; a matrix waits until `apply` has come to the last one of its shape."""
+        """Update a variable. A matrix waits until `apply` reaches the last matrix of its shape."""
         if self._is_for_adam(variable):
             super().update_step(gradient, variable, learning_rate)
             return

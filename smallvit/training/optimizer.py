@@ -1,16 +1,21 @@
-"""The learning rate by step and the optimizer of a recipe."""
+"""The optimizer of a recipe, and its learning rate by step."""
 
 import keras
 
-from smallvit.config import MUON_ADAM_WEIGHT_DECAY
+from smallvit.config import MUON_ADAM_WEIGHT_DECAY, TrainConfig
 from smallvit.training.muon import StackedMuon
 
-# LayerNorm's scale and offset, biases, embeddings and temperatures: shrinking them towards 0 regularises nothing.
+# Parts of the names of biases, LayerNorm, embeddings and tau. Shrinking these towards 0 does not regularise.
 _UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau")
 
 
-def learning_rate_schedule(config, num_train):
-    """Linear warm-up from 0 to the peak, then a cosine to 0 at the last step, counted from the images trained on."""
+def learning_rate_schedule(config: TrainConfig, num_train: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A linear warm-up from 0 to the peak, then a cosine to 0 at the last step.
+
+    Args:
+        config: the recipe.
+        num_train: number of images that are trained on, without the validation split.
+    """
     total = config.epochs * -(-num_train // config.batch_size)
     warmup = min(round(config.warmup_fraction * total), total - 1)
     if warmup == 0:
@@ -20,8 +25,13 @@ def learning_rate_schedule(config, num_train):
     )
 
 
-def build_optimizer(config, schedule, model):
-    """The recipe's optimizer, built for the model's trainable variables; it also keeps their moving average."""
+def build_optimizer(
+    config: TrainConfig, schedule: keras.optimizers.schedules.LearningRateSchedule, model: keras.Model
+) -> keras.optimizers.Optimizer:
+    """Build the recipe's optimizer for the model's trainable variables.
+
+    With `ema_decay` above 0 the optimizer also keeps the moving average of the variables.
+    """
     common = {
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.global_clipnorm,
@@ -31,7 +41,7 @@ def build_optimizer(config, schedule, model):
     if config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(schedule, **common)
     else:
-        # Muon is for hidden matrices: the classifier, embeddings and all vectors get Adam's step and its decay.
+        # Muon updates the hidden matrices. Adam updates the classifier, the embeddings and all vectors.
         excluded = ["classifier", "position_embedding", "class_token"]
         optimizer = StackedMuon(
             schedule,

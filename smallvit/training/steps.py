@@ -1,27 +1,35 @@
-"""Training steps: gradients and optimizer, compiled for the backend that Keras runs on.
+"""Training steps, gradients and optimizer together, compiled for the backend that Keras runs on.
 
-Keras's own `fit` is not used because the data set lives on the device and is gathered and augmented inside the compiled
-step, which `fit` has no place for. Layers, losses and augmentation stay in `keras.ops`.
+Keras's own `fit` is not used: here the data set is on the device, and the compiled step selects and augments the
+images, which `fit` does not allow. Layers, losses and augmentation use `keras.ops` alone.
 """
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from smallvit.device import distribution
 
 
-def compile_train_steps(loss_function, optimizer, trainable, non_trainable):
-    """Compile one optimizer step after the other, without a return to Python between them where the backend can.
+def compile_train_steps(
+    loss_function: Callable[..., Any],
+    optimizer: keras.optimizers.Optimizer,
+    trainable: Sequence[keras.Variable],
+    non_trainable: Sequence[keras.Variable],
+) -> Callable[..., Any]:
+    """Compile a function that takes several optimizer steps; TensorFlow and JAX do not return to Python between them.
 
     Args:
-        loss_function: takes a row of `batches` and the other inputs; returns (loss, metrics): a scalar, and a float32
+        loss_function: takes one row of `batches` and the other inputs; returns (loss, metrics), a scalar and a float32
             vector of sums.
-        optimizer: a built Keras optimizer.
-        trainable: the Keras variables to train.
-        non_trainable: the other Keras variables that `loss_function` reads or changes, random states included.
+        optimizer: built for `trainable`.
+        trainable: the variables to train.
+        non_trainable: the other variables that `loss_function` reads or changes, including random states.
 
     Returns:
-        A function of (batches, *inputs), where `batches` is [S, ...] for S steps, that updates the variables and
-        returns the metrics, summed over the steps. Each new shape compiles once.
+        A function of (batches, *inputs), where `batches` is [S, ...] for S steps. It updates the variables and returns
+        the metrics, summed over the steps. Every new shape of `batches` is compiled once.
     """
     compile_for = {"tensorflow": _tensorflow_steps, "jax": _jax_steps, "torch": _torch_steps}
     return compile_for[keras.backend.backend()](loss_function, optimizer, trainable, non_trainable)

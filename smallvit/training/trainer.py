@@ -1,56 +1,69 @@
-"""One model in training: its variables, its compiled step, an epoch of steps."""
+"""Train one model: its variables, its compiled steps, and one epoch of steps."""
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from smallvit.augment import Augmentation, sample_patches
+from smallvit.config import ModelConfig, TrainConfig
+from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
-from smallvit.model import build_model
+from smallvit.model import VisionTransformer, build_model
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
-_PROGRESS_INTERVAL = 0.5  # seconds between two looks at the device's numbers
+_PROGRESS_INTERVAL = 0.5  # seconds between two reads of the metrics from the device
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
 
 def _on_device(train):
-    """The images and labels of a `Split` on the device. Raises `UserError` if it has no room for them."""
+    """Copy the images and labels of a `Split` to the device. Raises `UserError` if its memory is too small."""
     try:
         return distribution.replicate(train.images), distribution.replicate(train.labels)
-    except Exception as error:  # each backend has its own type for it
+    except Exception as error:  # each backend raises its own type
         if not backend.is_out_of_memory(error):
             raise
-        advice = "a device with more memory would be right"
+        advice = "use a device with more memory"
         if train.files is not None:
-            advice = "--memory-limit 0, which leaves them on the disk, would be right"
+            advice = "use --memory-limit 0, which leaves the images on disk"
         raise UserError(
             f"The device is out of memory with {train.images.nbytes / 2**30:.1f} GB of training images; {advice}."
         ) from error
 
 
 class Trainer:
-    """A model, its recipe, and its training images: on the device, unless they are to stay on disk.
+    """A model with its recipe and its training images, which are on the device unless the split is on disk.
 
     Args:
-        model_config: a `ModelConfig`.
-        train_config: a `TrainConfig`.
-        train: the `Split` to train on.
-        steps_per_execution: most steps that one call of the compiled function takes; None leaves it to the device.
+        model_config: the architecture.
+        train_config: the recipe.
+        train: the split to train on.
+        steps_per_execution: the largest number of steps in one call of the compiled function; None takes what suits the
+            device.
+
+    Raises:
+        UserError: the batch size does not fit the number of devices, or the images do not fit on the device.
     """
 
-    def __init__(self, model_config, train_config, train, steps_per_execution=None):
+    def __init__(
+        self,
+        model_config: ModelConfig,
+        train_config: TrainConfig,
+        train: Split,
+        steps_per_execution: int | None = None,
+    ):
         if train_config.batch_size % distribution.num_devices():
             raise UserError(
-                f"batch_size {train_config.batch_size} cannot be divided among {distribution.num_devices()} devices; a "
-                "multiple would be right."
+                f"batch_size {train_config.batch_size} is not a multiple of the {distribution.num_devices()} devices."
             )
         self.config = train_config
         self.train = train
@@ -80,45 +93,46 @@ class Trainer:
         }
         self.predict = compile_prediction(self.model)
 
-    def _loss(self, is_sampled, indices, images, labels, mixing):
+    def _loss(self, is_sampled, indices, images, labels, mix_enabled):
         """The mean loss of the images at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
 
-        On mixed images a hit is the class of which there is most.
+        For a mixed image, a hit is the class with the largest share.
         """
         inputs, targets = self.augment(
-            ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mixing
+            ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mix_enabled
         )
         logits = self.model(inputs, training=True, places=self._places(indices.shape[0]) if is_sampled else None)
         losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
         own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
-        rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last, not first
+        rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last
         hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
         return ops.mean(losses), ops.stack([ops.sum(losses), *hits])
 
     def _places(self, batch_size):
-        """The places of the patches that a step sees, see `sample_patches`."""
+        """Draw the places [B, n] of the patches that a step sees; see `sample_patches`."""
         config, grid_size = self.config, self.model.config.grid_size
         return sample_patches(
             config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
         )
 
-    def load_pretrained(self, model):
-        """Take the weights of a `VisionTransformer` that differs in its classes alone: all but the classifier's."""
+    def load_pretrained(self, model: VisionTransformer) -> None:
+        """Copy all weights except the classifier's from a model that may differ only in its classes."""
         for layer, given in zip(self.model.layers, model.layers, strict=True):
             if layer is not self.model.classifier:
                 layer.set_weights(given.get_weights())
 
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
+        """The number of batches, the last of which may be smaller."""
         return -(-len(self.train.labels) // self.config.batch_size)
 
-    def mixing(self, epoch):
-        """1.0, or 0.0 in the last epochs, which see no Mixup and CutMix."""
+    def mix_enabled(self, epoch: int) -> float:
+        """1.0, or 0.0 in the last epochs, which are without Mixup and CutMix."""
         return float(epoch < self.config.epochs - round(self.config.unmixed_fraction * self.config.epochs))
 
-    def calls(self, epoch):
-        """The order of the images, which follows from seed and epoch, as int32 [S, B] for each call of the steps.
+    def epoch_batches(self, epoch: int) -> list[np.ndarray]:
+        """Draw the order of the images from seed and epoch; return indices, int32 [S, B], for each call of S steps.
 
-        Few shapes, since each compiles: calls of two neighbouring lengths, and one step with what is left.
+        Each new shape compiles, so there are at most three: two lengths S that differ by one, and a last smaller batch.
         """
         count, batch_size = len(self.train.labels), self.config.batch_size
         order = np.random.default_rng([self.config.seed, epoch]).permutation(count).astype(np.int32)
@@ -132,9 +146,9 @@ class Trainer:
         return calls
 
     def _images(self, indices):
-        """The images at `indices` [S, B] as the compiled steps take them: indices into images and labels, and those.
+        """The inputs of the compiled steps for the images at `indices` [S, B]: (indices, images, labels).
 
-        Where they stay on disk, only those that are needed are read.
+        If the split is on disk, only the images of these steps are read.
         """
         if self.device_data:
             return distribution.shard_batch(indices, axis=1), *self.device_data
@@ -143,23 +157,30 @@ class Trainer:
         images, labels = np.asarray(needed.images), needed.labels
         return distribution.shard_batch(own, axis=1), distribution.replicate(images), distribution.replicate(labels)
 
-    def train_epoch(self, epoch, bar):
-        """Train on every image once; return the epoch's metrics.
+    def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
+        """Train on every image once.
 
         Args:
             epoch: from 0.
             bar: a tqdm bar that counts images.
+
+        Returns:
+            The means of `loss`, `top1` and `top5` (shares) over the augmented images, the `learning_rate` of the next
+            step, and `images_per_second`.
+
+        Raises:
+            UserError: the loss is not finite.
         """
         count = len(self.train.labels)
-        mixing = distribution.replicate(np.float32(self.mixing(epoch)))
+        mix_enabled = distribution.replicate(np.float32(self.mix_enabled(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
         run_steps = self._steps[self.config.is_sampled(epoch)]
-        for indices in self.calls(epoch):
-            pending.append(run_steps(*self._images(indices), mixing))
+        for indices in self.epoch_batches(epoch):
+            pending.append(run_steps(*self._images(indices), mix_enabled))
             seen += indices.size
             steps += len(indices)
-            # Reading a number waits for the device, so it is not done at every call.
+            # Reading the metrics waits for the device, so they are not read after every call.
             if time.perf_counter() - last_look > _PROGRESS_INTERVAL or seen == count:
                 totals += np.sum([ops.convert_to_numpy(metrics) for metrics in pending], axis=0, dtype=np.float64)
                 pending.clear()
@@ -181,17 +202,17 @@ class Trainer:
             "images_per_second": count / (time.perf_counter() - started),
         }
 
-    def measure_step_seconds(self, num_calls=3, is_sampled=False):
-        """Time one step of a full batch, the mean over so many calls; compile for every length of a call first.
+    def measure_step_seconds(self, num_calls: int = 3, is_sampled: bool = False) -> float:
+        """Measure the seconds of one step on a full batch: the mean over `num_calls` calls.
 
-        The variables are as before.
+        All shapes of calls are compiled first. Afterwards the variables have the values that they had before.
         """
         before, run_steps = self.values(), self._steps[is_sampled]
 
         def call(indices):
             return run_steps(*self._images(indices), distribution.replicate(np.float32(1)))
 
-        calls = self.calls(0)
+        calls = self.epoch_batches(0)
         for indices in {indices.shape: indices for indices in calls}.values():
             ops.convert_to_numpy(call(indices))
         indices = calls[0]
@@ -203,13 +224,13 @@ class Trainer:
         self.set_values(before, "memory")
         return seconds
 
-    def learning_rate(self):
-        """The rate of the next step."""
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
         return float(ops.convert_to_numpy(self.schedule(self.optimizer.iterations)))
 
     @contextmanager
-    def averaged_weights(self):
-        """Within it, the model has the moving average of its weights."""
+    def averaged_weights(self) -> Iterator[None]:
+        """A context in which the model has the moving average of its weights."""
         trainable = self.model.trainable_variables
         before = [ops.convert_to_numpy(variable) for variable in trainable]
         self.optimizer.finalize_variable_values(trainable)
@@ -219,20 +240,20 @@ class Trainer:
             for variable, value in zip(trainable, before, strict=True):
                 variable.assign(value)
 
-    def values(self):
-        """A copy of every variable, the random states included, as NumPy arrays."""
+    def values(self) -> list[np.ndarray]:
+        """Copy every variable, including the random states."""
         return [ops.convert_to_numpy(variable) for variable in self.variables]
 
-    def set_values(self, values, source):
-        """Restore what `values` returned. Raises `UserError` naming `source` if they are of another model."""
+    def set_values(self, values: list[np.ndarray], source: object) -> None:
+        """Restore what `values` returned. Raises `UserError`, naming `source`, if the shapes do not fit this model."""
         if [value.shape for value in values] != [tuple(variable.shape) for variable in self.variables]:
             raise UserError(f"{source} holds the variables of another model; delete it to train from the start.")
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
 
-    def diverged(self, when):
-        """The `UserError` of a loss that is infinite or no number; `when` completes the sentence."""
+    def diverged_error(self, when: str) -> UserError:
+        """The error for a loss that is infinite or NaN; `when` completes its sentence."""
         return UserError(
-            f"The loss is no longer a finite number {when}; a learning rate below {self.config.learning_rate:g} "
-            "(--learning-rate) would be right."
+            f"The loss is no longer a finite number {when}; use a learning rate below {self.config.learning_rate:g} "
+            "(--learning-rate)."
         )
