@@ -137,13 +137,6 @@ def build_parser():
         help="train for N hours in all: measure this machine and choose the number of epochs (instead of --epochs)",
     )
     parser.add_argument(
-        "--memory-limit",
-        type=float,
-        metavar="GB",
-        help="memory that the images of a folder may take; more than that stay on disk, which is slower (default: "
-        "a quarter of what is free)",
-    )
-    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="train nothing; read the data, and say what would be trained how long",
@@ -295,7 +288,6 @@ def run(options, command, publisher, failures):
         test_split=options.test_split,
         strict=options.strict,
         limit=options.limit,
-        memory_limit=options.memory_limit,
     )
     plan = make_plan(
         preset=options.preset or (DEFAULT_PRESET if source.kind == "cifar100" else CUSTOM_DATA_PRESET),

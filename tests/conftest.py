@@ -1,6 +1,11 @@
 """Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`."""
 
 import os
+import tempfile
+
+# Folders of images that tests decode are cached here, not in the cache of whoever runs the tests.
+_CACHE = tempfile.TemporaryDirectory(prefix="smallvit-tests-")
+os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 
 # xdist's processes, and what they start, have one thread each: with one for every core, they wait for one another.
 # TensorFlow and JAX read it when they are imported.

@@ -1,7 +1,6 @@
 """Images of equal pixels in more than one split."""
 
 import numpy as np
-import pytest
 
 from smallvit.data import Split, find_duplicates
 
@@ -12,25 +11,12 @@ def split(*values):
     return Split(images, np.zeros(len(values), np.int32))
 
 
-def on_disk(images, path):
-    """The same as a map of a file, in another order on it."""
-    images.images[::-1].tofile(path)
-    mapped = np.memmap(path, np.uint8, "r", shape=images.images.shape)
-    backwards = np.arange(len(mapped))[::-1]
-    found = Split(mapped, images.labels).take(backwards)
-    assert found.is_on_disk
-    return found
-
-
-@pytest.mark.parametrize("where", ["memory", "disk"])
-def test_every_place_of_a_image_is_named(tmp_path, where):
+def test_every_place_of_an_image_is_named():
     splits = {
         "train": split(5, 1, 2, 3, 2, 9),
         "held out": split(7, 2, 8, 8),
         "test": split(3, 6, 5, 2, 7),
     }
-    if where == "disk":
-        splits = {name: on_disk(images, tmp_path / name) for name, images in splits.items()}
     assert find_duplicates(splits) == [
         [("train", 0), ("test", 2)],  # 5
         [("train", 2), ("train", 4), ("held out", 1), ("test", 3)],  # 2

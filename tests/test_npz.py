@@ -1,6 +1,5 @@
-"""Images in an `.npz` file: what is read, and what is refused, of files that anyone made."""
+"""Images in an `.npz` file: what is read and what is refused."""
 
-import io
 import pickle
 import zipfile
 
@@ -70,7 +69,7 @@ class Evil:
 def test_images_labels_and_names_are_read(path):
     found = read_npz(write(path, class_names=["ant", "벌", "🐈"]))
     assert found.class_names == ["ant", "벌", "🐈"]
-    assert found.unreadable == []
+    assert found.damaged == []
     assert list(found.splits) == ["train"]
     train = found.splits["train"]
     np.testing.assert_array_equal(train.images, IMAGES)
@@ -121,11 +120,6 @@ def test_compressed_arrays_are_read(path, compression):
     np.testing.assert_array_equal(train.images, IMAGES)
 
 
-def test_names_may_be_bytes_and_no_text(path):
-    assert read_npz(write(path, class_names=[b"ant", "벌".encode(), b"\xff"])).class_names == ["ant", "벌", "\\xff"]
-    assert read_npz(write(path, class_names=["ant", "a\nb", "\ud800"])).class_names == ["ant", "a\nb", "\\ud800"]
-
-
 def test_the_least_and_the_most_that_are_taken(path):
     found = read_npz(write(path, x_train=IMAGES[:30], y_train=np.arange(30) % 2))
     assert (len(found.splits["train"].labels), len(found.class_names)) == (30, 2)
@@ -142,120 +136,61 @@ def test_no_file_and_a_foreign_file(path, tmp_path):
     for place, said in ((path, path), (tmp_path, tmp_path), (tmp_path / "a\nb.npz", f"{tmp_path}/a\\nb.npz")):
         with pytest.raises(UserError) as caught:
             read_npz(place)
-        assert str(caught.value) == f"There is no file {said}; an .npz with x_train and y_train would be right."
+        assert str(caught.value) == f"There is no file {said}; --data takes an .npz file with x_train and y_train."
     for content in (b"", b"\xff\xd8\xff no archive", pickle.dumps(Evil(tmp_path / "written"))):
         path.write_bytes(content)
         assert refused(path) == (
-            "FILE is no .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
+            "FILE is not an .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
         )
     np.save(tmp_path / "one.npy", IMAGES)
-    assert "is no .npz file" in refused(tmp_path / "one.npy")
-    assert "(File name too long)" in refused(tmp_path / ("n" * 300))
+    assert "is not an .npz file" in refused(tmp_path / "one.npy")
     assert not (tmp_path / "written").exists()
 
 
-SCALE = 'pixels have to be uint8 from 0 to 255: scale them to that range, then x_train.astype("uint8") would be right.'
-LAYOUT = "uint8 [n, S, S, 3], or [n, S, S] where they are grey, would be right."
-INTEGERS = "labels have to be integers [n] from 0 on:"
-NUMBERS = "labels have to go from 0 to K-1 for K classes, of which there may be 1,000."
+SCALE = 'scale the pixels to 0-255 and use x_train.astype("uint8").'
+LAYOUT = "images must be uint8 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1."
+INTEGERS = "they must be integers [n] from 0 to K-1."
+CLASSES = "they must go from 0 to K-1 for K classes, at most 1,000."
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": None}, "FILE has no x_train; it holds y_train."),
-        ({"x_train": None, "y_train": None}, "FILE has no x_train; it holds no arrays."),
-        ({"y_train": None, "labels": LABELS}, "FILE has no y_train; it holds x_train, labels."),
-        ({"x_val": IMAGES}, "FILE has no y_val; it holds x_train, y_train, x_val."),
-        ({"y_test": LABELS}, "FILE has no x_test; it holds x_train, y_train, y_test."),
-        ({"x_train": IMAGES / 255}, f"FILE: x_train is float64 [40, 6, 6, 3], from 0 to 1; {SCALE}"),
-        ({"x_train": IMAGES.astype(np.int16) - 3}, f"FILE: x_train is int16 [40, 6, 6, 3], from -3 to 252; {SCALE}"),
-        ({"x_train": IMAGES > 99}, f"FILE: x_train is bool [40, 6, 6, 3], from 0 to 1; {SCALE}"),
-        ({"x_train": IMAGES.astype(str)}, f"FILE: x_train is <U3 [40, 6, 6, 3]; {SCALE}"),
+        ({"x_train": None}, "FILE has no x_train; every split needs images x_... and labels y_...."),
+        ({"x_val": IMAGES}, "FILE has no y_val; every split needs images x_... and labels y_...."),
+        ({"x_train": IMAGES / 255}, f"FILE: x_train is float64 [40, 6, 6, 3]; {SCALE}"),
         (
             {"x_train": IMAGES // 16},
-            "FILE: x_train is uint8 [40, 6, 6, 3] and has no value above 15; pixels go from 0 to 255: scale them to "
-            "that range.",
+            "FILE: x_train is uint8 [40, 6, 6, 3] with no value above 15; scale the pixels to 0-255.",
         ),
         (
             {"x_train": IMAGES.transpose(0, 3, 1, 2)},
-            "FILE: x_train is uint8 [40, 3, 6, 6]; the channels have to come last: x_train.transpose(0, 2, 3, 1) would "
-            "be right.",
-        ),
-        (
-            {"x_train": GREY[:, None]},
-            "FILE: x_train is uint8 [40, 1, 6, 6]; the channels have to come last: x_train.transpose(0, 2, 3, 1) would "
-            "be right.",
+            "FILE: x_train is uint8 [40, 3, 6, 6]; channels must come last, so use x_train.transpose(0, 2, 3, 1).",
         ),
         ({"x_train": IMAGES.reshape(40, -1)}, f"FILE: x_train is uint8 [40, 108]; {LAYOUT}"),
         ({"x_train": np.repeat(IMAGES, 2, 3)[..., :4]}, f"FILE: x_train is uint8 [40, 6, 6, 4]; {LAYOUT}"),
-        ({"x_train": np.uint8(7)}, f"FILE: x_train is uint8 []; {LAYOUT}"),
-        (
-            {"x_train": IMAGES[:, :5]},
-            "FILE: x_train is uint8 [40, 5, 6, 3], images 5 high and 6 wide; square ones are needed.",
-        ),
-        (
-            {"x_train": IMAGES[:, :0, :0]},
-            "FILE: x_train is uint8 [40, 0, 0, 3], images 0 high and 0 wide; square ones are needed.",
-        ),
-        (
-            {"x_val": IMAGES[:0], "y_val": LABELS[:0]},
-            "FILE: x_val is uint8 [0, 6, 6, 3], no images; give it some, or leave it out.",
-        ),
+        ({"x_train": IMAGES[:, :5]}, f"FILE: x_train is uint8 [40, 5, 6, 3]; {LAYOUT}"),
+        ({"x_val": IMAGES[:0], "y_val": LABELS[:0]}, f"FILE: x_val is uint8 [0, 6, 6, 3]; {LAYOUT}"),
         (
             {"x_test": IMAGES[:3, :4, :4], "y_test": LABELS[:3]},
-            "FILE: the test images have 4 x 4 pixels and those to train on 6 x 6; all need the same size.",
+            "FILE: the test images are 4 x 4, but the training images 6 x 6; all images need one size.",
         ),
-        ({"y_train": LABELS[:39]}, "FILE: x_train has 40 images and y_train 39 labels; it needs one each."),
-        ({"y_train": LABELS / 1}, f'FILE: y_train is float64 [40]; {INTEGERS} y_train.astype("int32") would be right.'),
-        ({"y_train": LABELS > 1}, f'FILE: y_train is bool [40]; {INTEGERS} y_train.astype("int32") would be right.'),
-        (
-            {"y_train": np.eye(3)[LABELS]},
-            f"FILE: y_train is float64 [40, 3]; {INTEGERS} y_train.argmax(1) would be right.",
-        ),
-        ({"y_train": np.array([*"abc"])[LABELS]}, f"FILE: y_train is <U1 [40]; {INTEGERS} int32 [n] would be right."),
-        ({"y_train": LABELS - 1}, f"FILE: y_train has labels from -1 to 1; {NUMBERS}"),
-        ({"y_train": LABELS + 998}, f"FILE: y_train has labels from 998 to 1000; {NUMBERS}"),
-        ({"y_train": LABELS.astype("u8") << 63}, f"FILE: y_train has labels from 0 to {2**63}; {NUMBERS}"),
-        (
-            {"y_train": LABELS + 1},
-            "FILE: y_train has labels from 1 to 3 and no 0; each of 0 to K-1 has to occur.",
-        ),
+        ({"y_train": LABELS[:39]}, "FILE: x_train has 40 images, but y_train has 39 labels."),
+        ({"y_train": LABELS / 1}, f"FILE: y_train is float64 [40]; {INTEGERS}"),
+        ({"y_train": np.eye(3)[LABELS]}, "FILE: y_train is float64 [40, 3]; use y_train.argmax(1)."),
+        ({"y_train": LABELS - 1}, f"FILE: y_train has labels from -1 to 1; {CLASSES}"),
+        ({"y_train": LABELS + 998}, f"FILE: y_train has labels from 998 to 1000; {CLASSES}"),
+        ({"y_train": LABELS.astype("u8") << 63}, f"FILE: y_train has labels from 0 to {2**63}; {CLASSES}"),
         (
             {"y_train": LABELS * 2},
-            "FILE: y_train has labels from 0 to 4 and no 1; each of 0 to K-1 has to occur.",
+            "FILE: the class class 1 has too few training images: 0 found, at least 3 needed, since validation and "
+            "test images are drawn from them.",
         ),
-        (
-            {"x_val": IMAGES, "y_val": LABELS + 1},
-            "FILE: y_val has the label 3, and there are 3 classes; labels from 0 to 2 would be right.",
-        ),
-        (
-            {"class_names": ["ant", "bee"]},
-            "FILE has 2 class_names, and y_train labels up to 2; a name for each of its 3 classes would be right.",
-        ),
-        (
-            {"class_names": ["ant", "bee", "cat", "dog"]},
-            "FILE: the class dog has no image; it needs at least three, to train on, to validate and to test.",
-        ),
-        ({"class_names": ["ant", "bee", "ant"]}, "FILE has two classes named ant; each needs a name of its own."),
-        (
-            {"class_names": [f"class {label}" for label in range(1001)]},
-            "FILE has 1,001 classes; at most 1,000 are trained on.",
-        ),
-        (
-            {"class_names": [1, 2, 3]},
-            "FILE: class_names is int64 [3]; one string for each class, [K], would be right.",
-        ),
-        ({"class_names": "ant"}, "FILE: class_names is <U3 []; one string for each class, [K], would be right."),
-        ({"class_names": ["n" * 2**21] * 3}, "FILE: class_names takes 25,165,824 bytes; names are short."),
-        (
-            {"y_train": LABELS * 0},
-            "FILE has one class, class 0; at least 2 classes are needed, to tell one from another.",
-        ),
-        (
-            {"y_train": np.minimum(np.arange(40), 1)},
-            "FILE: the class class 0 has 1 image; it needs at least three, to train on, to validate and to test.",
-        ),
+        ({"x_val": IMAGES, "y_val": LABELS + 1}, "FILE has labels up to 3, but only 3 classes."),
+        ({"class_names": ["ant", "bee"]}, "FILE has labels up to 2, but only 2 classes."),
+        ({"class_names": ["ant", "bee", "ant"]}, "FILE has two classes named ant; give each class its own name."),
+        ({"class_names": [1, 2, 3]}, "FILE: class_names is int64 [3]; it must be K strings, [K]."),
+        ({"y_train": LABELS * 0}, "FILE has only one class, class 0; at least 2 classes are needed."),
         ({"x_train": IMAGES[:29], "y_train": LABELS[:29]}, "FILE has 29 images; at least 30 are needed."),
     ],
 )
@@ -263,19 +198,10 @@ def test_what_is_wrong_is_named(path, changes, message):
     assert refused(write(path, **changes)) == message
 
 
-# Pickles
-
-
-@pytest.mark.parametrize(
-    ("name", "right"),
-    [("x_train", "numbers of one shape"), ("y_train", "numbers of one shape"), ("class_names", "strings")],
-)
-def test_arrays_of_objects_are_refused_and_not_run(path, tmp_path, name, right):
+@pytest.mark.parametrize("name", ["x_train", "y_train", "class_names"])
+def test_arrays_of_objects_are_refused_and_not_run(path, tmp_path, name):
     write(path, **{name: np.array([Evil(tmp_path / "written")] * 40)})
-    assert refused(path) == (
-        f"FILE: {name} holds Python objects, which are not loaded, for they can run any code; an array of {right} "
-        "would be right."
-    )
+    assert refused(path).startswith(f"FILE: {name} cannot be read (Object arrays cannot be loaded")
     assert not (tmp_path / "written").exists()
 
 
@@ -283,25 +209,14 @@ def test_a_pickle_under_the_name_of_an_array_is_not_run(path, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train.npy", pickle.dumps(Evil(tmp_path / "written")))
         archive.writestr("y_train.npy", pickle.dumps(Evil(tmp_path / "written")))
-    assert refused(path).startswith("FILE: x_train is damaged and cannot be read (the magic string is not correct")
+    assert refused(path).startswith("FILE: x_train")
     assert not (tmp_path / "written").exists()
 
 
-# Damage
-
-
-def test_a_file_cut_off_anywhere_is_refused(path):
-    whole = write(path).read_bytes()
-    for length in [*range(0, len(whole), 97), *range(len(whole) - 30, len(whole))]:
-        path.write_bytes(whole[:length])
-        assert "is no .npz file, or is cut off" in refused(path)
-
-
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_damaged_file_is_refused_or_the_same(path, compression):
     """Some bytes of an archive, such as its times, matter to nobody."""
-    images = np.repeat(IMAGES, 4, axis=1).repeat(4, axis=2)  # more than is decompressed at once, so that headers come
-    whole = write_zip(path, compression, x_train=images).read_bytes()  # before the checksum is looked at
+    whole = write_zip(path, compression).read_bytes()
     rng = np.random.default_rng(2)
     refusals = 0
     for place in [*rng.integers(0, len(whole), 60), *rng.integers(0, 200, 60), *rng.integers(-250, 0, 60)]:
@@ -314,102 +229,17 @@ def test_a_damaged_file_is_refused_or_the_same(path, compression):
             assert str(error).isprintable()
             refusals += 1
         else:
-            np.testing.assert_array_equal(train.images, images)
+            np.testing.assert_array_equal(train.images, IMAGES)
             assert train.labels.tolist() == LABELS.tolist()
     assert refusals > 90
+    path.write_bytes(whole[:-30])
+    assert "is not an .npz file, or is cut off" in refused(path)
 
 
-def test_every_byte_of_an_array_s_header_counts(path):
-    images = np.repeat(IMAGES, 4, axis=1).repeat(4, axis=2)
-    whole = write(path, x_train=images).read_bytes()
-    start = whole.index(b"\x93NUMPY")
-    for place in range(start, start + 128):
-        for change in (1, 8, 128):
-            damaged = bytearray(whole)
-            damaged[place] ^= change
-            path.write_bytes(damaged)
-            assert "x_train" in refused(path)
-
-
-@pytest.mark.parametrize(
-    ("patches", "message"),
-    [
-        ({6: b"\1\0", 8: b"\1\0"}, "is encrypted, password required for extraction"),  # flags
-        ({8: b"\x63\0", 10: b"\x63\0"}, "compression method is not supported"),
-        ({18: b"\0\0\0\1", 24: b"\xff\xff\xff\1"}, "is said to have the shape [40, 6, 6, 3] and has 33"),
-    ],
-    ids=["encrypted", "another compression", "another size"],
-)
-def test_what_an_archive_says_of_an_array_is_not_believed(path, patches, message):
-    """The places are within the headers of a member: the first before its content, the second in the directory."""
-    content = bytearray(write(path).read_bytes())
-    for (place, patch), start in zip(
-        patches.items(), (content.index(b"PK\3\4"), content.index(b"PK\1\2")), strict=True
-    ):
-        content[start + place : start + place + len(patch)] = patch
-    path.write_bytes(content)
-    sentence = refused(path)
-    assert sentence.startswith("FILE: x_train is damaged and cannot be read (")
-    assert message in sentence
-    assert sentence.endswith("); make it again with np.savez.")
-
-
-def header(shape, descr="|u1"):
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": descr, "fortran_order": False, "shape": shape})
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("shape", [(10**12, 6, 6, 3), (40, 6, 6, 4), (-40, 6, -6, 3), (39, 6, 6, 3), (2**64, 6, 0, 3)])
-def test_an_array_has_to_be_as_large_as_it_says(path, shape):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x_train.npy", header(shape) + IMAGES.tobytes())
-        archive.writestr("y_train.npy", header((40,)) + LABELS.astype(np.uint8).tobytes())
-    assert refused(path).startswith(
-        f"FILE: x_train is damaged and cannot be read (it is said to have the shape {list(shape)} and has 4,320 bytes)"
-    )
-
-
-# Memory
-
-
-@pytest.mark.parametrize(
-    ("images", "needed"),
-    [
-        (IMAGES, 40 * 108 + 40),
-        (GREY, 40 * 36 + 40 * 108 + 40),  # as they are, and as RGB
-        (GREY[..., None], 40 * 36 + 40 * 108 + 40),
-    ],
-    ids=["RGB", "[n, S, S]", "[n, S, S, 1]"],
-)
-def test_more_than_fits_into_memory_is_refused_unread(path, monkeypatch, images, needed):
-    write(path, x_train=images, y_train=LABELS.astype(np.uint8))
-    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed)
+def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
+    size = sum(info.file_size for info in zipfile.ZipFile(write(path)).infolist())
+    monkeypatch.setattr(npz, "MAX_NPZ_BYTES", size)
     read_npz(path)
-    for room, most in ((needed - 1, needed), (needed, needed - 1), (None, needed - 1)):
-        with monkeypatch.context() as patched:
-            patched.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("read"))
-            patched.setattr(npz, "dataset_memory_limit_bytes", lambda room=room: room)
-            patched.setattr(npz, "MAX_BYTES", most)
-            assert refused(path) == (
-                "FILE would take 0.0 GB of memory; at most 0.0 GB are read; a folder of image files, which is read "
-                "part by part, would be right."
-            )
-
-
-def test_every_given_split_counts(path, monkeypatch):
-    write(path, x_val=IMAGES, y_val=LABELS, x_test=IMAGES, y_test=LABELS)
-    needed = 3 * 40 * (108 + 8)
-    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed)
-    read_npz(path)
-    monkeypatch.setattr(npz, "dataset_memory_limit_bytes", lambda: needed - 1)
-    assert "would take" in refused(path)
-
-
-def test_memory_that_runs_out_all_the_same_is_no_damage(path, monkeypatch):
-    def read_array(*_, **__):
-        raise MemoryError("Unable to allocate 4 GiB")
-
-    write(path)
-    monkeypatch.setattr(np.lib.format, "read_array", read_array)
-    assert refused(path) == "FILE: y_train does not fit into memory (Unable to allocate 4 GiB)."
+    monkeypatch.setattr(npz, "MAX_NPZ_BYTES", size - 1)
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("read"))
+    assert refused(path) == "FILE would take 0.0 GB of memory, more than 0 GB; use a folder of image files instead."

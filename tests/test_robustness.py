@@ -356,7 +356,7 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
 
 def test_what_was_measured_before_is_not_measured_again(models, command, tmp_path, monkeypatch):
     """Killed in the third model the two others stay; then it alone is measured, and paired with them."""
-    for name in ("README.md", "robustness.json", "cifar-100-python"):
+    for name in ("README.md", "robustness.json", "cifar-100-binary"):
         (tmp_path / name).symlink_to(models / name)
     tiny.write_folder(tmp_path / "c", "spt")
     asked = []

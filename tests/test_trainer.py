@@ -10,6 +10,7 @@ from tqdm import tqdm
 from smallvit.augment import pipeline
 from smallvit.config import with_variant
 from smallvit.data import Split
+from smallvit.training import trainer as trainer_module
 from smallvit.training.trainer import Trainer
 from tests import tiny
 
@@ -89,20 +90,20 @@ def test_measuring_a_step_changes_nothing(train):
 
 
 @pytest.mark.usefixtures("without_xla")
-def test_images_that_stay_on_disk_train_the_same_model(train, tmp_path):
-    """What is drawn from a file by an index in any order trains as what is in memory, to the last bit."""
-    order = np.random.default_rng(1).permutation(len(train.labels))
-    np.save(tmp_path / "images.npy", train.images[order])
-    on_disk = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels[order]).take(np.argsort(order))
+def test_images_too_large_for_the_device_train_the_same_model(train, tmp_path, monkeypatch):
+    """Images that are copied from a memory-mapped file batch by batch train as those on the device, to the last bit."""
+    np.save(tmp_path / "images.npy", train.images)
+    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), train.labels)
     trained = []
-    for images in (train, on_disk):
+    for images, bound in ((train, train.images.nbytes), (mapped, train.images.nbytes - 1)):
+        monkeypatch.setattr(trainer_module, "MAX_DEVICE_IMAGE_BYTES", bound)
         trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, images, steps_per_execution=1)
-        assert (trainer.device_data is None) == images.is_on_disk
+        assert (trainer.device_data is None) == (images is mapped)
         with tqdm(disable=True) as bar:
             trainer.train_epoch(0, bar)
         trained.append(trainer.values())
-    for in_memory, streamed in zip(*trained, strict=True):
-        np.testing.assert_array_equal(in_memory, streamed)
+    for on_device, copied in zip(*trained, strict=True):
+        np.testing.assert_array_equal(on_device, copied)
 
 
 def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifiers(train):

@@ -1,9 +1,5 @@
 """Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, a model folder."""
 
-import io
-import pickle
-import pickletools
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,47 +55,26 @@ def split(count, seed):
 
 
 def release_contents(num_train=60, num_test=30, seed=3):
-    """What the pickles of a small release of CIFAR-100 hold; each class has its own colour, so it can be learned."""
+    """The files of a small binary release of CIFAR-100; each class has its own colour, so it can be learned."""
     rng = np.random.default_rng(seed)
     colors = rng.integers(40, 216, (len(CLASS_NAMES), 3, 1))
 
-    def split(count):
+    def records(count):
         labels = rng.permutation(np.arange(count) % len(CLASS_NAMES))
         pixels = colors[labels] + rng.integers(-40, 40, (count, 3, 1024))
-        return {b"data": pixels.reshape(count, 3072).astype(np.uint8), b"fine_labels": labels.tolist()}
+        coarse = np.full((count, 1), 99)  # a coarse label that no fine label can be mistaken for
+        return np.concatenate([coarse, labels[:, None], pixels.reshape(count, 3072)], axis=1).astype(np.uint8).tobytes()
 
-    meta = {b"fine_label_names": [name.encode() for name in CLASS_NAMES]}
-    return {"train": split(num_train), "test": split(num_test), "meta": meta}
-
-
-def pickle_as_python2(content):
-    """Pickle as the release was: Python 2's strings, which have other opcodes than the bytes of Python 3."""
-    data = bytearray(pickle.dumps(content, protocol=3))
-    opcodes = {"SHORT_BINBYTES": b"U", "BINBYTES": b"T"}  # -> SHORT_BINSTRING, BINSTRING, of the same layout
-    for opcode, _, position in pickletools.genops(bytes(data)):
-        if opcode.name in opcodes:
-            data[position : position + 1] = opcodes[opcode.name]
-    return bytes(data)
+    names = "".join(f"{name}\n" for name in CLASS_NAMES)
+    return {"train.bin": records(num_train), "test.bin": records(num_test), "fine_label_names.txt": names.encode()}
 
 
 def write_release(folder, contents=None):
-    """Write a release as the folder cifar-100-python inside `folder`; return its path."""
-    path = Path(folder) / "cifar-100-python"
+    """Write a release as the folder cifar-100-binary inside `folder`; return its path."""
+    path = Path(folder) / "cifar-100-binary"
     path.mkdir(parents=True)
     for name, content in (contents or release_contents()).items():
-        (path / name).write_bytes(pickle_as_python2(content))
-    return path
-
-
-def write_tarball(folder, contents=None):
-    """Write a release as folder/cifar-100-python.tar.gz; return its path."""
-    path = Path(folder) / "cifar-100-python.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in (contents or release_contents()).items():
-            data = pickle_as_python2(content)
-            member = tarfile.TarInfo(f"cifar-100-python/{name}")
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
+        (path / name).write_bytes(content)
     return path
 
 

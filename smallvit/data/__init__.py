@@ -1,4 +1,4 @@
-"""What is trained on: images as uint8, labels as integers, and which of them are held out."""
+"""Reads data sets: uint8 images and integer labels in splits. Nothing here needs Keras."""
 
 from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split, iter_chunks

@@ -1,168 +1,167 @@
-"""CIFAR-100, downloaded or from disk, as uint8 images and integer labels.
+"""CIFAR-100 as uint8 images and fine labels, downloaded or from disk.
 
-The release is a set of Python 2 pickles. A pickle can run any code, so it is read by an unpickler that builds NumPy
-arrays and nothing else.
+CIFAR-100 is published as Python pickles and as plain binary files. A pickle can run code, so only the published bytes
+are unpickled. The binary release needs no such check.
 """
 
-import io
-import lzma
+import hashlib
+import http.client
 import os
 import pickle
+import shutil
+import sys
 import tarfile
-import zlib
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.files import atomic_file
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
-CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"  # as Keras's own loader has it
-_FOLDER = "cifar-100-python"
-_FILES = ("train", "test", "meta")
+CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+BINARY_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
+_PYTHON_FOLDER = "cifar-100-python"
+_BINARY_FOLDER = "cifar-100-binary"
+_PYTHON_MD5 = {  # as torchvision lists them
+    "train": "16019d7e3df5f24257cddd939b257f8d",
+    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    "meta": "7973b15100ade9c7d40fb424638fde48",
+}
+_BINARY_FILES = ("train.bin", "test.bin", "fine_label_names.txt")
+_RECORD_BYTES = 2 + 3 * 32 * 32  # coarse label, fine label, pixels
 
 
-def load_cifar100(path=None):
+def load_cifar100(path: str | Path | None = None) -> Dataset:
     """Read CIFAR-100 with its fine labels.
 
     Args:
-        path: the release on disk, as the folder `cifar-100-python`, the folder that holds it, or the tarball; None
-            downloads the tarball by Keras into its own cache (169 MB, once).
+        path: the tarball of the python release, the folder `cifar-100-python` or `cifar-100-binary`, or a folder that
+            holds one of them. None downloads the tarball once (169 MB) to where Keras keeps it.
 
     Returns:
         A `Dataset` of 50,000 training and 10,000 test images, 32 x 32, and 100 class names.
 
     Raises:
-        UserError: nothing usable is there, or nothing could be downloaded.
+        UserError: `path` is not CIFAR-100, a file differs from the published one, or the download failed.
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     path = _download() if path is None else Path(os.path.expanduser(path))
     with os_error_as_user_error(path):
         if path.is_dir():
-            contents = _read_folder(path)
+            folder = find_release(path)
+            if folder is None:
+                raise UserError(
+                    f"{escape_name(str(path))} is not CIFAR-100; the binary release has the files "
+                    f"{', '.join(_BINARY_FILES)}, and the python release {', '.join(_PYTHON_MD5)}."
+                )
+            train, test, class_names = (_read_python_folder if _is_python(folder) else _read_binary)(folder)
         elif path.exists():
-            contents = _read_tarball(path)
+            train, test, class_names = _read_tarball(path)
         else:
             raise UserError(
                 f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
-                f"{_FOLDER} or {_FOLDER}.tar.gz, or cifar100, which is downloaded."
+                f"{_PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
             )
-    class_names = _class_names(contents["meta"], path)
-    return Dataset(
-        name="CIFAR-100",
-        train=_split(contents["train"], "train", len(class_names), path),
-        test=_split(contents["test"], "test", len(class_names), path),
-        class_names=class_names,
-        pixel_mean=CIFAR100_MEAN,
-        pixel_std=CIFAR100_STD,
-    )
+    return Dataset("CIFAR-100", train, test, class_names, CIFAR100_MEAN, CIFAR100_STD)
 
 
-def is_cifar100(folder):
-    """Whether a folder is the release of CIFAR-100, or holds it."""
-    return os.path.isdir(folder / _FOLDER) or all(os.path.isfile(folder / name) for name in _FILES)
+def find_release(path: Path) -> Path | None:
+    """Return the folder of a CIFAR-100 release: `path` itself or a folder in it, the binary release first."""
+    for folder in (path, path / _BINARY_FOLDER, path / _PYTHON_FOLDER):
+        if _is_python(folder) or _has_files(folder, _BINARY_FILES):
+            return folder
+    return None
 
 
-def _download():
-    import keras
+def _is_python(folder: Path) -> bool:
+    return _has_files(folder, _PYTHON_MD5)
 
+
+def _has_files(folder, names):
+    return all(os.path.isfile(folder / name) for name in names)
+
+
+def _download() -> Path:
+    """Return the tarball in Keras's cache; download it unless it is there."""
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+    path = Path(home, "datasets", f"{_PYTHON_FOLDER}.tar.gz")
     try:
-        return Path(keras.utils.get_file(fname=f"{_FOLDER}.tar.gz", origin=CIFAR100_URL, file_hash=CIFAR100_SHA256))
-    except Exception as error:  # get_file raises a plain Exception when it cannot connect
-        reason = " ".join(str(error).split()) or type(error).__name__
+        if path.is_file() and _hash(path, "sha256") == CIFAR100_SHA256:
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as partial:
+            with urllib.request.urlopen(CIFAR100_URL, timeout=60) as response, open(partial, "wb") as file:
+                size = int(response.headers.get("Content-Length", 0)) or None
+                bar = {"desc": "Downloading CIFAR-100", "total": size, "disable": not sys.stderr.isatty()}
+                with tqdm.wrapattr(response, "read", **bar) as stream:
+                    shutil.copyfileobj(stream, file)
+            if _hash(partial, "sha256") != CIFAR100_SHA256:
+                raise UserError(f"{CIFAR100_URL} returned a file that is not the published CIFAR-100; try again later.")
+    except (OSError, http.client.HTTPException) as error:
         raise UserError(
-            f"CIFAR-100 could not be downloaded ({reason}); where there is no network, get {CIFAR100_URL} on another "
-            f"machine and name the file with --data."
+            f"CIFAR-100 could not be downloaded to {escape_name(str(path))} ({error}); without a network, get "
+            f"{CIFAR100_URL} on another machine and pass the file with --data."
         ) from error
+    return path
 
 
-def _read_folder(folder):
-    if not (folder / "train").exists() and (folder / _FOLDER).is_dir():
-        folder = folder / _FOLDER
-    missing = [name for name in _FILES if not (folder / name).is_file()]
-    if missing:
+def _hash(path: Path, name: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+
+
+def _require_published(path: Path, name: str, expected: str) -> None:
+    found = _hash(path, name)
+    if found != expected:
         raise UserError(
-            f"{folder} has no file {' or '.join(missing)}; the python release of CIFAR-100 holds {', '.join(_FILES)}."
+            f"{escape_name(str(path))} is not the published file of CIFAR-100: its {name} digest is {found}, not "
+            f"{expected}. A pickle can run code, so the file is not opened; {BINARY_URL} has the same images without "
+            "pickles."
         )
-    return {name: _unpickle((folder / name).read_bytes(), folder / name) for name in _FILES}
 
 
-def _read_tarball(path):
+def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
+    _require_published(path, "sha256", CIFAR100_SHA256)
+    with tarfile.open(path) as archive:
+        files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
+        return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items()})
+
+
+def _read_python_folder(folder: Path) -> tuple[Split, Split, list[str]]:
     contents = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                folder, _, name = member.name.removeprefix("./").rpartition("/")
-                if member.isfile() and folder == _FOLDER and name in _FILES:
-                    contents[name] = _unpickle(archive.extractfile(member).read(), path / member.name)
-            # The checksum stands at the very end, behind what tarfile reads.
-            while archive.fileobj.read(1 << 20):
-                pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise UserError(
-            f"{path} cannot be read to its end as a tarball ({error}); get it again from {CIFAR100_URL}."
-        ) from error
-    missing = [name for name in _FILES if name not in contents]
-    if missing:
-        raise UserError(
-            f"{path} has no {', '.join(f'{_FOLDER}/{name}' for name in missing)}; "
-            f"the python release of CIFAR-100 is {CIFAR100_URL}."
-        )
-    return contents
+    for name, expected in _PYTHON_MD5.items():
+        _require_published(folder / name, "md5", expected)
+        contents[name] = pickle.loads((folder / name).read_bytes(), encoding="bytes")
+    return _from_pickles(contents)
 
 
-# What `pickle` calls to rebuild an array, by the names of NumPy 1 and of NumPy 2.
-_ARRAY_CONSTRUCTORS = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-}
+def _from_pickles(contents: dict[str, Any]) -> tuple[Split, Split, list[str]]:
+    train, test = (_to_split(contents[name][b"data"], contents[name][b"fine_labels"]) for name in ("train", "test"))
+    return train, test, [name.decode() for name in contents["meta"][b"fine_label_names"]]
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds numbers, strings, lists, dicts and NumPy arrays; refuses everything else."""
-
-    def find_class(self, module, name):
-        try:
-            return _ARRAY_CONSTRUCTORS[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
-
-
-def _unpickle(content, path):
-    try:
-        loaded = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        raise UserError(
-            f"{path} is damaged or is no file of CIFAR-100 ({error}); get the release again from {CIFAR100_URL}."
-        ) from error
-    if not isinstance(loaded, dict):
-        raise UserError(f"{path} holds a {type(loaded).__name__}; a file of CIFAR-100 holds a dict.")
-    return loaded
+def _read_binary(folder: Path) -> tuple[Split, Split, list[str]]:
+    class_names = (folder / "fine_label_names.txt").read_text("utf-8").split()
+    splits = []
+    for name in ("train.bin", "test.bin"):
+        content = np.fromfile(folder / name, np.uint8)
+        records = content[: content.size // _RECORD_BYTES * _RECORD_BYTES].reshape(-1, _RECORD_BYTES)
+        if not content.size or records.size < content.size or records[:, 1].max() >= len(class_names):
+            raise UserError(
+                f"{escape_name(str(folder / name))} is damaged: it must have {_RECORD_BYTES:,} bytes for each image, "
+                f"and labels below {len(class_names)}, the number of names in fine_label_names.txt."
+            )
+        splits.append(_to_split(records[:, 2:], records[:, 1]))
+    return splits[0], splits[1], class_names
 
 
-def _class_names(meta, path):
-    names = meta.get(b"fine_label_names")
-    if not isinstance(names, list) or not names or not all(isinstance(name, bytes) for name in names):
-        raise UserError(f"{path}: the file meta has no list fine_label_names; that of CIFAR-100 names 100 classes.")
-    return [name.decode() for name in names]
-
-
-def _split(content, name, num_classes, path):
-    pixels, labels = content.get(b"data"), content.get(b"fine_labels")
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != 3072:
-        found = f"{pixels.dtype} {list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise UserError(f"{path}: data of the file {name} is {found}; that of CIFAR-100 is uint8 [n, 3072].")
-    if not isinstance(labels, list) or len(labels) != len(pixels):
-        found = len(labels) if isinstance(labels, list) else "no"
-        raise UserError(f"{path}: the file {name} has {len(pixels)} images and {found} fine_labels; it needs one each.")
-    if not labels:
-        raise UserError(f"{path}: the file {name} has no images; that of CIFAR-100 has thousands.")
-    if not all(type(label) is int and 0 <= label < num_classes for label in labels):
-        raise UserError(f"{path}: the file {name} has labels that are not integers from 0 to {num_classes - 1}.")
-    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the release stores channels first
+def _to_split(pixels: np.ndarray, labels) -> Split:
+    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the releases store channels first
     return Split(np.ascontiguousarray(images), np.array(labels, np.int32))

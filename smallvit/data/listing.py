@@ -1,163 +1,196 @@
-"""Which images lie in a folder, without opening one: its classes, its parts, and the key by which it is cached.
+"""Which image file belongs to which class and split, decided from names alone.
 
-The folder has one subfolder for each class, or a folder `train`, and perhaps `val` and `test`, with such subfolders.
-What a class folder holds belongs to the class, however deep it lies, whatever its suffix. Passed over are: names that
-begin with a dot, what systems leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`), files whose suffix is one of
-`NO_IMAGES`, and symbolic links that lead out of the folder, to nothing, or round in a circle.
+A folder of images has one subfolder for each class, or a folder `train`, and optionally `val` and `test`, with such
+subfolders. Every file below a class folder belongs to the class, at any depth and with any suffix. Ignored are:
+- names that begin with a dot, and what operating systems leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`),
+- files with a suffix in `IGNORED_SUFFIXES`,
+- symbolic links that are broken or lead out of the folder, and links to folders below a class folder.
 """
 
-import hashlib
 import logging
 import os
 from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.requirements import display_name, format_list, require_classes
+from smallvit.data.requirements import SPLIT_ALIASES, format_list, require_classes
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
 
-# Lists, notes and code that lie beside images. An SVG or a PDF is none of them: its owner may take it for an image,
-# and has to be told.
-NO_IMAGES = {
+# Lists, notes and code beside the images. SVG and PDF are not ignored: their owner may take them for images, so the
+# decoder names them.
+IGNORED_SUFFIXES = {
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".xml", ".html", ".htm"),
     *(".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".db", ".py", ".ipynb"),
 }
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
-# What makes a file beside the class folders an image that has no class, instead of a note.
-_IMAGES = {
+# Files beside the class folders with these suffixes are images without a class, others are notes.
+_IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".svg"),
 }
 
-_PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}  # in any case: others write Train, valid, Testing
-
 
 class Listing(NamedTuple):
-    """What lies in a folder of images.
+    """The image files of a folder.
 
     Attributes:
-        class_names: in the order of the labels: sorted.
-        files: for each split, "train" first, the paths relative to the folder, with "/", by class, then by path.
-        labels: for each split, int32 [n].
-        key: hexadecimal SHA-256 of the files' paths, sizes and times.
+        class_names: K names, sorted.
+        files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
+        labels: split -> int32 [n] in [0, K).
+        stats: (path, size, mtime, ctime) of each file, in the order of `files`.
     """
 
     class_names: list[str]
     files: dict[str, list[str]]
     labels: dict[str, np.ndarray]
-    key: str
+    stats: list[tuple[str, int, int, int]]
 
 
-def list_images(root):
-    """List the images in a folder.
-
-    Args:
-        root: its path.
+def list_images(root: str | os.PathLike) -> Listing:
+    """List the image files in a folder without opening them.
 
     Returns:
-        A `Listing`, with at least two classes; a class may have no image in it.
+        A `Listing` with at least two classes. A class may have no files.
 
     Raises:
-        UserError: it is not made of class folders, or cannot be read.
+        UserError: the folder has no class folders, or cannot be read.
     """
     with os_error_as_user_error(root):
-        return _list(escape_name(os.fspath(root)), _Walk(root))
+        return _FolderListing(root).list()
 
 
-def _list(source, walk):
-    """The same; `source` is the root as sentences name it."""
-    parts = _find_parts(source, walk)
-    classes = {split: _class_folders(source, path, walk) for split, path in parts.items()}
-    names = {folder: display_name(folder) for folder in classes["train"]}
-    folders = sorted(names, key=lambda folder: (names[folder], folder))
-    _require_same_classes(source, parts, classes)
-    if len(folders) == 1:
-        _require_not_nested(source, f"{parts['train']}{folders[0]}", walk)
-    require_classes(source, [names[folder] for folder in folders])
-
-    hashed = hashlib.sha256()
-    files, labels = {}, {}
-    for split, path in parts.items():
-        files[split], counts = [], []
-        for folder in folders:
-            found = walk.files_below(f"{path}{folder}") if folder in classes[split] else []
-            for name, *status in found:
-                hashed.update(os.fsencode(f"{name}\0{status}\0"))
-                files[split].append(name)
-            counts.append(len(found))
-        labels[split] = np.repeat(np.arange(len(folders), dtype=np.int32), counts)
-    if walk.links_passed_over:
-        log.warning(
-            "%s: %d symbolic link%s passed over: they lead out of the folder, to nothing, or round in a circle",
-            source,
-            len(walk.links_passed_over),
-            " was" if len(walk.links_passed_over) == 1 else "s were",
-        )
-    return Listing([names[folder] for folder in folders], files, labels, hashed.hexdigest())
-
-
-class _Walk:
-    """Looks into folders below a root. Paths are relative to it, and those of folders end with "/"."""
+class _FolderListing:
+    """Paths are relative to the root. A path of a folder ends with "/", and the root's is ""."""
 
     def __init__(self, root):
         self.root = os.path.realpath(root)
-        self.links_passed_over = set()  # a folder may be looked into twice
+        self.source = escape_name(os.fspath(root))  # as error messages name the root
+        self.ignored_links = set()
 
-    def look(self, path):
-        """Return (folders, files) of one folder: its `os.DirEntry`s by name, without what is passed over."""
+    def list(self):
+        split_folders = self._find_splits()
+        class_folders = {split: self._find_classes(path) for split, path in split_folders.items()}
+        for split, path in split_folders.items():
+            unknown = sorted(class_folders[split] - class_folders["train"])
+            if unknown:
+                raise UserError(
+                    f"{self.source} has the class {format_list(unknown)} in {path} but not in {split_folders['train']}."
+                )
+        # Names that are not valid UTF-8 become text with escapes.
+        names = {folder: os.fsencode(folder).decode("utf-8", "backslashreplace") for folder in class_folders["train"]}
+        folders = sorted(names, key=lambda folder: (names[folder], folder))
+        if len(folders) == 1:
+            self._require_not_nested(f"{split_folders['train']}{folders[0]}")
+        class_names = [names[folder] for folder in folders]
+        require_classes(self.source, class_names)
+
+        files, labels, stats = {}, {}, []
+        for split, path in split_folders.items():
+            found = [self._files_below(f"{path}{f}/") if f in class_folders[split] else [] for f in folders]
+            files[split] = [name for of_class in found for name, *_ in of_class]
+            labels[split] = np.repeat(np.arange(len(folders), dtype=np.int32), [len(of_class) for of_class in found])
+            stats += [stat for of_class in found for stat in of_class]
+        if self.ignored_links:
+            log.warning(
+                "%s: ignored %d symbolic links that are broken, lead out of the folder, or lead to a folder that is "
+                "listed already",
+                self.source,
+                len(self.ignored_links),
+            )
+        return Listing(class_names, files, labels, stats)
+
+    def _scan(self, path):
+        """Return ({name: `os.DirEntry`} of the folders, of the files) in one folder, by name."""
         folders, files = {}, {}
         here = os.path.join(self.root, path)
         with os_error_as_user_error(here), os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
                     continue
-                if entry.is_symlink() and not self._leads_to_more(entry.path, here):
-                    self.links_passed_over.add(entry.path)
+                if entry.is_symlink() and not self._leads_to_new(entry.path, here):
+                    self.ignored_links.add(entry.path)
                 elif entry.is_dir():
                     folders[entry.name] = entry
-                elif entry.is_file() and _suffix(entry.name) not in NO_IMAGES:
+                elif entry.is_file() and _suffix(entry.name) not in IGNORED_SUFFIXES:
                     files[entry.name] = entry
         return folders, files
 
-    def _leads_to_more(self, link, here):
-        """Whether a link in the folder `here` stays inside the root, and does not lead back to what `here` lies in."""
+    def _leads_to_new(self, link, here):
+        """Return True if a link in the folder `here` stays in the root and does not lead to a parent of `here`."""
         target = os.path.realpath(link)
-        return _lies_in(target, self.root) and not _lies_in(os.path.realpath(here), target) and os.path.exists(target)
+        return (
+            os.path.exists(target) and _is_inside(target, self.root) and not _is_inside(os.path.realpath(here), target)
+        )
 
-    def files_below(self, path):
-        """Return (path, size in bytes, mtime and ctime in ns) of each file below a folder, by path.
+    def _files_below(self, path):
+        """Return (path, size, mtime, ctime) of each file below a class folder, by path."""
+        folders, files = self._scan(path)
+        found = []
+        for name, entry in files.items():
+            stat = entry.stat()
+            # ctime, because two files of one size and mtime may swap names, and permissions may change.
+            found.append((f"{path}{name}", stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        for name, entry in folders.items():
+            if entry.is_symlink():
+                self.ignored_links.add(entry.path)
+            else:
+                found += self._files_below(f"{path}{name}/")
+        return sorted(found)
 
-        Each folder is entered once, and by its own name rather than by a link, so that no circle of links is endless.
-        """
-        folders, linked, entered, found = [f"{path}/"], [], set(), []
-        while folders or linked:
-            here = (folders or linked).pop()
-            status = os.stat(os.path.join(self.root, here))
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            below, files = self.look(here)
-            for name, entry in below.items():
-                (linked if entry.is_symlink() else folders).append(f"{here}{name}/")
-            for name, entry in files.items():
-                status = entry.stat()
-                # The ctime, because two files of one size and mtime may change places, and who may read one may change.
-                found.append((f"{here}{name}", status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-        found.sort()
-        return found
+    def _find_splits(self):
+        """Return split -> path of the folder with its class folders, {"train": ""} if there are no split folders."""
+        folders, _ = self._scan("")
+        named = {}
+        for name in folders:
+            if name.lower() in SPLIT_ALIASES:
+                named.setdefault(SPLIT_ALIASES[name.lower()], []).append(name)
+        others = [name for name in folders if name.lower() not in SPLIT_ALIASES]
+        # A class may be called train: then the folder has images, not class folders.
+        if others and named == {"train": ["train"]} and not self._scan("train/")[0]:
+            named = {}
+        if not named:
+            return {"train": ""}
+        given = format_list([f"{name}/" for names in named.values() for name in names])
+        if others:
+            raise UserError(
+                f"{self.source} has {given} and also {format_list([f'{name}/' for name in others])}; use either only "
+                "train/, val/ and test/ with class folders in them, or only class folders."
+            )
+        for names in named.values():
+            if len(names) > 1:
+                raise UserError(f"{self.source} has {names[0]}/ and {names[1]}/ for the same split; keep one of them.")
+        if "train" not in named:
+            raise UserError(f"{self.source} has {given} but no train/; add train/, or use only class folders.")
+        return {split: f"{named[split][0]}/" for split in ("train", "validation", "test") if split in named}
+
+    def _find_classes(self, path):
+        """Return the names of the class folders in a split."""
+        where = f"{self.source}: {path}" if path else self.source
+        folders, files = self._scan(path)
+        images = _image_names(files)
+        if not folders:
+            found = f"images ({format_list(images)}) but no folders" if images else "no folders"
+            raise UserError(f"{where} has {found}; put the images of each class into a folder of its own.")
+        if images:
+            raise UserError(
+                f"{where} has images beside the class folders: {format_list(images)}; put each image into the folder "
+                "of its class."
+            )
+        return set(folders)
+
+    def _require_not_nested(self, folder):
+        """Refuse an archive that was unpacked into a folder of its own name, and say where the classes are."""
+        inside, files = self._scan(f"{folder}/")
+        if len(inside) > 1 and not _image_names(files):
+            raise UserError(
+                f"{self.source} has only the folder {escape_name(folder)}, with {len(inside):,} folders in it; if they "
+                f"are the classes, use {os.path.join(self.source, escape_name(folder))}."
+            )
 
 
-def _lies_in(path, folder):
+def _is_inside(path, folder):
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
@@ -165,73 +198,5 @@ def _suffix(name):
     return os.path.splitext(name)[1].lower()
 
 
-def _loose(files):
-    return [name for name in files if _suffix(name) in _IMAGES]
-
-
-def _find_parts(source, walk):
-    """Split -> the path of the folder that holds its class folders, "" for the root itself."""
-    folders, _ = walk.look("")
-    named = {}
-    for name in folders:
-        if name.lower() in _PARTS:
-            named.setdefault(_PARTS[name.lower()], []).append(name)
-    others = [name for name in folders if name.lower() not in _PARTS]
-    # A train is also a thing to take images of.
-    if others and list(named) == ["train"] and len(named["train"]) == 1 and named["train"][0].lower() == "train":
-        inside, _ = walk.look(named["train"][0])
-        if not inside:
-            named = {}
-    if not named:
-        return {"train": ""}
-    given = format_list([f"{name}/" for names in named.values() for name in names])
-    if others:
-        raise UserError(
-            f"{source} has {given} and, beside that, {format_list([f'{name}/' for name in others])}; either train/, "
-            "val/ and test/ alone, each with the class folders in it, or the class folders alone would be right."
-        )
-    twice = next((names for names in named.values() if len(names) > 1), None)
-    if twice:
-        raise UserError(f"{source} has {twice[0]}/ and {twice[1]}/, which mean the same; one of them would be right.")
-    if "train" not in named:
-        raise UserError(
-            f"{source} has {given} and no train/; train/ with the class folders in it would be right, or the class "
-            "folders alone."
-        )
-    return {split: f"{named[split][0]}/" for split in ("train", "validation", "test") if split in named}
-
-
-def _class_folders(source, path, walk):
-    """The names of the class folders in a part."""
-    where = f"{source}, in {path}," if path else source
-    folders, files = walk.look(path)
-    loose = _loose(files)
-    if not folders:
-        found = f"images ({format_list(loose)}) and " if loose else ""
-        raise UserError(f"{where} has {found}no folders; it needs a folder for each class, with the images in it.")
-    if loose:
-        raise UserError(
-            f"{where} has images beside the class folders: {format_list(loose)}; an image belongs into the "
-            "folder of its class."
-        )
-    return set(folders)
-
-
-def _require_same_classes(source, parts, classes):
-    for split, path in parts.items():
-        unknown = sorted(classes[split] - classes["train"])
-        if unknown:
-            raise UserError(
-                f"{source} has the class {format_list(unknown)} in {path} and not in {parts['train']}; a class "
-                "needs images to train on."
-            )
-
-
-def _require_not_nested(source, folder, walk):
-    """An archive unpacked into a folder of its own name is an honest mistake: say where the classes are."""
-    inside, files = walk.look(folder)
-    if len(inside) > 1 and not _loose(files):
-        raise UserError(
-            f"{source} has one folder, {escape_name(folder)}, with {len(inside):,} folders in it; if these are the "
-            f"classes, {os.path.join(source, escape_name(folder))} would be right."
-        )
+def _image_names(files):
+    return [name for name in files if _suffix(name) in _IMAGE_SUFFIXES]

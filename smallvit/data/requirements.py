@@ -1,6 +1,6 @@
-"""What every source of one's own images gives, and what all of them have to hold to be trained on."""
+"""What every source of the user's own images returns, and the checks that all of them share."""
 
-import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,83 +10,86 @@ from smallvit.errors import UserError, escape_name
 
 MIN_CLASSES = 2
 MAX_CLASSES = 1_000
-MIN_IMAGES = 30  # with fewer, the held-out ones say nothing: each of three would be a third of the accuracy
+MIN_IMAGES = 30  # with fewer, one test image would be a third of the accuracy
+
+# Lower case; others write Train, valid, Testing.
+SPLIT_ALIASES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
-class Images(NamedTuple):
-    """Labelled images of one's own, as they were found.
+class LoadedSplits(NamedTuple):
+    """The user's own images as the source has them, before missing splits are drawn.
 
     Attributes:
-        splits: the `Split`s "train" and, where they were given, "validation" and "test"; all of one size.
-        class_names: of the K classes in the order of the labels.
-        unreadable: (relative path, sentence) of the files that had to be left out.
+        splits: "train", and "validation" and "test" if the source has them. All images have one size.
+        class_names: K names in the order of the labels.
+        damaged: (relative path, sentence) of each file that was left out.
     """
 
     splits: dict[str, Split]
     class_names: list[str]
-    unreadable: list[tuple[str, str]]
+    damaged: list[tuple[str, str]]
 
 
-def display_name(folder_name):
-    """A folder's name as the name of a class: text also where the folder's name is none."""
-    return os.fsencode(folder_name).decode("utf-8", "backslashreplace")
+def format_list(names: list[str], most: int = 3) -> str:
+    """Format names as `"a, b, c and 4 more"`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(escape_name(name) for name in names[:most]) + more
 
 
-def format_list(names, most=3):
-    """`"a, b, c and 4 more"`."""
-    shown = [escape_name(name) for name in names[:most]]
-    return ", ".join(shown) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def require_classes(source, class_names):
-    """Refuse a number of classes that cannot be trained on.
+def require_classes(source: str, class_names: list[str]) -> None:
+    """Check the number of classes and that their names differ.
 
     Args:
-        source: what the sentence begins with: the folder or file.
+        source: the folder or file, as the error message names it.
         class_names: in the order of the labels.
 
     Raises:
-        UserError: there are fewer than `MIN_CLASSES` or more than `MAX_CLASSES`, or two have the same name.
+        UserError: fewer than `MIN_CLASSES` classes, more than `MAX_CLASSES`, or two classes of one name.
     """
     count = len(class_names)
     if count < MIN_CLASSES:
-        found = f"one class, {escape_name(class_names[0])}" if class_names else "no classes"
-        raise UserError(f"{source} has {found}; at least {MIN_CLASSES} classes are needed, to tell one from another.")
+        found = f"only one class, {escape_name(class_names[0])}" if class_names else "no classes"
+        raise UserError(f"{source} has {found}; at least {MIN_CLASSES} classes are needed.")
     if count > MAX_CLASSES:
-        raise UserError(f"{source} has {count:,} classes; at most {MAX_CLASSES:,} are trained on.")
-    twice = (
-        sorted({name for name in class_names if class_names.count(name) > 1}) if len(set(class_names)) < count else []
-    )
-    if twice:
-        raise UserError(f"{source} has two classes named {escape_name(twice[0])}; each needs a name of its own.")
+        raise UserError(f"{source} has {count:,} classes; at most {MAX_CLASSES:,} are possible.")
+    if len(set(class_names)) < count:
+        twice = min(name for name in class_names if class_names.count(name) > 1)
+        raise UserError(f"{source} has two classes named {escape_name(twice)}; give each class its own name.")
 
 
-def require_enough(source, class_names, labels, why=lambda label: ""):
-    """Refuse too few images: each class has to be on each side, given or still to be drawn from the training ones.
+def require_enough_images(
+    source: str,
+    class_names: list[str],
+    labels: Mapping[str, np.ndarray],
+    reason: str = "",
+) -> None:
+    """Check that each class has images for each split, both those of the source and those still to be drawn.
 
     Args:
-        source: what the sentence begins with.
-        class_names: of the K classes.
-        labels: for each given split, "train" among them, its int [n] in [0, K).
-        why: label -> what the sentence on that class ends with, before its full stop; None -> the same for all classes.
+        source: the folder or file, as the error message names it.
+        class_names: K names.
+        labels: split -> int [n] in [0, K), "train" among the splits.
+        reason: end of the error message, before the full stop.
 
     Raises:
-        UserError: as said.
+        UserError: a class has too few training images, a split is empty, or there are fewer than `MIN_IMAGES`.
     """
     counts = np.bincount(labels["train"], minlength=len(class_names))
-    needed = 1 + sum(split not in labels for split in ("validation", "test"))
+    missing = [split for split in ("validation", "test") if split not in labels]
     label = int(counts.argmin())
-    if counts[label] < needed:
-        found = {0: "no image", 1: "1 image"}.get(int(counts[label]), f"{counts[label]} images")
-        where = " to train on" if len(labels) > 1 else ""
-        sides = {1: "one", 2: "two, to train on and to hold out", 3: "three, to train on, to validate and to test"}
+    if counts[label] <= len(missing):
+        drawn = f", since {' and '.join(missing)} images are drawn from them" if missing else ""
         raise UserError(
-            f"{source}: the class {escape_name(class_names[label])} has {found}{where}; it needs at least "
-            f"{sides[needed]}{why(label)}."
+            f"{source}: the class {escape_name(class_names[label])} has too few training images: {counts[label]} "
+            f"found, at least {1 + len(missing)} needed{drawn}{reason}."
         )
     for split, given in labels.items():
         if not len(given):
-            raise UserError(f"{source} has no images in its {split} part; give it some, or leave it out{why(None)}.")
+            raise UserError(f"{source} has no {split} images; add images or leave the split out{reason}.")
     total = sum(map(len, labels.values()))
     if total < MIN_IMAGES:
-        raise UserError(f"{source} has {total} images; at least {MIN_IMAGES} are needed{why(None)}.")
+        raise UserError(f"{source} has {total} images; at least {MIN_IMAGES} are needed{reason}.")

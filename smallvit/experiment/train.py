@@ -2,7 +2,6 @@
 
 import datetime
 import logging
-import math
 import platform
 import re
 import subprocess
@@ -247,12 +246,10 @@ def _evaluate_again(folder, test):
 
 
 def _load(source):
-    # One process first: several of one host must not download to the same file at once.
+    # The main process first: it downloads or decodes the data, and the others read what it wrote.
     dataset = load_dataset(source) if distribution.is_main_process() else None
-    on_disk = distribution.broadcast_json(dataset and dataset.train.is_on_disk)
-    if dataset is None:  # what fits into the memory of the first is in that of the others, too
-        dataset = load_dataset(source._replace(memory_limit=0 if on_disk else math.inf))
-    return dataset
+    distribution.broadcast_json(None)
+    return load_dataset(source) if dataset is None else dataset
 
 
 def _train(run, plan, dataset, files, time_limit, logs, command, commit, repository):

@@ -20,6 +20,7 @@ from smallvit.model import VisionTransformer, build_model
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
+MAX_DEVICE_IMAGE_BYTES = 2 * 2**30  # more images are copied to the device batch by batch
 _PROGRESS_INTERVAL = 0.5  # seconds between two reads of the metrics from the device
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
@@ -32,16 +33,14 @@ def _on_device(train):
     except Exception as error:  # each backend raises its own type
         if not backend.is_out_of_memory(error):
             raise
-        advice = "use a device with more memory"
-        if train.files is not None:
-            advice = "use --memory-limit 0, which leaves the images on disk"
         raise UserError(
-            f"The device is out of memory with {train.images.nbytes / 2**30:.1f} GB of training images; {advice}."
+            f"The device has no memory for {train.images.nbytes / 2**30:.1f} GB of training images; use a device with "
+            "more memory, or fewer images with --limit."
         ) from error
 
 
 class Trainer:
-    """A model with its recipe and its training images, which are on the device unless the split is on disk.
+    """A model with its recipe and its training images: on the device if they take at most `MAX_DEVICE_IMAGE_BYTES`.
 
     Args:
         model_config: the architecture.
@@ -79,9 +78,7 @@ class Trainer:
         self.augmentation_seed = keras.random.SeedGenerator(train_config.seed)
         self.schedule = learning_rate_schedule(train_config, len(train.labels))
         self.optimizer = build_optimizer(train_config, self.schedule, self.model)
-        self.device_data = None
-        if not train.is_on_disk:
-            self.device_data = _on_device(train)
+        self.device_data = _on_device(train) if train.images.nbytes <= MAX_DEVICE_IMAGE_BYTES else None
         trainable = self.model.trainable_variables
         trainable_ids = {id(variable) for variable in trainable}
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
@@ -148,14 +145,14 @@ class Trainer:
     def _images(self, indices):
         """The inputs of the compiled steps for the images at `indices` [S, B]: (indices, images, labels).
 
-        If the split is on disk, only the images of these steps are read.
+        If the images are not on the device, only the needed ones are copied to it.
         """
         if self.device_data:
             return distribution.shard_batch(indices, axis=1), *self.device_data
         needed = self.train.take(indices.ravel())
         own = np.arange(indices.size, dtype=np.int32).reshape(indices.shape)
-        images, labels = np.asarray(needed.images), needed.labels
-        return distribution.shard_batch(own, axis=1), distribution.replicate(images), distribution.replicate(labels)
+        images, labels = distribution.replicate(needed.images), distribution.replicate(needed.labels)
+        return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
         """Train on every image once.
