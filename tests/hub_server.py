@@ -1,19 +1,13 @@
-"""A stand-in for the Hugging Face Hub on loopback: what its client asks for to push and to pull models, and faults.
+"""A stand-in for the Hugging Face Hub on loopback: the requests that its client makes to push and pull, and faults.
 
     with hub_server() as hub:
         token = hub.add_user("ada", role="write", orgs={"lab": "read"})
         commit = hub.put_folder("ada/vit", "runs/laptop-vit", private=False)
         hub.fail("/resolve/", status=503, headers={"Retry-After": "1"}, times=2)
-        subprocess.run(..., env={**os.environ, **hub.environment(home, token)})
         assert hub.repos["ada/vit"].commits[-1].files["config.json"] == ...
 
-A Space is a repository whose name has "spaces/" in front, as in "spaces/ada/demo".
-
-The genuine client reads HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE and HF_HUB_DISABLE_XET when it is imported, so it has to
-be in another process. Large and binary files travel by LFS. Of the client's other way, xet, only the door is here:
-where `hub.xet` is a folder, who asks for a place to upload to or to download from gets that folder, in which hf_xet
-reads and writes by itself. It keeps pieces of files there that this server cannot read, so a commit takes what
-`hub.objects` has under the same SHA-256.
+The client talks to it in another process by `hub.environment(home, token)`, and in this one by `hub.use(monkeypatch,
+home, token)`. Large and binary files travel by LFS. A Space is a repository whose name begins with "spaces/".
 """
 
 import base64
@@ -26,7 +20,6 @@ import struct
 import subprocess
 import tempfile
 import threading
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,8 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import hf_xet
-import yaml
+from huggingface_hub import constants
 
 WRITING_ROLES = ("admin", "write", "contributor")
 
@@ -93,17 +85,15 @@ class Repo:
 
 
 class Request(NamedTuple):
-    """A request that came: `path` without the query, `authorized` whether with a token, `time` by `time.monotonic`."""
+    """A request that came; `path` is without the query."""
 
     method: str
     path: str
-    authorized: bool
-    time: float
 
 
 @dataclass
 class _Fault:
-    kind: str  # fail, stall, cut, lose, corrupt
+    kind: str  # fail, stall, cut, corrupt
     pattern: str
     method: str | None
     times: int | None
@@ -119,11 +109,9 @@ class Hub:
         users: token -> `User`.
         requests: every `Request` so far, in order.
         objects: sha256 -> bytes, of LFS.
-        xet: a folder as the storage of xet; None has no xet.
 
-    The faults take a regular expression that is searched for in the path of a request, how many `times` to strike
-    (None: every time, until `clear`), and optionally one `method`. Of the same kind, the first that is not used up
-    strikes.
+    A fault takes a regular expression that is searched for in the path of a request, how many `times` it strikes (None:
+    every time, until `clear`), and optionally one `method`.
     """
 
     def __init__(self):
@@ -132,7 +120,6 @@ class Hub:
         self.users = {}
         self.requests = []
         self.objects = {}
-        self.xet = None
         self._faults = []
         self._lock = threading.RLock()
         self._cleared = threading.Event()  # since the faults that stand now were set
@@ -146,6 +133,17 @@ class Hub:
         """
         names = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": token or ""}
         return {**names, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "", **more}
+
+    def use(self, monkeypatch, home, token=None):
+        """Let the genuine client in this process speak to this server, with `home` for its cache."""
+        monkeypatch.setattr(constants, "ENDPOINT", self.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", self.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", token or "")
 
     def add_user(self, name, role="write", orgs=None):
         """Add a user; return the token."""
@@ -176,15 +174,11 @@ class Hub:
         self._faults.append(_Fault("stall", pattern, method, times, seconds))
 
     def cut(self, pattern, after_bytes=0, times=None, method=None):
-        """Cut the connection: after so many bytes of the request's body where it has one, else of the answer's body."""
+        """Cut the connection after so many bytes of the answer's body."""
         self._faults.append(_Fault("cut", pattern, method, times, after_bytes))
 
-    def lose(self, pattern, times=None, method=None):
-        """Do what was asked for, and cut the connection instead of answering."""
-        self._faults.append(_Fault("lose", pattern, method, times))
-
     def corrupt(self, pattern, times=None, method=None):
-        """Change the body, at the same length: the request's where it has one, else the answer's."""
+        """Change the answer's body, at the same length."""
         self._faults.append(_Fault("corrupt", pattern, method, times))
 
     def clear(self):
@@ -272,19 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.route, self.query = unquote(parts.path), parse_qs(parts.query)
         authorization = self.headers.get("Authorization")
         with hub._lock:
-            hub.requests.append(Request(self.command, self.route, authorization is not None, time.monotonic()))
-        has_body = self.command in ("POST", "PUT")
-        if has_body and (cut := hub._strike("cut", self.command, self.route)):
-            self.rfile.read(min(cut.value, int(self.headers.get("Content-Length") or cut.value)))
-            self._hang_up()
-            return
-        self.body = self._read_body() if has_body else b""
+            hub.requests.append(Request(self.command, self.route))
+        self.body = self._read_body() if self.command in ("POST", "PUT") else b""
         cleared = hub._cleared
         if (stall := hub._strike("stall", self.command, self.route)) and cleared.wait(stall.value):
             self._hang_up()  # or a request of the past would use up faults of the present
             return
-        if has_body and hub._strike("corrupt", self.command, self.route):
-            self.body = _changed(self.body)
         try:
             if fail := hub._strike("fail", self.command, self.route):
                 status, headers, message = fail.value
@@ -294,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer()
             raise _error(404, "Sorry, we can't find the page you are looking for.")
         except _Answer as answer:
-            self._send(answer, has_body)
+            self._send(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = _serve
 
@@ -315,14 +302,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, answer, has_body):
-        if self.hub._strike("lose", self.command, self.route):
-            self._hang_up()
-            return
+    def _send(self, answer):
         body = answer.body
-        if not has_body and self.command == "GET" and self.hub._strike("corrupt", self.command, self.route):
+        if self.command == "GET" and self.hub._strike("corrupt", self.command, self.route):
             body = _changed(body)
-        cut = None if has_body else self.hub._strike("cut", self.command, self.route)
+        cut = self.hub._strike("cut", self.command, self.route)
         try:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
@@ -361,7 +345,6 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", f"/api/{of_api}/tree/(?P<revision>[^/]+)", self._tree),
             ("POST", f"/api/{of_api}/preupload/(?P<revision>.+)", self._preupload),
             ("POST", f"/api/{of_api}/commit/(?P<revision>.+)", self._commit),
-            ("GET", f"/api/{of_api}/xet-(?P<kind>read|write)-token/(?P<revision>.+)", self._xet_token),
             ("POST", f"/{name}.git/info/lfs/objects/batch", self._lfs_batch),
             ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", self._lfs_put),
             ("POST", "/lfs/verify", self._lfs_verify),
@@ -421,9 +404,10 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Answer(body={"url": url, "name": name})
 
     def _validate_yaml(self):
-        errors, warnings = _check_card(self._json()["content"])
-        found = [[{"message": message} for message in messages] for messages in (errors, warnings)]
-        raise _Answer(400 if errors else 200, {"errors": found[0], "warnings": found[1]})
+        has_metadata = self._json()["content"].startswith("---")
+        raise _Answer(
+            body={"errors": [], "warnings": [] if has_metadata else [{"message": "empty or missing yaml metadata"}]}
+        )
 
     def _auth_check(self, name, write):
         self._repo(name, write=write is not None)
@@ -476,14 +460,6 @@ class _Handler(BaseHTTPRequestHandler):
             objects.append(entry)
         raise _Answer(body={"transfer": "basic", "objects": objects})
 
-    def _xet_token(self, name, kind, revision):
-        self._repo(name, write=kind == "write")
-        if self.hub.xet is None:
-            raise _error(404, "There is no xet storage here")
-        place = {"casUrl": f"local://{self.hub.xet}", "accessToken": "for xet alone", "exp": int(time.time()) + 3600}
-        headers = {"X-Xet-Cas-Url": place["casUrl"], "X-Xet-Access-Token": place["accessToken"]}
-        raise _Answer(body=place, headers={**headers, "X-Xet-Token-Expiration": str(place["exp"])})
-
     def _lfs_put(self, oid):
         if _sha256(self.body) != oid:
             raise _error(400, "The content does not have the SHA-256 that was announced")
@@ -531,23 +507,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in commit.files:
             raise _error(404, "Entry not found", "EntryNotFound")
         content = commit.files[path]
-        headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": commit.oid}
         if path in commit.lfs:
             headers |= {"X-Linked-Etag": f'"{_sha256(content)}"', "X-Linked-Size": str(len(content))}
             headers["ETag"] = f'"{_sha256(content)}"'
-            if self.hub.xet is not None:
-                headers["X-Xet-Hash"] = _xet_hash(content)
-                headers["X-Xet-Refresh-Route"] = f"{self.hub.url}/api/models/{name}/xet-read-token/{commit.oid}"
         else:
             headers["ETag"] = f'"{_git_oid(content)}"'
         if self.command == "HEAD":
             raise _Answer(headers={**headers, "Content-Length": str(len(content))})
-        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-            start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
-            if start > end:
-                raise _Answer(416, headers={"Content-Range": f"bytes */{len(content)}"})
-            headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
-            raise _Answer(206, content[start : end + 1], headers)
         raise _Answer(200, content, headers)
 
 
@@ -570,47 +537,6 @@ def _ignored(gitignore, paths):
         command = ["git", "-C", folder, "check-ignore", "--no-index", "--stdin", "-z"]
         done = subprocess.run(command, input="\0".join(paths).encode(), stdout=subprocess.PIPE)
     return set(done.stdout.decode().split("\0")) - {""}
-
-
-def _xet_hash(content):
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        return hf_xet.hash_files([file.name])[0].hash
-
-
-def _check_card(content):
-    """(errors, warnings) of a model card, as strings: a part of what the Hub looks at."""
-    match = re.match(r"---\r?\n(.*?)\r?\n---\s", content, re.DOTALL)
-    if not match:
-        return [], ["empty or missing yaml metadata in repo card"]
-    try:
-        data = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        return [f"YAML Metadata Error: {error}"], []
-    if not isinstance(data, dict):
-        return ["YAML Metadata Error: metadata must be an object"], []
-    errors = [
-        f'"{key}" must be a string' for key in ("license", "library_name", "pipeline_tag") if not _fits(data, key, str)
-    ]
-    for key in ("tags", "datasets", "metrics"):
-        if not (_fits(data, key, list) and all(isinstance(item, str) for item in data.get(key, []))):
-            errors.append(f'"{key}" must be an array of strings')
-    for model in data.get("model-index") or []:
-        if not isinstance(model.get("name"), str) or not model["name"]:
-            errors.append('"model-index[0].name" is required')
-        for result in model.get("results", []):
-            for path in (("task", "type"), ("dataset", "type"), ("dataset", "name")):
-                if not isinstance(result.get(path[0], {}).get(path[1]), str):
-                    errors.append(f'"model-index[0].results[0].{".".join(path)}" is required')
-            for metric in result.get("metrics", []):
-                if not isinstance(metric.get("type"), str) or "value" not in metric:
-                    errors.append('"model-index[0].results[0].metrics[0]" needs type and value')
-    return errors, []
-
-
-def _fits(data, key, kind):
-    return key not in data or isinstance(data[key], kind)
 
 
 def _changed(content):

@@ -1,26 +1,23 @@
-"""Models from the Hub: the genuine client against a stand-in on loopback, and every way in which it can fail."""
+"""Models from the Hub: the genuine client against the stand-in of `tests.hub_server`, and the ways it can fail."""
 
+import errno
 import json
-import os
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
+from smallvit.errors import UserError
 from smallvit.hub import download
-from smallvit.hub.download import HubModel
+from smallvit.hub.download import HubModel, download_model_folder, resolve_model_folders
 from tests import tiny
 from tests.hub_server import hub_server
-from tests.server import ROOT
 
 UNKNOWN = "f" * 40
 
 
 @pytest.mark.parametrize(
-    ("text", "reference"),
+    ("text", "model"),
     [
         ("ada/vit", ("ada/vit", "main")),
         ("hf://ada/vit-spt_lsa@v1.0", ("ada/vit-spt_lsa", "v1.0")),
@@ -32,14 +29,23 @@ UNKNOWN = "f" * 40
         ("ada/vit@", None),
     ],
 )
-def test_what_names_a_repo(text, reference):
-    assert HubModel.parse(text) == reference
+def test_what_names_a_repo(text, model):
+    assert HubModel.parse(text) == model
 
 
 @pytest.fixture(scope="module")
-def hub():
+def server():
     with hub_server() as server:
         yield server
+
+
+@pytest.fixture
+def hub(server, monkeypatch, tmp_path):
+    """The stand-in, empty; the client has an empty cache and no token."""
+    server.clear()
+    server.repos.clear()
+    server.use(monkeypatch, tmp_path / "home")
+    return server
 
 
 @pytest.fixture(scope="module")
@@ -49,174 +55,120 @@ def folder(tmp_path_factory):
     return path
 
 
-@contextmanager
-def working(environment, *before):
-    """A function that gives a reference to a worker and returns its answer; `before` are words before its command."""
-    process = subprocess.Popen(
-        [*before, sys.executable, "-m", "tests.download_worker"],
-        cwd=ROOT,
-        env={**os.environ, **environment, "HF_HUB_DOWNLOAD_TIMEOUT": "2", "HF_HUB_ETAG_TIMEOUT": "2"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-    def fetch(reference):
-        process.stdin.write(f"{reference}\n")
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
-
-    try:
-        yield fetch
-    finally:
-        process.stdin.close()
-        process.wait(timeout=30)
+def refusal(text):
+    """The sentence that says why a model cannot be downloaded."""
+    with pytest.raises(UserError) as caught:
+        download_model_folder(HubModel.parse(text))
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{text}: ")
+    assert sentence.count(f"{text}: ") == 1
+    return sentence
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def fetch(hub, home):
-    with working(hub.environment(home)) as function:
-        yield function
-
-
-@pytest.fixture(autouse=True)
-def no_faults(request):
-    yield
-    if "hub" in request.fixturenames:
-        request.getfixturevalue("hub").clear()
-
-
-def test_a_branch_is_resolved_and_its_files_are_those_of_the_folder(hub, fetch, folder):
+def test_a_branch_is_resolved_and_its_files_are_those_of_the_folder(hub, folder):
     commit = hub.put_folder("ada/vit", folder)
-    answer = fetch("ada/vit")
-    assert answer["commit"] == commit
-    assert answer["variant"] == "spt_lsa"
-    for name in download.MAX_BYTES:
-        with open(os.path.join(answer["path"], name), "rb") as file:
-            assert file.read() == (folder / name).read_bytes()
+    read, found = download_model_folder(HubModel("ada/vit"))
+    assert found == commit
+    assert read.record.variant == "spt_lsa"
+    for name in download.MAX_FILE_BYTES:
+        assert (read.path / name).read_bytes() == (folder / name).read_bytes()
     assert not hub.asked("README|curves")
+    assert list(resolve_model_folders("ada/vit")) == ["ada/vit"]
+    assert list(resolve_model_folders(folder)) == [str(folder)]
 
 
-def test_a_cached_commit_needs_no_network_and_a_cached_branch_survives_its_loss(hub, fetch, folder):
+def test_a_cached_commit_needs_no_network_and_a_cached_branch_survives_its_loss(hub, folder, monkeypatch):
     commit = hub.put_folder("ada/cached", folder)
-    assert fetch("ada/cached")["commit"] == commit
+    branch, pinned = HubModel("ada/cached"), HubModel("ada/cached", commit)
+    assert download_model_folder(branch)[1] == commit
     hub.clear()
-    assert fetch(f"ada/cached@{commit}")["commit"] == commit
+    assert download_model_folder(pinned)[1] == commit
     assert hub.requests == []
     hub.fail("ada/cached", status=503)
-    assert fetch("ada/cached")["commit"] == commit
+    assert download_model_folder(branch)[1] == commit
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert download_model_folder(branch)[1] == commit
+    assert "HF_HUB_OFFLINE is set, and the cache does not have all of it" in refusal(f"ada/cached@{UNKNOWN}")
 
 
-@pytest.mark.slow
-def test_offline_the_cache_serves_and_what_is_not_in_it_is_named(hub, home, folder):
-    commit = hub.put_folder("ada/offline", folder)
-    with working(hub.environment(home, HF_HUB_OFFLINE="")) as fetch:
-        fetch("ada/offline")
-    with working(hub.environment(home, HF_HUB_OFFLINE="1")) as fetch:
-        assert fetch("ada/offline")["commit"] == commit
-        assert "not in the cache, and HF_HUB_OFFLINE" in fetch(f"ada/offline@{UNKNOWN}")["sentence"]
-
-
-def damaged(folder, **files):
-    """The files of a folder, some replaced; None leaves one out."""
-    content = {path.name: path.read_bytes() for path in folder.iterdir()}
-    content.update({name.replace("_", "."): value for name, value in files.items()})
-    return {name: value for name, value in content.items() if value is not None}
+def test_no_old_copy_is_served_of_what_the_owner_took_back(hub, folder):
+    hub.put_folder("ada/taken", folder)
+    download_model_folder(HubModel("ada/taken"))
+    hub.put_folder("ada/taken", folder, private=True)
+    assert "no such repository on the Hub" in refusal("ada/taken")
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "message"),
-    [
-        ("ada/refused", 401, "no such folder here, and no such model on the Hub that HF_TOKEN opens"),
-        ("ada/forbidden", 403, "status 403"),
-        ("ada/busy", 429, "status 429"),
-        ("ada/broken", 500, "status 500"),
-    ],
+    ("status", "message"),
+    [(401, "the Hub refuses the token (401)"), (403, "status 403"), (429, "status 429"), (500, "status 500")],
 )
-def test_what_the_hub_refuses_is_said(hub, fetch, folder, name, status, message):
-    hub.put_folder(name, folder)
-    hub.fail(f"{name}/|{name}$", status=status)
-    sentence = fetch(name)["sentence"]
-    assert sentence.startswith(f"{name}: ")
-    assert message in sentence
+def test_what_the_hub_refuses_is_said(hub, folder, status, message):
+    hub.put_folder("ada/refused", folder)
+    hub.fail("ada/refused", status=status)
+    assert message in refusal("ada/refused")
 
 
-def test_what_is_not_there_is_said(hub, fetch, folder):
-    assert "no such model on the Hub" in fetch("ada/nothing")["sentence"]
+def test_what_is_not_there_is_said(hub, folder):
+    assert "there is no such folder here, and no such repository on the Hub" in refusal("ada/nothing")
     hub.put_folder("ada/there", folder)
-    assert "there is no revision v2" in fetch("ada/there@v2")["sentence"]
+    assert "has no such revision" in refusal("ada/there@v2")
     hub.put_folder("ada/gated", folder, gated=True)
-    assert "its owner has to grant access first" in fetch("ada/gated")["sentence"]
-    hub.put_folder("ada/private", folder, private=True)
-    assert "no such model on the Hub that HF_TOKEN opens" in fetch("ada/private")["sentence"]
+    assert f"its owner has to grant access first, at {hub.url}/ada/gated" in refusal("ada/gated")
     hub.put_files("ada/other", {"pytorch_model.bin": b"weights"})
-    assert "is no model that train.py has pushed" in fetch("ada/other")["sentence"]
+    assert "it is not a model that train.py pushed" in refusal("ada/other")
 
 
-@pytest.mark.slow
-def test_what_breaks_on_the_way_is_said_and_the_next_try_succeeds(hub, fetch, folder):
+def test_what_breaks_off_is_said_and_the_next_try_succeeds(hub, folder):
     commit = hub.put_folder("ada/cut", folder)
-    hub.cut("ada/cut/resolve/.*weights", after_bytes=1000)
-    assert "cannot be reached, or broke off" in fetch("ada/cut")["sentence"]
+    hub.cut("ada/cut/resolve/.*smallvit.json", after_bytes=10, method="GET")
+    assert "the Hub cannot be reached, or broke off" in refusal("ada/cut")
     hub.clear()
-    assert fetch("ada/cut")["commit"] == commit
-    hub.put_folder("ada/stalled", folder)
-    hub.stall("ada/stalled", seconds=20)
-    start = time.monotonic()
-    assert "cannot be reached, or broke off" in fetch("ada/stalled")["sentence"]
-    assert time.monotonic() - start < 120
+    assert download_model_folder(HubModel("ada/cut"))[1] == commit
 
 
-def test_wrong_bytes_are_found_and_fetched_again(hub, fetch, folder):
+def test_wrong_bytes_are_found_and_downloaded_again(hub, folder):
     commit = hub.put_folder("ada/wrong", folder)
     hub.corrupt("ada/wrong/resolve/.*weights", times=1, method="GET")
-    assert fetch("ada/wrong")["commit"] == commit
+    assert download_model_folder(HubModel("ada/wrong"))[1] == commit
     hub.put_folder("ada/always", folder)
     hub.corrupt("ada/always/resolve/.*weights", method="GET")
-    assert "does not have the SHA-256" in fetch("ada/always")["sentence"]
+    assert refusal("ada/always") == (
+        "ada/always: model.weights.h5 does not have the SHA-256 that smallvit.json gives; it is damaged or was changed."
+    )
 
 
-def test_a_half_written_cache_is_mended(hub, fetch, folder):
+@pytest.mark.parametrize("name", ["model.weights.h5", "smallvit.json", "history.json"])
+def test_a_half_written_cache_is_mended(hub, folder, name):
     hub.put_folder("ada/half", folder)
-    path = Path(fetch("ada/half")["path"])
-    for name in ("model.weights.h5", "smallvit.json", "history.json"):
-        blob = (path / name).resolve()
-        blob.write_bytes(blob.read_bytes()[:100])
-        hub.clear()
-        assert fetch("ada/half")["variant"] == "spt_lsa"
-        assert (path / name).read_bytes() == (folder / name).read_bytes()
-        assert bool(hub.asked("weights", "GET")) == (name == "model.weights.h5")  # no more than it has to
+    path = download_model_folder(HubModel("ada/half"))[0].path
+    blob = (path / name).resolve()
+    blob.write_bytes(blob.read_bytes()[:100])
+    assert download_model_folder(HubModel("ada/half"))[0].record.variant == "spt_lsa"
+    assert (path / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half(hub, folder, tmp_path):
-    """The cache on a file system of 64 KiB, in a mount namespace of the worker's own."""
+def test_a_full_disk_is_said(hub, folder, monkeypatch):
     hub.put_folder("ada/large", folder)
-    home = tmp_path / "home"
-    home.mkdir()
-    small = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    small += [f'mount -t tmpfs -o size=64k tmpfs {home} && exec "$@"', "sh"]
-    if subprocess.run([*small, "true"], capture_output=True).returncode:
-        pytest.skip("there is no mounting here")
-    with working(hub.environment(home), *small) as fetch:
-        for _ in range(2):
-            assert fetch("ada/large")["sentence"] == "ada/large: the disk of the cache is full."
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    assert refusal("ada/large") == "ada/large: the disk of the cache is full."
 
 
-def test_a_repo_that_is_not_ours_is_refused_before_its_weights_are_fetched(hub, fetch, folder, tmp_path):
+def test_a_repo_that_is_not_ours_is_refused_before_its_weights_are_downloaded(hub, folder, tmp_path):
     tiny.write_folder(tmp_path / "other", "vit")
-    files = damaged(folder)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.put_files("ada/mixed", {**files, "config.json": (tmp_path / "other/config.json").read_bytes()})
-    sentence = "ada/mixed: config.json does not describe the model that smallvit.json does; another program wrote it."
-    assert fetch("ada/mixed")["sentence"] == sentence  # not a word about where the cache lies
+    # Not a word about where the cache lies.
+    reason = "config.json does not describe the model that smallvit.json does; another program wrote it."
+    assert refusal("ada/mixed") == f"ada/mixed: {reason}"
     foreign = json.dumps({"module": "builtins", "class_name": "Lambda", "config": {}, "registered_name": "Lambda"})
     hub.put_files("ada/code", {**files, "config.json": foreign.encode()})
-    assert "another program wrote it" in fetch("ada/code")["sentence"]
-    hub.put_files("ada/large", {**files, "smallvit.json": b" " * (download.MAX_BYTES["smallvit.json"] + 1)})
-    assert "at most 1048576 are read" in fetch("ada/large")["sentence"]
+    assert "another program wrote it" in refusal("ada/code")
+    hub.put_files("ada/large", {**files, "smallvit.json": b" " * (download.MAX_FILE_BYTES["smallvit.json"] + 1)})
+    assert "at most 1048576 are read" in refusal("ada/large")
     assert not hub.asked("weights")
+    assert not hub.asked("ada/large/resolve/.*json", "GET")
+    assert Path(constants.HF_HUB_CACHE).is_dir()

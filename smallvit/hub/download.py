@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from huggingface_hub import hf_hub_download, resolve_revision
+from huggingface_hub import HfApi, hf_hub_download
 
 from smallvit.errors import UserError
 from smallvit.hub.errors import hub_error_as_user_error
@@ -87,7 +87,7 @@ def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:
         UserError: the model cannot be downloaded, or is not one of ours; the sentence names the repository.
     """
     with hub_error_as_user_error(str(model)):
-        commit = resolve_revision(model.repo, revision=model.revision).resolved
+        commit = HfApi().resolve_revision(model.repo, revision=model.revision).resolved
         try:
             return _download(model, commit), commit
         except UserError:  # a file in the cache may be damaged: download all of them again, once

@@ -71,7 +71,7 @@ def _status_reason(error: HfHubHTTPError) -> str:
         return "the Hub refuses the token (401); run `hf auth login` or set another HF_TOKEN"
     said = " ".join((error.server_message or "").split()).rstrip(".")
     # A server may repeat what it was sent.
-    if token := error.request.headers.get("authorization", "").removeprefix("Bearer "):
+    if token := error.response.request.headers.get("authorization", "").removeprefix("Bearer "):
         said = said.replace(token, "***")
     advice = f"; {_token_advice()}" if status == 403 else ""
     return f"the Hub answers with status {status}{f' ({said})' if said else ''}{advice}"

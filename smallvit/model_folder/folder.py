@@ -2,8 +2,8 @@
 
 It holds config.json, metadata.json and model.weights.h5, as `keras.saving.load_model` reads them, and beside them
 smallvit.json (the `Record`), history.json, curves.png, README.md (the model card) and, if asked for, a folder of
-example images. It is written whole or not at all. Reading a folder runs no code from it: the model is built from the numbers in
-smallvit.json, and its weights are read only if their size and SHA-256 are right.
+example images. It is written whole or not at all. Reading a folder runs no code from it: the model is built from the
+numbers in smallvit.json, and its weights are read only if their size and SHA-256 are right.
 """
 
 import json
