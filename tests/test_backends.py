@@ -37,7 +37,7 @@ def answers():
     arrays = {}
     for path in MODELS:
         classifier = Classifier.from_path(path)
-        arrays[f"{path.name} tau"] = classifier.tau
+        arrays[f"{path.name} tau"] = classifier.taus
         image = resize_square(load_square(EXAMPLE), classifier.record.data_image_size)
         arrays[f"{path.name} probabilities"] = classifier.predict(image)
         for part, array in classifier.explain(image)._asdict().items():

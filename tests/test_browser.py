@@ -17,6 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client, handle_file
 from playwright.sync_api import expect, sync_playwright
+from smallvit.page.components.texts import TEXTS
 
 from smallvit import files
 from smallvit.config import VARIANTS
@@ -24,8 +25,7 @@ from smallvit.data import Dataset, Split
 from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
-from smallvit.page import LAUNCH_OPTIONS, build_demo
-from smallvit.page.components.texts import TEXTS
+from smallvit.page.build import LAUNCH_OPTIONS, build_demo
 from smallvit.page.server.models import ModelStore
 from smallvit.report import EvaluatedModel, report
 from tests import tiny
@@ -305,9 +305,9 @@ def test_moving_the_image_tells_how_often_the_answers_hold(visit):
 def test_the_results_are_those_of_the_folders(visit):
     page = visit()
     open_view(page, "training")
-    shelf = ModelStore(find_model_folders(ROOT / "assets/models"))
-    for name in shelf.folders:
-        record = shelf.record(name)
+    store = ModelStore(find_model_folders(ROOT / "assets/models"))
+    for name in store.folders:
+        record = store.record(name)
         title, top1 = VARIANTS[record.variant].title, record.metrics["test"]["top1"]
         row = page.locator("#results").get_by_role("row", name=f"{title} {record.preset} ").first
         for value in (f"{record.parameters:,}", f"{100 * top1:.2f}", str(record.epochs_trained)):
@@ -404,11 +404,11 @@ def test_a_link_leads_to_the_same_result(visit):
 def test_the_page_is_up_before_the_models_and_says_so(visit):
     loaded = threading.Event()
 
-    class SlowShelf(ModelStore):
-        def is_warm(self, names):
+    class SlowStore(ModelStore):
+        def is_ready(self, names):
             return loaded.is_set()
 
-    demo = build_demo(SlowShelf(find_model_folders(ROOT / "assets/models")))
+    demo = build_demo(SlowStore(find_model_folders(ROOT / "assets/models")))
     place = {"server_name": "127.0.0.1", "server_port": free_port()}
     _, address, _ = demo.queue().launch(prevent_thread_lock=True, quiet=True, **place, **LAUNCH_OPTIONS)
     try:

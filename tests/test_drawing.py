@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smallvit.page.components import drawing
+from smallvit.page.components import colors, drawing
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_patch_grid_has_crisp_pixels_and_transparent_gaps(pixels):
 )
 def test_what_a_move_left_empty_is_hatched_and_nothing_else(pixels, vacated, rows, columns):
     grid = drawing.patch_grid(pixels, patch_size=2, vacated=vacated, scale=6, gap=0)
-    marked = (grid[..., :3] == drawing.VACATED_COLOR).all(axis=-1)
+    marked = (grid[..., :3] == colors.VACATED_COLOR).all(axis=-1)
     for row in range(4):
         for column in range(6):
             square = marked[row * 6 : row * 6 + 6, column * 6 : column * 6 + 6]
@@ -47,7 +47,7 @@ def test_the_marked_patch_is_framed(pixels):
     rows, columns = np.nonzero((plain != framed).any(axis=-1))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 26, 30, 41)
     assert framed[15, 30].tolist() == [0, 0, 0, 255]
-    assert framed[16, 31, :3].tolist() == list(drawing.MARK_COLOR)
+    assert framed[16, 31, :3].tolist() == list(colors.MARK_COLOR)
     assert (framed[20:22, 35:37] == plain[20:22, 35:37]).all()
 
 
@@ -61,13 +61,6 @@ def test_the_pieces_of_a_token_lie_side_by_side(rng):
         np.testing.assert_array_equal(piece[..., :3], images[index, 2:4, 4:6].repeat(5, axis=0).repeat(5, axis=1))
         assert (piece[..., 3] == 255).all()
     assert (strip[:, 10:14] == 0).all()
-
-
-def test_enlarging_repeats_pixels(rng):
-    pixels = rng.integers(0, 256, (4, 4, 3)).astype(np.uint8)
-    large = drawing.enlarge(pixels, 10)
-    assert large.shape == (12, 12, 3)
-    np.testing.assert_array_equal(large, pixels.repeat(3, axis=0).repeat(3, axis=1))
 
 
 def test_the_more_weight_the_brighter(rng):

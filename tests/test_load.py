@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from smallvit.images import load_square, resize_square
-from smallvit.page import LAUNCH_OPTIONS, build_demo
+from smallvit.page.build import LAUNCH_OPTIONS, build_demo
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.server import ROOT, free_port, running_app
@@ -51,7 +51,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
             colors = rng.integers(0, 256, (4, 4, 3), np.uint8)  # of each image and visitor their own
             Image.fromarray(colors).resize((64, 64), Image.Resampling.BICUBIC).save(path)
             answer = client.predict(handle_file(path), MODEL, api_name="/classify")[0]
-            expected = classifier.top(classifier.predict(resize_square(load_square(path), 32)), 5)
+            expected = classifier.top_k(classifier.predict(resize_square(load_square(path), 32)), 5)
             got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
             if list(got) != list(expected) or not np.allclose(list(got.values()), list(expected.values()), atol=1e-4):
                 errors.append((number, got, expected))
@@ -82,13 +82,13 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
 def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
     open_door = threading.Event()
 
-    class SlowShelf(ModelStore):
+    class SlowStore(ModelStore):
         def get(self, name):
             open_door.wait(30)
             return super().get(name)
 
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
-    demo = build_demo(SlowShelf([tmp_path / "laptop-vit"])).queue(max_size=2)
+    demo = build_demo(SlowStore([tmp_path / "laptop-vit"])).queue(max_size=2)
     place = {"server_name": "127.0.0.1", "server_port": free_port()}
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **place, **LAUNCH_OPTIONS)
     try:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import app
 import train
 from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Split
 from smallvit.images import load_square
 from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import read_model_folder
+from smallvit.page.server import startup
 from tests import tiny
 from tests.test_sources import write_images
 
@@ -58,11 +58,11 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
     assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
     assert load_square(str(read.examples[0])).shape == (30, 30, 3)
-    config = json.dumps(app.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
+    config = json.dumps(startup.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
     assert '"고양이"' in config
     assert "cifar" not in config.lower()
-    models, _ = app.find_models([read.path])
-    assert app.find_examples(models) == read.examples
+    models, _ = startup.find_models([read.path])
+    assert startup.find_examples(models) == read.examples
 
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5

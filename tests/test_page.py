@@ -1,9 +1,11 @@
-"""The parts of the page: its languages, its models, its charts and tables, what it leaves on the disk."""
+"""Parts of the page: languages, models, views, charts and tables, deletion of uploads."""
 
+import asyncio
 import io
 import os
 import re
 import string
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -21,30 +23,36 @@ from smallvit.hub.download import HubModel
 from smallvit.layers.tokenization import SHIFT_NAMES, shift_diagonally
 from smallvit.model import build_model
 from smallvit.model_folder.folder import read_model_folder, write_model_folder
-from smallvit.page import build_demo
-from smallvit.page.components import charts, language
+from smallvit.page.build import build_demo
+from smallvit.page.components import charts, colors
 from smallvit.page.components.image_input import user_error_as_gradio_error
-from smallvit.page.components.texts import TEXTS
-from smallvit.page.server import cleanup, models
-from smallvit.page.views import patches, temperature, training, usage
+from smallvit.page.server import cleanup, models, startup
+from smallvit.page.texts import TEXTS, format_text, language_of, text_key
+from smallvit.page.views import compare, patches, temperature, training, usage
 from smallvit.report.results import Result
 from tests import tiny
 from tests.server import ROOT
+
+
+def events(demo):
+    """The functions of the page by name."""
+    return {function.name: function.fn for function in demo.fns.values()}
 
 
 def visitor(accept_language=""):
     return SimpleNamespace(headers={"accept-language": accept_language})
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_both_languages_say_the_same_values(key):
-    english, korean = TEXTS[key]
-
+def test_both_languages_have_the_same_texts_with_the_same_values():
     def values(text):
         return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
 
-    assert values(english) == values(korean)
-    assert english.count("https://") == korean.count("https://")
+    assert list(TEXTS["ko"]) == list(TEXTS["en"])
+    for key, english in TEXTS["en"].items():
+        korean = TEXTS["ko"][key]
+        assert values(english) == values(korean), key
+        assert english.count("https://") == korean.count("https://"), key
+        assert english.count("**") == korean.count("**"), key
 
 
 def tiny_result(variant, folder):
@@ -53,18 +61,16 @@ def tiny_result(variant, folder):
 
 
 def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
-    code = "".join(path.read_text() for path in (ROOT / "smallvit/page").glob("*.py") if path.name != "texts.py")
-    unused = {key for key in TEXTS if not re.search(rf'["\']{key}["\']', code)}
-    record = tiny.record("spt", tiny.build("spt"))
-    assert unused == {  # those that are put together
-        *(f"model_{side}" for side in ("left", "right")),
-        *(f"usage_{part}" for part in ("python", "client", "train", "cite")),
-        *(f"heads_{part}" for part in ("lowest", "highest")),
-        *(f"results_{column}" for column in training.results_table([tiny_result("spt", tmp_path)])),
-        *(f"tau_{column}" for column in temperature.tau_table([("a", record, [[1.0]])]) if column != "layer"),
-    }
+    files = [path for path in (ROOT / "smallvit/page").rglob("*.py") if path.parent.name != "texts"]
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
+    asked = set(re.findall(r'(?:text_key|format_text)\((?:request, )?"(\w+)"\)?', code))
+    assert asked <= set(TEXTS["en"])
+    joined = {match.partition("{")[0] for match in re.findall(r'f"([a-z]+_\{\w+\})"', code)}
+    assert joined == {"model_", "usage_", "heads_", "results_", "tau_"}
+    unused = {key for key in TEXTS["en"] if f'"{key}"' not in code}
+    assert {key for key in unused if not key.startswith(tuple(joined))} == set()
     with pytest.raises(KeyError):
-        language.text_key("no such text")
+        text_key("no such text")
 
 
 @pytest.mark.parametrize(
@@ -81,14 +87,14 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
     ],
 )
 def test_a_visitor_is_answered_in_the_language_of_the_browser(accepted, expected):
-    assert language.language_of(visitor(accepted)) == expected
-    assert language.format_text(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
-    assert language.format_text(None, "head", head=3) == "head 3"
+    assert language_of(visitor(accepted)) == expected
+    assert format_text(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
+    assert format_text(None, "head", head=3) == "head 3"
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shelf")
+    folder = tmp_path_factory.mktemp("store")
     for place, variant, preset in (
         ("a/modern-spt", "spt", "modern"),
         ("a/laptop-spt_lsa", "spt_lsa", "laptop"),
@@ -101,44 +107,44 @@ def folders(tmp_path_factory):
 
 
 def test_models_have_names_and_titles_of_their_own(folders):
-    shelf = models.ModelStore(sorted(folders.glob("*/*")))
-    assert shelf.titles == {
+    store = models.ModelStore(sorted(folders.glob("*/*")))
+    assert store.titles == {
         "laptop-vit": "ViT · laptop (laptop-vit)",
         "laptop-vit-2": "ViT · laptop (laptop-vit-2)",
         "modern-spt": "ViT + SPT · modern",
         "laptop-spt_lsa": "ViT + SPT + LSA · laptop",
     }
-    assert shelf.first_pair == ("laptop-vit", "laptop-spt_lsa")
-    assert models.ModelStore([folders / "a/modern-spt"]).first_pair == ("modern-spt", "modern-spt")
-    with pytest.raises(UserError, match="There is no model 'x' here; there are laptop-vit"):
-        shelf.get("x")
+    assert store.default_pair == ("laptop-vit", "laptop-spt_lsa")
+    assert models.ModelStore([folders / "a/modern-spt"]).default_pair == ("modern-spt", "modern-spt")
+    with pytest.raises(UserError, match=r"There is no model 'x' here\. The models are laptop-vit"):
+        store.get("x")
 
 
 def test_models_that_differ_by_their_seed_are_told_apart_by_it(tmp_path):
     for seed in (3, 4):
         tiny.write_folder(tmp_path / f"vit-{seed}", "vit", training=replace(tiny.RECIPE, seed=seed))
-    shelf = models.ModelStore(sorted(tmp_path.iterdir()))
-    assert shelf.titles == {"vit-3": "ViT · laptop (seed 3)", "vit-4": "ViT · laptop (seed 4)"}
+    store = models.ModelStore(sorted(tmp_path.iterdir()))
+    assert store.titles == {"vit-3": "ViT · laptop (seed 3)", "vit-4": "ViT · laptop (seed 4)"}
 
 
 def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypatch):
     loaded = []
     own = models.Classifier
     monkeypatch.setattr(models, "Classifier", lambda folder: loaded.append(folder.path.name) or own(folder))
-    shelf = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
+    store = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
     assert loaded == []
-    shelf.warm(["laptop-vit", "laptop-vit"])
-    assert shelf.get("laptop-vit") is shelf.get("laptop-vit")
+    store.preload(["laptop-vit", "laptop-vit"])
+    assert store.get("laptop-vit") is store.get("laptop-vit")
     assert loaded == ["laptop-vit"]
-    assert shelf.is_warm(["laptop-vit"])
+    assert store.is_ready(["laptop-vit"])
 
 
 def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path, caplog):
     tiny.write_folder(tmp_path / "odd", "vit")
-    shelf = models.ModelStore([tmp_path / "odd"])
+    store = models.ModelStore([tmp_path / "odd"])
     (tmp_path / "odd/model.weights.h5").write_bytes(b"swapped behind the check")
     with pytest.raises(UserError, match="The model odd could not be loaded") as caught:
-        shelf.get("odd")
+        store.get("odd")
     assert str(tmp_path) not in str(caught.value)
     assert str(tmp_path) in caplog.text
 
@@ -149,13 +155,13 @@ def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
     tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
     tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")
     own = [tmp_path / name for name in ("less", "longer", "seldom", "further")]
-    shelf = models.ModelStore([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
-    assert shelf.is_fair_pair("laptop-vit", "laptop-spt_lsa")
-    assert shelf.is_fair_pair("laptop-spt_lsa", "seldom")  # evaluated less often, which changes nothing else
-    assert not shelf.is_fair_pair("longer", "laptop-spt_lsa")
-    assert not shelf.is_fair_pair("further", "laptop-spt_lsa")
-    assert not shelf.is_fair_pair("laptop-vit", "laptop-vit-2")
-    assert not shelf.is_fair_pair("less", "laptop-spt_lsa")
+    store = models.ModelStore([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
+    assert store.is_fair_pair("laptop-vit", "laptop-spt_lsa")
+    assert store.is_fair_pair("laptop-spt_lsa", "seldom")  # evaluated less often, which changes nothing else
+    assert not store.is_fair_pair("longer", "laptop-spt_lsa")
+    assert not store.is_fair_pair("further", "laptop-spt_lsa")
+    assert not store.is_fair_pair("laptop-vit", "laptop-vit-2")
+    assert not store.is_fair_pair("less", "laptop-spt_lsa")
 
 
 def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
@@ -163,15 +169,7 @@ def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
         for variant in ("vit", "spt_lsa"):
             recipe = replace(tiny.RECIPE, seed=seed)
             tiny.write_folder(tmp_path / f"laptop-{variant}-seed{seed}", variant, training=recipe)
-    assert models.ModelStore(sorted(tmp_path.iterdir())).first_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
-
-
-def test_where_a_folder_lies_is_left_out_of_what_the_page_says():
-    said = models.without_paths(
-        "There is no model folder at /srv/x/models; train.py writes one.", Path("/srv/x/models")
-    )
-    assert said == "There is no model folder at models; train.py writes one."
-    assert models.without_paths("There is no folder .; one holds a.json.", Path(".")).endswith("one holds a.json.")
+    assert models.ModelStore(sorted(tmp_path.iterdir())).default_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
 
 
 def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
@@ -207,7 +205,7 @@ class TestTwoModelsOfDifferentShapes:
         record = tiny.record("lsa", model, class_names=["<b>&*_", "b"], preset="own")
         write_model_folder(folder / "other", model, record, tiny.HISTORY, b"", "")
         demo = build_demo(models.ModelStore([folder / "small", folder / "other"]))
-        return {function.name: function.fn for function in demo.fns.values()}
+        return events(demo)
 
     @pytest.fixture
     @staticmethod
@@ -221,7 +219,7 @@ class TestTwoModelsOfDifferentShapes:
         assert "&lt;b&gt;&amp;* " in left
         assert left.count("<li>") == 2
         assert right.count("<li>") == 5
-        assert "differ in more than the ideas" in verdict
+        assert "differ in more than SPT and LSA" in verdict
         classes = views["list_classes"]("other", "small", request=None)
         assert "&lt;b&gt;&amp;* " in classes
         assert "aquarium fish" in classes
@@ -230,16 +228,16 @@ class TestTwoModelsOfDifferentShapes:
         ("place", "small", "other"), [((2, 1, 4, 1), (3, 1), (4, 1)), ((3, 2, 2, 3), (2, 2), (2, 3))]
     )
     def test_attention_from_the_same_place(self, views, square, place, small, other):
-        captions = views["look"](square, "small", "other", *place, request=None)
+        captions = views["show_maps"](square, "small", "other", *place, request=None)
         for image, (row, column) in zip(captions[2:], (small, other), strict=True):
             assert f"row {row}, column {column}," in image.alt_text
         assert "layer 2" in captions[1]  # the last that it has
         assert "itself 0.0 %" in captions[1]
-        opened = views["open_attention"](square, "small", "other", *place, request=None)
+        opened = views["show_attention"](square, "small", "other", *place, request=None)
         assert [control.value for control in opened[1:5]] == list(place)
 
     def test_values_beyond_both_are_the_last_that_there_are(self, views, square):
-        opened = views["open_attention"](square, "small", "small", 3, 2, 4, 4, request=None)
+        opened = views["show_attention"](square, "small", "small", 3, 2, 4, 4, request=None)
         assert [control.value for control in opened[1:5]] == [3, 2, 3, 3]
 
     def test_the_patches_of_the_one_that_shifts(self, views, square):
@@ -247,27 +245,27 @@ class TestTwoModelsOfDifferentShapes:
         assert [slider.value for slider in shown[6:8]] == [3, 3]
         assert "row 3, column 3" in shown[-1].alt_text
         none = views["show_patches"](square, "other", "other", 1, 1, request=None)
-        assert "Neither of the two chosen models shifts" in none[0]
+        assert "Neither of the two chosen models uses SPT" in none[0]
 
     def test_moves_and_temperatures(self, views, square):
-        shown = views["show_moves"](square, "small", "other", request=None)
+        shown = views["show_shift_test"](square, "small", "other", request=None)
         assert "of 81 places" in shown[1]
         summary, *_, table, _ = views["show_temperature"]("small", "other", request=None)
         assert len(table) == 3 * 2 + 2 * 1
-        assert summary.count("began at") == 2
+        assert summary.count("the initial τ is") == 2
 
 
 def test_one_model_alone_has_one_side(tmp_path):
     tiny.write_folder(tmp_path / "only", "lsa")
     demo = build_demo(models.ModelStore([tmp_path / "only"]))
-    views = {function.name: function.fn for function in demo.fns.values()}
+    views = events(demo)
     image = (ROOT / "assets/examples/cup.jpg").read_bytes()
     _, left, right, verdict = views["compare"](image, "only", "only", request=None)
     assert "<li>" in left
     assert right == ""
     assert "Both" not in verdict
-    assert len(views["show_moves"](image, "only", "only", request=None)) == 3
-    assert len(views["look"](image, "only", "only", 1, 0, 1, 1, request=None)) == 2
+    assert len(views["show_shift_test"](image, "only", "only", request=None)) == 3
+    assert len(views["show_maps"](image, "only", "only", 1, 0, 1, 1, request=None)) == 2
 
 
 def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, tmp_path, monkeypatch):
@@ -280,11 +278,9 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
         return read_model_folder(answers[reference.repo]), "c" * 40
 
     monkeypatch.setattr(models, "download_model_folder", download)
-    shelf = models.ModelStore([folders / "a/modern-spt"], references)
-    demo = build_demo(shelf)
-    status, try_again = (
-        next(one.fn for one in demo.fns.values() if one.name == name) for name in ("status", "try_again")
-    )
+    store = models.ModelStore([folders / "a/modern-spt"], references)
+    demo = build_demo(store)
+    status, try_again = events(demo)["update_status"], events(demo)["try_again"]
 
     def texts(event=status):
         lines, again, timer, *menus = event(*built, request=None)
@@ -292,17 +288,17 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
 
     def wait():
         deadline = time.monotonic() + 20
-        while None in shelf.missing.values() or not shelf.is_warm(shelf.first_pair):
+        while None in store.downloads.values() or not store.is_ready(store.default_pair):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    built = shelf.first_pair
+    built = store.default_pair
     assert built == ("modern-spt", "modern-spt")
     said, again, active, _ = texts()
-    assert "ada/vit is being fetched from the Hub" in said
+    assert "ada/vit is being downloaded from the Hub" in said
     assert active
     assert not again
-    shelf.fetch()
+    store.start_downloads()
     wait()
     said, again, active, menus = texts()
     assert said == "⚠️ ada/spt_lsa@v1: the Hub answers with status 500."
@@ -314,8 +310,8 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
     said, again, active, menus = texts()
     assert (said, again, active) == ("", False, False)
     assert menus == ["ada/vit", "ada/spt_lsa@v1"]
-    assert [name for _, name in shelf.choices] == ["ada/vit", "modern-spt", "ada/spt_lsa@v1"]
-    compare = next(one.fn for one in demo.fns.values() if one.name == "compare")
+    assert [name for _, name in store.choices] == ["ada/vit", "modern-spt", "ada/spt_lsa@v1"]
+    compare = events(demo)["compare"]
     assert "From the Hub: ada/spt_lsa@ccccccc" in compare(None, *menus, request=None)[2]
     # A visitor's own choice stays.
     *_, left, right = status("modern-spt", "ada/vit", request=None)
@@ -333,19 +329,52 @@ def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
         return read_model_folder(folders / "a/laptop-vit"), "c" * 40
 
     monkeypatch.setattr(models, "download_model_folder", download)
-    shelf = models.ModelStore([], [HubModel("ada/none"), HubModel("ada/slow")])
-    shelf.fetch()
+    store = models.ModelStore([], [HubModel("ada/none"), HubModel("ada/slow")])
+    store.start_downloads()
     deadline = time.monotonic() + 20
     while asked != ["ada/none", "ada/slow"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    shelf.fetch()
-    shelf.fetch()
+    store.start_downloads()
+    store.start_downloads()
     go_on.set()
-    shelf.wait()
+    store.wait_for_downloads()
     assert asked == ["ada/none", "ada/slow", "ada/none"]
-    assert list(shelf.folders) == ["ada/slow"]
-    assert shelf.missing == {HubModel("ada/none"): "There is none."}
+    assert list(store.folders) == ["ada/slow"]
+    assert store.downloads == {HubModel("ada/none"): "There is none."}
+
+
+def test_an_image_arrives_by_its_url(tmp_path, monkeypatch):
+    tiny.write_folder(tmp_path / "only", "vit")
+    demo = build_demo(models.ModelStore([tmp_path / "only"]))
+    content, asked = (ROOT / "assets/examples/cup.jpg").read_bytes(), []
+
+    async def download_image(url):
+        asked.append(url)
+        return content
+
+    monkeypatch.setattr(compare, "download_image", download_image)
+    for url in (" host.example/cup.jpg ", "http://host.example/cup.jpg", "localhost:80/cup.jpg", "ftp:cup.jpg"):
+        assert Path(asyncio.run(events(demo)["download"](url))).read_bytes() == content
+    assert asked == [
+        "https://host.example/cup.jpg",
+        "http://host.example/cup.jpg",
+        "localhost:80/cup.jpg",
+        "ftp:cup.jpg",
+    ]
+    content = b"<html>"
+    with pytest.raises(gr.Error, match="no image"):
+        asyncio.run(events(demo)["download"]("host.example/page.html"))
+
+
+def test_a_zero_gpu_space_gets_a_function(monkeypatch):
+    registered = []
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=registered.append))
+    startup._register_gpu_function()
+    assert registered == []
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    startup._register_gpu_function()
+    assert len(registered) == 1
 
 
 @pytest.mark.parametrize("name", SHIFT_NAMES)
@@ -369,11 +398,11 @@ def luminance(color):
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#1f2937"], ids=["light", "dark"])
-@pytest.mark.parametrize("color", [*charts.COLORS, charts.REFERENCE_COLOR])
-def test_the_colours_of_lines_stand_out_in_both_themes(color, background):
+def test_the_colours_of_lines_stand_out_in_both_themes(background):
     """WCAG 2.2, success criterion 1.4.11."""
-    high, low = sorted((luminance(color), luminance(background)), reverse=True)
-    assert (high + 0.05) / (low + 0.05) >= 3
+    for color in (*colors.LINE_COLORS, colors.REFERENCE_COLOR):
+        high, low = sorted((luminance(color), luminance(background)), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 3, color
 
 
 def test_a_chart_keeps_the_order_of_its_lines_and_the_reference_is_grey():
@@ -381,9 +410,9 @@ def test_a_chart_keeps_the_order_of_its_lines_and_the_reference_is_grey():
     with gr.Blocks():
         chart, legend = charts.line_chart(points, "x", "y", reference="start", from_zero=False)
     assert list(charts.line_colors(["start", "b", "a", "b"], "start").items()) == [
-        ("start", charts.REFERENCE_COLOR),
-        ("b", charts.COLORS[0]),
-        ("a", charts.COLORS[1]),
+        ("start", colors.REFERENCE_COLOR),
+        ("b", colors.LINE_COLORS[0]),
+        ("a", colors.LINE_COLORS[1]),
     ]
     assert chart.sort == ["1", "2"]
     assert chart.y_lim[0] < 1.5 < 3.0 < chart.y_lim[1]
@@ -407,7 +436,7 @@ def test_the_table_of_results_has_what_each_model_reached(tmp_path):
     result = tiny_result("spt", tmp_path)
     row = training.results_table([result]).iloc[0].to_dict()
     assert row["model"] == "ViT + SPT"
-    assert (row["top1"], row["top5"], row["passes"], row["seed"], row["minutes"]) == (54.32, 87.65, 3, 0, 1.5)
+    assert (row["top1"], row["top5"], row["epochs"], row["seed"], row["minutes"]) == (54.32, 87.65, 3, 0, 1.5)
     assert row["parameters"] == result.parameters
 
 
@@ -423,25 +452,51 @@ def test_a_users_mistake_is_a_message_and_nothing_else_is():
         1 / 0  # noqa: B018
 
 
-def test_sweeping_takes_what_is_old_and_spares_what_the_page_needs(tmp_path):
+def test_old_files_are_deleted_and_examples_stay(tmp_path, monkeypatch):
+    start = time.time()
     for name in ("upload/image.jpg", "deep_links/x/state.json", "examples/cup.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_text("content")
-    spared = [tmp_path / "examples/cup.jpg"]
-    cleanup.delete_old_files(tmp_path, 3600, spared)
-    assert (tmp_path / "upload/image.jpg").exists()
-    time.sleep(1.1)
-    (tmp_path / "young").mkdir()
-    (tmp_path / "young/image.png").write_text("content")
-    cleanup.delete_old_files(tmp_path, 1, spared)
-    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["examples/cup.jpg", "young/image.png"]
-    assert time.time() - os.stat(spared[0]).st_ctime < 1
-    time.sleep(1.1)
-    cleanup.delete_old_files(tmp_path, 1)
-    cleanup.delete_old_files(tmp_path / "no such folder", 1)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    example = tmp_path / "examples/cup.jpg"
+
+    def left():
+        return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+
+    monkeypatch.setattr(cleanup.time, "time", lambda: start + 3000)
+    cleanup.delete_old_files(tmp_path, 3600, [example])
+    assert len(left()) == 3
+    os.utime(example, (1, 1))
+    monkeypatch.setattr(cleanup.time, "time", lambda: start + 4000)
+    cleanup.delete_old_files(tmp_path, 3600, [example])
+    assert left() == ["examples/cup.jpg"]
+    assert example.stat().st_mtime > 1  # made young, so that other processes keep it too
+    cleanup.delete_old_files(tmp_path, 3600)
+    cleanup.delete_old_files(tmp_path / "no such folder", 3600)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
+    assert cleanup.MAX_AGE_SECONDS + cleanup.DELETE_INTERVAL_SECONDS < 3600
+    upload, example, rounds = tmp_path / "image.jpg", tmp_path / "cup.jpg", []
+    for path in (upload, example):
+        path.write_text("content")
+    demo = SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={str(example)})}, temp_file_sets=[{str(upload)}])
+    start = time.time()
+
+    def sleep(seconds):
+        rounds.append(upload.exists())
+        if len(rounds) > 12:
+            raise SystemExit  # ends the thread
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cleanup.time, "sleep", sleep)
+        patched.setattr(cleanup.time, "time", lambda: start + len(rounds) * cleanup.DELETE_INTERVAL_SECONDS)
+        cleanup.delete_old_files_regularly(demo, tmp_path)
+        next(thread for thread in threading.enumerate() if thread.name == "cleanup").join(timeout=20)
+    assert rounds == [True] * 11 + [False] * 2  # at 0, 5, ... 50 minutes; deleted after 55
+    assert example.exists()
+    assert demo.temp_file_sets == [set()]
 
 
 @pytest.fixture
@@ -461,7 +516,7 @@ def test_uploads_lie_in_a_folder_of_their_own_that_others_cannot_read(temporary,
     assert cleanup.use_own_upload_folder() == temporary / "named" / folder.name
 
 
-def test_what_lies_behind_a_link_is_not_swept(temporary, monkeypatch):
+def test_what_lies_behind_a_link_is_not_deleted(temporary, monkeypatch):
     name = cleanup.use_own_upload_folder().name
     for target in (temporary / "precious", temporary / "nowhere"):
         parent = temporary / f"to {target.name}"

@@ -13,9 +13,8 @@ from smallvit import files
 from smallvit.data import Source, Split, load_dataset
 from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.classifier import Classifier
-from smallvit.inference.interpretation import translation_consistency
+from smallvit.inference.translation import MAX_TRANSLATION, translation_consistency
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.page.server.models import MAX_TRANSLATION
 from studies import robustness
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny

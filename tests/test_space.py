@@ -125,7 +125,7 @@ def test_it_starts_as_a_space_does(running_space, tmp_path):
 def assert_same_answers(answers, folders):
     for answer in answers:
         classifier = Classifier.from_path(folders[answer["model"]])
-        expected = classifier.top(classifier.predict(resize_square(load_square(EXAMPLE), 32)), 5)
+        expected = classifier.top_k(classifier.predict(resize_square(load_square(EXAMPLE), 32)), 5)
         assert {entry["name"]: entry["probability"] for entry in answer["classes"]} == pytest.approx(expected, abs=1e-5)
 
 

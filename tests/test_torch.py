@@ -66,7 +66,7 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
     for answer in answers:
         classifier = Classifier.from_path(ROOT / "assets/models" / answer["model"])
         image = resize_square(load_square(EXAMPLE), classifier.record.data_image_size)
-        expected = classifier.top(classifier.predict(image), 5)
+        expected = classifier.top_k(classifier.predict(image), 5)
         got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
         assert list(got) == list(expected)
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)

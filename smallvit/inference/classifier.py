@@ -1,27 +1,29 @@
-"""`Classifier`: one image in, predictions and intermediates out, by compiled functions of the model."""
+"""`Classifier`: one image in, probabilities and intermediates out, by compiled functions of the model."""
 
 import collections
 import functools
 import statistics
 import threading
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from smallvit.config import VARIANTS
 from smallvit.device import compilation
-from smallvit.inference.interpretation import translate_images
+from smallvit.inference.translation import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
 
 class Explanation(NamedTuple):
-    """What a model computes on the way to its answer for one image, as NumPy arrays.
+    """What a model computes before its answer for one image, as NumPy arrays.
 
     Attributes:
-        image: uint8 [H, W, 3], what the model sees after resizing.
+        image: uint8 [H, W, 3], the image after the model has resized it.
         shifted_images: uint8 [5, H, W, 3] in the order of `tokenization.SHIFT_NAMES`; [1, H, W, 3] without SPT.
         attention: [L, h, N, N], each row (a query) sums to 1.
     """
@@ -32,102 +34,99 @@ class Explanation(NamedTuple):
 
 
 class Classifier:
-    """A trained model from its folder, ready for one image at a time, from any number of threads.
+    """A trained model from its folder, for one image at a time, from any number of threads.
 
-    What is asked twice of one image is computed once, as long as it is among the last ones asked. The first call of
-    each method compiles its function.
+    Results for recent images are cached. The first call of each method compiles its function.
 
     Args:
         folder: a verified `ModelFolder`.
+
+    Attributes:
+        taus: NumPy [L, h], or [L, 1] if the heads share one tau.
 
     Raises:
         UserError: the weights do not fit the model that the folder's record describes.
     """
 
-    def __init__(self, folder: ModelFolder):
+    def __init__(self, folder: ModelFolder) -> None:
         self.folder = folder
         self.record = folder.record
         model = folder.load_model()
-        self.tau = model.taus()
-        """[L, h], or [L, 1] where the heads share one."""
-        # Without XLA: the page is to be awake soon and small; an image takes some milliseconds all the same.
+        self.taus = model.taus()
+        # Without XLA the functions compile sooner and take less memory; an image takes a few milliseconds.
         self._logits = compilation.compile_function(
             lambda images: model(images, training=False), model.variables, xla=False
         )
         self._intermediates = compilation.compile_function(
             lambda images: tuple(model.intermediates(images)), model.variables, xla=False
         )
-        self._seconds = collections.deque(maxlen=9)
-        self._predict = _once_per_image(self._compute_prediction, kept=256)
-        self._explain = _once_per_image(self._compute_explanation, kept=16)
-        self._predict_moved = _once_per_image(self._compute_moves, kept=32)
+        self._seconds: collections.deque[float] = collections.deque(maxlen=9)
+        self._predict = _cache_per_image(self._compute_prediction, size=256)
+        self._explain = _cache_per_image(self._compute_explanation, size=16)
+        self._predict_translated = _cache_per_image(self._compute_translations, size=32)
 
     @classmethod
-    def from_path(cls, path):
+    def from_path(cls, path: str | Path) -> "Classifier":
         """Read and verify the model folder at `path`, then load it. Raises `UserError`."""
         return cls(read_model_folder(path))
 
     @property
-    def title(self):
-        """How the model is called in print: `"ViT + SPT + LSA"`."""
+    def title(self) -> str:
+        """The model's name in print: `"ViT + SPT + LSA"`."""
         return VARIANTS[self.record.variant].title
 
-    def predict(self, image):
+    def predict(self, image: np.ndarray) -> np.ndarray:
         """Classify an image.
 
         Args:
             image: uint8 [S, S, 3], pixels 0-255, S = `record.data_image_size`.
 
         Returns:
-            Probabilities, NumPy [K], which sum to 1.
+            Probabilities, NumPy [K]; they sum to 1.
         """
         return self._predict(image)
 
-    def warm(self):
-        """Compile what `predict` needs."""
+    def warm_up(self) -> None:
+        """Compile the function of `predict`, and measure its latency."""
         side = self.record.data_image_size
         blank = np.zeros((side, side, 3), np.uint8)
         self._compute_prediction(blank)
-        self._seconds.clear()  # of the compilation
-        for _ in range(self._seconds.maxlen):
+        self._seconds.clear()  # the first call compiled
+        for _ in range(9):
             self._compute_prediction(blank)
 
-    def median_latency_seconds(self):
-        """What an image takes `predict`: the median of the last times, which other work beside one does not spoil."""
+    def median_latency_seconds(self) -> float:
+        """Return the median time of the last nine predictions; other work on the machine hardly changes a median."""
         return statistics.median(self._seconds)
 
-    def explain(self, image):
-        """Look into the model while it classifies an image, given as for `predict`.
-
-        Returns:
-            An `Explanation`.
-        """
+    def explain(self, image: np.ndarray) -> Explanation:
+        """Return what the model computes before its answer, for an image as in `predict`."""
         return self._explain(image)
 
-    def predict_translated(self, image, reach):
-        """Classify an image, given as for `predict`, in every place up to `reach` pixels away, in one batch.
+    def predict_translated(self, image: np.ndarray, reach: int) -> np.ndarray:
+        """Classify an image, as in `predict`, after every translation of up to `reach` pixels, in one batch.
 
         Returns:
-            NumPy [2 reach + 1, 2 reach + 1, K], probabilities in the order of `interpretation.translate_images`.
+            Probabilities, NumPy [2 reach + 1, 2 reach + 1, K], in the order of `translate_images`.
         """
-        return self._predict_moved(image, reach)
+        return self._predict_translated(image, reach)
 
-    def top(self, probabilities, count):
-        """The `count` most probable classes: {name in words: probability}, the most probable first."""
-        best = np.argsort(-probabilities, kind="stable")[:count]
+    def top_k(self, probabilities: np.ndarray, k: int) -> dict[str, float]:
+        """Return the `k` most probable classes: {class name: probability}, the most probable first."""
+        best = np.argsort(-probabilities, kind="stable")[:k]
         return {self.record.class_names[index].replace("_", " "): float(probabilities[index]) for index in best}
 
-    def is_unsure(self, probabilities):
-        """Whether the highest of the probabilities is so low as it is for one right answer in twenty at most."""
+    def is_unsure(self, probabilities: np.ndarray) -> bool:
+        """Return whether the top probability is below the record's threshold; 5 % of the right answers are below."""
         return bool(probabilities.max() < self.record.unsure_below)
 
-    def _compute_prediction(self, image):
+    def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
         probabilities = self._probabilities(image[None])[0]
         self._seconds.append(time.perf_counter() - start)
         return probabilities
 
-    def _compute_explanation(self, image):
+    def _compute_explanation(self, image: np.ndarray) -> Explanation:
         parts = Intermediates(*self._intermediates(ops.convert_to_tensor(image[None])))
         return Explanation(
             image=_to_uint8(parts.image),
@@ -135,34 +134,34 @@ class Classifier:
             attention=ops.convert_to_numpy(parts.attention)[0],
         )
 
-    def _compute_moves(self, image, reach):
-        moved = translate_images(image, reach)
-        return self._probabilities(moved.reshape(-1, *image.shape)).reshape(*moved.shape[:2], -1)
+    def _compute_translations(self, image: np.ndarray, reach: int) -> np.ndarray:
+        translated = translate_images(image, reach)
+        return self._probabilities(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
 
-    def _probabilities(self, images):
-        """uint8 [B, S, S, 3] -> float64 [B, K], which sums to 1 exactly enough for any display."""
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [B, S, S, 3] -> float64 [B, K], computed in float64 so that each row sums to 1 as displayed."""
         logits = ops.convert_to_numpy(self._logits(ops.convert_to_tensor(images))).astype(np.float64)
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def _once_per_image(function, kept):
-    """Wrap a function of (image, ...) so that the last `kept` results are kept, and threads do not compute one twice.
+def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., Any]:
+    """Cache the last `size` results of a function of (image, ...), so that threads compute none twice.
 
-    A call waits for the call before it: one compiled function uses every core already.
+    Calls run one after the other, because one compiled function uses every core already.
     """
     lock = threading.Lock()
 
-    @functools.lru_cache(maxsize=kept)
-    def remembered(pixels, shape, *arguments):
+    @functools.lru_cache(maxsize=size)
+    def cached(pixels: bytes, shape: tuple[int, ...], *arguments: Any) -> Any:
         return function(np.frombuffer(pixels, np.uint8).reshape(shape), *arguments)
 
-    def call(image, *arguments):
+    def call(image: np.ndarray, *arguments: Any) -> Any:
         with lock:
-            return remembered(image.tobytes(), image.shape, *arguments)
+            return cached(image.tobytes(), image.shape, *arguments)
 
     return call
 
 
-def _to_uint8(pixels):
+def _to_uint8(pixels: Any) -> np.ndarray:
     return np.clip(np.rint(ops.convert_to_numpy(pixels)[0]), 0, 255).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""What the views are made of."""
+"""Parts that views are built from. They know no view."""

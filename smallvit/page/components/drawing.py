@@ -1,4 +1,4 @@
-"""Arrays become images of pixels: patch grids, single patches, attention, moves. Nothing here knows a model."""
+"""Arrays to images: patch grids, strips of patches, attention maps, translation maps. Nothing here knows a model."""
 
 import functools
 
@@ -6,28 +6,36 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
-# Two colours that stay apart for every kind of colour vision (Okabe and Ito), on light and on dark.
-MARK_COLOR, VACATED_COLOR = (240, 228, 66), (213, 94, 0)
-ATTENTION_SIDE = 384  # of an attention image, in pixels
+from smallvit.page.components.colors import MARK_COLOR, VACATED_COLOR
+
+ATTENTION_SIDE = 384
+"""The side of an attention map, in pixels."""
 
 
-def enlarge(pixels, side):
-    """Enlarge a square image without smoothing to at least `side` pixels: [H, H, 3] -> uint8, each pixel a square."""
+def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Enlarge a square image without smoothing to at least `side` pixels: [H, H, 3], each pixel becomes a square."""
     factor = -(-side // pixels.shape[0])
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def patch_grid(pixels, patch_size, vacated=(0, 0), marked=None, scale=6, gap=4):
-    """Draw an image cut into its patches, each pixel a crisp square, with transparent gaps between the patches.
+def patch_grid(
+    pixels: np.ndarray,
+    patch_size: int,
+    vacated: tuple[int, int] = (0, 0),
+    marked: tuple[int, int] | None = None,
+    scale: int = 6,
+    gap: int = 4,
+) -> np.ndarray:
+    """Draw an image cut into patches, with transparent gaps between them. Each pixel is a crisp square.
 
     Args:
         pixels: uint8 [H, W, 3]; H and W multiples of `patch_size`.
         patch_size: P, in pixels.
-        vacated: (y, x): how many rows at the top (positive) or the bottom (negative), and columns at the left or the
-            right, a move has left empty; they are hatched.
-        marked: (row, column) of a patch to be framed, from 0.
-        scale: side of the square that one pixel becomes.
-        gap: width of the gaps.
+        vacated: (y, x), the numbers of rows and columns that a shift left empty; they are hatched. Positive counts
+            from the top or left, negative from the bottom or right.
+        marked: (row, column) of the patch to frame, from 0.
+        scale: side of the square that one pixel becomes, in pixels.
+        gap: width of the gaps, in pixels.
 
     Returns:
         uint8 [H', W', 4] RGBA.
@@ -52,7 +60,7 @@ def patch_grid(pixels, patch_size, vacated=(0, 0), marked=None, scale=6, gap=4):
 
 
 def _vacated(places, length, count):
-    """Where along an axis a move has left nothing: the first `count` places, or the last -`count`."""
+    """Mark the places of an axis that a shift left empty: the first `count`, or the last -`count`."""
     return places < count if count >= 0 else places >= length + count
 
 
@@ -61,7 +69,7 @@ def _square(row, column, step, side):
 
 
 def _framed(canvas, square, width=3):
-    """Draw a frame within a square of a canvas, dark beside bright so that it shows on any image."""
+    """Draw a frame inside a square of a canvas. Dark lines beside a bright one are visible on any image."""
     for inset, color in ((0, (0, 0, 0)), (1, MARK_COLOR), (width, (0, 0, 0))):
         rows, columns = (slice(part.start + inset, part.stop - inset) for part in square)
         thickness = width - 1 if inset == 1 else 1
@@ -72,8 +80,10 @@ def _framed(canvas, square, width=3):
     return canvas
 
 
-def patch_strip(images, patch_size, patch, scale=24, gap=12):
-    """Cut the same patch out of several images and lay the pieces side by side, each pixel a crisp square.
+def patch_strip(
+    images: np.ndarray, patch_size: int, patch: tuple[int, int], scale: int = 24, gap: int = 12
+) -> np.ndarray:
+    """Draw the same patch of several images side by side. Each pixel is a crisp square.
 
     Args:
         images: uint8 [n, H, W, 3].
@@ -91,13 +101,13 @@ def patch_strip(images, patch_size, patch, scale=24, gap=12):
     return strip
 
 
-def attention_overlay(image, weights, marked=None):
-    """Lay weights over an image: bright where they are high, patch by patch; the highest is as bright as can be.
+def attention_overlay(image: np.ndarray, weights: np.ndarray, marked: tuple[int, int] | None = None) -> np.ndarray:
+    """Draw weights over an image: the higher the weight of a patch, the brighter. The highest has full brightness.
 
     Args:
         image: uint8 [H, H, 3].
         weights: [G, G], at least 0.
-        marked: (row, column) of a patch to be framed, from 0.
+        marked: (row, column) of the patch to frame, from 0.
 
     Returns:
         uint8 [ATTENTION_SIDE, ATTENTION_SIDE, 3].
@@ -108,7 +118,7 @@ def attention_overlay(image, weights, marked=None):
     relative = weights / max(weights.max(), np.finfo(float).tiny)
     heat = 255 * colormaps["inferno"](relative)[..., :3]
     light = (0.2 + 0.4 * relative)[..., None]
-    # The colour shows on dark parts of the image, the light keeps the image's own colours where it is high.
+    # `heat` is visible on dark parts of the image; `light` keeps the image's own colours where weights are high.
     drawn = light[patch][:, patch] * image[pixel][:, pixel] + 0.4 * heat[patch][:, patch]
     drawn = np.rint(drawn).astype(np.uint8)
     if marked is None:
@@ -117,15 +127,16 @@ def attention_overlay(image, weights, marked=None):
     return _framed(drawn, (rows, columns))
 
 
-def translation_map(probabilities, holds, cell=40, gap=2):
-    """Draw the probability of an answer over the moves of the image, in percent; a cross where it is not the answer.
+def translation_map(probabilities: np.ndarray, same: np.ndarray, cell: int = 40, gap: int = 2) -> np.ndarray:
+    """Draw the probability of an answer for each translation, in percent. A cross marks a different answer.
 
     Args:
         probabilities: [2R + 1, 2R + 1], in [0, 1].
-        holds: bool [2R + 1, 2R + 1], whether it is the model's answer there.
+        same: bool [2R + 1, 2R + 1], whether the model's answer is the same.
+        cell, gap: sides of a cell and of the gaps, in pixels.
 
     Returns:
-        uint8 [H, H, 4] RGBA; the middle cell, where nothing is moved, is framed.
+        uint8 [H, H, 4] RGBA; the middle cell, the original image, is framed.
     """
     count = len(probabilities)
     side = count * (cell + gap) - gap
@@ -145,7 +156,7 @@ def translation_map(probabilities, holds, cell=40, gap=2):
                 fill=ink,
                 anchor="mm",
             )
-            if not holds[row, column]:
+            if not same[row, column]:
                 box = (left + 3, top + 3, left + cell - 4, top + cell - 4)
                 draw.line(box, fill=ink, width=1)
                 draw.line((box[0], box[3], box[2], box[1]), fill=ink, width=1)

@@ -1,47 +1,51 @@
-"""What the page says above its views: that models are still being loaded or fetched, and what could not be had."""
+"""The status above the views: models that are being loaded or downloaded, and downloads that failed."""
+
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from smallvit.page.components.language import format_text, text_key
+from smallvit.page.texts import format_text, text_key
+
+if TYPE_CHECKING:
+    from smallvit.page.context import PageContext
 
 
-def add_status():
-    """Add the lines, and the button that tries again; return the components for `connect_status`."""
+def add_status() -> tuple[gr.Markdown, gr.Button, gr.Timer]:
+    """Add the status and the button that retries; return the components for `connect_status`."""
     with gr.Row():
-        lines = gr.Markdown(visible=False, elem_id="status")
-        again = gr.Button(text_key("try_again"), visible=False, size="sm", elem_id="try-again", min_width=120, scale=0)
-    return lines, again, gr.Timer(1, active=False)
+        status = gr.Markdown(visible=False, elem_id="status")
+        retry = gr.Button(text_key("try_again"), visible=False, size="sm", elem_id="try-again", min_width=120, scale=0)
+    return status, retry, gr.Timer(1, active=False)
 
 
-def connect_status(page, components):
-    """Keep the lines and the menus up to date, as long as there is something to wait for."""
-    models, built_with = page.models, (page.left.value, page.right.value)
-    lines, again, timer = components
-    outputs = [lines, again, timer, page.left, page.right]
+def connect_status(page: "PageContext", components: tuple[gr.Markdown, gr.Button, gr.Timer]) -> None:
+    """Update the status and the menus every second, until nothing is loaded or downloaded any more."""
+    models, initial_pair = page.models, (page.left.value, page.right.value)
+    status, retry, timer = components
+    chosen = [page.left, page.right]
+    outputs = [status, retry, timer, *chosen]
 
-    def status(left, right, request: gr.Request):
-        missing, warm = models.missing, models.is_warm(models.first_pair)
-        texts = [] if warm else [format_text(request, "warming")]
+    def update_status(left, right, request: gr.Request):
+        downloads, ready = models.downloads, models.is_ready(models.default_pair)
+        texts = [] if ready else [format_text(request, "loading")]
         texts += [
-            format_text(request, "fetching", model=reference) if sentence is None else f"⚠️ {sentence}"
-            for reference, sentence in missing.items()
+            format_text(request, "downloading", model=model) if problem is None else f"⚠️ {problem}"
+            for model, problem in downloads.items()
         ]
-        waiting = not warm or None in missing.values()
-        # Who has chosen nothing yet is given the pair that the page would open with now.
-        pair = models.first_pair if (left, right) == built_with else (left, right)
+        # A visitor who has chosen nothing yet gets the default pair of now.
+        pair = models.default_pair if (left, right) == initial_pair else (left, right)
         return (
             gr.Markdown("\n\n".join(texts), visible=bool(texts)),
-            gr.Button(visible=any(missing.values())),
-            gr.Timer(active=waiting),
+            gr.Button(visible=any(downloads.values())),
+            gr.Timer(active=not ready or None in downloads.values()),
             *(gr.Dropdown(models.choices, value=name) for name in pair),
         )
 
     def try_again(left, right, request: gr.Request):
-        models.fetch()
-        return status(left, right, request)
+        models.start_downloads()
+        return update_status(left, right, request)
 
     options = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    chosen = [page.left, page.right]
     for event in (page.demo.load, timer.tick):
-        event(status, chosen, outputs, **options)
-    again.click(try_again, chosen, outputs, **options)
+        event(update_status, chosen, outputs, **options)
+    retry.click(try_again, chosen, outputs, **options)

@@ -1,1 +1,1 @@
-"""What the page's server does beside showing views."""
+"""What runs behind the views: models, the API, limits of requests, deletion of uploads, the start."""

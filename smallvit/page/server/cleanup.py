@@ -1,7 +1,7 @@
-"""Nothing of a visitor's stays on the disk: a folder of its own for uploads, which is swept.
+"""Uploads are deleted within the hour: an own folder for uploads, and a thread that deletes old files there.
 
-Gradio's `delete_cache` deletes what this process was sent. It forgets the states behind deep links, and what a process
-that was killed has left.
+Gradio's `delete_cache` deletes only what this process received. It misses the stored values of deep links, and the
+files of a process that was killed.
 """
 
 import os
@@ -9,19 +9,22 @@ import stat
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-MAX_AGE_SECONDS, SWEEP_SECONDS = 50 * 60, 5 * 60
-"""How long a file stays, and how often what is older is looked for: 55 minutes are the most."""
+import gradio as gr
+
+MAX_AGE_SECONDS, DELETE_INTERVAL_SECONDS = 50 * 60, 5 * 60
+"""Together at most an hour: a file is deleted at the latest 55 minutes after it came."""
 
 
-def use_own_upload_folder():
-    """Have Gradio keep uploads in a folder that holds nothing else, for what is old in it will be deleted.
+def use_own_upload_folder() -> Path:
+    """Make Gradio store uploads in a folder that holds nothing else, because old files in it are deleted.
 
-    It lies in the folder that GRADIO_TEMP_DIR names, else in that for temporary files.
+    The folder is made inside GRADIO_TEMP_DIR, or inside the system's folder for temporary files.
 
     Returns:
-        Its path.
+        The path of the folder.
     """
     user = os.getuid() if hasattr(os, "getuid") else "user"
     parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
@@ -30,46 +33,46 @@ def use_own_upload_folder():
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
-        foreign = not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid())
+        is_foreign = not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid())
     except FileExistsError:  # a file, or a link to nowhere
-        foreign = True
-    if foreign:  # somebody else's, or a link to what must not be swept
+        is_foreign = True
+    if is_foreign:  # another user's folder, or a link to files that must not be deleted
         folder = Path(tempfile.mkdtemp(prefix="smallvit-", dir=parent))
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
 
 
-def delete_old_files(folder, seconds, spared=()):
-    """Delete the files in a folder, and in the folders within it, that are older than `seconds`; then what is empty.
+def delete_old_files(folder: Path, max_age_seconds: float, protected_paths: Iterable[str | Path] = ()) -> None:
+    """Delete old files in a folder and its subfolders, then the subfolders that are empty.
 
     Args:
-        folder: path.
-        seconds: age by ctime: since the file came to lie there.
-        spared: paths of files that stay; they are made young, so that no other process deletes them either.
+        folder: the upload folder.
+        max_age_seconds: age by ctime, which counts from when the file came to this folder.
+        protected_paths: files to keep. Their time is updated, so that other processes keep them too.
     """
-    spared = {os.path.abspath(path) for path in spared}
-    for path in sorted(Path(folder).rglob("*"), reverse=True):  # what lies within a folder comes before it
+    protected = {os.path.abspath(path) for path in protected_paths}
+    for path in sorted(Path(folder).rglob("*"), reverse=True):  # the content of a folder before the folder
         try:
             if path.is_dir():
-                if time.time() - path.stat().st_ctime > seconds:  # a young one may be about to be filled
+                if time.time() - path.stat().st_ctime > max_age_seconds:  # an upload may just have made a young one
                     path.rmdir()
-            elif os.path.abspath(path) in spared:
+            elif os.path.abspath(path) in protected:
                 os.utime(path)
-            elif time.time() - path.lstat().st_ctime > seconds:
+            elif time.time() - path.lstat().st_ctime > max_age_seconds:
                 path.unlink()
         except OSError:
             pass  # another process was faster, or the folder is not empty
 
 
-def sweep_regularly(demo, folder):
-    """Sweep the folder now and every `SWEEP_SECONDS`, in the background; the examples of the page stay."""
+def delete_old_files_regularly(demo: gr.Blocks, folder: Path) -> None:
+    """Delete old uploads now and every `DELETE_INTERVAL_SECONDS`, in a thread; the examples of the page stay."""
 
-    def run():
+    def run() -> None:
         while True:
-            spared = {path for block in list(demo.blocks.values()) for path in getattr(block, "keep_in_cache", ())}
-            delete_old_files(folder, MAX_AGE_SECONDS, spared)
-            for paths in demo.temp_file_sets:  # Gradio forgets only what it has deleted itself
+            examples = {path for block in list(demo.blocks.values()) for path in getattr(block, "keep_in_cache", ())}
+            delete_old_files(folder, MAX_AGE_SECONDS, examples)
+            for paths in demo.temp_file_sets:  # Gradio forgets only the files that it deleted itself
                 paths -= {path for path in list(paths) if not os.path.exists(path)}
-            time.sleep(SWEEP_SECONDS)
+            time.sleep(DELETE_INTERVAL_SECONDS)
 
-    threading.Thread(target=run, name="sweeping", daemon=True).start()
+    threading.Thread(target=run, name="cleanup", daemon=True).start()

@@ -1,4 +1,6 @@
-"""Links to a result: Gradio keeps what stands in the components of a session, and a link brings it back."""
+"""Deep links: Gradio stores the component values of a session, and a link restores them."""
+
+from typing import Any
 
 from gradio.blocks import Block
 from gradio.state_holder import SessionState
@@ -6,16 +8,15 @@ from gradio.state_holder import SessionState
 _set_item = SessionState.__setitem__
 
 
-def patch_gradio_session():
-    """Have Gradio remember what a visitor chooses in a component that an event has updated, in this process.
+def patch_gradio_session() -> None:
+    """Make Gradio's deep links find the values of components that an event has updated, in this process.
 
-    For an update it makes the component anew, under another id, and files every later value under that, where no link
-    finds it.
+    After an update Gradio stores the value under a new component id. The deep link looks under the old id.
     """
-    SessionState.__setitem__ = _set_under_its_id
+    SessionState.__setitem__ = _set_item_under_its_id
 
 
-def _set_under_its_id(session, key, value):
+def _set_item_under_its_id(session: SessionState, key: int, value: Any) -> None:
     if isinstance(value, Block):
         value._id = key
     _set_item(session, key, value)

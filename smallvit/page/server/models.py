@@ -1,112 +1,114 @@
-"""The models that the page can show: their records at once, the models themselves when they are first needed."""
+"""`ModelStore`: the models that the page shows. Records are read at once, models are loaded when they are needed."""
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from smallvit.config import VARIANTS
 from smallvit.errors import UserError
-from smallvit.hub.download import download_model_folder
+from smallvit.hub.download import HubModel, download_model_folder
 from smallvit.inference.classifier import Classifier
-from smallvit.model_folder.folder import RECORD_FILE, read_model_folder
+from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.model_folder.folder import RECORD_FILE, ModelFolder, read_model_folder
+from smallvit.model_folder.record import Record
 
 log = logging.getLogger(__name__)
 
-MAX_TRANSLATION = 4
-"""How far the page moves an image, in pixels of what the models see."""
-
 
 class ModelStore:
-    """The models at hand, each under a name of its own: that of its folder, or of its repo on the Hub.
+    """The models of the page, each under a unique name: the name of its folder, or of its repo on the Hub.
 
     Args:
-        paths: model folders. What cannot be read is left out, and said in `problems`.
-        references: `download.HubModel`s of models on the Hub, which `fetch` fetches.
+        paths: model folders. A folder that cannot be read is left out and reported in `problems`.
+        hub_models: models on the Hub; `start_downloads` downloads them.
 
     Attributes:
-        folders: {name: `ModelFolder`}, plain models first, those with both ideas last.
-        commits: {name: the commit} of those from the Hub.
-        problems: a sentence for each folder that could not be read.
-        missing: {reference: a sentence, or None while it is being fetched} of those from the Hub that are not here.
+        folders: {name: `ModelFolder`}, in the order of `VARIANTS`: plain models first, models with both ideas last.
+        commits: {name: commit} of the models from the Hub.
+        problems: one sentence for each folder that could not be read.
+        downloads: {`HubModel`: error message, or None during the download} of the Hub models that are not here.
     """
 
-    def __init__(self, paths, references=()):
-        self.folders, self.commits, self.problems = {}, {}, []
-        self.missing = dict.fromkeys(references)
-        self._fetching = set()
-        self._loading = {}
+    def __init__(self, paths: Iterable[str | Path], hub_models: Iterable[HubModel] = ()) -> None:
+        self.folders: dict[str, ModelFolder] = {}
+        self.commits: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.downloads: dict[HubModel, str | None] = dict.fromkeys(hub_models)
+        self._started_downloads: set[HubModel] = set()
+        self._loading: dict[str, Future[Classifier]] = {}
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="models")
-        self._later = ThreadPoolExecutor(1, thread_name_prefix="models-later")
+        self._loaders = ThreadPoolExecutor(2, thread_name_prefix="models")
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="models-background")
         for path in paths:
             try:
                 self._add(Path(path).resolve().name, read_model_folder(path))
             except UserError as error:
                 log.warning("%s", error)
-                self.problems.append(without_paths(error, path))
+                self.problems.append(hide_folder(error, path))
 
-    def _add(self, name, folder):
+    def _add(self, name: str, folder: ModelFolder) -> str:
         with self._lock:
-            free, count = name, 1
-            while free in self.folders:
+            unique, count = name, 1
+            while unique in self.folders:
                 count += 1
-                free = f"{name}-{count}"
+                unique = f"{name}-{count}"
             order = list(VARIANTS)
-            everyone = [*self.folders.items(), (free, folder)]
-            # Replaced, not changed: others may be reading it.
-            self.folders = dict(sorted(everyone, key=lambda item: order.index(item[1].record.variant)))
-            return free
+            items = [*self.folders.items(), (unique, folder)]
+            # A new dict, because other threads may be reading the old one.
+            self.folders = dict(sorted(items, key=lambda item: order.index(item[1].record.variant)))
+            return unique
 
-    def fetch(self):
-        """Begin to fetch what is missing from the Hub, in the background; what failed before is tried again."""
+    def start_downloads(self) -> None:
+        """Start to download the Hub models that are not here, in the background; failed downloads are retried."""
         with self._lock:
-            begun = [reference for reference in self.missing if reference not in self._fetching]
-            self._fetching.update(begun)
-            self.missing = {**self.missing, **dict.fromkeys(begun)}
-        for reference in begun:
-            self._later.submit(self._fetch, reference)
+            started = [model for model in self.downloads if model not in self._started_downloads]
+            self._started_downloads.update(started)
+            self.downloads = {**self.downloads, **dict.fromkeys(started)}
+        for model in started:
+            self._background.submit(self._download, model)
 
-    def wait(self):
-        """Wait until what `fetch` has begun is here, or has failed."""
-        self._later.submit(lambda: None).result()  # its thread does one thing after the other
+    def wait_for_downloads(self) -> None:
+        """Wait until every started download has ended."""
+        self._background.submit(lambda: None).result()  # one thread runs one task after the other
 
-    def _fetch(self, reference):
-        problem = {}
+    def _download(self, model: HubModel) -> None:
+        problem: dict[HubModel, str | None] = {}
         try:
-            folder, commit = download_model_folder(reference)
-            self.commits[self._add(str(reference), folder)] = commit
+            folder, commit = download_model_folder(model)
+            self.commits[self._add(str(model), folder)] = commit
         except UserError as error:
             log.warning("%s", error)
-            problem = {reference: str(error)}
+            problem = {model: str(error)}
         except Exception:
-            log.exception("%s could not be fetched", reference)
-            problem = {reference: f"{reference}: it could not be fetched."}
+            log.exception("%s could not be downloaded", model)
+            problem = {model: f"{model} could not be downloaded."}
         with self._lock:
-            self._fetching.remove(reference)
-            self.missing = {other: state for other, state in self.missing.items() if other != reference} | problem
+            self._started_downloads.remove(model)
+            self.downloads = {other: state for other, state in self.downloads.items() if other != model} | problem
 
     @property
-    def titles(self):
-        """{name: what the model is called on the page}."""
+    def titles(self) -> dict[str, str]:
+        """{name: title on the page}."""
         return _titles(self.folders)
 
     @property
-    def choices(self):
+    def choices(self) -> list[tuple[str, str]]:
         """(title, name) of each model, for a menu."""
         return [(title, name) for name, title in self.titles.items()]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.folders)
 
     @property
-    def first_pair(self):
-        """The names of the two models that the page opens with; one name twice where there is one model only.
+    def default_pair(self) -> tuple[str, str]:
+        """The names of the two models that the page opens with; one name twice if there is one model.
 
-        They are the plain model and the one with both ideas of the first preset that has both; those from the Hub are
-        preferred, for somebody has named them.
+        The pair is the plain model and the model with both ideas of the first preset that has both. Models from the
+        Hub come first, because somebody named them.
         """
         names = [name for name in self.folders if name in self.commits] or list(self.folders)
         for name in names:
@@ -123,75 +125,72 @@ class ModelStore:
                 return name, (fair or partners)[0]
         return names[0], names[-1]
 
-    def record(self, name):
-        """The `Record` of a model.
-
-        Raises:
-            UserError: no model has that name.
-        """
+    def record(self, name: str) -> Record:
+        """Return the record of a model. Raises `UserError` if no model has that name."""
         if name not in self.folders:
-            raise UserError(f"There is no model {name!r} here; there are {', '.join(self.folders)}.")
+            raise UserError(f"There is no model {name!r} here. The models are {', '.join(self.folders)}.")
         return self.folders[name].record
 
-    def repo(self, name):
-        """`"USER/NAME"` of a model from the Hub, whose name may end in @REVISION; None of the others."""
+    def repo_id(self, name: str) -> str | None:
+        """Return `"USER/NAME"` of a model from the Hub, whose name may end in @REVISION; None for a local model."""
         return name.partition("@")[0] if name in self.commits else None
 
-    def warm(self, names):
-        """Begin to load models and to compile what the page asks of them, in the background."""
+    def preload(self, names: Iterable[str]) -> None:
+        """Start to load models and to compile their functions, in the background."""
         for name in dict.fromkeys(names):
-            self._begin(name)
+            self._load_in_background(name)
 
-    def is_warm(self, names):
-        """Whether the models with these names would answer at once."""
-        return all(self._begin(name).done() for name in names)
+    def is_ready(self, names: Iterable[str]) -> bool:
+        """Return whether the models are loaded; starts to load a model that is not."""
+        return all(self._load_in_background(name).done() for name in names)
 
-    def get(self, name):
-        """The `Classifier` with that name; waits until it is loaded.
+    def get(self, name: str) -> Classifier:
+        """Return the classifier of a model; waits until it is loaded.
 
         Raises:
-            UserError: there is none, or its weights cannot be loaded.
+            UserError: no model has that name, or its weights cannot be loaded.
         """
         self.record(name)
-        return self._begin(name).result()
+        return self._load_in_background(name).result()
 
-    def is_fair_pair(self, first, second):
-        """Whether what two models say is a measure of the paper's ideas."""
+    def is_fair_pair(self, first: str, second: str) -> bool:
+        """Return whether two models differ only in SPT and LSA."""
         return self.record(first).differs_only_in_variant(self.record(second))
 
-    def _begin(self, name):
+    def _load_in_background(self, name: str) -> "Future[Classifier]":
         with self._lock:
             if name not in self._loading:
-                self._loading[name] = self._threads.submit(self._load, name)
+                self._loading[name] = self._loaders.submit(self._load, name)
             return self._loading[name]
 
-    def _load(self, name):
+    def _load(self, name: str) -> Classifier:
         try:
             classifier = Classifier(self.folders[name])
         except UserError as error:
             log.warning("%s", error)
             raise UserError(
-                f"The model {name} could not be loaded: its weights are not those of its {RECORD_FILE}."
+                f"The model {name} could not be loaded: its weights do not fit its {RECORD_FILE}."
             ) from error
-        classifier.warm()
+        classifier.warm_up()
         side = classifier.record.data_image_size
         blank = np.zeros((side, side, 3), np.uint8)
-        # What the other views need is compiled after what the first one needs, and on one core, beside first visitors.
-        self._later.submit(classifier.explain, blank)
-        self._later.submit(classifier.predict_translated, blank, MAX_TRANSLATION)
+        # The functions of the other views are compiled later, on one core, while the first visitors are served.
+        self._background.submit(classifier.explain, blank)
+        self._background.submit(classifier.predict_translated, blank, MAX_TRANSLATION)
         return classifier
 
 
-def without_paths(error, path):
-    """What the page says of an error about `path`: its name only, for where it lies is the log's business."""
+def hide_folder(error: UserError, path: str | Path) -> str:
+    """Return the message of an error about `path` with the path's last part only; the page must not show the rest."""
+    path = Path(path)
     return str(error).replace(str(path), path.name) if len(path.parts) > 1 else str(error)
 
 
-def _titles(folders):
-    """Each model's title and preset; where several would be called the same, their seeds, or else their names."""
+def _titles(folders: Mapping[str, ModelFolder]) -> dict[str, str]:
+    """Return each model's title and preset. Equal titles get the seed, or the name if seeds are equal too."""
     titles = {name: f"{VARIANTS[item.record.variant].title} · {item.record.preset}" for name, item in folders.items()}
-    called = list(titles.values())
-    for title in {title for title in called if called.count(title) > 1}:
+    all_titles: Sequence[str] = list(titles.values())
+    for title in {title for title in all_titles if all_titles.count(title) > 1}:
         names = [name for name in titles if titles[name] == title]
         seeds = {name: f"seed {folders[name].record.training.seed}" for name in names}
         details = seeds if len(set(seeds.values())) == len(names) else dict(zip(names, names, strict=True))

@@ -1,16 +1,18 @@
-"""The view of Shifted Patch Tokenization: the five images, and what one token is made of."""
+"""The view of Shifted Patch Tokenization: the five images, and the patches that one token is made from."""
 
 import gradio as gr
 
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.page.components import drawing
-from smallvit.page.components.language import format_text, text_key
+from smallvit.page.context import PageContext
+from smallvit.page.texts import format_text, text_key
 
 DIRECTIONS = {"UP": (-1, 0), "DOWN": (1, 0), "LEFT": (0, -1), "RIGHT": (0, 1)}
-GRID_SIDE, PIECE_SIDE, GAP = 192, 96, 4  # of a grid without its gaps, of one piece, of a gap, in pixels
+GRID_SIDE, PIECE_SIDE, GAP = 192, 96, 4
+"""Sides in pixels: a grid without its gaps, one piece, a gap."""
 
 
-def add_patches(page):
+def add_patches(page: PageContext) -> None:
     """Add the view to the page."""
     with gr.Tab(text_key("tab_patches"), id="patches") as tab:
         gr.Markdown(text_key("patches_text"))
@@ -35,13 +37,13 @@ def add_patches(page):
 
     outputs = [note, *grids, row, column, plain, five]
 
-    def nothing(message):
+    def no_images(message):
         return [message, *[None] * len(grids), gr.skip(), gr.skip(), None, None]
 
     def show_patches(image, left, right, row, column, request: gr.Request):
         name = next((name for name in (right, left) if page.record(name).model.use_spt), None)
         if image is None or name is None:
-            return nothing(format_text(request, "no_image" if image is None else "no_spt"))
+            return no_images(format_text(request, "no_image" if image is None else "no_spt"))
         shifted = page.explain(name, image).shifted_images
         model = page.record(name).model
         row, column = min(row, model.grid_size), min(column, model.grid_size)
@@ -82,17 +84,18 @@ def add_patches(page):
         return show_patches(image, left, right, int(y // step) + 1, int(x // step) + 1, request)
 
     chosen = [page.image, page.left, page.right]
-    page.on(tab.select, show_patches, [*chosen, row, column], outputs)
+    page.add_event(tab.select, show_patches, [*chosen, row, column], outputs)
     for slider in (row, column):
-        page.on(slider.input, show_patches, [*chosen, row, column], outputs, show_progress="hidden")
+        page.add_event(slider.input, show_patches, [*chosen, row, column], outputs, show_progress="hidden")
     for grid in grids:
-        page.on(grid.select, pick, chosen, outputs, show_progress="hidden")
+        page.add_event(grid.select, pick, chosen, outputs, show_progress="hidden")
 
 
-def vacated(name, half):
-    """Rows at the top (negative: at the bottom) and columns at the left (right) that a move of `SHIFT_NAMES` empties.
+def vacated(name: str, half: int) -> tuple[int, int]:
+    """Return the numbers of rows and columns that a shift of `SHIFT_NAMES` leaves empty.
 
-    The name says where the content moves, so what is left empty lies on the other side.
+    Positive counts from the top or left, negative from the bottom or right. The name says where the content moves, so
+    the empty area is on the other side.
     """
     moves = [DIRECTIONS[word] for word in name.split("-") if word in DIRECTIONS]
     return sum(y for y, _ in moves) * half, sum(x for _, x in moves) * half

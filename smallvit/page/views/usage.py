@@ -1,4 +1,4 @@
-"""The view of what to type: Python, a client of this page, the training, the citation."""
+"""The view of code to copy: Python, a client of this page, the training command, the citation."""
 
 import os
 import shlex
@@ -8,12 +8,14 @@ import gradio as gr
 
 from smallvit.config import PRESETS, scaled_image_size, without_seed
 from smallvit.model_folder.card import CITATION, is_of_cifar100, model_card
-from smallvit.page.components.language import text_key
+from smallvit.model_folder.record import Record
+from smallvit.page.context import PageContext
+from smallvit.page.texts import text_key
 
 ROOT = Path(__file__).parents[3]
 
 
-def add_usage(page):
+def add_usage(page: PageContext) -> None:
     """Add the view to the page."""
     with gr.Tab(text_key("tab_usage"), id="usage") as tab:
         blocks = {}
@@ -32,10 +34,12 @@ def add_usage(page):
         )
 
     def show_card(right):
-        return model_card(page.record(right), page.get(right).tau, page.models.repo(right))
+        return model_card(page.record(right), page.classifier(right).taus, page.models.repo_id(right))
 
-    page.on(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
-    page.on(tab.select, show_card, page.right, blocks["card"])  # by itself, for it waits until the model is loaded
+    page.add_event(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
+    page.add_event(
+        tab.select, show_card, page.right, blocks["card"]
+    )  # separate, because the card waits until the model is loaded
 
 
 def _add_code(key, **options):
@@ -43,8 +47,8 @@ def _add_code(key, **options):
 
 
 def _python(models, name):
-    """Python that loads a model from where a reader has it: in the project, or on the Hub at the commit shown here."""
-    record, repo, imported = models.record(name), models.repo(name), ""
+    """Python that loads a model from the project, or from the Hub at the commit that the page shows."""
+    record, repo, imported = models.record(name), models.repo_id(name), ""
     source = f'"{_shown_path(models.folders[name].path)}"'
     if repo is not None:
         imported = "from huggingface_hub import snapshot_download\n"
@@ -57,8 +61,8 @@ def _python(models, name):
     )
 
 
-def training_command(record):
-    """The command that trains such a model: the one that was typed may hold paths of the server."""
+def training_command(record: Record) -> str:
+    """Return a command that trains the same model. The recorded command may contain paths of the server."""
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
     if not is_of_cifar100(record):
@@ -76,7 +80,7 @@ def training_command(record):
 
 
 def _data(record):
-    """What the data is called where it lies: a record names an .npz file without its suffix."""
+    """The name of the data for `--data`. A record names an .npz file without its suffix."""
     file = f"{record.data}.npz"
     return file if file in record.command else record.data
 
@@ -86,13 +90,13 @@ def _output_dir(record):
 
 
 def _shown_path(path):
-    """A model folder's path within the project, or its name alone: where the server keeps it is nobody's business."""
+    """The path of a model folder within the project, else its name only: visitors must not see paths of the server."""
     path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def _address(request):
-    """What a client has to be given to reach this page: the Space's name, else the address it was opened at."""
+    """The address of this page for a client: the name of the Space, else the URL at which the page was opened."""
     return os.environ.get("SPACE_ID") or f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}/"
 
 
