@@ -60,3 +60,13 @@ def _flush_to_disk(path: Path) -> None:
     # Without this, a power cut after the rename could leave an empty file under the final name.
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
+
+
+def hide_outside_path(text: str) -> str:
+    """Cut a path that leads out of the working directory to its last part; other text is returned as it is.
+
+    What is published must not tell where a user's files lie.
+    """
+    path = Path(text)
+    leads_out = path.is_absolute() or text.startswith("~") or ".." in path.parts
+    return path.name if leads_out else text

@@ -32,16 +32,16 @@ from tqdm import tqdm
 from smallvit import files
 from smallvit.config import VARIANTS
 from smallvit.data import Source, load_dataset
+from smallvit.data.digest import split_sha256
 from smallvit.data.superclasses import by_superclass
 from smallvit.device import backend, compilation
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.experiment.train import git_commit
+from smallvit.experiment.provenance import git_commit
 from smallvit.inference.attention import mean_attention_distance
 from smallvit.inference.translation import translate_images
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report.results import README, publish, with_section
-from smallvit.training.fit import split_sha256
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 
 MEASURED = files.ASSETS / "robustness.json"

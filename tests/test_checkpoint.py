@@ -138,7 +138,10 @@ def change_model(folder, **fields):
         (lambda folder: change_record(folder, started_from=5), "started_from is 5; it must be of type str"),
         (lambda folder: change_record(folder, versions={}), "versions are {}; they must have a backend"),
         (lambda folder: change_model(folder, depth=2.5), r"depth is 2\.5; it must be of type int"),
-        (lambda folder: change_record(folder, class_names=list(range(7))), "class_names are .*; they must be a list of strings"),
+        (
+            lambda folder: change_record(folder, class_names=list(range(7))),
+            "class_names are .*; they must be a list of strings",
+        ),
         (lambda folder: change_record(folder, surprise=1), "is not what train.py writes"),
         (lambda folder: change_record(folder, class_names=["cat"]), "there are 1 class_names for 7 classes"),
     ],

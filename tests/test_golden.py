@@ -49,6 +49,8 @@ def test_keras_loads_each_bundled_model_and_its_answers_are_the_same(tmp_path):
 @pytest.mark.parametrize("optimizer", LOSSES)
 def test_a_seed_trains_to_the_same_losses(optimizer, train, tmp_path, without_xla):
     recipe = replace(tiny.RECIPE, epochs=2, optimizer=optimizer)
-    fitted = fit(tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), CheckpointFiles.beside(tmp_path / "run"))
+    fitted = fit(
+        tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), CheckpointFiles.for_model_folder(tmp_path / "run")
+    )
     found = [value for epoch in fitted.history for value in (epoch["loss"], epoch["val_loss"])]
     np.testing.assert_allclose(found, LOSSES[optimizer], rtol=2e-5)

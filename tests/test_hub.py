@@ -8,6 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 import train
+from smallvit.cli import record_command
 from smallvit.config import PRESETS
 from smallvit.model_folder.card import model_card
 from smallvit.model_folder.folder import FILES, read_model_folder
@@ -310,14 +311,14 @@ def test_a_folder_that_is_damaged_is_not_pushed(tmp_path, capsys):
 
 def test_the_command_that_is_kept_has_nothing_of_the_hub():
     words = ["--variant", "vit", "--push-to-hub", "a/b", "--private", "--resume", "--push-to-hub=a/b", "--seed", "1"]
-    assert train.record_command(words) == "python train.py --variant vit --seed 1"
+    assert record_command(words) == "python train.py --variant vit --seed 1"
 
 
 def test_the_command_that_is_kept_does_not_tell_where_images_lie():
     words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
     kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
-    assert train.record_command(words) == kept
-    assert train.record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
-    assert train.record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
+    assert record_command(words) == kept
+    assert record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
+    assert record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
     words = ["--data", "images/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
     assert train.record_command(words) == f"python train.py {' '.join(words)}"

@@ -51,7 +51,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     assert "cifar" not in card.lower()
     assert "on 내 사진" in card
     assert (
-        "Images that are in more than one split, which makes what is measured too good: 1; the first: " in caplog.text
+        "Images that are in more than one split: 1. The measured accuracy may be too high. The first: " in caplog.text
     )
     assert "again.png (" in caplog.text
 
@@ -77,12 +77,12 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     for name in "ab":
         shutil.copytree(read.path, place / "two" / name)
     for more, message in (
-        (["--variant", "vit"], "has no model of the variant vit; --variant spt_lsa would be right."),
+        (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
         (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
-        (["--variant", "vit", "--from", "two"], "has no model of the variant vit; --variant spt_lsa would be right."),
-        (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; one of them would be right."),
+        (["--variant", "vit", "--from", "two"], "has no model of the variant vit; give --variant spt_lsa."),
+        (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
         (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
     ):
         assert train.main([*options, *more]) == 2
@@ -93,18 +93,18 @@ def test_images_that_first_weights_may_know_are_told_of(place, caplog):
     write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--dry-run"]
     assert train.main([option for option in options if option != "--dry-run"]) == 0
-    known = "some of those that are held out now may be known to it"
+    known = "Some of today's validation or test images may have been its training images."
     assert train.main([*options, "--from", "runs/pets/tiny-vit"]) == 0
     assert known not in caplog.text
     assert train.main([*options, "--from", "runs/pets/tiny-vit", "--seeds", "2"]) == 0
-    assert f"runs/pets/tiny-vit was trained on pets too, of which other images were held out: {known}" in caplog.text
+    assert f"runs/pets/tiny-vit was trained on pets with other splits. {known}" in caplog.text
 
 
 def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(place, caplog):
     caplog.set_level(logging.INFO)
     write_images(place / "pets", {"cat": 20, "dog": 20})
     assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
-    assert "--resume: there is nothing to go on with in runs/pets" in caplog.text
+    assert "--resume: there is nothing to continue in runs/pets" in caplog.text
     assert "of the plain ViT: " in caplog.messages[-2]
     assert caplog.messages[-1] == "report: runs/pets/report.html"
 
@@ -140,7 +140,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     options = ["--preset", "tiny", "--variant", "vit", "--data", str(folder), "--image-size", "64", "--dry-run"]
     assert train.main(options) == 0
     lines = [" ".join(line.split()) for line in caplog.messages]
-    assert "pets: 40 training images, the validation among them, and 10 test images of 2 classes" in caplog.text
+    assert "pets: 40 training images, the validation images among them, and 10 test images of 2 classes" in caplog.text
     for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
         assert row in lines
     assert "cat/broken.png is left out: The image is damaged" in caplog.text
@@ -157,8 +157,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],
-            "--image-size 48: preset keras-example would cut patches of 9 px, and SPT moves by half a patch; one of 32,"
-            " 64, 96, or --variant vit or lsa, would be right.",
+            "--image-size 48: preset keras-example would cut patches of 9 px, and SPT shifts by half a patch; give "
+            "one of 32, 64, 96, or --variant vit or lsa.",
         ),
     ],
 )

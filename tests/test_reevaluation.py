@@ -53,7 +53,7 @@ def test_models_of_ones_own_images_need_them(tmp_path, capsys, monkeypatch):
     tiny.write_folder(tmp_path / "mine", "vit", data="pets")
     assert evaluate(tmp_path / "mine") == 2
     assert capsys.readouterr().err == (
-        f"train.py: {tmp_path / 'mine'} was measured on pets; --data has to name those images.\n"
+        f"train.py: {tmp_path / 'mine'} was measured on pets; --data must name those images.\n"
     )
 
 

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from smallvit.data import Source, load_dataset
 from smallvit.device import backend
 from smallvit.evaluation.predict import compile_prediction, evaluate
-from smallvit.experiment.preflight import name_faster_backend
+from smallvit.experiment.preflight import log_faster_backend
 from smallvit.images import load_square, resize_square
 from smallvit.inference.classifier import Classifier
 from smallvit.model_folder.folder import read_model_folder
@@ -159,7 +159,7 @@ def test_on_a_cpu_the_log_has_the_command_for_a_faster_backend(
     monkeypatch.setattr(backend, "has_accelerator", lambda: has_gpu)
     monkeypatch.setattr(keras.backend, "backend", lambda: present)
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: name in installed or None)
-    name_faster_backend("python train.py --seed 3")
+    log_faster_backend("python train.py --seed 3")
     assert [record.getMessage().split(": ")[1] for record in caplog.records] == ([command] if command else [])
 
 

@@ -1,34 +1,39 @@
-"""Training on several devices, on one host or on several, by `keras.distribution` on the JAX backend.
+"""Training on several devices of one or several hosts, by `keras.distribution` and `jax.distributed`.
 
-The weights are on every device; each batch is divided among them. Without `distributed`, everything here is for one
-device and one process.
+The weights are on every device; each batch is divided among the devices. Without `distributed`, everything here is for
+one device and one process.
 """
 
 import importlib.util
 import json
+import logging
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 from keras import ops
 
-from smallvit.device import cluster as processes
 from smallvit.errors import UserError
+
+JOIN_TIMEOUT_SECONDS = 120  # until all processes have joined
+HEARTBEAT_TIMEOUT_SECONDS = 30  # after which JAX takes a silent process for lost, and ends the others
+SHUTDOWN_TIMEOUT_SECONDS = 30  # until the others have to follow a process that ends
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
-def distributed(devices=1, coordinator=None, process_id=None, num_processes=None, options=None):
-    """Within it, what is built is built for several devices.
+def distributed(devices=1, coordinator=None, process_id=None, num_processes=None):
+    """Within this context, models are built for several devices.
 
     Args:
-        devices: how many of this host to use; with a coordinator, every process uses all that it sees.
-        coordinator: HOST:PORT of process 0, where there are several processes.
-        process_id: from 0.
-        num_processes: at least 2.
-        options: a JSON value that has to be the same in every process.
+        devices: number of devices of this host; with a coordinator, every process uses all its devices.
+        coordinator: HOST:PORT of process 0, if there are several processes.
+        process_id: number of this process, from 0.
+        num_processes: number of processes, at least 2.
 
     Raises:
-        UserError: it cannot be done; the message says what is missing.
+        UserError: JAX or a device is missing, or the processes could not join.
     """
     if devices == 1 and coordinator is None:
         yield
@@ -43,12 +48,26 @@ def distributed(devices=1, coordinator=None, process_id=None, num_processes=None
         return
     import jax
 
-    def start():
-        keras.distribution.initialize(coordinator, num_processes, process_id)
-
-    joined = processes.cluster(coordinator, process_id, num_processes, options, start, jax.distributed.shutdown)
-    with joined, _data_parallel(keras.distribution.list_devices()):
+    # JAX ends this process if the others do not come, or if one is lost later. No Python code can catch that.
+    log.info(
+        "joining the training of %d processes at %s, for up to %d s", num_processes, coordinator, JOIN_TIMEOUT_SECONDS
+    )
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=JOIN_TIMEOUT_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_SECONDS,
+            shutdown_timeout_seconds=SHUTDOWN_TIMEOUT_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--coordinator {coordinator}: the processes could not join ({reason}).") from error
+    with _data_parallel(keras.distribution.list_devices()):
         yield
+        broadcast_json(None)  # the others wait here, without a timeout, while process 0 writes and pushes
+    jax.distributed.shutdown()
 
 
 def _data_parallel(names):
@@ -57,7 +76,7 @@ def _data_parallel(names):
 
 
 def single_device():
-    """A context within which what is built is built for this process alone, on one device."""
+    """A context in which models are built for this process alone, on one device."""
     return _set(None)
 
 
@@ -79,13 +98,13 @@ def _require_jax(option):
 
 
 def num_devices():
-    """How many devices share each batch."""
+    """The number of devices that share each batch."""
     distribution = keras.distribution.distribution()
     return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
 def is_main_process():
-    """Whether this process is the one that writes files and speaks to the terminal."""
+    """Whether this process writes the files and the log."""
     if keras.distribution.distribution() is None:
         return True
     import jax
@@ -99,7 +118,7 @@ def replicate(array):
 
 
 def shard_batch(array, axis):
-    """Divide a NumPy array along an axis among the devices; where it does not go, put it on every device."""
+    """Divide a NumPy array along an axis among the devices; if it is not divisible, put it on every device."""
     axes = [None] * array.ndim
     if array.shape[axis] % num_devices() == 0:
         axes[axis] = "batch"
@@ -107,12 +126,12 @@ def shard_batch(array, axis):
 
 
 def replicated_sharding():
-    """What `jax.jit` takes as `out_shardings` so that every process can read all results; None on one device."""
+    """The `out_shardings` of `jax.jit` with which every process can read all results; None on one device."""
     return _layout([])
 
 
 def broadcast_json(value):
-    """The main process's JSON value, in every process; each has to call it, the others with anything."""
+    """Return the main process's JSON value in every process. Every process must call this; they wait for each other."""
     if not _several_processes():
         return value
     text = np.frombuffer(json.dumps(value).encode(), np.uint8)
@@ -123,7 +142,7 @@ def broadcast_json(value):
 
 
 def broadcast_arrays(arrays):
-    """The main process's NumPy arrays, in every process; the others give arrays of the same shapes and types."""
+    """Return the main process's NumPy arrays in every process; the others give arrays of the same shapes and types."""
     return [np.asarray(_broadcast(array)) for array in arrays] if _several_processes() else arrays
 
 
@@ -154,5 +173,5 @@ def _put(array, axes):
         return ops.convert_to_tensor(array)
     import jax
 
-    # `keras.distribution.distribute_tensor` would do, but over several processes it first compares what each has.
+    # `keras.distribution.distribute_tensor` would first compare the arrays of all processes.
     return jax.make_array_from_callback(np.shape(array), layout, lambda index: array[index])

@@ -1,1 +1,28 @@
-"""An experiment: all that one command of the trainer does."""
+"""An experiment: variants and seeds of one recipe, from the options of a command to model folders and a report.
+
+The five stages, in this order, each in the file of its name: `check` (all that needs no data), `prepare` (the data, and
+the plan fitted to it), `preflight` (warnings, finished runs, the dry run), `train` (each run), `publish` (Hub, table,
+report).
+"""
+
+import logging
+
+from smallvit.device.distribution import distributed, is_main_process
+from smallvit.experiment import check, preflight, prepare, publish, train
+from smallvit.experiment.options import ExperimentOptions
+
+__all__ = ["ExperimentOptions", "run_experiment"]
+
+
+def run_experiment(options: ExperimentOptions) -> None:
+    """Train what the options ask for. Each run becomes a model folder; all finished runs go into one report.
+
+    Raises:
+        UserError: something the user gave or has cannot be used.
+    """
+    with distributed(options.devices, options.coordinator, options.process_id, options.num_processes):
+        if not is_main_process():
+            logging.getLogger("smallvit").setLevel(logging.WARNING)
+        ready = preflight.preflight(prepare.prepare(check.check(options)))
+        if not options.dry_run:
+            publish.publish(ready, train.train(ready))

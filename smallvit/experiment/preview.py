@@ -1,21 +1,59 @@
-"""An image of what a recipe's augmentation does to a batch."""
+"""An image of what a recipe's augmentation does to a batch, for `--preview-augmentation`."""
+
+import dataclasses
+import logging
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
 from smallvit.augment import Augmentation
+from smallvit.errors import UserError
+from smallvit.experiment.check import check
+from smallvit.experiment.options import ExperimentOptions
+from smallvit.experiment.plan import train_validation_splits
+from smallvit.experiment.prepare import prepare
+from smallvit.files import atomic_file
 from smallvit.report.plots import augmentation_preview
 
 _COUNT = 18
+
+log = logging.getLogger(__name__)
+
+
+def write_preview(path: Path, options: ExperimentOptions) -> None:
+    """Write a PNG of training images before and after augmentation.
+
+    Args:
+        path: the file to write.
+        options: of the experiment whose first run is shown.
+
+    Raises:
+        UserError: the experiment is not possible, or the file could not be written.
+    """
+    if not path.name or path.is_dir():
+        raise UserError(f"--preview-augmentation {path} is a folder; give the name of a file, such as batch.png.")
+    options = dataclasses.replace(options, dry_run=True, resume=False, hours=None, tensorboard=None)
+    prepared = prepare(check(options))
+    dataset, run = prepared.dataset, prepared.plan.runs()[0]
+    train, _ = train_validation_splits(dataset, run.training)
+    title = f"{dataset.name}, preset {prepared.plan.preset_name}: images, and below each the augmented image"
+    png = preview_augmentation(title, run.model, run.training, train, dataset.class_names)
+    try:
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(png)
+    except OSError as error:
+        raise UserError(f"--preview-augmentation {path} could not be written ({error.strerror or error}).") from error
+    log.info("written to %s", path)
 
 
 def preview_augmentation(title, model_config, train_config, train, class_names):
     """Draw images of the training split before and after augmentation.
 
     Args:
-        title: of the whole.
-        model_config, train_config: what is trained.
+        title: title of the whole image.
+        model_config, train_config: the configuration of the run.
         train: a `Split`.
         class_names: for the captions.
 
@@ -26,7 +64,7 @@ def preview_augmentation(title, model_config, train_config, train, class_names):
     chosen = train.take(order)
     augment = Augmentation(model_config, train_config)
     images, targets = augment(chosen.images, chosen.labels, keras.random.SeedGenerator(train_config.seed))
-    # Without the label smoothing, what is left is the share of each class.
+    # Without the label smoothing, the targets are the share of each class.
     smoothing = train_config.label_smoothing
     shares = (ops.convert_to_numpy(targets) - smoothing / model_config.num_classes) / (1 - smoothing)
     captions = [_caption(row, class_names) for row in shares]
@@ -34,7 +72,7 @@ def preview_augmentation(title, model_config, train_config, train, class_names):
 
 
 def _caption(shares, class_names):
-    """`"lion 70 %\\napple 30 %"`, the largest first; the name alone where it is all."""
+    """`"lion 70 %\\napple 30 %"`, the largest share first; the name alone for an image of one class."""
     mixed = [index for index in np.argsort(-shares) if shares[index] > 0.005]
     if len(mixed) == 1:
         return class_names[mixed[0]].replace("_", " ")

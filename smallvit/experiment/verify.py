@@ -1,10 +1,10 @@
-"""Trained models on the test split once more: whether they reach what their records say."""
+"""Check trained models against their records, for `--evaluate`: compute the metrics on the test split again."""
 
 import logging
 from pathlib import Path
 
 from smallvit import files
-from smallvit.data import load_dataset
+from smallvit.data import Source, load_dataset
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.evaluation.metrics import calibration_error, metrics
@@ -12,20 +12,21 @@ from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.hub.download import resolve_model_folders
 from smallvit.model_folder.card import is_of_cifar100
 
-TOLERANCE = 1.001e-4  # of a share: 0.01 points, and what the difference of two floats may have more
+TOLERANCE = 1.001e-4  # 0.01 percentage points, and a little more for the rounding of the difference
 
 log = logging.getLogger(__name__)
 
 
-def verify_models(models, source):
-    """Compute each model's accuracy, cross-entropy and calibration error on the test split, and log a table of them.
+def verify_models(models: list[str], source: Source) -> list[str]:
+    """Compute accuracy, cross-entropy and calibration error of models on the test split, and log them as a table.
 
     Args:
-        models: model folders, folders of them, or `USER/REPO[@REVISION]` of the Hub, as text; those bundled if empty.
-        source: the `Source` of the data that they were trained on; images of a folder are read at their size.
+        models: paths of model folders, paths of folders of model folders, or Hub models `USER/REPO[@REVISION]`; the
+            bundled models if empty.
+        source: the data that the models were trained on. Images of a folder are resized to the models' size.
 
     Returns:
-        A sentence for each model whose accuracy is not, to 0.01 points, the one that its record has.
+        A sentence for each model whose accuracy differs from its record by more than 0.01 percentage points.
 
     Raises:
         UserError: a model or the data cannot be read, or the model was measured on other data.
@@ -36,7 +37,7 @@ def verify_models(models, source):
         folders.update(resolve_model_folders(text))
     for name, folder in folders.items():
         if source.path is None and not is_of_cifar100(folder.record):
-            raise UserError(f"{name} was measured on {folder.record.data}; --data has to name those images.")
+            raise UserError(f"{name} was measured on {folder.record.data}; --data must name those images.")
     dataset = load_dataset(source._replace(image_size=next(iter(folders.values())).record.data_image_size))
     side = dataset.test.images.shape[1]
     for name, folder in folders.items():
@@ -47,7 +48,7 @@ def verify_models(models, source):
                 f"{record.data_image_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
             )
         if record.class_names != dataset.class_names:
-            raise UserError(f"{name} knows other classes of {record.data} than there are here.")
+            raise UserError(f"{name} has other classes of {record.data} than the data here.")
     log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
     differences = []
     for name, folder in folders.items():

@@ -58,8 +58,6 @@ class CheckpointFiles(NamedTuple):
         """The checkpoint of the training that will write the model folder `folder`."""
         return cls(*(folder.with_name(f"{folder.name}.{name}.npz") for name in ("last", "best")))
 
-    beside = for_model_folder  # the name that tests/test_golden.py uses
-
     def write_state(self, state: TrainingState) -> None:
         """Write the state. Raises `OSError`."""
         _write_arrays(self.state, state._replace(values=[])._asdict(), state.values)

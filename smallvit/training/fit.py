@@ -1,70 +1,45 @@
-"""Training: a `ModelConfig`, a `TrainConfig` and data become a fitted model with its history and metrics.
+"""A whole training: a `ModelConfig`, a `TrainConfig` and data become a fitted model with its history.
 
-Every epoch ends in a checkpoint of all variables, the random states included, and the order of the images follows
-from seed and epoch: a training that was killed and resumed ends with the very weights of one that was not.
+Every epoch ends in a checkpoint of all variables, random states included. The order of the images follows from seed
+and epoch. So a training that was killed and resumed ends with the same weights as one that was not.
 """
 
-import dataclasses
-import hashlib
 import logging
-import sys
 import time
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smallvit.config import ModelConfig, TrainConfig
-from smallvit.data import Split, iter_chunks
+from smallvit.data import Split
+from smallvit.data.digest import split_sha256
 from smallvit.device import backend, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import evaluate
-from smallvit.model import count_parameters, float32_copy
-from smallvit.training.checkpoint import BestWeights, TrainingState
+from smallvit.model import float32_copy
+from smallvit.model_folder.folder import ModelFolder
+from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
+from smallvit.training.progress import log_epoch, log_start, progress_bar
+from smallvit.training.settings import config_dict, require_same_settings
 from smallvit.training.speed import measure_speed
+from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-
-class TimeLimit:
-    """When to begin no further epoch. At least one epoch is trained, or nothing would ever be done.
-
-    Args:
-        seconds: from now on; None has no limit.
-    """
-
-    def __init__(self, seconds=None):
-        self.end = None if seconds is None else time.monotonic() + seconds
-        self.epochs = 0  # that it has allowed
-        self.longest = 0.0  # of them, in seconds
-        self.slowdown = 1.0  # of one model: the most that an epoch took, as a multiple of its estimate
-
-    def allows(self, estimate):
-        """Whether an epoch may begin, and count it; `estimate` is its seconds as they were measured before."""
-        allowed = not self.is_over(estimate)
-        self.epochs += allowed
-        return allowed
-
-    def is_over(self, estimate=None):
-        """Whether an epoch of `estimate` seconds would end too late; None takes the longest so far."""
-        seconds = self.longest if estimate is None else self.slowdown * estimate
-        late = self.end is not None and self.epochs > 0 and time.monotonic() + seconds > self.end
-        return distribution.broadcast_json(late)  # the clocks of several processes differ
 
 
 class FitResult(NamedTuple):
     """What `fit` returns.
 
     Attributes:
-        model: the fitted `VisionTransformer`, with the weights that did best on the validation images. It computes in
-            float32, as what is read from its folder will: what is measured here has to hold there.
+        model: the `VisionTransformer` with the best weights. It computes in float32, as it will when it is read from
+            its folder, so that what is measured now also holds then.
         history: one dict for each epoch: epoch (from 1), loss, top1, top5 (on augmented training images),
-            learning_rate (at its end), seconds (wall), images_per_second (training steps alone); where it was
-            evaluated, val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights where the recipe
+            learning_rate (at its end), seconds (wall time), images_per_second (training steps only); after an
+            evaluation also val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights if the recipe
             keeps an average.
         best: the `BestWeights` that the model has.
     """
@@ -74,21 +49,31 @@ class FitResult(NamedTuple):
     best: BestWeights
 
 
-def fit(model_config, train_config, train, validation, files, name="model", time_limit=None, on_epoch=None, start=None):
-    """Train a model to the end of its recipe, or of its patience, from the checkpoint where there is one.
+def fit(
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    train: Split,
+    validation: Split,
+    files: CheckpointFiles,
+    *,
+    name: str = "model",
+    time_limit: TimeLimit | None = None,
+    on_epoch=None,
+    init_from: ModelFolder | None = None,
+) -> FitResult | None:
+    """Train a model until its last epoch or until its patience ends, from the checkpoint if there is one.
 
     Args:
-        model_config: a `ModelConfig`.
-        train_config: a `TrainConfig`.
-        train, validation: `Split`s.
-        files: `CheckpointFiles`, read if they exist and written after every epoch.
-        name: what the progress bar calls it.
-        time_limit: a `TimeLimit`, None for none.
+        model_config, train_config: the configuration.
+        train, validation: the images.
+        files: the checkpoint; read if it exists, and written after every epoch.
+        name: the name in the log.
+        time_limit: None has no limit.
         on_epoch: called with the `Trainer` and each epoch's dict of the history.
-        start: the `ModelFolder` whose weights, but for the classifier's, to begin with; None begins with random ones.
+        init_from: the model whose weights, except the classifier's, to begin with; None draws all weights.
 
     Returns:
-        A `FitResult`; None where the time limit came first.
+        A `FitResult`; None if the time limit came first.
 
     Raises:
         UserError: the loss is no longer finite, the device is out of memory, the checkpoint belongs to another training
@@ -100,23 +85,23 @@ def fit(model_config, train_config, train, validation, files, name="model", time
         return None
     with out_of_memory_as_user_error(train_config):
         trainer = Trainer(model_config, train_config, train)
-        if start is not None:
-            trainer.load_pretrained(start.load_model())
-        fingerprint = _fingerprint(model_config, train_config, train, start)
+        if init_from is not None:
+            trainer.load_pretrained(init_from.load_model())
+        fingerprint = _fingerprint(model_config, train_config, train, init_from)
         require_same_settings(
             fingerprint,
             distribution.broadcast_json(fingerprint),
             "This process has a training",
-            "the options and the data of process 0 would be right",
+            "start it with the options and the data of process 0",
         )
         history, best = _resume(trainer, fingerprint, files, name)
         epochs_done = len(history)
         if epochs_done < train_config.epochs:
             log.info("%s: compiling, which may take a minute", name)
-            speed = measure_speed(trainer, validation)
+            speed = measure_speed(trainer, validation, first=epochs_done)
             log_start(name, trainer, speed, epochs_done)
         time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
-        with _progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
+        with progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
             for epoch in range(epochs_done, train_config.epochs):
                 if _is_out_of_patience(train_config, history, name):
                     break
@@ -139,8 +124,8 @@ def fit(model_config, train_config, train, validation, files, name="model", time
                 time_limit.slowdown = max(time_limit.slowdown, seconds / estimate)
                 estimated, spent = estimated + estimate, spent + seconds
                 seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
-                # Not before: an epoch that is told of is safe.
-                _log_epoch(name, history[-1], train_config.epochs, seconds_left)
+                # Logged only now: an epoch in the log is an epoch in the checkpoint.
+                log_epoch(name, history[-1], train_config.epochs, seconds_left)
                 if on_epoch is not None:
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
@@ -149,7 +134,7 @@ def fit(model_config, train_config, train, validation, files, name="model", time
 
 @contextmanager
 def out_of_memory_as_user_error(config):
-    """Within it, a device that is out of memory is a `UserError`."""
+    """Within this context, the error of a device that is out of memory becomes a `UserError`."""
     try:
         yield
     except Exception as error:  # each backend has its own type for it
@@ -157,12 +142,12 @@ def out_of_memory_as_user_error(config):
             raise
         devices = distribution.num_devices()
         smaller = config.batch_size // 2 // devices * devices
-        advice = f"--batch-size {smaller} would be worth a try" if smaller else "a device with more would be needed"
+        advice = f"try --batch-size {smaller}" if smaller else "a device with more memory is needed"
         raise UserError(f"The device is out of memory with batch_size {config.batch_size}; {advice}.") from error
 
 
 def _resume(trainer, fingerprint, files, name):
-    """Set the trainer to where `files` stand; return the history and the `BestWeights` so far."""
+    """Set the trainer to the state of the checkpoint; return the history and the `BestWeights` so far."""
     state = best = None
     if distribution.is_main_process() and files.state.exists():
         state, best = files.read()
@@ -172,7 +157,7 @@ def _resume(trainer, fingerprint, files, name):
                     part.fingerprint,
                     fingerprint,
                     f"{files.state} belongs to a training",
-                    "give the same options to go on with it, or another --output-dir to start anew",
+                    "give the same options to continue it, or another --output-dir to start anew",
                 )
     history = distribution.broadcast_json([] if state is None else state.history)
     if not history:
@@ -188,7 +173,7 @@ def _resume(trainer, fingerprint, files, name):
 
 
 def _evaluate(trainer, validation, epoch, metrics):
-    """Add the metrics on the validation images to `metrics`; return (top-1, epoch, averaged, weights) of each."""
+    """Add the validation metrics to `metrics`; return (top1, epoch, averaged, weights) of raw and averaged weights."""
     result = evaluate(trainer.predict, validation)
     metrics.update({f"val_{key}": value for key, value in result.items()})
     candidates = [(result["top1"], epoch, False, trainer.model.get_weights())]
@@ -201,31 +186,31 @@ def _evaluate(trainer, validation, epoch, metrics):
 
 
 def _keep_best(best, candidates, history, fingerprint, files):
-    """The best of all evaluated weights so far, the earliest where several are equal; written where it is new."""
+    """Return the best weights so far, of equal ones the earliest; write them to the checkpoint if they are new."""
     before = best
     for candidate in candidates:
         new = BestWeights(fingerprint, *candidate)
         finite = all(np.isfinite(values).all() for values in new.weights)
-        if finite and (best is None or _merit(new, history) > _merit(best, history)):
+        if finite and (best is None or _selection_key(new, history) > _selection_key(best, history)):
             best = new
     if best is not before:
         _write(files.write_best, best, files.best, best.epoch)
     return best
 
 
-def _merit(weights, history):
-    """What the best weights have more of: top-1 on the validation images, and of equal top-1 the lower loss.
+def _selection_key(weights, history):
+    """The best weights have the largest key: the highest validation top-1, and of equal top-1 the lowest loss.
 
-    Where there are few images, many evaluations end with the same top-1.
+    With few validation images, many evaluations give the same top-1.
     """
     metrics, prefix = history[weights.epoch - 1], "ema_val_" if weights.averaged else "val_"
     return metrics[f"{prefix}top1"], -metrics[f"{prefix}loss"]
 
 
 def _is_out_of_patience(config, history, name):
-    """Whether nothing better has come for so long that the training ends here."""
+    """Whether the training ends here, because the last improvement is too many epochs ago."""
     if not config.patience or not history or "val_loss" not in history[-1]:
-        return False  # what has not been evaluated may be better
+        return False  # the last epoch has not been evaluated, and may be better
     best = last_improvement(history)
     if len(history) - best < config.patience:
         return False
@@ -240,15 +225,15 @@ def _is_out_of_patience(config, history, name):
 
 
 def last_improvement(history):
-    """The last epoch after which a loss or a top-1 on the validation images was better than ever before.
+    """The last epoch after which a validation loss or top-1 was better than ever before.
 
-    Of few images, top-1 alone is too coarse: by chance it stands high for once, while the loss goes on falling.
+    With few validation images, top-1 alone is too coarse: it may be high once by chance while the loss still falls.
 
     Args:
         history: see `FitResult`.
 
     Returns:
-        The epoch, from 1; the last one where none has been evaluated yet.
+        The epoch, from 1; the last epoch if none has been evaluated yet.
     """
     last = 0
     for prefix in ("val_", "ema_val_"):
@@ -261,7 +246,7 @@ def last_improvement(history):
 
 
 def _write_state(trainer, state, files):
-    # The losses of an epoch are those before each step. What the last step did must not replace a good checkpoint.
+    # An epoch's losses are computed before each step. A last step that diverged must not replace a good checkpoint.
     if not all(np.isfinite(values).all() for values in state.values):
         raise trainer.diverged_error(f"after epoch {len(state.history)}")
     _write(files.write_state, state, files.state, len(state.history))
@@ -275,16 +260,16 @@ def _write(write, content, path, epoch):
     except OSError as error:
         raise UserError(
             f"The checkpoint {path} could not be written after epoch {epoch} ({error.strerror or error}); "
-            "the one before it is whole: make room and go on with --resume."
+            "the one before it is whole: make room and continue with --resume."
         ) from error
 
 
 def _log_time_limit(name, trainer, validation, history):
-    """Say where the training stands. The evaluation is for the eye only: what follows must not depend on the stop."""
+    """Log the validation metrics. They do not enter the history, so a resumed training gives the same result."""
     metrics = evaluate(trainer.predict, validation)
     log.info(
         "%s: stopped by --time-limit after epoch %d of %d: validation loss %.3f, top-1 %.1f %%, top-5 %.1f %%; the "
-        "same command with --resume goes on",
+        "same command with --resume continues",
         name,
         len(history),
         trainer.config.epochs,
@@ -294,87 +279,11 @@ def _log_time_limit(name, trainer, validation, history):
     )
 
 
-def log_start(name, trainer, speed, epochs_done=0):
-    """Say how large a training is, and how long it will take by its measured `Speed`."""
-    log.info(
-        "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
-        name,
-        f"{count_parameters(trainer.model):,}",
-        trainer.config.epochs - epochs_done,
-        trainer.steps_per_epoch(),
-        format_duration(speed.seconds(first=epochs_done)),
-        backend.describe_device(),
-        backend.backend_version(),
-    )
-
-
-def _progress_bar(name, trainer, epochs_done):
-    count, epochs = len(trainer.train.labels), trainer.config.epochs
-    return tqdm(
-        desc=name,
-        total=epochs * count,
-        initial=epochs_done * count,
-        unit=" images",
-        disable=not (sys.stderr.isatty() and distribution.is_main_process()),
-        dynamic_ncols=True,
-    )
-
-
-def _log_epoch(name, metrics, epochs, seconds_left):
-    parts = [f"loss {metrics['loss']:.3f}, top-1 {100 * metrics['top1']:.1f} %"]
-    for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
-        if f"{prefix}loss" in metrics:
-            loss, top1, top5 = (metrics[prefix + key] for key in ("loss", "top1", "top5"))
-            parts.append(f"{title} loss {loss:.3f}, top-1 {100 * top1:.1f} %, top-5 {100 * top5:.1f} %")
-    log.info(
-        "%s epoch %d/%d: %s; rate %.1e, %.0f images/s, %s left",
-        name,
-        metrics["epoch"],
-        epochs,
-        "; ".join(parts),
-        metrics["learning_rate"],
-        metrics["images_per_second"],
-        format_duration(seconds_left),
-    )
-
-
-def format_duration(seconds):
-    """`"45 s"`, `"12 min"`, `"3 h 05 min"`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def config_dict(model_config: ModelConfig, train_config: TrainConfig):
-    """What two trainings have to share to be the same one, but for the data: a flat dict of JSON values."""
-    options = {**dataclasses.asdict(model_config), **dataclasses.asdict(train_config)}
-    # JSON turns tuples into lists; do the same here so that both compare equal.
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-
-
-def require_same_settings(saved, current, what, advice):
-    """Raise `UserError`, a sentence that begins with `what` and ends with `advice`, where `saved` lacks `current`."""
-    for key, value in current.items():
-        if saved.get(key) != value:
-            raise UserError(f"{what} whose {key} is {saved.get(key)}, not {value}; {advice}.")
-
-
-def split_sha256(split: Split):
-    """SHA-256 of images and labels, in hexadecimal."""
-    found = hashlib.sha256()
-    for block in iter_chunks(split.images):
-        found.update(np.ascontiguousarray(block))
-    found.update(split.labels.tobytes())
-    return found.hexdigest()
-
-
-def _fingerprint(model_config, train_config, train: Split, start):
+def _fingerprint(model_config, train_config, train, init_from):
     """What must not change between the two halves of a training."""
-    options = config_dict(model_config, train_config)
     return {
-        **options,
+        **config_dict(model_config, train_config),
         "backend": keras.backend.backend(),
         "training images": split_sha256(train),
-        "starting weights": start and start.weights["sha256"],
+        "starting weights": init_from and init_from.weights["sha256"],
     }

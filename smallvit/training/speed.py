@@ -1,4 +1,4 @@
-"""How fast a training runs on this machine: how long it will take, and how many epochs fit into a given time."""
+"""The measured speed of a training: how long it will take, and how many epochs fit into a given time."""
 
 import bisect
 import time
@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from smallvit.config import TrainConfig
+from smallvit.data import Split
 from smallvit.evaluation.predict import evaluate, prediction_batch_size
+from smallvit.training.trainer import Trainer
 
 _MOST_EPOCHS = 1_000_000
-_PLANNED_SHARE = 0.97  # of the time that a budget allows; the rest is for the start, checkpoints and slower minutes
+_PLANNED_SHARE = 0.97  # share of the time for epochs; the rest is for the start, checkpoints and slower minutes
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,8 @@ class Speed:
 
     Attributes:
         config: the `TrainConfig` that was measured.
-        epoch_seconds: the training steps of an epoch, without and with patch sampling.
-        evaluation_seconds: one evaluation of the validation images, of all weights that the recipe evaluates.
+        epoch_seconds: seconds of an epoch's training steps, without and with patch sampling.
+        evaluation_seconds: seconds of one evaluation, of all weights that the recipe evaluates.
     """
 
     config: TrainConfig
@@ -28,10 +30,11 @@ class Speed:
     evaluation_seconds: float
 
     def seconds(self, epochs=None, first=0):
-        """The seconds from epoch `first`, counted from 0, to the end of a training of so many epochs.
+        """The seconds from the beginning of an epoch to the end of the training.
 
         Args:
-            epochs: None is the number of the recipe.
+            epochs: number of epochs of the training; None takes the recipe's.
+            first: the first epoch that counts, from 0.
         """
         config = self.config if epochs is None else replace(self.config, epochs=epochs)
         if first >= config.epochs:
@@ -44,26 +47,24 @@ class Speed:
         return steps + evaluations * self.evaluation_seconds
 
     def seconds_of_epoch(self, epoch):
-        """The seconds of one epoch, counted from 0, with its evaluation."""
+        """The seconds of one epoch with its evaluation; `epoch` counts from 0."""
         evaluation = self.config.is_evaluated(epoch) * self.evaluation_seconds
         return self.epoch_seconds[self.config.is_sampled(epoch)] + evaluation
 
 
-def measure_speed(trainer, validation, num_calls=3):
-    """Measure a few steps and a part of an evaluation; the trainer's variables stay as they are.
+def measure_speed(trainer: Trainer, validation: Split, num_calls: int = 3, first: int = 0) -> Speed:
+    """Time a few training steps and a part of an evaluation. The trainer's variables do not change.
 
     Args:
-        trainer: a `Trainer`.
-        validation: the `Split` that its training evaluates.
-        num_calls: calls of the compiled steps that are timed.
-
-    Returns:
-        A `Speed`.
+        trainer: the model and its recipe.
+        validation: the images that are evaluated during the training.
+        num_calls: number of calls of the compiled steps to time.
+        first: the first epoch to come, from 0. Steps with patch sampling are compiled only if one is still to come.
     """
     config = trainer.config
     steps = trainer.steps_per_epoch()
     full = sampled = steps * trainer.measure_step_seconds(num_calls)
-    if config.num_sampled_epochs:
+    if config.num_sampled_epochs > first:
         sampled = steps * trainer.measure_step_seconds(num_calls, is_sampled=True)
     count = min(len(validation.labels), 4 * prediction_batch_size())
     part = validation.take(np.arange(count))
@@ -74,12 +75,12 @@ def measure_speed(trainer, validation, num_calls=3):
     return Speed(config, (full, sampled), seconds * (1 + (config.ema_decay > 0)))
 
 
-def epochs_within(seconds, speeds):
-    """The most epochs, from 1 to a million, in which trainings end one after the other.
+def epochs_within(seconds: float, speeds: list[Speed]) -> int:
+    """The largest number of epochs, from 1 to a million, with which some trainings end in time, one after the other.
 
     Args:
-        seconds: for all of them.
-        speeds: a `Speed` for each.
+        seconds: for all trainings together.
+        speeds: the `Speed` of each training.
     """
 
     def fits(epochs):

@@ -1,4 +1,4 @@
-"""TensorBoard's logs of a training, by Keras's callback."""
+"""TensorBoard logs of a training, written by Keras's callback."""
 
 import importlib.util
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from smallvit.errors import UserError
 
 
 def require_tensorboard():
-    """Raise `UserError` unless what Keras's callback needs is installed."""
+    """Raise `UserError` unless the packages that Keras's callback needs are installed."""
     for package in ("tensorflow", "tensorboard"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"--tensorboard needs the package {package}: pip install {package}.")
@@ -17,10 +17,7 @@ def require_tensorboard():
 
 @contextmanager
 def tensorboard_logs(folder):
-    """Yield a function that takes a `Trainer` and one epoch's dict of the history and logs its numbers to `folder`.
-
-    Without a folder, yield None.
-    """
+    """Yield an `on_epoch` for `fit` that logs each epoch to `folder`; yield None if `folder` is None."""
     if folder is None:
         yield None
         return

@@ -1,0 +1,84 @@
+"""Stage 1: check all that needs no data, before minutes go into reading it."""
+
+import dataclasses
+import json
+from typing import NamedTuple
+
+from smallvit.device.backend import require_supported_backend
+from smallvit.device.distribution import broadcast_json, is_main_process
+from smallvit.errors import UserError, os_error_as_user_error
+from smallvit.experiment.options import ExperimentOptions
+from smallvit.experiment.plan import Plan, make_plan
+from smallvit.experiment.provenance import git_commit
+from smallvit.training.settings import require_same_settings
+from smallvit.training.tensorboard import require_tensorboard
+from smallvit.training.time_limit import TimeLimit
+
+# Options that may differ between the processes of one experiment.
+_PER_PROCESS_OPTIONS = {
+    *("command", "coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit", "publisher")
+}
+
+
+class Checked(NamedTuple):
+    """What `check` returns.
+
+    Attributes:
+        options: the options; only the main process keeps the publisher.
+        plan: the `Plan`, not yet fitted to the data.
+        time_limit: counts from now.
+        commit: of the code; read now, because the checkout may change during the training.
+    """
+
+    options: ExperimentOptions
+    plan: Plan
+    time_limit: TimeLimit
+    commit: str | None
+
+
+def check(options: ExperimentOptions) -> Checked:
+    """Check backend, options, output folder and access to the Hub.
+
+    Raises:
+        UserError: the experiment is not possible.
+    """
+    require_supported_backend()
+    shared = {name: value for name, value in vars(options).items() if name not in _PER_PROCESS_OPTIONS}
+    shared = json.loads(json.dumps(shared))
+    require_same_settings(
+        broadcast_json(shared),
+        shared,
+        "Process 0 was started with options",
+        "start all processes with the same options",
+    )
+    if options.time_limit is not None and not options.time_limit > 0:
+        raise UserError(f"--time-limit is {options.time_limit:g}; it must be more than 0 minutes.")
+    if options.hours is not None and not options.hours > 0:
+        raise UserError(f"--hours is {options.hours:g}; it must be more than 0.")
+    if options.tensorboard is not None:
+        require_tensorboard()
+    plan = make_plan(options)
+    runs = plan.runs()
+    if not is_main_process():
+        options = dataclasses.replace(options, publisher=None)
+    elif not options.resume and not options.dry_run:
+        _require_free(plan.output_dir, runs)
+    if options.publisher:
+        options.publisher.check_access([run.name for run in runs])
+    seconds = None if options.time_limit is None else 60 * options.time_limit
+    return Checked(options, plan, TimeLimit(seconds), git_commit())
+
+
+def _require_free(output_dir, runs):
+    """Raise `UserError` if one of the runs has been begun."""
+    with os_error_as_user_error(output_dir):
+        for run in runs:
+            if run.folder.exists():
+                raise UserError(
+                    f"{run.folder} is already there; --resume keeps it, another --output-dir trains anew beside it."
+                )
+            if run.checkpoint.state.exists():
+                raise UserError(
+                    f"{run.checkpoint.state} is an unfinished training; --resume continues it, another --output-dir "
+                    "trains anew beside it."
+                )

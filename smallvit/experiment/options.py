@@ -1,0 +1,69 @@
+"""What a user asks of an experiment."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smallvit.data import Source
+from smallvit.hub.upload import Publisher
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """The options of an experiment: some variants, each trained with some seeds, under one recipe.
+
+    Attributes:
+        command: the command that repeats the experiment, for the record.
+        preset: name in `config.PRESETS`; None takes the default for the data.
+        overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
+        variants: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
+        init_from: model folder, folder of model folders or Hub model with the initial weights; None draws them.
+        num_seeds: each variant is trained with this many seeds, beginning with the recipe's.
+        data: path of the data, see `data.Source`; None is CIFAR-100.
+        image_size: side in pixels to which a folder's images are resized; None takes the default of `data.Source`.
+        test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
+        strict: whether a folder with unreadable files is refused.
+        limit: number of images of each split to use; None uses all.
+        num_examples: number of test images to put into each model folder.
+        output_dir: folder for the model folders and the report; None is `runs`, or `runs/NAME` for custom data.
+        resume: whether to continue unfinished runs, and to keep finished ones, in `output_dir`.
+        dry_run: whether to stop before the first training.
+        hours: hours for all runs together; sets the number of epochs. None leaves the number as it is.
+        time_limit: minutes after which no epoch may end, except the first; None has no limit.
+        tensorboard: folder for TensorBoard logs; None writes none.
+        devices: number of devices that share each batch.
+        coordinator: HOST:PORT of process 0, if several processes train together.
+        process_id: number of this process, from 0.
+        num_processes: number of processes.
+        publisher: pushes each model to the Hub; None pushes nothing.
+    """
+
+    command: str = ""
+    preset: str | None = None
+    overrides: dict[str, object] = field(default_factory=dict)
+    variants: tuple[str, ...] | None = None
+    init_from: str | None = None
+    num_seeds: int = 1
+    data: str | None = None
+    image_size: int | None = None
+    test_split: float | None = None
+    strict: bool = False
+    limit: int | None = None
+    num_examples: int = 0
+    output_dir: Path | None = None
+    resume: bool = False
+    dry_run: bool = False
+    hours: float | None = None
+    time_limit: float | None = None
+    tensorboard: Path | None = None
+    devices: int = 1
+    coordinator: str | None = None
+    process_id: int | None = None
+    num_processes: int | None = None
+    publisher: Publisher | None = None
+
+    @property
+    def source(self) -> Source:
+        """The data, and how to read it."""
+        given = {"image_size": self.image_size, "test_split": self.test_split}
+        given = {name: value for name, value in given.items() if value is not None}
+        return Source(self.data, strict=self.strict, limit=self.limit, **given)

@@ -1,0 +1,100 @@
+"""Stage 5: push each finished model to the Hub; then the table and the report."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from smallvit.config import VARIANTS
+from smallvit.device.distribution import is_main_process
+from smallvit.errors import UserError
+from smallvit.experiment.preflight import Ready
+from smallvit.experiment.train import FinishedRun
+from smallvit.files import atomic_file
+from smallvit.hub.upload import Publisher
+from smallvit.model_folder.folder import find_model_folders, read_model_folder
+from smallvit.report import conclusion, report
+from smallvit.report.results import mean_and_deviation
+
+REPORT_FILE = "report.html"
+
+log = logging.getLogger(__name__)
+
+
+def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> None:
+    """Push each run as soon as it is finished; log the table of results and write the report at the end.
+
+    Raises:
+        UserError: the report could not be written.
+    """
+    models = []
+    for run, model in finished_runs:
+        models.append(model)
+        if ready.options.publisher:
+            ready.options.publisher.push(run.folder, run.name)
+    if not models:
+        return
+    log.info("\n%s", format_results([model.record for model in models]))
+    if is_main_process():
+        if sentences := conclusion(models, ready.dataset):
+            log.info("%s", sentences)
+        _write_report(ready.plan.output_dir / REPORT_FILE, models, ready.dataset)
+
+
+def _write_report(path, models, dataset):
+    try:
+        with atomic_file(path) as temporary:
+            temporary.write_text(report(models, dataset), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}); the models are safe in their folders: repeat "
+            "the command with --resume."
+        ) from error
+    log.info("report: %s", path)
+
+
+def format_results(records) -> str:
+    """Top-1 and top-5 of each variant on the test split as a table; mean +- standard deviation over seeds.
+
+    Args:
+        records: a list of `Record`s.
+    """
+    lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{'test top-1':>18}{'test top-5':>18}{'time':>12}"]
+    for variant in dict.fromkeys(record.variant for record in records):
+        group = [record for record in records if record.variant == variant]
+        top1, top5 = (mean_and_deviation([record.metrics["test"][key] for record in group]) for key in ("top1", "top5"))
+        minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
+        lines.append(
+            f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{top1:>18}{top5:>18}{minutes:>12}"
+        )
+    return "\n".join(lines)
+
+
+def push_folders(paths: list[Path], publisher: Publisher) -> None:
+    """Push model folders that were written before, for `--push-only`.
+
+    Args:
+        paths: model folders, or folders of model folders.
+        publisher: pushes them.
+
+    Raises:
+        UserError: a folder is damaged, two would have the same name on the Hub, or the Hub refuses access.
+    """
+    folders: dict[str, Path] = {}
+    for path in dict.fromkeys(folder.resolve() for given in paths for folder in find_model_folders(given)):
+        name = _run_name(path, read_model_folder(path).record)
+        if name in folders:
+            raise UserError(
+                f"{folders[name]} and {path} would both be {publisher.repository(name)}; push them one by one, each "
+                "with its own --push-to-hub."
+            )
+        folders[name] = path
+    publisher.check_access(folders)
+    publisher.create_repositories(folders)
+    for name, path in folders.items():
+        publisher.push(path, name)
+
+
+def _run_name(path, record):
+    """The name of the run that wrote a model folder, see `Run.name`."""
+    suffix = f"-seed{record.training.seed}"
+    return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"

@@ -1,0 +1,65 @@
+"""What a training logs: its size, its epochs, the time that is left."""
+
+import logging
+import sys
+
+from tqdm import tqdm
+
+from smallvit.device import backend, distribution
+from smallvit.model import count_parameters
+
+log = logging.getLogger(__name__)
+
+
+def format_duration(seconds: float) -> str:
+    """`"45 s"`, `"12 min"`, `"3 h 05 min"`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def log_start(name, trainer, speed, epochs_done=0):
+    """Log the size of a training, and how long it will take by its measured `Speed`."""
+    log.info(
+        "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
+        name,
+        f"{count_parameters(trainer.model):,}",
+        trainer.config.epochs - epochs_done,
+        trainer.steps_per_epoch(),
+        format_duration(speed.seconds(first=epochs_done)),
+        backend.describe_device(),
+        backend.backend_version(),
+    )
+
+
+def log_epoch(name, metrics, epochs, seconds_left):
+    """Log one epoch's dict of the history."""
+    parts = [f"loss {metrics['loss']:.3f}, top-1 {100 * metrics['top1']:.1f} %"]
+    for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
+        if f"{prefix}loss" in metrics:
+            loss, top1, top5 = (metrics[prefix + key] for key in ("loss", "top1", "top5"))
+            parts.append(f"{title} loss {loss:.3f}, top-1 {100 * top1:.1f} %, top-5 {100 * top5:.1f} %")
+    log.info(
+        "%s epoch %d/%d: %s; rate %.1e, %.0f images/s, %s left",
+        name,
+        metrics["epoch"],
+        epochs,
+        "; ".join(parts),
+        metrics["learning_rate"],
+        metrics["images_per_second"],
+        format_duration(seconds_left),
+    )
+
+
+def progress_bar(name, trainer, epochs_done):
+    """A tqdm bar that counts training images; silent without a terminal."""
+    count, epochs = len(trainer.train.labels), trainer.config.epochs
+    return tqdm(
+        desc=name,
+        total=epochs * count,
+        initial=epochs_done * count,
+        unit=" images",
+        disable=not (sys.stderr.isatty() and distribution.is_main_process()),
+        dynamic_ncols=True,
+    )
