@@ -195,9 +195,9 @@ def _time_augmentation(trainer, seconds):
 
 def _time_evaluation(trainer, split, seconds):
     """Seconds that the evaluation of one image takes."""
-    from smallvit.evaluation.predict import batch_size, evaluate
+    from smallvit.evaluation.predict import evaluate, prediction_batch_size
 
-    count = len(split.labels) // batch_size() * batch_size()
+    count = len(split.labels) // prediction_batch_size() * prediction_batch_size()
     split = split.take(slice(count or len(split.labels)))
     evaluate(trainer.predict, split)
 

@@ -84,7 +84,7 @@ def test_a_tie_is_answered_as_the_metrics_count_it():
 
 @pytest.mark.parametrize("count", [1, 5, 6, 11])
 def test_evaluation_counts_every_image_once(count, monkeypatch):
-    monkeypatch.setattr(evaluation, "batch_size", lambda: 5)
+    monkeypatch.setattr(evaluation, "prediction_batch_size", lambda: 5)
     images = tiny.split(count, seed=4)
     model = tiny.build("vit")
     logits = ops.convert_to_numpy(model(images.images)).astype(np.float64)

@@ -57,7 +57,7 @@ def test_both_languages_have_the_same_texts_with_the_same_values():
 
 def tiny_result(variant, folder):
     tiny.write_folder(folder / "model", variant)
-    return Result.of(read_model_folder(folder / "model"))
+    return Result.from_model_folder(read_model_folder(folder / "model"))
 
 
 def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):

@@ -22,7 +22,7 @@ def test_the_table_of_results_is_made_from_the_results():
 
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
-    measured = json.loads(robustness.MEASURED.read_text())
+    measured = json.loads(robustness.RESULTS_FILE.read_text())
     assert robustness.with_tables(DOCUMENT, measured) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
@@ -34,7 +34,7 @@ def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
 def test_the_results_are_those_of_the_bundled_models(folder):
     record = folder.record
-    assert results.Result.of(folder) in results.read_results()
+    assert results.Result.from_model_folder(folder) in results.read_results()
     # How often a training is evaluated is no part of what it learns.
     interval = record.training.evaluation_interval
     assert record.training == replace(PRESETS[record.preset].training, evaluation_interval=interval)
@@ -43,7 +43,7 @@ def test_the_results_are_those_of_the_bundled_models(folder):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
 def test_the_cards_say_what_the_results_say(folder):
-    result = results.Result.of(folder)
+    result = results.Result.from_model_folder(folder)
     card = (folder.path / "README.md").read_text()
     (entry,) = RepoCard(card).data.to_dict()["model-index"]
     values = {metric["name"]: metric["value"] for result in entry["results"] for metric in result["metrics"]}

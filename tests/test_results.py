@@ -17,7 +17,7 @@ from tests import tiny
 def project(tmp_path, monkeypatch):
     """A project without results."""
     monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
-    monkeypatch.setattr(results, "README", tmp_path / "README.md")
+    monkeypatch.setattr(results, "RESULTS_PAGE", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(
         "Before.\n<!-- results: made by python -m smallvit.report.results -->\nold\n<!-- end of results -->\nAfter.\n"
     )
@@ -33,13 +33,17 @@ def write(folder, variant, seed=0, top1=0.5, **changes):
 def test_a_result_has_both_kinds_of_weights_where_the_recipe_averages(tmp_path):
     tiny.write_folder(tmp_path / "model", "spt")
     folder = read_model_folder(tmp_path / "model")
-    result = Result.of(folder)
+    result = Result.from_model_folder(folder)
     assert (result.preset, result.variant, result.seed, result.passes, result.epoch) == ("laptop", "spt", 0, 3, 2)
     assert result.raw_validation == {"loss": 1.25, "top1": 0.18, "top5": 0.38}  # after epoch 2 of the history
     assert result.averaged_validation is None
     assert result.test == {"loss": 1.5, "top1": 0.5432, "top5": 0.8765}
     averaged = [{**epoch, "ema_val_loss": 1.0, "ema_val_top1": 0.2, "ema_val_top5": 0.4} for epoch in folder.history]
-    assert Result.of(folder._replace(history=averaged)).averaged_validation == {"loss": 1.0, "top1": 0.2, "top5": 0.4}
+    assert Result.from_model_folder(folder._replace(history=averaged)).averaged_validation == {
+        "loss": 1.0,
+        "top1": 0.2,
+        "top5": 0.4,
+    }
 
 
 def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
@@ -67,7 +71,7 @@ def test_seeds_of_one_recipe_share_a_row(project):
     assert results.main([str(project / "runs")]) == 0
     rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     # Their sample standard deviation is sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2), their times are 1, 2 and 3 minutes.
-    parameters = f"{Result.of(read_model_folder(project / 'runs/other')).parameters:,}"
+    parameters = f"{Result.from_model_folder(read_model_folder(project / 'runs/other')).parameters:,}"
     row = f"ViT | {parameters} | 3 | 0, 1, 2 | 53.00% +- 3.61 | 80.00% +- 0.00 | 2.0 min |"
     assert rows[0] == f"| CIFAR-100 | `laptop` | {row}"
     assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
@@ -99,7 +103,7 @@ def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, cap
     write(project / "runs/a", "vit")
     (project / "README.md").write_text("No marks.\n")
     assert results.main([str(project / "runs")]) == 2
-    assert "README.md lacks the lines <!-- results" in capsys.readouterr().err
+    assert "README.md lacks the lines <!-- results: ... -->" in capsys.readouterr().err
     assert not files.RESULTS_FILE.exists()
     for content in ('{"a": 1}', "[1]", "half"):
         files.RESULTS_FILE.write_text(content)

@@ -15,6 +15,7 @@ from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.classifier import Classifier
 from smallvit.inference.translation import MAX_TRANSLATION, translation_consistency
 from smallvit.model_folder.folder import read_model_folder
+from smallvit.report import results
 from studies import robustness
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
@@ -71,7 +72,7 @@ def test_chance_comes_from_the_seed_and_only_into_noise(name):
     assert np.array_equal(corrupt(name, images, 2, seed=2), corrupted) == (name != "gaussian_noise")
 
 
-@pytest.mark.parametrize(("severity", "deviation"), [(1, 0.04), (2, 0.06), (3, 0.08), (4, 0.09), (5, 0.1)])
+@pytest.mark.parametrize(("severity", "deviation"), [(1, 0.04), (5, 0.1)])
 def test_noise_has_its_deviation_and_stays_within_the_pixels(severity, deviation):
     noise = corrupt("gaussian_noise", gray(128, 20), severity).astype(float) - 128
     # Of 61,440 draws: five standard errors of the mean, and of the deviation, to which rounding adds 1/12.
@@ -85,7 +86,7 @@ def test_noise_has_its_deviation_and_stays_within_the_pixels(severity, deviation
     assert np.mean(bright == 255) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize(("severity", "sigma"), [(1, 0.4), (2, 0.6), (3, 0.7), (4, 0.8), (5, 1.0)])
+@pytest.mark.parametrize(("severity", "sigma"), [(1, 0.4), (5, 1.0)])
 def test_blur_spreads_a_point_as_a_gaussian_does(severity, sigma):
     images = gray(0, 2)
     images[0, 10, 20] = [250, 100, 0]
@@ -100,10 +101,6 @@ def test_blur_spreads_a_point_as_a_gaussian_does(severity, sigma):
     assert not blurred[1].any()
 
 
-def test_blur_repeats_the_edge():
-    np.testing.assert_array_equal(corrupt("gaussian_blur", gray(77), 5), gray(77))
-
-
 def test_contrast_moves_towards_the_mean_of_image_and_channel():
     images = gray(100, 2)
     images[0, :16] = 200  # the mean is 150
@@ -116,18 +113,10 @@ def test_contrast_moves_towards_the_mean_of_image_and_channel():
     assert rest == [188, 175, 170, 165, 158]  # 150 + 50 x (0.75, 0.5, 0.4, 0.3, 0.15), halves to the even
 
 
-def test_brightness_adds_to_the_value_and_keeps_hue_and_saturation():
-    images = gray(0)
-    images[0, 0, 0], images[0, 0, 1] = (100, 20, 0), (240, 80, 16)
-    brighter = corrupt("brightness", images, 4)  # 0.2 x 255 = 51
-    assert brighter[0, 0, 0].tolist() == [151, 30, 0]
-    assert brighter[0, 0, 1].tolist() == [255, 85, 17]  # the value ends at 1
-    assert brighter[0, 1, 0].tolist() == [51, 51, 51]
-
-
-@pytest.mark.parametrize(("severity", "added"), [(1, 0.05), (2, 0.1), (3, 0.15), (4, 0.2), (5, 0.3)])
+@pytest.mark.parametrize(("severity", "added"), [(1, 0.05), (5, 0.3)])
 def test_brightness_is_that_of_colorsys(severity, added, rng):
     images = rng.integers(0, 256, (2, 6, 5, 3), np.uint8)
+    images[0, 0, 0] = 0  # black becomes gray
     expected = np.empty(images.shape)
     for index in np.ndindex(images.shape[:3]):
         hue, saturation, value = colorsys.rgb_to_hsv(*images[index] / 255)
@@ -142,14 +131,6 @@ def test_jpeg_keeps_so_few_grays_as_its_quality_has():
     assert left == [[103] * 3] * 3 + [[108] * 3] * 3
 
 
-@pytest.mark.parametrize(("severity", "quality"), [(1, 80), (2, 65), (3, 58), (4, 50), (5, 40)])
-def test_jpeg_has_its_quality(severity, quality):
-    image = photos()[1]
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    np.testing.assert_array_equal(corrupt("jpeg_compression", image[None], severity)[0], np.asarray(Image.open(buffer)))
-
-
 @pytest.mark.parametrize("axis", [1, 2])
 def test_pixelate_makes_three_pixels_of_four_at_severity_4(axis):
     # 24 of 32: of each four pixels the middle two are mixed, and the mixture becomes two pixels again.
@@ -160,7 +141,7 @@ def test_pixelate_makes_three_pixels_of_four_at_severity_4(axis):
     np.testing.assert_array_equal(pixelated, np.broadcast_to(expected.reshape(shape), (1, 32, 32, 3)))
 
 
-@pytest.mark.parametrize(("severity", "pixels"), [(1, 30), (2, 28), (3, 27), (4, 24), (5, 20)])
+@pytest.mark.parametrize(("severity", "pixels"), [(1, 30), (5, 20)])
 def test_pixelate_leaves_so_many_pixels(severity, pixels):
     image = np.arange(32, dtype=np.uint8)[None, None, :, None] * np.full((1, 32, 1, 3), 8, np.uint8)
     assert len(np.unique(corrupt("pixelate", image, severity))) == pixels
@@ -180,7 +161,7 @@ def is_bright(images):
 
 def test_shifts_by_hand():
     split = three_images()
-    found = robustness.under_shifts(is_bright, split, is_bright(split.images), reach=2)
+    found = robustness.measure_translations(is_bright, split, is_bright(split.images), reach=2)
     # The dark image: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
     # moved up and down, in 2 of 8 places at distance 1 and in 2 of 16 at distance 2.
     expected = {
@@ -193,15 +174,17 @@ def test_shifts_by_hand():
 def test_shifts_do_not_depend_on_the_size_of_a_batch(monkeypatch):
     split = three_images()
     unmoved = is_bright(split.images)
-    at_once = robustness.under_shifts(is_bright, split, unmoved, reach=2)
+    at_once = robustness.measure_translations(is_bright, split, unmoved, reach=2)
     monkeypatch.setattr(robustness, "CHUNK_SIZE", 2)
-    assert robustness.under_shifts(is_bright, split, unmoved, reach=2) == at_once
+    assert robustness.measure_translations(is_bright, split, unmoved, reach=2) == at_once
 
 
 def test_corruptions_by_hand():
     """A model that tells dark from bright images, and whose answers each corruption changes or not."""
     split = Split(np.concatenate([gray(30), gray(100), gray(130), gray(200)]), np.array([0, 0, 1, 1]))
-    found = robustness.under_corruptions(lambda images: (images.mean(axis=(1, 2, 3)) > 128).astype(int), split, seed=0)
+    found = robustness.measure_corruptions(
+        lambda images: (images.mean(axis=(1, 2, 3)) > 128).astype(int), split, seed=0
+    )
     assert list(found) == list(CORRUPTIONS)
     # 100 becomes 113, 126, 138, 151, 176.
     assert found.pop("brightness") == [1, 1, 0.75, 0.75, 0.75]
@@ -217,7 +200,7 @@ def test_each_severity_has_noise_of_its_own_and_every_model_the_same():
             seen.append(images)
             return np.zeros(len(images))
 
-        robustness.under_corruptions(answer, Split(gray(128, count), np.zeros(count)), seed)
+        robustness.measure_corruptions(answer, Split(gray(128, count), np.zeros(count)), seed)
         return seen
 
     first = asked(3, seed=4)
@@ -240,39 +223,6 @@ def test_superclasses_by_hand():
         "trees": 1.0,
     }
     assert robustness.accuracy_by_superclass(answers, labels, class_names[:99]) is None
-
-
-def test_two_models_by_hand():
-    # Both right 3, only the first 1, only the second 5, both wrong 2 (once alike).
-    labels = np.array([0, 1, 2, 3, 0, 0, 0, 0, 0, 4, 4])
-    first = np.array([0, 1, 2, 3, 1, 1, 1, 1, 1, 0, 1])
-    second = np.array([0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 2])
-    assert robustness.compare(first, second, labels) == {
-        "both_right": 3,
-        "only_first": 1,
-        "only_second": 5,
-        "both_wrong": 2,
-        "disagree": 7,
-        "p_value": 0.2188,  # twice (C(6, 0) + C(6, 1)) / 2^6
-    }
-    assert robustness.compare(first, first, labels)["p_value"] == 1
-
-
-def test_a_small_p_is_not_rounded_away():
-    labels = np.zeros(100, int)
-    assert robustness.compare(labels, labels + 1, labels)["p_value"] == pytest.approx(2 / 2**100, rel=1e-3)
-
-
-def test_a_head_says_what_tells_models_apart():
-    def heads(*models):
-        return robustness._heads(
-            [dict(zip(("variant", "preset", "seed", "folder"), model, strict=True)) for model in models]
-        )
-
-    assert heads(("vit", "laptop", 0, "a"), ("spt_lsa", "laptop", 0, "b")) == ["ViT", "ViT + SPT + LSA"]
-    assert heads(("vit", "laptop", 0, "a"), ("vit", "modern", 1, "b")) == ["ViT, laptop", "ViT, modern"]
-    assert heads(("vit", "laptop", 0, "a"), ("vit", "laptop", 1, "b")) == ["ViT, seed 0", "ViT, seed 1"]
-    assert heads(("vit", "laptop", 0, "a"), ("vit", "laptop", 0, "b")) == ["ViT, a", "ViT, b"]
 
 
 def test_attention_distance_is_the_mean_over_images(rng, monkeypatch):
@@ -299,28 +249,28 @@ def models(tmp_path_factory):
     return folder
 
 
-def publish(folder, *models, **changes):
+def update_docs(folder, *models, **changes):
     """What the command prints about 20 images and writes to `folder`: (text, content of the JSON file, README)."""
-    marks = "<!-- robustness: made by python -m studies.robustness --publish -->", "<!-- end of robustness -->"
+    marks = "<!-- robustness: made by python -m studies.robustness --update-docs -->", "<!-- end of robustness -->"
     if not (folder / "README.md").exists():
         (folder / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
     options = {"--data": folder, "--limit": 20, **changes}
     words = [str(word) for option in options.items() for word in option]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(robustness, "MEASURED", folder / "robustness.json")
-        patch.setattr(robustness, "README", folder / "README.md")
-        assert robustness.main(["--models", *map(str, models), *words, "--publish"]) == 0
+        patch.setattr(robustness, "RESULTS_FILE", folder / "robustness.json")
+        patch.setattr(results, "RESULTS_PAGE", folder / "README.md")
+        assert robustness.main(["--models", *map(str, models), *words, "--update-docs"]) == 0
     return printed.getvalue(), json.loads((folder / "robustness.json").read_text()), (folder / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def command(models):
-    return publish(models, models / "models")
+    return update_docs(models, models / "models")
 
 
 def test_the_command_writes_what_it_prints(command):
     printed, measured, readme = command
-    assert printed == robustness.tables(measured) + "\n"
+    assert printed == robustness.format_tables(measured) + "\n"
     assert readme.startswith("Before.\n<!-- robustness")
     assert f"-->\n\n{printed}\n<!--" in readme
     assert readme.endswith("robustness -->\nAfter.\n")
@@ -367,11 +317,11 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
         new = {"variant": "spt", "weights_sha256": folder.weights["sha256"]}
         return {**command[1]["models"][0], **new}, np.zeros_like(split.labels)
 
-    monkeypatch.setattr(robustness, "measure", measure)
+    monkeypatch.setattr(robustness, "measure_model", measure)
     with pytest.raises(KeyboardInterrupt):
-        publish(tmp_path, models / "models", tmp_path / "c")
+        update_docs(tmp_path, models / "models", tmp_path / "c")
     assert json.loads((tmp_path / "robustness.json").read_text()) == command[1]
-    _, measured, readme = publish(tmp_path, models / "models", tmp_path / "c")
+    _, measured, readme = update_docs(tmp_path, models / "models", tmp_path / "c")
     plain, one, both = measured["models"]
     assert [plain, both] == command[1]["models"]
     assert one["variant"] == "spt"
@@ -383,15 +333,15 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
     assert command[1]["pairs"][0] in measured["pairs"]
     assert readme.count("python -m studies.robustness --models") == 2
 
-    publish(tmp_path, tmp_path / "c", **{"--seed": 1})
-    publish(tmp_path, tmp_path / "c", **{"--seed": 1, "--limit": 19})
+    update_docs(tmp_path, tmp_path / "c", **{"--seed": 1})
+    update_docs(tmp_path, tmp_path / "c", **{"--seed": 1, "--limit": 19})
     assert asked == [("c", 20, 0), ("c", 20, 0), ("c", 20, 1), ("c", 19, 1)]
 
 
 def test_a_damaged_record_ends_in_a_sentence(models, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(robustness, "MEASURED", tmp_path / "robustness.json")
+    monkeypatch.setattr(robustness, "RESULTS_FILE", tmp_path / "robustness.json")
     (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
-    assert robustness.main(["--models", str(models / "models"), "--data", str(models), "--publish"]) == 2
+    assert robustness.main(["--models", str(models / "models"), "--data", str(models), "--update-docs"]) == 2
     assert f"{tmp_path}/robustness.json cannot be read (" in capsys.readouterr().err
 
 
@@ -405,7 +355,7 @@ def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
 
 
 def test_shifts_are_those_of_the_page(models, command):
-    assert robustness.REACH == MAX_TRANSLATION
+    assert robustness.MAX_TRANSLATION == MAX_TRANSLATION
     images = load_dataset(Source(str(models), limit=20)).test.images
     one = command[1]["models"][1]
     classifier = Classifier.from_path(one["folder"])
@@ -447,7 +397,7 @@ def test_tables_show_the_numbers():
         "models": [model("vit", 0.58), model("lsa", 0.62, **other)],
         "pairs": [{**pair, "both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}],
     }
-    text = robustness.tables(measured)
+    text = robustness.format_tables(measured)
     for line in (
         "On 10,000 test images (CIFAR-100), with noise of seed 3:",
         "- ViT, ViT + LSA: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
@@ -470,12 +420,12 @@ def test_tables_show_the_numbers():
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
     elsewhere = {**measured, "models": [model("vit", 0.58), model("lsa", 0.62, **other, hardware="a GPU")]}
-    assert [line for line in robustness.tables(elsewhere).splitlines() if line.startswith("- ")] == [
+    assert [line for line in robustness.format_tables(elsewhere).splitlines() if line.startswith("- ")] == [
         "- ViT: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
         "- ViT + LSA: `python -m studies.robustness` on a GPU, with jax 1, 2026-01-02, commit 012abc",
     ]
     alone = {**measured, "models": [model("vit", 0.58, superclasses=None)], "pairs": []}
-    assert sum(part.startswith("|") for part in robustness.tables(alone).split("\n\n")) == 3
+    assert sum(part.startswith("|") for part in robustness.format_tables(alone).split("\n\n")) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""How far a mean over images would move had other images been drawn: bootstrap confidence intervals."""
+"""Bootstrap confidence intervals: how far a mean over images would move if other images had been drawn."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
@@ -11,24 +12,24 @@ _SEED = 0  # the same values always have the same interval
 
 
 class Interval(NamedTuple):
-    """The middle `CONFIDENCE` of the resampled means, in the unit of the values."""
+    """A confidence interval, in the unit of the values."""
 
     low: float
     high: float
 
 
-def mean_interval(values):
-    """The percentile bootstrap interval of a mean.
+def mean_interval(values: ArrayLike) -> Interval:
+    """Compute the percentile bootstrap interval of a mean.
 
-    n values are drawn with replacement from the n, `RESAMPLES` times; the interval runs from the 2.5th to the 97.5th
-    percentile of the means. Of an accuracy the values are 0 and 1, for wrong and right. Of the difference of two models
-    they are the differences on each image, so that both are asked about the same drawn images: a paired bootstrap.
+    `RESAMPLES` times, n values are drawn with replacement. The interval runs from the 2.5th to the 97.5th percentile of
+    their means. For an accuracy, the values are 0 (wrong) and 1 (correct). For the difference of two models, the values
+    are the differences on each image: a paired bootstrap.
 
     Args:
-        values: [n], n at least 1; of few distinct numbers.
+        values: [n], n at least 1, with few distinct numbers.
 
     Returns:
-        An `Interval`. It has no width where all values are equal.
+        An `Interval`. Its width is zero if all values are equal.
 
     Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
@@ -36,16 +37,16 @@ def mean_interval(values):
     return _interval(tuple(distinct.tolist()), tuple(counts.tolist()))
 
 
-@lru_cache(maxsize=10_000)  # many a class has as many right answers as another
-def _interval(distinct, counts):
-    """That of values given by how often each distinct one comes up.
+@lru_cache(maxsize=10_000)  # many classes have the same number of correct answers
+def _interval(distinct: tuple[float, ...], counts: tuple[int, ...]) -> Interval:
+    """Compute the interval from the count of each distinct value.
 
-    How often it comes up in n draws with replacement has a multinomial distribution, from which the counts are drawn at
-    once: the means are distributed as if the values were drawn one by one.
+    In n draws with replacement these counts follow a multinomial distribution. Drawing the counts gives means with the
+    same distribution as drawing the values one by one.
     """
     total = sum(counts)
     drawn = np.random.default_rng(_SEED).multinomial(total, np.array(counts) / total, RESAMPLES)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn @ np.array(distinct) / total, (tail, 1 - tail))
-    # A mean of thirds that is zero is to be zero, not 1e-17.
+    # Means of thirds that sum to zero must be 0, not 1e-17: `Comparison.may_be_chance` looks at the sign.
     return Interval(round(float(low), 12), round(float(high), 12))

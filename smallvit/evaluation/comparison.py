@@ -1,130 +1,165 @@
-"""What trained models answered on the test images, and what the modified ones have over the plain one.
+"""Compares the modified variants with the plain one on the test images.
 
-Axis letters: n test images, S models that differ by their seed alone.
+Axis letters: n test images, S models that differ only in their seed.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from smallvit.config import VARIANTS
-from smallvit.evaluation.bootstrap import mean_interval
-from smallvit.model_folder.record import Record
+from smallvit.evaluation.bootstrap import Interval, mean_interval
 
-# On fewer images that only one of two models is right on, a bootstrap is too sure: four of four can be chance.
-MIN_TELLING = 10
-
-
-class EvaluatedModel(NamedTuple):
-    """A trained model and its answers on the test images.
-
-    Attributes:
-        record: what the model is.
-        predicted, confidence: [n], see `evaluation.top1_predictions`.
-    """
-
-    record: Record
-    predicted: np.ndarray
-    confidence: np.ndarray
+# With fewer discordant images a bootstrap interval is too narrow: four of four can be chance.
+MIN_DISCORDANT = 10
 
 
-class Group(NamedTuple):
-    """The models of one variant, which differ by their seed alone.
+class VariantGroup(NamedTuple):
+    """The answers of one variant's models, which differ only in their seed.
 
     Attributes:
-        name: of the variant, in print.
-        records: S.
-        right: bool [S, n].
-        predicted: int [S, n].
-        confidence: float64 [S, n].
+        variant: a key of `VARIANTS`.
+        seeds: the S seeds.
+        predicted: int [S, n], the predicted classes.
+        confidence: float64 [S, n], the probability of each predicted class.
+        correct: bool [S, n].
     """
 
-    name: str
-    records: list[Record]
-    right: np.ndarray
+    variant: str
+    seeds: list[int]
     predicted: np.ndarray
     confidence: np.ndarray
+    correct: np.ndarray
 
     @property
-    def accuracy(self):
-        """Of each image, the share of the models that are right on it: float64 [n]. Its mean is the mean top-1."""
-        return self.right.mean(axis=0)
+    def title(self) -> str:
+        return VARIANTS[self.variant].title
 
     @property
-    def seeds(self):
-        return [record.training.seed for record in self.records]
+    def image_accuracy(self) -> np.ndarray:
+        """The share of the models that classify each image correctly: float64 [n]. Its mean is the mean top-1."""
+        return self.correct.mean(axis=0)
+
+    @property
+    def top1_by_seed(self) -> list[float]:
+        return self.correct.mean(axis=1).tolist()
 
 
-def group_models(models, labels):
-    """Take together the models of each variant.
+def group_by_variant(
+    predictions: Iterable[tuple[str, int, np.ndarray, np.ndarray]], labels: np.ndarray
+) -> list[VariantGroup]:
+    """Group predictions by variant.
 
     Args:
-        models: `EvaluatedModel`s of one recipe.
+        predictions: (variant, seed, predicted int [n], confidence float64 [n]) of models of one recipe.
         labels: int [n].
 
     Returns:
-        A list of `Group`s, in the order of `VARIANTS`.
+        The groups, in the order of `VARIANTS`.
     """
-    groups = []
-    for variant, described in VARIANTS.items():
-        members = [model for model in models if model.record.variant == variant]
+    groups, by_variant = [], {variant: [] for variant in VARIANTS}
+    for variant, *answers in predictions:
+        by_variant[variant].append(answers)
+    for variant, members in by_variant.items():
         if members:
-            records, predicted, confidence = zip(*members, strict=True)
+            seeds, predicted, confidence = zip(*members, strict=True)
             predicted = np.stack(predicted)
-            groups.append(Group(described.title, [*records], predicted == labels, predicted, np.stack(confidence)))
+            groups.append(VariantGroup(variant, [*seeds], predicted, np.stack(confidence), predicted == labels))
     return groups
 
 
 class Comparison(NamedTuple):
-    """A modified model against the plain one, over the seeds that both have.
+    """A modified variant against the plain one, on the seeds that both have.
 
     Attributes:
-        plain, modified: their names.
-        seeds: S.
-        plain_right, modified_right: bool [S, n].
+        plain, modified: titles of the variants.
+        seeds: the S common seeds.
+        plain_correct, modified_correct: bool [S, n].
     """
 
     plain: str
     modified: str
     seeds: list[int]
-    plain_right: np.ndarray
-    modified_right: np.ndarray
+    plain_correct: np.ndarray
+    modified_correct: np.ndarray
 
     @property
-    def difference(self):
-        """Of each image, how much more often the modified model is right: float64 [n], in [-1, 1]."""
-        # Whole numbers first: equal differences are to be equal numbers.
-        return (self.modified_right.sum(axis=0) - self.plain_right.sum(axis=0)) / len(self.seeds)
+    def difference(self) -> np.ndarray:
+        """How much more often the modified variant is correct on each image: float64 [n], in [-1, 1]."""
+        # Sum whole numbers before dividing, so that equal differences are equal floats.
+        return (self.modified_correct.sum(axis=0) - self.plain_correct.sum(axis=0)) / len(self.seeds)
 
     @property
-    def interval(self):
-        """The `Interval` of the mean of `difference`."""
+    def difference_by_seed(self) -> list[float]:
+        """The difference in top-1 for each seed, in [-1, 1]."""
+        return (self.modified_correct.mean(axis=1) - self.plain_correct.mean(axis=1)).tolist()
+
+    @property
+    def interval(self) -> Interval:
+        """The confidence interval of the mean of `difference`."""
         return mean_interval(self.difference)
 
     @property
-    def telling(self):
-        """How many images tell the two apart."""
+    def num_discordant(self) -> int:
+        """The number of images on which one variant is correct more often than the other."""
         return int(np.count_nonzero(self.difference))
 
     @property
-    def may_be_chance(self):
-        """Whether the difference may come from which images were drawn to test on."""
-        return self.interval.low <= 0 <= self.interval.high or self.telling < MIN_TELLING
-
-    @property
-    def by_seed(self):
-        """The difference of the two top-1 with each seed: float64 [S], in [-1, 1]."""
-        return self.modified_right.mean(axis=1) - self.plain_right.mean(axis=1)
+    def may_be_chance(self) -> bool:
+        """Whether another draw of test images could have given no difference."""
+        return self.interval.low <= 0 <= self.interval.high or self.num_discordant < MIN_DISCORDANT
 
 
-def compare(groups):
-    """Each modified model with the plain one: a list of `Comparison`s, that of both ideas first."""
-    plain = next((group for group in groups if group.records[0].variant == "vit"), None)
-    modified = [group for group in reversed(groups) if group is not plain]
-    return [_compare(plain, group) for group in modified if plain and {*plain.seeds} & {*group.seeds}]
+def compare_variants(groups: list[VariantGroup]) -> list[Comparison]:
+    """Compare each modified variant with the plain one, SPT + LSA first. Skips variants without a common seed."""
+    plain = next((group for group in groups if group.variant == "vit"), None)
+    if plain is None:
+        return []
+    comparisons = []
+    for modified in reversed(groups):
+        # A time limit may have left out the last seed of one variant.
+        seeds = [seed for seed in plain.seeds if seed in modified.seeds]
+        if modified is not plain and seeds:
+            correct = (group.correct[[group.seeds.index(seed) for seed in seeds]] for group in (plain, modified))
+            comparisons.append(Comparison(plain.title, modified.title, seeds, *correct))
+    return comparisons
 
 
-def _compare(plain, modified):
-    seeds = [seed for seed in plain.seeds if seed in modified.seeds]  # a time limit may have left the last one out
-    rights = (group.right[[group.seeds.index(seed) for seed in seeds]] for group in (plain, modified))
-    return Comparison(plain.name, modified.name, seeds, *rights)
+def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> dict[str, int | float]:
+    """Compare two models by McNemar's exact test.
+
+    The null hypothesis: an image that only one of the models classifies correctly is equally likely to be either's.
+    The p-value is that of a two-sided binomial test, or 1 without such images.
+
+    Args:
+        first, second: int [n], the predicted classes of the two models.
+        labels: int [n].
+
+    Returns:
+        Numbers of images: "both_right", "only_first", "only_second", "both_wrong" (they sum to n) and "disagree" (the
+        predicted classes differ); and "p_value".
+
+    Reference: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or
+        percentages".
+    """
+    first_correct, second_correct = first == labels, second == labels
+    only_first = int(np.sum(first_correct & ~second_correct))
+    only_second = int(np.sum(~first_correct & second_correct))
+    return {
+        "both_right": int(np.sum(first_correct & second_correct)),
+        "only_first": only_first,
+        "only_second": only_second,
+        "both_wrong": int(np.sum(~first_correct & ~second_correct)),
+        "disagree": int(np.sum(first != second)),
+        "p_value": _binomial_p_value(min(only_first, only_second), only_first + only_second),
+    }
+
+
+def _binomial_p_value(smaller: int, total: int) -> float:
+    """2 P(X <= smaller) for X ~ Binomial(total, 1/2), at most 1. Whole numbers keep tiny values exact."""
+    term = tail = 1
+    for k in range(smaller):
+        term = term * (total - k) // (k + 1)  # the binomial coefficient (total over k + 1)
+        tail += term
+    return min(1.0, 2 * tail / 2**total)

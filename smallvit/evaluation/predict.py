@@ -1,7 +1,10 @@
 """A model's predictions on a split."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -10,29 +13,30 @@ from smallvit.device import backend, compilation, distribution
 from smallvit.evaluation.metrics import metrics
 
 
-def compile_prediction(model):
+def compile_prediction(model: keras.Model) -> Callable[[Any], Any]:
     """Compile the model in inference mode: images [B, H, W, 3] -> logits [B, K]."""
     return compilation.compile_function(partial(model, training=False), model.variables)
 
 
-def evaluate(predict, split: Split):
-    """The `metrics` of a split, whose images are predicted in batches."""
+def evaluate(predict: Callable[[Any], Any], split: Split) -> dict[str, float]:
+    """Compute the `metrics` of a split, see `predict_logits`."""
     return metrics(predict_logits(predict, split.images), split.labels)
 
 
-def prediction_batch_size():
-    """How many images are predicted at once: a GPU wants many, a CPU is fastest with what its caches hold.
+def prediction_batch_size() -> int:
+    """Return how many images are predicted at once.
 
-    Each divides CIFAR-100's splits, and goes into 2, 4 or 8 devices.
+    A GPU needs many images. A CPU is fastest if a batch fits its caches. Both sizes divide the splits of CIFAR-100 and
+    go into 2, 4 or 8 devices.
     """
     return 1000 if backend.has_accelerator() else 50 * distribution.num_devices()
 
 
-def predict_logits(predict, images):
-    """The logits of any number of images, in batches.
+def predict_logits(predict: Callable[[Any], Any], images: np.ndarray | Rows) -> np.ndarray:
+    """Predict the logits of any number of images, in batches.
 
     Args:
-        predict: what `compile_prediction` returns.
+        predict: the function that `compile_prediction` returns.
         images: uint8 [n, H, W, 3], 0-255.
 
     Returns:
@@ -42,6 +46,7 @@ def predict_logits(predict, images):
     logits = []
     for start in range(0, len(images), size):
         batch = images[start : start + size]
-        whole = np.resize(batch, (size, *batch.shape[1:]))  # a last one that is smaller would be compiled for itself
-        logits.append(ops.convert_to_numpy(predict(distribution.shard_batch(whole, axis=0)))[: len(batch)])
+        # A smaller last batch would be compiled again. Repeat its images to fill it.
+        full_batch = np.resize(batch, (size, *batch.shape[1:]))
+        logits.append(ops.convert_to_numpy(predict(distribution.shard_batch(full_batch, axis=0)))[: len(batch)])
     return np.concatenate(logits).astype(np.float64)

@@ -1,36 +1,41 @@
-"""What trained models reached: one entry for each in assets/results.json, from which the tables are made.
+"""The published results: one entry per trained model in assets/results.json, and the table made from them.
 
     python -m smallvit.report.results runs
 
-adds the model folders in `runs` to it, each in the place of an earlier training by the same recipe and seed, and writes
-the table in README.md anew. An entry outlives its model, whose weights may be too large to be kept.
+adds the model folders in `runs` and rewrites the table. A model that was trained again with the same recipe and seed
+replaces its first entry. An entry stays when its model is deleted, because weights may be too large to keep.
 """
 
 import argparse
 import dataclasses
 import json
+import re
 import statistics
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from smallvit import files
 from smallvit.config import PRESETS, VARIANTS, scaled_image_size, without_seed
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_file
-from smallvit.model_folder.folder import find_model_folders, read_model_folder
+from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
 
-README = files.ASSETS.parent / "docs" / "results.md"
+RESULTS_PAGE = files.ASSETS.parent / "docs" / "results.md"  # has the marked sections that `replace_section` rewrites
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one trained model is, how it came to be, and what it reached.
+    """A trained model's entry in results.json. Fields that `Record` has too mean the same.
 
-    `validation` and `test` are the "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats) of the weights
-    that were kept, on splits of `num_validation` and `num_test` images. `raw_validation` and `averaged_validation`
-    are those of the weights as they were trained and of their moving average, after the same epoch; None where the
-    recipe keeps no average, which `averaged` says of the weights that were kept. The test split is read for those
-    alone.
+    `raw_validation` and `averaged_validation` are the metrics of the trained weights and of their moving average after
+    `epoch`. `validation` and `test` are the metrics of those weights that were kept (the average, if `averaged`).
+    `averaged_validation` is None if the recipe has no moving average. Only the kept weights are evaluated on the test
+    split.
     """
 
     preset: str
@@ -38,11 +43,11 @@ class Result:
     data: str
     seed: int
     overrides: dict[str, object]
-    started_from: str | None  # the model whose weights the training began with
-    data_image_size: int  # side of the images trained on, in pixels
-    image_size: int  # to which the model resizes them
-    passes: int  # over the training images
-    epoch: int  # after which the weights were kept
+    started_from: str | None
+    data_image_size: int
+    image_size: int  # the model resizes images to this side, in pixels
+    passes: int  # `Record.epochs_trained`
+    epoch: int
     averaged: bool
     parameters: int
     num_train: int
@@ -63,51 +68,44 @@ class Result:
     weights_sha256: str
 
     @classmethod
-    def of(cls, folder):
-        """That of a `checkpoint.ModelFolder`."""
-        record = folder.record
-        epoch = folder.history[record.epoch - 1]
-        same = {field.name for field in dataclasses.fields(cls)} & {field.name for field in dataclasses.fields(record)}
-        return cls(
-            **{name: getattr(record, name) for name in same},
-            seed=record.training.seed,
-            image_size=record.model.image_size,
-            precision=record.training.precision,
-            passes=record.epochs_trained,
-            validation=record.metrics["validation"],
-            raw_validation=_metrics_of(epoch, "val_"),
-            averaged_validation=_metrics_of(epoch, "ema_val_"),
-            test=record.metrics["test"],
-            weights_sha256=folder.weights["sha256"],
-        )
+    def from_model_folder(cls, folder: ModelFolder) -> "Result":
+        record, epoch = folder.record, folder.history[folder.record.epoch - 1]
+
+        def metrics(prefix):
+            return {key: epoch[prefix + key] for key in ("loss", "top1", "top5") if prefix + key in epoch} or None
+
+        own = {
+            "seed": record.training.seed,
+            "image_size": record.model.image_size,
+            "precision": record.training.precision,
+            "passes": record.epochs_trained,
+            "validation": record.metrics["validation"],
+            "raw_validation": metrics("val_"),
+            "averaged_validation": metrics("ema_val_"),
+            "test": record.metrics["test"],
+            "weights_sha256": folder.weights["sha256"],
+        }
+        shared = [field.name for field in dataclasses.fields(cls) if field.name not in own]
+        return cls(**{name: getattr(record, name) for name in shared}, **own)
 
     @property
-    def group(self):
-        """What results have in common that differ by their seeds alone, and by when their patience ended."""
+    def changes(self) -> dict[str, object]:
+        """The overrides without the seed."""
+        return without_seed(self.overrides)
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """The grouping key. Results in one group differ only in seed and in the number of epochs."""
         recipe = self.preset, self.variant, json.dumps(self.changes, sort_keys=True), self.started_from
         sizes = self.data_image_size, self.image_size, self.num_train, self.num_validation, self.num_test
         return self.data, *recipe, *sizes
 
-    @property
-    def changes(self):
-        """See `config.without_seed`."""
-        return without_seed(self.overrides)
 
-
-def _metrics_of(epoch, prefix):
-    """The metrics that the history has under a prefix; None where it has none."""
-    metrics = {key: epoch[prefix + key] for key in ("loss", "top1", "top5") if prefix + key in epoch}
-    return metrics or None
-
-
-def read_results():
-    """Read the results that come with the project.
-
-    Returns:
-        A list of `Result`s; empty where there is no such file.
+def read_results() -> list[Result]:
+    """Read the results that come with the project; none if results.json does not exist.
 
     Raises:
-        UserError: it cannot be read, or holds something else.
+        UserError: results.json cannot be read or has other content.
     """
     path = files.RESULTS_FILE
     with os_error_as_user_error(path):
@@ -119,51 +117,52 @@ def read_results():
             raise UserError(f"{path} does not hold what python -m smallvit.report.results writes ({error}).") from error
 
 
-def with_folders(results, folders):
-    """The results and those of `checkpoint.ModelFolder`s, each model once, in the order of the presets and variants."""
-    merged = {result.weights_sha256: result for result in (*results, *map(Result.of, folders))}
+def with_folders(results: Iterable[Result], folders: Iterable[ModelFolder]) -> list[Result]:
+    """Add model folders to results. Each model appears once, sorted by preset, data, overrides, variant and seed."""
+    merged = {result.weights_sha256: result for result in (*results, *map(Result.from_model_folder, folders))}
     presets, variants = [*PRESETS], [*VARIANTS]
 
-    def place(one):
-        preset = presets.index(one.preset) if one.preset in presets else len(presets)
-        recipe = json.dumps(one.changes, sort_keys=True)
-        return preset, one.preset, one.data, len(one.changes), recipe, variants.index(one.variant), one.seed
+    def order(result):
+        preset = presets.index(result.preset) if result.preset in presets else len(presets)
+        recipe = len(result.changes), json.dumps(result.changes, sort_keys=True)
+        return preset, result.preset, result.data, *recipe, variants.index(result.variant), result.seed
 
-    return sorted(merged.values(), key=place)
+    return sorted(merged.values(), key=order)
 
 
-def markdown(results):
-    """The table of the README, one row for each model and recipe, and below it how each came to be."""
-    lines = ["| data | preset | model | parameters | passes | seeds | top-1 | top-5 | training |"]
-    lines += ["|---|---|---|---:|---:|---:|---:|---:|---:|"]
-    groups = {}
-    for result in results:
-        groups.setdefault(result.group, []).append(result)
-    for group in groups.values():
-        first, passes = group[0], sorted({result.passes for result in group})
-        cells = [
-            first.data,
-            f"`{first.preset}`{_differences(first)}",
-            VARIANTS[first.variant].title,
-            f"{first.parameters:,}",
-            " to ".join(map(str, dict.fromkeys((passes[0], passes[-1])))),
-            ", ".join(str(result.seed) for result in group),
-            *(mean_and_deviation([result.test[key] for result in group]) for key in ("top1", "top5")),
-            f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    ways = {}
-    for result in results:
-        way = (
-            f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "
-            f"{result.commit}"
+def format_results(results: Iterable[Result]) -> str:
+    """Format results as Markdown: a table with one row per recipe and variant, then how the models were trained."""
+    rows = []
+    for group in group_by_key((result.group, result) for result in results).values():
+        first = group[0]
+        epochs = [result.passes for result in group]
+        rows.append(
+            [
+                first.data,
+                f"`{first.preset}`{_format_changes(first)}",
+                VARIANTS[first.variant].title,
+                f"{first.parameters:,}",
+                " to ".join(map(str, sorted({min(epochs), max(epochs)}))),
+                ", ".join(str(result.seed) for result in group),
+                *(mean_and_deviation([result.test[key] for result in group]) for key in ("top1", "top5")),
+                f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
+            ]
         )
-        ways.setdefault(way, []).append(f"{VARIANTS[result.variant].title} (seed {result.seed})")
-    return "\n".join([*lines, "", *(f"- {way}: {', '.join(models)}" for way, models in ways.items()), ""])
+    columns = ["data", "preset", "model", "parameters", "passes", "seeds", "top-1", "top-5", "training"]
+    provenances = group_by_key(
+        (
+            f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "
+            f"{result.commit}",
+            f"{VARIANTS[result.variant].title} (seed {result.seed})",
+        )
+        for result in results
+    )
+    lines = [f"- {provenance}: {', '.join(models)}" for provenance, models in provenances.items()]
+    return "\n".join([markdown_table(columns, rows, num_text_columns=3), "", *lines, ""])
 
 
-def _differences(result):
-    """What a training had otherwise than its preset has it for CIFAR-100."""
+def _format_changes(result: Result) -> str:
+    """What differs from the preset as it is for CIFAR-100."""
     parts = [f"{name} {value}" for name, value in result.changes.items()]
     data_image_size = scaled_image_size(result.preset, result.image_size, result.overrides)
     if data_image_size is not None:
@@ -173,53 +172,69 @@ def _differences(result):
     return "".join(f", {part}" for part in parts)
 
 
-def mean_and_deviation(shares):
-    """`"63.32%"`, or of several `"63.32% +- 0.21"`: their mean and sample standard deviation, in points."""
+def mean_and_deviation(shares: Sequence[float]) -> str:
+    """Format one share as `"63.32%"`; several as `"63.32% +- 0.21"`, with the sample standard deviation in points."""
     mean = f"{statistics.mean(shares):.2%}"
     return mean if len(shares) == 1 else f"{mean} +- {100 * statistics.stdev(shares):.2f}"
 
 
-def with_table(readme, results):
-    """The text of a README with the table of these results between its two marks."""
-    return with_section(readme, "results", "python -m smallvit.report.results", markdown(results))
+def group_by_key(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """Collect the values of each key, in the order of the pairs."""
+    groups: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
-def with_section(readme, name, command, content):
-    """The text of a README with `content`, Markdown that `command` makes, between the two marks of that name.
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
+    """Format a Markdown table. The first columns are text, the others are numbers and right-aligned."""
+    rule = ["---"] * num_text_columns + ["---:"] * (len(columns) - num_text_columns)
+    return "\n".join([f"| {' | '.join(columns)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def with_table(page: str, results: Sequence[Result]) -> str:
+    """Return the text of `RESULTS_PAGE` with the table of these results."""
+    return replace_section(page, "results", format_results(results))
+
+
+def replace_section(page: str, name: str, content: str) -> str:
+    """Replace the Markdown between the marks `<!-- NAME: made by COMMAND -->` and `<!-- end of NAME -->`.
 
     Raises:
-        UserError: it lacks the marks.
+        UserError: the page has no such marks.
     """
-    begin, end = f"<!-- {name}: made by {command} -->\n", f"<!-- end of {name} -->\n"
-    before, found_begin, rest = readme.partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not found_begin or not found_end:
-        raise UserError(f"README.md lacks the lines {begin.strip()} and {end.strip()}, between which its table goes.")
-    return f"{before}{begin}\n{content}\n{end}{after}"
+    marks = re.search(rf"(<!-- {name}: .*-->\n)[\s\S]*?(<!-- end of {name} -->\n)", page)
+    if marks is None:
+        raise UserError(
+            f"{RESULTS_PAGE.name} lacks the lines <!-- {name}: ... --> and <!-- end of {name} -->. The table of {name} "
+            "goes between them."
+        )
+    return f"{page[: marks.end(1)]}\n{content}\n{page[marks.start(2) :]}"
 
 
-def publish(values, values_path, readme, readme_path):
-    """Write JSON values, and the text of the README whose tables are made from them, to their files."""
-    for path, content in ((values_path, json.dumps(values, indent=1) + "\n"), (readme_path, readme)):
+def write_json_and_page(values: Any, json_path: Path, page: str) -> None:
+    """Write values as JSON, and the text of `RESULTS_PAGE` that was made from the values."""
+    for path, content in ((json_path, json.dumps(values, indent=1) + "\n"), (RESULTS_PAGE, page)):
         with atomic_file(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
 
-def main(arguments=None):
-    """Add model folders to the results; return the exit code: 0 done, 2 bad input."""
-    parser = argparse.ArgumentParser(prog="python -m smallvit.report.results", description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Add model folders to the results. Returns the exit code: 0 done, 2 bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m smallvit.report.results", description="Add model folders to the published results."
+    )
     parser.add_argument("folder", nargs="*", type=Path, help="a model folder, or a folder of them")
     options = parser.parse_args(arguments)
     try:
-        paths = [path for folder in options.folder for path in find_model_folders(folder)]
-        folders = [read_model_folder(path) for path in paths]
-        trained_again = {(result.group, result.seed) for result in map(Result.of, folders)}
+        folders = [read_model_folder(path) for folder in options.folder for path in find_model_folders(folder)]
+        trained_again = {(result.group, result.seed) for result in map(Result.from_model_folder, folders)}
         kept = [result for result in read_results() if (result.group, result.seed) not in trained_again]
         results = with_folders(kept, folders)
-        text = with_table(README.read_text(encoding="utf-8"), results)
-        publish([dataclasses.asdict(result) for result in results], files.RESULTS_FILE, text, README)
+        page = with_table(RESULTS_PAGE.read_text(encoding="utf-8"), results)
+        write_json_and_page([dataclasses.asdict(result) for result in results], files.RESULTS_FILE, page)
     except UserError as error:
-        print(f"python -m smallvit.report.results: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     return 0
 

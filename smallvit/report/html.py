@@ -1,0 +1,326 @@
+"""The HTML report: do SPT and LSA help on these images, and which classes are mistaken for which?
+
+This module computes values. `templates/report.html` turns them into one file that loads nothing.
+
+Axis letters: n test images, K classes, S models that differ only in their seed.
+"""
+
+import base64
+import io
+import statistics
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from smallvit.data import Dataset, Split
+from smallvit.errors import escape_name
+from smallvit.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval, mean_interval
+from smallvit.evaluation.comparison import MIN_DISCORDANT, Comparison, VariantGroup, compare_variants, group_by_variant
+from smallvit.evaluation.confusion import confusion_matrix, most_frequent_confusions
+from smallvit.model_folder.card import describe_recipe
+from smallvit.model_folder.record import Record
+from smallvit.report.results import group_by_key
+
+NUM_CONFUSIONS = 10
+NUM_MISTAKES = 24
+MAX_LABELLED_CLASSES = 100  # a larger confusion matrix has no room for labels
+
+# Sizes in pixels of the page.
+_THUMBNAIL_SIDE = 96
+_BITMAP_SIDE = 1000
+_MATRIX_SIDE, _MIN_CELL, _MAX_CELL = 700, 10, 44
+_MIN_COUNT_SIZE, _MAX_FONT_SIZE = 9, 12
+_MAX_LABEL_LENGTH = 24  # letters
+
+_CELL_COLOR = (47, 143, 216)
+_STRONG_OPACITY = 0.825  # above it, black text is readable in both themes
+
+
+class EvaluatedModel(NamedTuple):
+    """A trained model's record and its answers on the test images.
+
+    Attributes:
+        record: the `Record` of the model.
+        predicted: int [n], the predicted classes, see `metrics.top1_predictions`.
+        confidence: float64 [n], their probabilities.
+    """
+
+    record: Record
+    predicted: np.ndarray
+    confidence: np.ndarray
+
+
+def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
+    """Write the report on one or several models of the same recipe.
+
+    Models of one variant that differ only in their seed are grouped: the report gives means over the seeds. Each
+    modified variant is compared with the plain one, on the seeds that both have.
+
+    Args:
+        models: at least one.
+        dataset: the data set that the models were trained and tested on.
+
+    Returns:
+        HTML, always the same for the same input.
+    """
+    groups = _group(models, dataset.test.labels)
+    comparisons = compare_variants(groups)
+    records = group_by_key((model.record.variant, model.record) for model in models)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            dataset=dataset,
+            groups=groups,
+            records=records,
+            comparisons=comparisons,
+            answer=[_comparison_text(comparisons[0])] if comparisons else [_accuracy_text(group) for group in groups],
+            class_columns=[
+                "class",
+                "test images",
+                *(f"top-1, {group.title}" for group in groups),
+                *(f"points, {comparison.modified} against {comparison.plain}" for comparison in comparisons[:1]),
+            ],
+            classes=_class_rows(groups, comparisons, dataset),
+            matrices={group.variant: _matrix_values(group, dataset) for group in groups},
+            mistakes={group.variant: _mistakes(group, dataset.test) for group in groups},
+            provenances=group_by_key(
+                (_provenance(record), f"{group.title} (seed {record.training.seed})")
+                for group in groups
+                for record in records[group.variant]
+            ),
+        )
+    )
+
+
+def conclusion(models: Sequence[EvaluatedModel], dataset: Dataset) -> str | None:
+    """Compare the first modified variant with the plain one, in sentences.
+
+    Args:
+        models, dataset: see `report`.
+
+    Returns:
+        The sentences that the report begins with, or None if there is nothing to compare.
+    """
+    comparisons = compare_variants(_group(models, dataset.test.labels))
+    return _comparison_text(comparisons[0]) if comparisons else None
+
+
+def _group(models: Sequence[EvaluatedModel], labels: np.ndarray) -> list[VariantGroup]:
+    answers = [(one.record.variant, one.record.training.seed, one.predicted, one.confidence) for one in models]
+    return group_by_variant(answers, labels)
+
+
+def _comparison_text(comparison: Comparison) -> str:
+    mean = comparison.difference.mean()
+    is_tie = _points(mean) == "0.0"
+    difference = "no difference" if is_tie else f"a difference of {_points(mean)} points"
+    return (
+        f"{_top1_text(comparison.modified, comparison.modified_correct)}. The plain {comparison.plain} has "
+        f"{_percent(comparison.plain_correct.mean())}: {difference} "
+        f"({_interval_text(comparison.interval)}). {_verdict(comparison, is_tie)}"
+    )
+
+
+def _verdict(comparison: Comparison, is_tie: bool) -> str:
+    discordant = f"the two models differ on only {_counted(comparison.num_discordant, 'image')}."
+    has_few = comparison.num_discordant < MIN_DISCORDANT
+    if is_tie:
+        return discordant.capitalize() if has_few else "The interval shows how large a hidden difference can be."
+    if not comparison.may_be_chance:
+        return "The choice of test images does not explain this difference."
+    return f"This may be chance: {discordant if has_few else 'the interval includes zero.'}"
+
+
+def _accuracy_text(group: VariantGroup) -> str:
+    return f"{_top1_text(group.title, group.correct)} ({_interval_text(mean_interval(group.image_accuracy))})."
+
+
+def _top1_text(title: str, correct: np.ndarray) -> str:
+    num_seeds, num_images = correct.shape
+    mean = f" (mean of {num_seeds} seeds)" if num_seeds > 1 else ""
+    images = _counted(num_images, "test image")
+    return f"{title} has a top-1 accuracy of {_percent(correct.mean())}{mean} on the {images}"
+
+
+def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[dict[str, Any]]:
+    """The rows of the table of classes, by name. Each cell is (number, its interval or "")."""
+    columns = [(_percent, group.image_accuracy) for group in groups]
+    columns += [(_points, comparison.difference) for comparison in comparisons[:1]]
+
+    def cell(format_mean, values):
+        if not len(values):
+            return "–", ""
+        interval = mean_interval(values)
+        return format_mean(values.mean()), _interval(interval) if interval.low < interval.high else ""
+
+    rows = []
+    for label in sorted(range(len(dataset.class_names)), key=dataset.class_names.__getitem__):
+        is_of_class = dataset.test.labels == label
+        cells = [cell(format_mean, values[is_of_class]) for format_mean, values in columns]
+        rows.append({"name": dataset.class_names[label], "count": int(is_of_class.sum()), "cells": cells})
+    return rows
+
+
+def _matrix_values(group: VariantGroup, dataset: Dataset) -> dict[str, Any]:
+    """The confusion matrix over all seeds: a bitmap for the cells, and where its texts stand.
+
+    A bitmap keeps a matrix of a thousand classes small. Labels and counts are text in the browser's fonts.
+    """
+    names = dataset.class_names
+    matrix = sum(confusion_matrix(dataset.test.labels, predicted, len(names)) for predicted in group.predicted)
+    totals = matrix.sum(axis=1)
+    opacity = np.sqrt(matrix / np.maximum(totals[:, None], 1))  # a linear scale would hide rare confusions
+    if len(names) > MAX_LABELLED_CLASSES:
+        labels, cell = [], _BITMAP_SIDE / len(names)
+    else:
+        labels, cell = [_short_label(name) for name in names], min(max(_MATRIX_SIDE / len(names), _MIN_CELL), _MAX_CELL)
+    font_size = min(0.9 * cell, _MAX_FONT_SIZE)
+    count_size = min(0.7 * cell, 0.9 * cell / (0.64 * len(str(matrix.max()))), _MAX_FONT_SIZE)
+    has_counts = labels and count_size >= _MIN_COUNT_SIZE
+    cells = np.argwhere(matrix) if has_counts else ()
+    return {
+        "title": f"Confusion matrix of {group.title}",
+        "bitmap": _bitmap(opacity),
+        "cell": cell,
+        "side": len(names) * cell,
+        "has_grid": labels and cell > 2 * _MIN_CELL,
+        "labels": labels,
+        "label_width": font_size * max(map(_text_width, labels), default=0),
+        "font_size": font_size,
+        "max_font_size": _MAX_FONT_SIZE,
+        "counts": [(row, column, matrix[row, column], opacity[row, column] > _STRONG_OPACITY) for row, column in cells],
+        "count_size": count_size,
+        "frequent": [
+            (names[true], names[predicted], count, totals[true])
+            for true, predicted, count in most_frequent_confusions(matrix, NUM_CONFUSIONS)
+        ],
+    }
+
+
+def _bitmap(opacity: np.ndarray) -> str:
+    """Draw cells [K, K] in one colour with 256 opacities. Cells of many pixels stay sharp on a zoomed page."""
+    levels = np.rint(255 * opacity).astype(np.uint8)
+    pixels = max(_BITMAP_SIDE // len(levels), 1)
+    image = Image.fromarray(levels.repeat(pixels, axis=0).repeat(pixels, axis=1))
+    image.putpalette(bytes(_CELL_COLOR) * 256)
+    return _png_uri(image, transparency=bytes(range(256)))
+
+
+def _short_label(name: str) -> str:
+    name = escape_name(name)
+    return name if len(name) <= _MAX_LABEL_LENGTH else f"{name[: _MAX_LABEL_LENGTH - 1]}…"
+
+
+def _text_width(text: str) -> float:
+    """Estimate the width of a text, in multiples of the font size."""
+    return sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.62 for letter in text)
+
+
+def _mistakes(group: VariantGroup, test: Split) -> list[dict[str, Any]]:
+    """The images with the most confident wrong answers: each image once, with the seed that is most confident."""
+    confidence = np.where(group.correct, -1, group.confidence)
+    mistakes = []
+    for index in np.argsort(-confidence.max(axis=0), kind="stable")[:NUM_MISTAKES]:
+        seed = confidence[:, index].argmax()
+        if group.correct[seed, index]:
+            break
+        pixels = np.asarray(test.images[index])
+        mistakes.append(
+            {
+                "image": _png_uri(Image.fromarray(pixels)),
+                "side": len(pixels) * max(round(_THUMBNAIL_SIDE / len(pixels)), 1),  # each pixel is a sharp square
+                "true": test.labels[index],
+                "predicted": group.predicted[seed, index],
+                "confidence": confidence[seed, index],
+                "file": test.describe(index),
+            }
+        )
+    return mistakes
+
+
+def _png_uri(image: Image.Image, **options: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True, **options)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _provenance(record: Record) -> tuple[tuple[str, str], ...]:
+    """How a model was trained: terms and descriptions that do not depend on variant or seed."""
+    side = record.data_image_size
+    return (
+        ("command", record.command),
+        (
+            "data",
+            f"{record.data}: {record.num_train:,} training, {record.num_validation:,} validation and "
+            f"{record.num_test:,} test images, {side} × {side} pixels",
+        ),
+        ("recipe", f"preset {record.preset}: {describe_recipe(record.training)}"),
+        ("hardware", f"{record.hardware}, {record.training.precision}"),
+        ("date", record.date),
+    )
+
+
+def _decimal(value: float) -> str:
+    """One decimal with a real minus sign, never -0.0."""
+    return f"{round(float(value), 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _points(difference: float) -> str:
+    """A difference of shares in points, with its sign."""
+    number = _decimal(100 * difference)
+    return number if number == "0.0" or number.startswith("\N{MINUS SIGN}") else f"+{number}"
+
+
+def _percent(share: float) -> str:
+    return f"{_decimal(100 * share)}\N{NO-BREAK SPACE}%"
+
+
+def _mean_and_deviation(shares: Sequence[float]) -> str:
+    return f"{_decimal(100 * statistics.mean(shares))} ± {_percent(statistics.stdev(shares))}"
+
+
+def _interval(interval: Interval) -> str:
+    """An interval in points. An interval without width says nothing."""
+    return (
+        "–" if interval.low == interval.high else f"{_decimal(100 * interval.low)} to {_decimal(100 * interval.high)}"
+    )
+
+
+def _interval_text(interval: Interval) -> str:
+    return f"{_percent(CONFIDENCE).replace('.0', '')} confidence interval {_interval(interval)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("smallvit.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Undecodable bytes and control characters in names become visible escapes.
+        finalize=lambda value: escape_name(value) if type(value) is str else value,
+    )
+    environment.globals.update(
+        confidence=_percent(CONFIDENCE).replace(".0", ""), resamples=RESAMPLES, mean_interval=mean_interval
+    )
+    environment.filters.update(
+        decimal=_decimal,
+        points=_points,
+        percent=_percent,
+        mean_and_deviation=_mean_and_deviation,
+        interval=_interval,
+        counted=_counted,
+        number="{:,}".format,
+        px="{:.1f}".format,
+        stdev=statistics.stdev,
+    )
+    return environment
