@@ -112,6 +112,8 @@ def page(pair, data):
 
 def printed(values):
     low, high = mean_interval(values)
+    if low == high:
+        return "–"
     return f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
