@@ -89,7 +89,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
             matrices={group.variant: _matrix_values(group, dataset) for group in groups},
             mistakes={group.variant: _mistakes(group, dataset.test) for group in groups},
             provenances=group_by_key(
-                (_provenance(record), f"{group.title} (seed {record.training.seed})")
+                (_provenance(record, dataset.name), f"{group.title} (seed {record.training.seed})")
                 for group in groups
                 for record in records[group.variant]
             ),
@@ -249,14 +249,14 @@ def _png_uri(image: Image.Image, **options: Any) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _provenance(record: Record) -> tuple[tuple[str, str], ...]:
+def _provenance(record: Record, data: str) -> tuple[tuple[str, str], ...]:
     """How a model was trained: terms and descriptions that do not depend on variant or seed."""
     side = record.data_image_size
     return (
         ("command", record.command),
         (
             "data",
-            f"{record.data}: {record.num_train:,} training, {record.num_validation:,} validation and "
+            f"{data}: {record.num_train:,} training, {record.num_validation:,} validation and "
             f"{record.num_test:,} test images, {side} × {side} pixels",
         ),
         ("recipe", f"preset {record.preset}: {describe_recipe(record.training)}"),
