@@ -454,7 +454,7 @@ def test_a_model_of_other_classes_is_not_measured(models, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data_image_size": 64}, "other sees images of 64 px, and "),
+        ({"data_image_size": 64}, "other takes images of 64 px, and "),
         ({"test_sha256": "0" * 64}, "other was measured on other test images than those of CIFAR-100 here."),
     ],
 )
