@@ -32,7 +32,7 @@ def prediction_batch_size() -> int:
     return 1000 if backend.has_accelerator() else 50 * distribution.num_devices()
 
 
-def predict_logits(predict: Callable[[Any], Any], images: np.ndarray | Rows) -> np.ndarray:
+def predict_logits(predict: Callable[[Any], Any], images: np.ndarray) -> np.ndarray:
     """Predict the logits of any number of images, in batches.
 
     Args:

@@ -10,7 +10,6 @@ from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import UserError
-from smallvit.evaluation.comparison import EvaluatedModel
 from smallvit.evaluation.metrics import metrics, top1_predictions, unsure_threshold
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.plan import Run, train_validation_splits
@@ -22,6 +21,7 @@ from smallvit.model_folder.card import model_card
 from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.model_folder.record import Record
+from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.fit import fit, out_of_memory_as_user_error
 from smallvit.training.tensorboard import tensorboard_logs
