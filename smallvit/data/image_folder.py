@@ -143,7 +143,8 @@ def _decoded(path, files, fingerprint, image_size):
     positions, texts = table["position"].to_numpy(), table["error"].to_pylist()
     count = texts.count("")
     errors = dict(zip(positions[count:].tolist(), texts[count:], strict=True))
-    pixels = table["image"].combine_chunks().flatten().to_numpy()  # copies nothing, since there is one chunk
+    (chunk,) = table["image"].chunks
+    pixels = chunk.flatten().to_numpy()  # a view of the mapped file
     return pixels.reshape(-1, image_size, image_size, 3)[:count], positions[:count], errors
 
 
