@@ -1,4 +1,4 @@
-"""Any image file or address becomes a square of RGB pixels. Nothing here needs Keras."""
+"""Turns any image file or address into a square of RGB pixels. Nothing here needs Keras."""
 
 from smallvit.images.load import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SIDE, load_square, resize_square
 

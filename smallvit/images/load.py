@@ -1,4 +1,4 @@
-"""Any image file becomes the square of RGB pixels that the models and the page see."""
+"""Decodes an image file into the square of RGB pixels that the models and the page see."""
 
 import contextlib
 import io
@@ -13,32 +13,32 @@ from PIL import Image, ImageChops, features
 from smallvit.errors import UserError
 from smallvit.images.file_checks import EXIF, MAX_FRAMES, check_image_file, check_tiff_directory, too_many_frames
 
-MAX_SIDE = 384  # a multiple of the sides that models see (32, 48, 64, 96): reducing twice is reducing once
+MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 
-# How each format begins. Only the decoder of this format is tried, so that it reads what was looked through.
+# First bytes of each format. Only the decoder of this format is tried, because the checks are those of this format.
 _SIGNATURES = {
-    "JPEG": rb"\xff\xd8\xff",  # also MPO, the several images of some phones: the first is an ordinary JPEG
+    "JPEG": rb"\xff\xd8\xff",  # also MPO, several images in one file: the first is an ordinary JPEG
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "WEBP": rb"RIFF.{4}WEBP",
     "GIF": rb"GIF8[79]a",
-    "BMP": rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}",  # the sizes of its header; a text may begin with BM, too
+    "BMP": rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}",  # the known header sizes, since a text may also begin with BM
     "TIFF": rb"II[*+]\0|MM\0\*",
     "AVIF": rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1).{0,60}?avi[fs])",
 }
 FORMATS = tuple(name for name in _SIGNATURES if name != "AVIF" or features.check("avif"))
 
-# Atomic groups: what begins like a drawing must not cost more than one look at each byte.
+# Atomic groups prevent backtracking, so each byte is looked at once.
 _SVG = rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+(?:<!DOCTYPE\s+svg\b|<(?:\w+:)?svg[\s/>])"
-_NO_IMAGES = {
+_UNSUPPORTED_FORMATS = {
     "an SVG drawing": _SVG,
     "a PDF document": rb".{0,1000}?%PDF-",
     "a HEIC photo": rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)",
 }
 
 _LARGE_PIXELS = 16_000_000
-_LARGE = threading.Lock()  # one image of more than `_LARGE_PIXELS` is decoded at a time, so that memory stays bounded
+_LARGE = threading.Lock()  # bounds memory: one image of more than `_LARGE_PIXELS` at a time
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -53,19 +53,19 @@ _TURNS = {
 
 
 def load_square(source):
-    """Read an image: of its first frame the largest centred square, upright, alpha laid on white.
+    """Decode an image: the largest centred square of its first frame, upright, with alpha composited on white.
 
-    Where the sides differ by an odd number, one pixel more is cut off on the right or at the bottom. A square larger
-    than `MAX_SIDE` is reduced by averaging areas; that of a large JPEG partly while it is decoded.
+    If the margin is odd, the extra pixel is cut on the right or at the bottom. A square larger than `MAX_SIDE` is
+    reduced by averaging areas. A large JPEG is partly reduced while it is decoded.
 
     Args:
-        source: path of a file, or its bytes: of one of `FORMATS`, of at most `MAX_BYTES`, `MAX_PIXELS`, `MAX_FRAMES`.
+        source: path or bytes of a file in one of `FORMATS`, at most `MAX_BYTES`, `MAX_PIXELS` and `MAX_FRAMES`.
 
     Returns:
         uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
 
     Raises:
-        UserError: it is none of these, damaged, cut off or too large; the message does not contain the path.
+        UserError: the file has another format, or is damaged, cut off or too large. The message has no path.
     """
     data = source if isinstance(source, bytes) else _read(source)
     if not data:
@@ -89,11 +89,11 @@ def load_square(source):
 
 
 def resize_square(square, side):
-    """Reduce a square by averaging areas, or enlarge it by repeating pixels.
+    """Resize a square: reduce it by averaging areas, or enlarge it by repeating pixels.
 
     Args:
         square: uint8 [S, S, 3], pixels 0-255.
-        side: of the result, in pixels.
+        side: side of the result in pixels.
 
     Returns:
         uint8 [side, side, 3], pixels 0-255.
@@ -103,8 +103,8 @@ def resize_square(square, side):
 
 def _read(path):
     try:
-        # Opening a device may already act on it, and opening a FIFO waits for its writer: hence the look before, and
-        # the open that does not wait, should it change in between.
+        # Opening a device may act on it, and opening a FIFO waits for its writer. So check first, and open without
+        # waiting in case the file changes after the check.
         _require_regular(os.stat(path))
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
@@ -132,7 +132,7 @@ def _too_many_bytes(size):
 
 def _no_image(data):
     head = data[:4096]
-    for what, pattern in _NO_IMAGES.items():
+    for what, pattern in _UNSUPPORTED_FORMATS.items():
         if _begins(head, pattern) or _begins(head.replace(b"\0", b""), pattern):  # without zeros: UTF-16
             return UserError(f"The file is {what}; save it as a PNG or JPEG image.")
     return UserError(f"The file is no image that can be read; {', '.join(FORMATS)} can.")
@@ -151,13 +151,13 @@ def _decode(data, name):
                 f"The image has {image.width} x {image.height} pixels; at most "
                 f"{MAX_PIXELS // 1_000_000} million are read."
             )
-        # For GIF and TIFF, Pillow would walk through all of the file; theirs have been counted.
+        # `n_frames` of a GIF or TIFF reads the whole file; `check_image_file` has counted their frames.
         if name not in ("GIF", "TIFF") and getattr(image, "n_frames", 1) > MAX_FRAMES:
             raise too_many_frames()
         if pixels > _LARGE_PIXELS:
             stack.enter_context(_LARGE)
         image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at a half, quarter or eighth of its size
-        # In blocks smaller than a row, Pillow reads very wide rows in a time that grows by the square.
+        # With blocks smaller than a row, the time for a row grows with the square of its width.
         image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
         image.load()
         orientation = _orientation(image.info.get("exif"))
@@ -167,24 +167,24 @@ def _decode(data, name):
 
 def _orientation(exif):
     if not exif:
-        return 1  # also of a TIFF: Pillow has turned it already
+        return 1  # also for a TIFF, which Pillow has turned already
     try:
         exif = exif.removeprefix(EXIF)
         check_tiff_directory(exif)
         parsed = Image.Exif()
         parsed.load(exif)
         return parsed.get(_ORIENTATION, 1)
-    except Exception:  # damaged EXIF, for which Pillow raises nearly anything, does not spoil the pixels
+    except Exception:  # Pillow raises nearly anything for damaged EXIF, but the pixels are fine
         return 1
 
 
 def _square(image, orientation):
-    """The largest centred square of a decoded image, not turned yet, in mode RGB, reduced to at most `MAX_SIDE`.
+    """Crop the largest centred square of a decoded, not yet turned image and reduce it to at most `MAX_SIDE`, in RGB.
 
-    Copies of the whole image are avoided: an image of `MAX_PIXELS` takes 160 MB in mode RGBA.
+    The code avoids copies of the whole image: an image of `MAX_PIXELS` takes 160 MB in mode RGBA.
     """
     edge = min(image.size)
-    # The pixel more is cut off on the right and at the bottom of the image once it is upright.
+    # If the margin is odd, the extra pixel is cut on the right and at the bottom of the upright image.
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     if orientation in (2, 3, 7, 8):
         left = image.width - edge - left
@@ -200,14 +200,14 @@ def _square(image, orientation):
         if image.mode != "RGBA":
             image, box = _crop(image, box).convert("RGBA"), whole
         _lay_on_white(image, box)
-        # Channel by channel: Pillow would multiply by alpha once more, in a copy of the whole.
+        # Channel by channel, because resizing RGBA would multiply by alpha again, in a copy of the whole image.
         channels = [image.getchannel(channel).resize((side, side), Image.Resampling.BOX, box) for channel in "RGB"]
         return Image.merge("RGB", channels)
     elif image.mode == "1":
         image, box = _crop(image, box).convert("L"), whole
     elif image.mode not in ("L", "RGB", "RGBX"):
         image, box = _crop(image, box).convert("RGB"), whole
-    # BOX averages the pixels that a new pixel covers.
+    # BOX averages the pixels that each new pixel covers.
     return image.resize((side, side), Image.Resampling.BOX, box).convert("RGB")
 
 
@@ -216,13 +216,13 @@ def _crop(image, box):
 
 
 def _lay_on_white(image, box):
-    """Mix the pixels of an RGBA image with white in place; its alpha has no meaning afterwards."""
+    """Composite an RGBA image on white in place. Its alpha has no meaning afterwards."""
     transparency = ImageChops.invert(_crop(image.getchannel("A"), box))
     image.paste((255, 255, 255, 255), box, transparency)
 
 
 def _to_grey(image, box):
-    """Square of an image of 16 or 32 bits -> mode "L": Pillow would clip its values instead of scaling them."""
+    """Crop the square of an image with 16 or 32 bits, scaled to mode "L". Pillow would clip the values instead."""
     left, top, right, bottom = box
     bands = [(left, y, right, min(y + 256, bottom)) for y in range(top, bottom, 256)]  # bounds the memory of NumPy
 
@@ -230,7 +230,7 @@ def _to_grey(image, box):
         return np.asarray(image.crop(band))
 
     if image.mode == "F":
-        # Two habits: 0-1 and 0-255. What is not a number is black.
+        # Values are either 0-1 or 0-255. NaN becomes black.
         within_one = all(np.all((v >= 0) & (v <= 1) | np.isnan(v)) for v in map(values, bands))
         scale = 255 if within_one else 1
 

@@ -1,7 +1,7 @@
-"""Images by address: from a public server, or written into the address itself.
+"""Downloads an image from a URL, or decodes a data URL.
 
-A visitor may name any address, and this computer reaches some that the visitor cannot: its own services, its network,
-the metadata of its cloud. Hence the rules of `download_image`.
+A visitor may name any URL, but this computer reaches servers that the visitor cannot: its own services, its network, the
+metadata service of its cloud. `download_image` therefore only connects to public servers.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from smallvit.images.load import MAX_BYTES
 
 MAX_REDIRECTS = 5
 MAX_PERCENT_CHARACTERS = 1_000_000
-TIME_LIMIT = 15  # seconds, for everything together
+TIME_LIMIT = 15  # seconds for the whole download
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -29,16 +29,16 @@ _TOO_LARGE = f"The image at that address has more than the {MAX_BYTES // 2**20} 
 
 
 def decode_data_url(text):
-    """Read the file that a data URL holds.
+    """Decode the file in a data URL.
 
     Args:
         text: `data:[<type>][;base64],<content>`, the content in base64 or percent-encoded.
 
     Returns:
-        The bytes, at most `MAX_BYTES`; whether they are an image is not looked at.
+        The bytes, at most `MAX_BYTES`. They need not be an image.
 
     Raises:
-        UserError: it is no data URL, is not encoded as it says, or is too large.
+        UserError: the text is not a data URL, has another encoding than it says, or is too large.
 
     Reference: RFC 2397; RFC 4648, section 4.
     """
@@ -47,7 +47,7 @@ def decode_data_url(text):
         raise UserError("The data URL is incomplete; data:image/png;base64,... is needed.")
     if re.search(r";\s*base64\s*$", head, re.IGNORECASE):
         return _decode_base64(content)
-    # Nobody writes a large image in percent signs, and decoding them takes many times their size in memory.
+    # Decoding percent signs takes many times their size in memory, and large images come in base64.
     if len(content) > MAX_PERCENT_CHARACTERS:
         raise UserError(f"The data URL has more than {MAX_PERCENT_CHARACTERS:,} characters; base64 is needed for that.")
     return unquote_to_bytes(content)
@@ -56,36 +56,35 @@ def decode_data_url(text):
 def _decode_base64(content):
     for escaped, character in (("%2B", "+"), ("%2F", "/"), ("%3D", "=")):
         content = content.replace(escaped, character).replace(escaped.lower(), character)
-    content = re.sub(r"\s+|%0[AaDd]|%20", "", content).rstrip("=")  # many programs leave the padding out
+    content = re.sub(r"\s+|%0[AaDd]|%20", "", content).rstrip("=")  # many programs omit the padding
     if len(content) > -(-MAX_BYTES * 4 // 3):
         raise UserError(_TOO_LARGE)
     try:
         return base64.b64decode(content + "=" * (-len(content) % 4), validate=True)
-    except ValueError:  # also of characters that are not ASCII
+    except ValueError:  # also for characters outside ASCII
         raise UserError("The data URL is damaged or cut off; its content is not base64.") from None
 
 
 async def download_image(url):
-    """Fetch a file from a public server.
+    """Download a file from a public server.
 
-    Every address that the host's name stands for must be public, and the connection goes to the address that was
-    looked at, so that the name cannot change its meaning in between. The same holds after each redirect. Proxies that
-    the environment names are not used.
+    All IP addresses of the host must be public. The connection goes to the checked address itself, so that the name
+    cannot be resolved to another address after the check. Redirects are checked the same way. Proxies are ignored.
 
     Args:
         url: `http://` or `https://`, without credentials, at port 80, 443 or above 1023.
 
     Returns:
-        The bytes, at most `MAX_BYTES`; whether they are an image is not looked at.
+        The bytes, at most `MAX_BYTES`. They need not be an image.
 
     Raises:
-        UserError: the address is none of these, the server does not answer with the file within `TIME_LIMIT`, or the
-            file is too large. The message names the host as it was given, and no other address.
+        UserError: the URL is not allowed, the server does not send the file within `TIME_LIMIT`, or the file is too
+            large. The message names only the host that the visitor gave.
     """
     try:
         url = httpx.URL(url.strip())
         host = url.host
-    except (httpx.InvalidURL, UnicodeError):  # the latter of a host xn--... that stands for no name
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: an invalid xn--... host
         raise UserError("The address of the image is malformed; https://... is needed.") from None
     try:
         async with asyncio.timeout(TIME_LIMIT):
@@ -119,23 +118,23 @@ def _port(url):
 
 
 async def _get(url, given):
-    """One request.
+    """Send one request.
 
     Args:
         url: `httpx.URL`.
-        given: the host that the visitor named, for the messages.
+        given: the host that the visitor named, for error messages.
 
     Returns:
-        The body as bytes, or the `httpx.URL` that the server sends on to.
+        The body as bytes, or the `httpx.URL` of a redirect.
     """
     _check(url)
     address = await _public_address(url, given)
     async with httpx.AsyncClient(trust_env=False, timeout=TIME_LIMIT) as client:
-        # `safehttpx.AsyncSecureTransport` does the same, but its Host lacks the port and is not in ASCII.
+        # `safehttpx.AsyncSecureTransport` does the same, but its Host header lacks the port and is not ASCII.
         request = client.build_request(
             "GET",
             url.copy_with(host=address),
-            # Compressed, a small answer could become a large one.
+            # A small compressed answer could expand to a large one.
             headers={"Host": url.netloc.decode("ascii"), "User-Agent": "smallvit", "Accept-Encoding": "identity"},
             extensions={"sni_hostname": url.raw_host.decode("ascii")},
         )
@@ -165,7 +164,7 @@ async def _body(response):
 
 
 async def _public_address(url, given):
-    """Resolve the host of `url` once: its first address, if all of them are public."""
+    """Resolve the host of `url` once. Return its first IP address if all of them are public."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             url.raw_host.decode("ascii"), _port(url), type=socket.SOCK_STREAM
@@ -179,7 +178,7 @@ async def _public_address(url, given):
 
 
 def _is_public(address):
-    """Whether an IP address, with or without zone, belongs to the public internet, and what it embeds does too."""
+    """Return True if an IP address, with or without zone, is public, and also the IPv4 address that it may embed."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if ip.version == 6:
         embedded = ip.ipv4_mapped or ip.sixtofour
