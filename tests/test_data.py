@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pickle
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -65,6 +67,12 @@ def tarball(python_release, monkeypatch):
         archive.add(python_release, "cifar-100-python")
     monkeypatch.setattr(cifar100, "CIFAR100_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     return path
+
+
+def test_looking_at_data_needs_no_keras():
+    """And no `datasets`, which takes seconds to import and which only folders need."""
+    code = "import sys, smallvit.data, smallvit.images; print({'keras', 'datasets', 'pyarrow'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_a_release_becomes_images_labels_and_names(tmp_path):

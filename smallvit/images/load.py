@@ -23,7 +23,7 @@ _SIGNATURES = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "WEBP": rb"RIFF.{4}WEBP",
     "GIF": rb"GIF8[79]a",
-    "BMP": rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}",  # the known header sizes, since a text may also begin with BM
+    "BMP": rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}",  # known header sizes: a text may begin with BM too
     "TIFF": rb"II[*+]\0|MM\0\*",
     "AVIF": rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1).{0,60}?avi[fs])",
 }

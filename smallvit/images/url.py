@@ -1,7 +1,7 @@
 """Downloads an image from a URL, or decodes a data URL.
 
-A visitor may name any URL, but this computer reaches servers that the visitor cannot: its own services, its network, the
-metadata service of its cloud. `download_image` therefore only connects to public servers.
+A visitor may name any URL, but this computer reaches servers that the visitor cannot: its own services, its network,
+the metadata service of its cloud. `download_image` therefore only connects to public servers.
 """
 
 import asyncio
