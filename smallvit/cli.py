@@ -5,6 +5,7 @@ This module knows options and nothing else. What is slow to import is imported b
 """
 
 import argparse
+import dataclasses
 import logging
 import os
 import shlex
@@ -336,30 +337,12 @@ def run(options, arguments, publisher, failures):
 
     from smallvit.experiment import ExperimentOptions, run_experiment
 
+    names = {field.name for field in dataclasses.fields(ExperimentOptions)}
     experiment = ExperimentOptions(
         command=record_command(arguments, options.data),
         publisher=publisher,
-        preset=options.preset,
         overrides=overrides,
-        variants=options.variant and tuple(dict.fromkeys(options.variant)),
-        init_from=options.init_from,
-        num_seeds=options.seeds,
-        data=options.data,
-        image_size=options.image_size,
-        test_split=options.test_split,
-        strict=options.strict,
-        limit=options.limit,
-        num_examples=options.examples,
-        output_dir=options.output_dir,
-        resume=options.resume,
-        dry_run=options.dry_run,
-        hours=options.hours,
-        time_limit=options.time_limit,
-        tensorboard=options.tensorboard,
-        devices=options.devices,
-        coordinator=options.coordinator,
-        process_id=options.process_id,
-        num_processes=options.processes,
+        **{name: value for name, value in vars(options).items() if name in names},
     )
     if options.preview_augmentation is not None:
         from smallvit.experiment.preview import write_preview

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from smallvit.data import Source, load_dataset
 from smallvit.device import backend
 from smallvit.evaluation.predict import compile_prediction, evaluate
-from smallvit.experiment.preflight import log_faster_backend
+from smallvit.experiment.describe import log_faster_backend
 from smallvit.images import load_square, resize_square
 from smallvit.inference.classifier import Classifier
 from smallvit.model_folder.folder import read_model_folder

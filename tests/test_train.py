@@ -27,8 +27,8 @@ from smallvit.device import backend
 from smallvit.evaluation.predict import predict_logits
 from smallvit.experiment import ExperimentOptions, prepare
 from smallvit.experiment import train as stage
+from smallvit.experiment.describe import log_plan
 from smallvit.experiment.plan import make_plan, train_validation_splits
-from smallvit.experiment.preflight import log_plan
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.report.plots import augmentation_preview
 from smallvit.training.speed import Speed

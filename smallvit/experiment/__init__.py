@@ -20,7 +20,7 @@ def run_experiment(options: ExperimentOptions) -> None:
     Raises:
         UserError: something the user gave or has cannot be used.
     """
-    with distributed(options.devices, options.coordinator, options.process_id, options.num_processes):
+    with distributed(options.devices, options.coordinator, options.process_id, options.processes):
         if not is_main_process():
             logging.getLogger("smallvit").setLevel(logging.WARNING)
         ready = preflight.preflight(prepare.prepare(check.check(options)))

@@ -11,19 +11,21 @@ from smallvit.hub.upload import Publisher
 class ExperimentOptions:
     """The options of an experiment: some variants, each trained with some seeds, under one recipe.
 
+    Most attributes have the name of their option on the command line.
+
     Attributes:
         command: the command that repeats the experiment, for the record.
         preset: name in `config.PRESETS`; None takes the default for the data.
         overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
-        variants: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
+        variant: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
         init_from: model folder, folder of model folders or Hub model with the initial weights; None draws them.
-        num_seeds: each variant is trained with this many seeds, beginning with the recipe's.
+        seeds: each variant is trained with this many seeds, beginning with the recipe's.
         data: path of the data, see `data.Source`; None is CIFAR-100.
         image_size: side in pixels to which a folder's images are resized; None takes the default of `data.Source`.
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
         strict: whether a folder with unreadable files is refused.
         limit: number of images of each split to use; None uses all.
-        num_examples: number of test images to put into each model folder.
+        examples: number of test images to put into each model folder.
         output_dir: folder for the model folders and the report; None is `runs`, or `runs/NAME` for custom data.
         resume: whether to continue unfinished runs, and to keep finished ones, in `output_dir`.
         dry_run: whether to stop before the first training.
@@ -33,22 +35,22 @@ class ExperimentOptions:
         devices: number of devices that share each batch.
         coordinator: HOST:PORT of process 0, if several processes train together.
         process_id: number of this process, from 0.
-        num_processes: number of processes.
+        processes: number of processes.
         publisher: pushes each model to the Hub; None pushes nothing.
     """
 
     command: str = ""
     preset: str | None = None
     overrides: dict[str, object] = field(default_factory=dict)
-    variants: tuple[str, ...] | None = None
+    variant: list[str] | None = None
     init_from: str | None = None
-    num_seeds: int = 1
+    seeds: int = 1
     data: str | None = None
     image_size: int | None = None
     test_split: float | None = None
     strict: bool = False
     limit: int | None = None
-    num_examples: int = 0
+    examples: int = 0
     output_dir: Path | None = None
     resume: bool = False
     dry_run: bool = False
@@ -58,7 +60,7 @@ class ExperimentOptions:
     devices: int = 1
     coordinator: str | None = None
     process_id: int | None = None
-    num_processes: int | None = None
+    processes: int | None = None
     publisher: Publisher | None = None
 
     @property

@@ -150,11 +150,11 @@ def make_plan(options: ExperimentOptions) -> Plan:
     Raises:
         UserError: the options do not fit each other, or the initial weights cannot be read.
     """
-    if options.num_seeds < 1:
-        raise UserError(f"--seeds is {options.num_seeds}; it must be at least 1.")
-    if not 0 <= options.num_examples <= MAX_EXAMPLES:
-        raise UserError(f"--examples is {options.num_examples}; it must be from 0 to {MAX_EXAMPLES}.")
-    source, variants, initial = options.source, list(options.variants or DEFAULT_VARIANTS), {}
+    if options.seeds < 1:
+        raise UserError(f"--seeds is {options.seeds}; it must be at least 1.")
+    if not 0 <= options.examples <= MAX_EXAMPLES:
+        raise UserError(f"--examples is {options.examples}; it must be from 0 to {MAX_EXAMPLES}.")
+    source, variants, initial = options.source, list(dict.fromkeys(options.variant or DEFAULT_VARIANTS)), {}
     is_cifar100 = source.kind == "cifar100"
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
@@ -165,11 +165,11 @@ def make_plan(options: ExperimentOptions) -> Plan:
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
     else:
-        initial = _find_initial_weights(options.init_from, options.variants)
+        initial = _find_initial_weights(options.init_from, options.variant and variants)
         variants = list(initial)
         _require_architecture_unchanged(options.overrides)
         source = source._replace(image_size=next(iter(initial.values())).folder.record.data_image_size)
-    return Plan(preset_name, preset, options.overrides, variants, initial, options.num_seeds, source, output_dir)
+    return Plan(preset_name, preset, options.overrides, variants, initial, options.seeds, source, output_dir)
 
 
 def _require_even_patches(preset_name, data_image_size, variants):

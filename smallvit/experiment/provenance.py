@@ -1,12 +1,19 @@
-"""Where a result comes from: the commit of the code and the versions of what computed it."""
+"""Where a trained model comes from: the commit of the code, and the record of its model folder."""
 
+import datetime
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 from smallvit import __version__
-from smallvit.device.backend import backend_version
+from smallvit.config import changed_fields
+from smallvit.data.digest import split_sha256
+from smallvit.device import backend
+from smallvit.evaluation.metrics import metrics, unsure_threshold
+from smallvit.files import hide_outside_path
+from smallvit.model import count_parameters
+from smallvit.model_folder.record import Record
 
 
 def git_commit() -> str | None:
@@ -22,12 +29,52 @@ def git_commit() -> str | None:
     return f"{commit}-dirty" if status else commit
 
 
-def versions() -> dict[str, str]:
-    """The versions for `Record.versions`."""
-    return {
-        "smallvit": __version__,
-        "python": platform.python_version(),
-        "keras": version("keras"),
-        "backend": backend_version(),
-        "numpy": version("numpy"),
-    }
+def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> Record:
+    """The `Record` of a trained model: how it came about, and what it reaches.
+
+    Args:
+        run: the `Run`.
+        ready: the `Ready` experiment.
+        fitted: the `FitResult`.
+        splits: the training, validation and test split.
+        validation_logits, test_logits: [n, K], of the fitted model.
+    """
+    train, validation, test = splits
+    history = fitted.history
+    return Record(
+        preset=ready.plan.preset_name,
+        variant=run.variant,
+        model=run.model,
+        training=run.training,
+        data=ready.dataset.name,
+        data_image_size=train.images.shape[1],
+        class_names=ready.dataset.class_names,
+        num_train=len(train.labels),
+        num_validation=len(validation.labels),
+        num_test=len(test.labels),
+        parameters=count_parameters(fitted.model),
+        metrics={
+            "validation": metrics(validation_logits, validation.labels),
+            "test": metrics(test_logits, test.labels),
+        },
+        unsure_below=unsure_threshold(validation_logits, validation.labels),
+        epochs_trained=len(history),
+        epoch=fitted.best.epoch,
+        averaged=fitted.best.averaged,
+        overrides=changed_fields(ready.plan.preset, run.model, run.training),
+        seconds=sum(epoch["seconds"] for epoch in history),
+        images_per_second=len(history) / sum(1 / epoch["images_per_second"] for epoch in history),
+        hardware=backend.describe_device(),
+        versions={
+            "smallvit": __version__,
+            "python": platform.python_version(),
+            "keras": version("keras"),
+            "backend": backend.backend_version(),
+            "numpy": version("numpy"),
+        },
+        commit=ready.commit,
+        command=ready.options.command,
+        date=datetime.date.today().isoformat(),
+        started_from=run.initial and hide_outside_path(run.initial.name),
+        test_sha256=split_sha256(test),
+    )

@@ -1,26 +1,20 @@
 """Stage 4: train and evaluate each run, and write its model folder."""
 
-import datetime
 import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from smallvit.config import VARIANTS, changed_fields
-from smallvit.data.digest import split_sha256
-from smallvit.device import backend
+from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import UserError
-from smallvit.evaluation.metrics import metrics, top1_predictions, unsure_threshold
+from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.plan import Run, train_validation_splits
 from smallvit.experiment.preflight import Ready
-from smallvit.experiment.provenance import versions
-from smallvit.files import hide_outside_path
-from smallvit.model import count_parameters
+from smallvit.experiment.provenance import make_record
 from smallvit.model_folder.card import model_card
 from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import write_model_folder
-from smallvit.model_folder.record import Record
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.fit import fit, out_of_memory_as_user_error
@@ -92,34 +86,7 @@ def _train_run(run, ready):
     logits = predict_logits(predict, validation.images)
     # The test split is read only here: every choice is made by now.
     test_logits = predict_logits(predict, test.images)
-    record = Record(
-        preset=ready.plan.preset_name,
-        variant=run.variant,
-        model=run.model,
-        training=run.training,
-        data=ready.dataset.name,
-        data_image_size=train.images.shape[1],
-        class_names=ready.dataset.class_names,
-        num_train=len(train.labels),
-        num_validation=len(validation.labels),
-        num_test=len(test.labels),
-        parameters=count_parameters(fitted.model),
-        metrics={"validation": metrics(logits, validation.labels), "test": metrics(test_logits, test.labels)},
-        unsure_below=unsure_threshold(logits, validation.labels),
-        epochs_trained=len(fitted.history),
-        epoch=fitted.best.epoch,
-        averaged=fitted.best.averaged,
-        overrides=changed_fields(ready.plan.preset, run.model, run.training),
-        seconds=sum(epoch["seconds"] for epoch in fitted.history),
-        images_per_second=len(fitted.history) / sum(1 / epoch["images_per_second"] for epoch in fitted.history),
-        hardware=backend.describe_device(),
-        versions=versions(),
-        commit=ready.commit,
-        command=ready.options.command,
-        date=datetime.date.today().isoformat(),
-        started_from=run.initial and hide_outside_path(run.initial.name),
-        test_sha256=split_sha256(test),
-    )
+    record = make_record(run, ready, fitted, (train, validation, test), logits, test_logits)
     taus = fitted.model.taus()  # in every process: they compute it together
     if is_main_process():
         _write_folder(run, ready, fitted, record, taus)
@@ -132,7 +99,7 @@ def _write_folder(run, ready, fitted, record, taus):
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     repository = options.publisher.repository(run.name) if options.publisher else None
     card = model_card(record, taus, repository)
-    examples = choose_examples(dataset.test, dataset.class_names, options.num_examples, ready.plan.source.path)
+    examples = choose_examples(dataset.test, dataset.class_names, options.examples, ready.plan.source.path)
     try:
         with single_device():
             write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)

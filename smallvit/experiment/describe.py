@@ -1,0 +1,122 @@
+"""What an experiment logs before its first training: the plan, the data, warnings."""
+
+import logging
+
+import numpy as np
+
+from smallvit.data import Dataset, find_duplicates
+from smallvit.data.digest import split_sha256
+from smallvit.device import backend
+from smallvit.errors import escape_name
+from smallvit.experiment.plan import Plan, train_validation_splits
+from smallvit.model_folder.card import describe_recipe
+from smallvit.training.fit import out_of_memory_as_user_error
+from smallvit.training.progress import log_start
+from smallvit.training.speed import measure_speed
+from smallvit.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+_MEASURED_CALLS = 10
+
+
+def log_plan(plan: Plan, dataset: Dataset) -> None:
+    """Log the data and the recipe, with warnings if the recipe is slow on this device."""
+    run = plan.runs()[0]
+    training = run.training
+    validation = "the validation images among them"
+    if dataset.validation is not None:
+        validation = f"{len(dataset.validation.labels)} validation"
+    log.info(
+        "%s: %d training images, %s, and %d test images of %d classes; preset %s, %d epochs of batch %d, %s, peak "
+        "learning rate %g, %s",
+        dataset.name,
+        len(dataset.train.labels),
+        validation,
+        len(dataset.test.labels),
+        len(dataset.class_names),
+        plan.preset_name,
+        training.epochs,
+        training.batch_size,
+        training.optimizer,
+        training.learning_rate,
+        training.precision,
+    )
+    names = dict.fromkeys(name for _, values in plan.preset.overrides_by_size for name in values)
+    names = [name for name in names if name not in plan.overrides]
+    if names:
+        values = {**vars(run.model), **vars(training)}
+        log.info("chosen for this number of images: %s", ", ".join(f"{name} {values[name]}" for name in names))
+    if backend.is_slow_precision(training.precision):
+        log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
+    if plan.preset.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
+        log.warning(
+            "No GPU was found, and preset %s is made for one; --preset laptop takes an hour on two cores",
+            plan.preset_name,
+        )
+
+
+def log_faster_backend(command: str) -> None:
+    """Log the command with an installed backend that would train faster on this device, if there is one."""
+    if faster := backend.faster_backend():
+        name, title = faster
+        log.info("%s is installed too, and trains faster on a CPU: KERAS_BACKEND=%s %s", title, name, command)
+
+
+def warn_of_duplicates(dataset: Dataset, training) -> None:
+    """Warn of images with the same pixels in more than one split."""
+    train, validation = train_validation_splits(dataset, training)
+    splits = {"training": train, "validation": validation, "test": dataset.test}
+    duplicates = find_duplicates(splits)
+    if duplicates:
+        places = (f"{splits[name].describe(index)} ({name})" for name, index in duplicates[0])
+        log.warning(
+            "Images that are in more than one split: %d. The measured accuracy may be too high. The first: %s",
+            len(duplicates),
+            ", ".join(places),
+        )
+
+
+def warn_of_leakage(runs, dataset: Dataset) -> None:
+    """Warn if initial weights may have been trained on today's validation or test images."""
+    for run in runs:
+        if run.initial is None:
+            continue
+        record = run.initial.folder.record
+        if record.data != dataset.name and record.class_names != dataset.class_names:
+            continue
+        train, validation = train_validation_splits(dataset, run.training)
+        splits_before = record.num_train, record.num_validation, record.num_test, record.training.seed
+        splits_now = len(train.labels), len(validation.labels), len(dataset.test.labels), run.training.seed
+        if splits_before != splits_now or record.test_sha256 not in (None, split_sha256(dataset.test)):
+            log.warning(
+                "%s was trained on %s with other splits. Some of today's validation or test images may have been its "
+                "training images. The measured accuracy may be too high.",
+                run.initial.name,
+                record.data,
+            )
+            return
+
+
+def describe_runs(plan: Plan, dataset: Dataset) -> None:
+    """Log what would be trained, on which images, and for how long. Some steps of each run are measured."""
+    runs = plan.runs()
+    splits = *train_validation_splits(dataset, runs[0].training), dataset.test
+    log_plan(plan, dataset)
+    counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
+    log.info("%-24s%12s%12s%12s", "class", "training", "validation", "test")
+    for name, *row in zip(dataset.class_names, *counts, strict=True):
+        log.info("%-24s%12d%12d%12d", escape_name(name), *row)
+    log.info("%-24s%12d%12d%12d", "all", *(count.sum() for count in counts))
+    log.info("recipe: %s", describe_recipe(runs[0].training))
+    for run in runs:
+        model = run.model
+        log.info(
+            "%s: images of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads%s",
+            *(run.name, model.image_size, model.image_size, model.patch_size, model.patch_size),
+            *(model.embed_dim, model.depth, model.num_heads),
+            f", from {run.initial.name}" if run.initial else "",
+        )
+        with out_of_memory_as_user_error(run.training):
+            trainer = Trainer(run.model, run.training, splits[0])
+            log_start(run.name, trainer, measure_speed(trainer, splits[1], _MEASURED_CALLS))
