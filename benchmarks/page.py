@@ -1,7 +1,7 @@
-"""How soon the page is awake, how fast it answers, how much memory it takes: `python -m benchmarks.page`.
+"""Measure the page: seconds to start, milliseconds to answer, peak memory: `python -m benchmarks.page`.
 
-It starts `python app.py` as a user does, asks it over HTTP, and sets each figure beside one of the same run: the start
-beside `import tensorflow, gradio` alone, the models beside `model.predict`.
+The benchmark starts `python app.py`, sends requests over HTTP, and prints a reference from the same run beside each
+figure: `import tensorflow, gradio` beside the start, `model.predict` beside the models.
 """
 
 import argparse
@@ -25,8 +25,8 @@ TWELVE_MEGAPIXELS, FORTY_MEGAPIXELS = (4000, 3000), (8000, 5000)
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="benchmarks.page", description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=20, help="how many to classify (default: %(default)s)")
-    parser.add_argument("--starts", type=int, default=3, help="how many starts of each kind (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=20, help="number of images to classify (default: %(default)s)")
+    parser.add_argument("--starts", type=int, default=3, help="number of starts of each kind (default: %(default)s)")
     options = parser.parse_args(arguments)
 
     imports = statistics.median(_seconds_of_imports() for _ in range(options.starts))
@@ -42,7 +42,7 @@ def main(arguments=None):
 
     with _app() as url, httpx.Client(timeout=60) as client:
         _ask(client, url, _image(TWELVE_MEGAPIXELS, seed=0))
-        time.sleep(5)  # the other views are compiled
+        time.sleep(5)  # until the functions of the other views are compiled
         rows = []
         for seed in range(1, options.images + 1):
             content = _image(TWELVE_MEGAPIXELS, seed)
@@ -81,7 +81,7 @@ def _app():
 
 
 def _start():
-    """Seconds from the command until the page answers, and until the first image is classified."""
+    """Return the seconds from the command until the page answers, and until the first image is classified."""
     content = (ROOT / "assets/examples/lion.jpg").read_bytes()
     begun = time.perf_counter()
     with _app() as url, httpx.Client(timeout=60) as client:
@@ -91,7 +91,7 @@ def _start():
 
 
 def _image(size, seed, alpha=False):
-    """An example photo, enlarged, with noise of its own: bytes of a JPEG, or of a PNG with alpha."""
+    """Return an enlarged example photo with noise from `seed`: bytes of a JPEG, or of a PNG with alpha."""
     rng = np.random.default_rng(seed)
     photo = Image.open(ROOT / "assets/examples/lion.jpg").resize(size, Image.Resampling.BICUBIC)
     noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)

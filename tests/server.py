@@ -20,7 +20,7 @@ def free_port():
 
 
 class Address(str):
-    """The URL of an app.py that runs, with the process as `process`."""
+    """The URL of a running app.py, with its process as `process`."""
 
 
 @contextmanager
@@ -40,11 +40,11 @@ def running_app(*arguments, log, seconds=120, **environment):
 
 @contextmanager
 def running(url, *arguments, log, folder=ROOT, seconds=120, before=None, **environment):
-    """Start the app.py of a folder, wait until it answers at `url`, yield that as an `Address`, stop it.
+    """Start the app.py of a folder, wait until it answers at `url`, yield its `Address`, stop it.
 
     Args:
-        before: a function that the new process calls before it becomes app.py.
-        environment: what differs from that of this process; None takes a variable away.
+        before: a function that the new process calls before it runs app.py.
+        environment: changes to the environment of this process; None removes a variable.
     """
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
     with open(log, "w") as output:

@@ -1,6 +1,6 @@
-"""Many visitors at once: every one gets the own answer, memory stays flat, the queue has a bound.
+"""Many visitors at once: each gets the right answer, memory stays flat, the queue is limited.
 
-They stay for a minute, or for LOAD_SECONDS.
+The visitors stay for a minute, or for LOAD_SECONDS.
 """
 
 import os
@@ -29,7 +29,7 @@ def resident_megabytes(process):
 
 
 def settle(process):
-    """Wait until what is compiled behind the page is, which takes longer where other tests run beside."""
+    """Wait until the functions of all views are compiled; other tests on the machine make this longer."""
     before, deadline = 0, time.monotonic() + 60
     while abs(resident_megabytes(process) - before) > 1 and time.monotonic() < deadline:
         before = resident_megabytes(process)
