@@ -482,7 +482,7 @@ def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
     for path in (upload, example):
         path.write_text("content")
     demo = SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={str(example)})}, temp_file_sets=[{str(upload)}])
-    start = time.time()
+    start = upload.stat().st_ctime - 1
 
     def sleep(seconds):
         rounds.append(upload.exists())
@@ -493,7 +493,9 @@ def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
         patched.setattr(cleanup.time, "sleep", sleep)
         patched.setattr(cleanup.time, "time", lambda: start + len(rounds) * cleanup.DELETE_INTERVAL_SECONDS)
         cleanup.delete_old_files_regularly(demo, tmp_path)
-        next(thread for thread in threading.enumerate() if thread.name == "cleanup").join(timeout=20)
+        for thread in threading.enumerate():
+            if thread.name == "cleanup":
+                thread.join(timeout=20)
     assert rounds == [True] * 11 + [False] * 2  # at 0, 5, ... 50 minutes; deleted after 55
     assert example.exists()
     assert demo.temp_file_sets == [set()]
