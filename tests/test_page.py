@@ -230,7 +230,7 @@ class TestTwoModelsOfDifferentShapes:
     def test_attention_from_the_same_place(self, views, square, place, small, other):
         captions = views["show_maps"](square, "small", "other", *place, request=None)
         for image, (row, column) in zip(captions[2:], (small, other), strict=True):
-            assert f"row {row}, column {column}," in image.alt_text
+            assert f"row {row}, column {column};" in image.alt_text
         assert "layer 2" in captions[1]  # the last that it has
         assert "itself 0.0 %" in captions[1]
         opened = views["show_attention"](square, "small", "other", *place, request=None)
