@@ -13,6 +13,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, "1")
 
+# Tests start many processes. Without bytecode each takes 20 s to compile Keras and its backend.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(tempfile.gettempdir(), "smallvit-bytecode"))
+
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 
 import signal

@@ -39,22 +39,21 @@ def running_app(*arguments, log, seconds=120, **environment):
 
 
 @contextmanager
-def running(url, *arguments, log, folder=ROOT, seconds=120, before=None, **environment):
+def running(url, *arguments, log, folder=ROOT, seconds=120, prefix=(), **environment):
     """Start the app.py of a folder, wait until it answers at `url`, yield its `Address`, stop it.
 
     Args:
-        before: a function that the new process calls before it runs app.py.
+        prefix: a command that runs the command after it, such as `nice`.
         environment: changes to the environment of this process; None removes a variable.
     """
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
     with open(log, "w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py", *map(str, arguments)],
+            [*prefix, sys.executable, "app.py", *map(str, arguments)],
             cwd=folder,
             env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=before,
         )
     try:
         deadline = time.monotonic() + seconds
