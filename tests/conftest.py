@@ -1,7 +1,6 @@
 """Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`."""
 
 import os
-import tempfile
 
 # Folders of images that tests decode are cached here, not in the cache of whoever runs the tests.
 _CACHE = tempfile.TemporaryDirectory(prefix="smallvit-tests-")
@@ -15,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Tests start many processes. Without bytecode each takes 20 s to compile Keras and its backend.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-    os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(tempfile.gettempdir(), "smallvit-bytecode"))
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.abspath(".pytest_cache/bytecode"))
 
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 

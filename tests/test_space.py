@@ -69,9 +69,9 @@ def test_no_file_needs_lfs():
         assert (ROOT / name).stat().st_size <= 10 * 2**20, name
 
 
-# Root may write to any file, read-only or not, as long as it has CAP_DAC_OVERRIDE (1). PR_CAPBSET_DROP (24) takes it away.
-# This runs in a process of its own: code between fork and exec (`preexec_fn`) may wait for ever for a lock that a thread
-# of TensorFlow held.
+# Root may write to any file, read-only or not, as long as it has CAP_DAC_OVERRIDE (1). PR_CAPBSET_DROP (24) takes it
+# away. This runs in a process of its own: code between fork and exec (`preexec_fn`) may wait for ever for a lock that a
+# thread of TensorFlow held.
 WITHOUT_POWER_OVER_FILES = """
 import ctypes, os, sys
 if os.geteuid() == 0:
