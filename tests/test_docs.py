@@ -74,6 +74,13 @@ def test_every_command_is_understood(name):
             assert importlib.util.find_spec(arguments[0]), arguments[0]
 
 
+def test_the_commands_in_records_are_understood():
+    for result in read_results():
+        python, script, *arguments = shlex.split(result.command)
+        assert (python, script) == ("python", "train.py")
+        train_parser().parse_args(arguments)
+
+
 def test_every_option_in_the_text_exists():
     known = {option for parser in (train_parser(), app_parser()) for option in parser._option_string_actions}
     known |= {"--per-class"}  # of studies.small_data
