@@ -24,7 +24,7 @@ class Address(str):
 
 
 @contextmanager
-def running_app(*arguments, log, seconds=120, **environment):
+def running_app(*arguments, log, seconds=240, **environment):
     """Start app.py on a free port, wait until it answers, yield its `Address`, stop it.
 
     Args:
@@ -39,7 +39,7 @@ def running_app(*arguments, log, seconds=120, **environment):
 
 
 @contextmanager
-def running(url, *arguments, log, folder=ROOT, seconds=120, prefix=(), **environment):
+def running(url, *arguments, log, folder=ROOT, seconds=240, prefix=(), **environment):
     """Start the app.py of a folder, wait until it answers at `url`, yield its `Address`, stop it.
 
     Args:
