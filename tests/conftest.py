@@ -1,6 +1,7 @@
 """Shared fixtures. Tests of layers and models run on the backend of `KERAS_BACKEND`."""
 
 import os
+import tempfile
 
 # Folders of images that tests decode are cached here, not in the cache of whoever runs the tests.
 _CACHE = tempfile.TemporaryDirectory(prefix="smallvit-tests-")
@@ -11,10 +12,6 @@ os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, "1")
-
-# Tests start many processes. Without bytecode each takes 20 s to compile Keras and its backend.
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-    os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.abspath(".pytest_cache/bytecode"))
 
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 
