@@ -1,5 +1,6 @@
 """RandAugment and AutoAugment: draw which operations an image gets, and how strong they are."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -9,14 +10,14 @@ from keras import ops
 from smallvit.augment import color, geometry
 from smallvit.config import RANDAUGMENT_MAX_MAGNITUDE
 
-_GEOMETRIC_OPS = {
+_GEOMETRIC_OPS: dict[str, Callable] = {
     "ShearX": geometry.shear_x,
     "ShearY": geometry.shear_y,
     "TranslateX": geometry.translate_x,
     "TranslateY": geometry.translate_y,
     "Rotate": geometry.rotate,
 }
-_COLOR_OPS = {
+_COLOR_OPS: dict[str, Callable] = {
     "Brightness": color.brightness,
     "Color": color.color,
     "Contrast": color.contrast,

@@ -5,6 +5,7 @@ import difflib
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 from smallvit.config.model import ModelConfig
 from smallvit.config.presets import Preset
@@ -50,7 +51,7 @@ def parse_override(text: str) -> tuple[str, object]:
         return name, value
 
 
-def with_overrides(preset: Preset, overrides: Mapping[str, object]) -> tuple[ModelConfig, TrainConfig]:
+def with_overrides(preset: Preset, overrides: Mapping[str, Any]) -> tuple[ModelConfig, TrainConfig]:
     """Replace fields of a preset's model and recipe.
 
     Args:
@@ -66,7 +67,7 @@ def with_overrides(preset: Preset, overrides: Mapping[str, object]) -> tuple[Mod
     )
 
 
-def without_seed(overrides: Mapping[str, object]) -> dict[str, object]:
+def without_seed(overrides: Mapping[str, Any]) -> dict[str, object]:
     """The overrides without `seed`, which is reported in a place of its own."""
     return {name: value for name, value in overrides.items() if name != "seed"}
 

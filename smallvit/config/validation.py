@@ -6,7 +6,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 
 def require_rates(config: Any, names: Sequence[str]) -> None:
@@ -68,6 +68,6 @@ def require_numbers(config: Any, names: Sequence[str], kind: Any, count: int | N
 def require_choices(config: Any) -> None:
     """Check every field annotated with `Literal[...]` against its choices."""
     for item in fields(config):
-        choices = getattr(item.type, "__args__", None)
-        if getattr(item.type, "__origin__", None) is Literal and getattr(config, item.name) not in choices:
+        choices = get_args(item.type)
+        if get_origin(item.type) is Literal and getattr(config, item.name) not in choices:
             raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; it must be one of {', '.join(choices)}")

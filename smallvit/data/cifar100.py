@@ -131,7 +131,7 @@ def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
     _require_published(path, "sha256", CIFAR100_SHA256)
     with tarfile.open(path) as archive:
         files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
-        return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items()})
+        return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
 
 
 def _read_python_folder(folder: Path) -> tuple[Split, Split, list[str]]:

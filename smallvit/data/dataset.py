@@ -1,7 +1,7 @@
 """Labelled images as NumPy arrays."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def iter_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
         yield images[start : start + CHUNK_SIZE]
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def pixel_statistics(images: np.ndarray) -> tuple[Any, Any]:
     """Compute mean and standard deviation of each channel, pixels in [0, 1], rounded to four decimals.
 
     Args:

@@ -2,8 +2,6 @@
 
 import hashlib
 
-import numpy as np
-
 from smallvit.data.dataset import Split, iter_chunks
 
 
@@ -11,6 +9,6 @@ def split_sha256(split: Split) -> str:
     """SHA-256 of the images and labels of a split, in hexadecimal."""
     digest = hashlib.sha256()
     for chunk in iter_chunks(split.images):
-        digest.update(np.ascontiguousarray(chunk))
+        digest.update(chunk.tobytes())
     digest.update(split.labels.tobytes())
     return digest.hexdigest()

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 
-import numpy as np
-
 from smallvit.data.dataset import Split
 
 
@@ -21,6 +19,6 @@ def find_duplicates(splits: Mapping[str, Split]) -> list[list[tuple[str, int]]]:
     copies: dict[bytes, list[tuple[str, int]]] = {}
     for name, split in splits.items():
         for index, image in enumerate(split.images):
-            digest = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
             copies.setdefault(digest, []).append((name, index))
     return [group for group in copies.values() if len({name for name, _ in group}) > 1]

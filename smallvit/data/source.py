@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Source(NamedTuple):
         """The data set's name: "CIFAR-100", or the name of the folder or file."""
         if self.kind == "cifar100":
             return "CIFAR-100"
-        path = Path(os.path.realpath(os.path.expanduser(self.path)))
+        path = Path(os.path.realpath(os.path.expanduser(str(self.path))))
         return escape_name(path.stem if self.kind == "npz" else path.name)
 
 
@@ -78,9 +78,9 @@ def load_dataset(source: Source) -> Dataset:
 
 def _load_own(source: Source) -> Dataset:
     if source.kind == "npz":
-        loaded = read_npz(source.path)
+        loaded = read_npz(str(source.path))
     else:
-        loaded = read_image_folder(source.path, source.image_size, source.strict)
+        loaded = read_image_folder(str(source.path), source.image_size, source.strict)
     train, test = loaded.splits["train"], loaded.splits.get("test")
     if test is None:
         kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED)
@@ -97,7 +97,7 @@ def _load_own(source: Source) -> Dataset:
 def _limit(dataset: Dataset, limit: int) -> Dataset:
     """Take `limit` images of each split, evenly spaced, because the images may be sorted by class."""
 
-    def part(split: Split | None) -> Split | None:
+    def part(split: Split | None) -> Any:
         if split is None or len(split.labels) <= limit:
             return split
         return split.take(np.linspace(0, len(split.labels) - 1, limit).round().astype(int))

@@ -35,7 +35,7 @@ def hold_out(labels: np.ndarray, fraction: float, method: str, seed: int) -> tup
         order = np.random.default_rng(seed).permutation(count)
         rank = _rank_in_class(labels, order)
         # Rank 0 is the first image of a class and must be held out. Rank 1 is the last and must be kept.
-        num_held_out = min(max(num_held_out, np.count_nonzero(rank == 0)), np.count_nonzero(rank < 1))
+        num_held_out = min(max(num_held_out, int(np.sum(rank == 0))), int(np.sum(rank < 1)))
         chosen = order[np.argsort(rank[order], kind="stable")[:num_held_out]]
     is_held_out = np.zeros(count, bool)
     is_held_out[chosen] = True

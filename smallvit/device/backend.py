@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from typing import Any
 
 import keras
 
@@ -36,7 +37,7 @@ def faster_backend() -> tuple[str, str] | None:
     return None
 
 
-def resolve_precision(precision: str) -> str:
+def resolve_precision(precision: str) -> Any:
     """Replace "auto" by the precision that is fast on this device; return any other precision unchanged."""
     return fast_precision() if precision == "auto" else precision
 

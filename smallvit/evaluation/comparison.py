@@ -4,7 +4,7 @@ Axis letters: n test images, S models that differ only in their seed.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,14 +58,15 @@ def group_by_variant(
     Returns:
         The groups, in the order of `VARIANTS`.
     """
-    groups, by_variant = [], {variant: [] for variant in VARIANTS}
-    for variant, *answers in predictions:
-        by_variant[variant].append(answers)
+    groups = []
+    by_variant: dict[str, list[Any]] = {variant: [] for variant in VARIANTS}
+    for variant, *rest in predictions:
+        by_variant[variant].append(rest)
     for variant, members in by_variant.items():
         if members:
             seeds, predicted, confidence = zip(*members, strict=True)
-            predicted = np.stack(predicted)
-            groups.append(VariantGroup(variant, [*seeds], predicted, np.stack(confidence), predicted == labels))
+            answers = np.stack(predicted)
+            groups.append(VariantGroup(variant, [*seeds], answers, np.stack(confidence), answers == labels))
     return groups
 
 

@@ -42,8 +42,8 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         training.learning_rate,
         training.precision,
     )
-    names = dict.fromkeys(name for _, values in plan.preset.overrides_by_size for name in values)
-    names = [name for name in names if name not in plan.overrides]
+    by_size = dict.fromkeys(name for _, values in plan.preset.overrides_by_size for name in values)
+    names = [name for name in by_size if name not in plan.overrides]
     if names:
         values = {**vars(run.model), **vars(training)}
         log.info("chosen for this number of images: %s", ", ".join(f"{name} {values[name]}" for name in names))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from smallvit.data import Source
 from smallvit.hub.upload import Publisher
@@ -66,6 +67,6 @@ class ExperimentOptions:
     @property
     def source(self) -> Source:
         """The data, and how to read it."""
-        given = {"image_size": self.image_size, "test_split": self.test_split}
+        given: dict[str, Any] = {"image_size": self.image_size, "test_split": self.test_split}
         given = {name: value for name, value in given.items() if value is not None}
         return Source(self.data, strict=self.strict, limit=self.limit, **given)

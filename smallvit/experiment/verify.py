@@ -33,7 +33,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     """
     require_supported_backend()
     folders = {}
-    for text in models or [files.BUNDLED_MODELS]:
+    for text in models or [str(files.BUNDLED_MODELS)]:
         folders.update(resolve_model_folders(text))
     for name, folder in folders.items():
         if source.path is None and not is_of_cifar100(folder.record):

@@ -7,7 +7,7 @@ folder are downloaded, no file is larger than its limit, and the weights come la
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from huggingface_hub import HfApi, hf_hub_download
 
@@ -96,7 +96,7 @@ def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:
 
 def _download(model: HubModel, commit: str, force_download: bool = False) -> ModelFolder:
     def download(name: str) -> Path:
-        options = {"revision": commit, "force_download": force_download}
+        options: dict[str, Any] = {"revision": commit, "force_download": force_download}
         size = hf_hub_download(model.repo, name, **options, dry_run=True).file_size
         if size is None or size > MAX_FILE_BYTES[name]:
             raise UserError(f"{model}: {name} has {size} bytes; at most {MAX_FILE_BYTES[name]} are read.")

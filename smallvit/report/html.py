@@ -9,7 +9,7 @@ import base64
 import io
 import statistics
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -149,7 +149,7 @@ def _top1_text(title: str, correct: np.ndarray) -> str:
 
 def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[dict[str, Any]]:
     """The rows of the table of classes, by name. Each cell is (number, its interval or "")."""
-    columns = [(_percent, group.image_accuracy) for group in groups]
+    columns: list[tuple[Callable[[float], str], np.ndarray]] = [(_percent, group.image_accuracy) for group in groups]
     columns += [(_points, comparison.difference) for comparison in comparisons[:1]]
 
     def cell(format_mean, values):
@@ -172,7 +172,7 @@ def _matrix_values(group: VariantGroup, dataset: Dataset) -> dict[str, Any]:
     A bitmap keeps a matrix of a thousand classes small. Labels and counts are text in the browser's fonts.
     """
     names = dataset.class_names
-    matrix = sum(confusion_matrix(dataset.test.labels, predicted, len(names)) for predicted in group.predicted)
+    matrix = np.sum([confusion_matrix(dataset.test.labels, each, len(names)) for each in group.predicted], axis=0)
     totals = matrix.sum(axis=1)
     opacity = np.sqrt(matrix / np.maximum(totals[:, None], 1))  # a linear scale would hide rare confusions
     if len(names) > MAX_LABELLED_CLASSES:

@@ -85,7 +85,7 @@ class CheckpointFiles(NamedTuple):
 
 def _write_arrays(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    named = {f"value_{index}": array for index, array in enumerate(arrays)}
+    named: dict[str, Any] = {f"value_{index}": array for index, array in enumerate(arrays)}
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, header=np.array(json.dumps(header)), **named)
 

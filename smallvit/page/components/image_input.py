@@ -39,7 +39,7 @@ class RawImageInput(gr.Image):
         self.temp_files.add(path)
         return path
 
-    def preprocess(self, payload: ImageData | None) -> str | bytes | None:
+    def preprocess(self, payload: ImageData | None) -> str | bytes | None:  # type: ignore[override]
         """Return the path of an upload, the bytes of a `data:` URL, or None."""
         return self.original_file(payload.path, payload.url) if payload is not None else None
 

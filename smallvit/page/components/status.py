@@ -1,6 +1,6 @@
 """The status above the views: models that are being loaded or downloaded, and downloads that failed."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -45,7 +45,7 @@ def connect_status(page: "PageContext", components: tuple[gr.Markdown, gr.Button
         models.start_downloads()
         return update_status(left, right, request)
 
-    options = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    options: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     for event in (page.demo.load, timer.tick):
         event(update_status, chosen, outputs, **options)
     retry.click(try_again, chosen, outputs, **options)

@@ -13,7 +13,7 @@ def patch_gradio_session() -> None:
 
     After an update Gradio stores the value under a new component id. The deep link looks under the old id.
     """
-    SessionState.__setitem__ = _set_item_under_its_id
+    SessionState.__setitem__ = _set_item_under_its_id  # type: ignore[method-assign]
 
 
 def _set_item_under_its_id(session: SessionState, key: int, value: Any) -> None:

@@ -1,5 +1,7 @@
 """The texts of the page in English (en.py) and Korean (ko.py), each {key: text}, and the language of a visitor."""
 
+from typing import Any
+
 import gradio as gr
 
 from smallvit.page.texts import en, ko
@@ -11,7 +13,7 @@ TRANSLATIONS = gr.I18n(**TEXTS)
 """For `launch`: the browser replaces each `text_key` by the text in its language."""
 
 
-def text_key(key: str) -> object:
+def text_key(key: str) -> Any:
     """Return the placeholder of a text without values. The browser replaces it by the text in its language."""
     if key not in TEXTS[DEFAULT_LANGUAGE]:
         raise KeyError(key)

@@ -1,5 +1,7 @@
 """The view of attention: where a patch looks, how much tokens look at themselves, what reaches the answer."""
 
+from typing import Any
+
 import gradio as gr
 import numpy as np
 
@@ -41,7 +43,7 @@ def add_attention(page: PageContext) -> None:
                     rollout_captions.append(gr.Markdown())
 
     chosen = [page.image, page.left, page.right]
-    controls = [layer, head, row, column]
+    controls: list[Any] = [layer, head, row, column]
     shown = [*captions, *maps]
     whole = [note, *controls, chart, legend, shares, *rollout_captions, *rollouts, *shown]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import gradio as gr
@@ -72,7 +73,7 @@ def add_compare(page: PageContext, examples: Sequence[str | Path]) -> None:
         page.add_event(menu.change, list_classes, [page.left, page.right], classes, show_progress="hidden")
     page.add_event(accordion.expand, list_classes, [page.left, page.right], classes)
     # Downloads have their own queue, so that a slow server does not hold up other visitors.
-    queue = {"concurrency_id": "downloads", "concurrency_limit": 8}
+    queue: dict[str, Any] = {"concurrency_id": "downloads", "concurrency_limit": 8}
     page.add_event(image_url.submit, _downloader(page.image), image_url, page.image, **queue)
 
 
