@@ -20,7 +20,8 @@ from smallvit.config import (
     with_overrides,
     with_variant,
 )
-from smallvit.data import Dataset, Source
+from smallvit.data import Dataset
+from smallvit.experiment.options import ExperimentOptions
 from smallvit.experiment.plan import make_plan
 from tests import tiny
 from tests.server import ROOT
@@ -110,9 +111,9 @@ def test_the_recipe_for_small_data_follows_the_number_of_images(num_images, epoc
 
 def test_set_wins_over_what_follows_from_the_number_of_images():
     overrides = {"epochs": 7, "drop_path_rate": 0.3}
-    plan = make_plan("small-data", overrides, Source(None))
+    plan = make_plan(ExperimentOptions(preset="small-data", overrides=overrides))
     dataset = Dataset("seven", tiny.split(11, 1), tiny.split(7, 2), tiny.CLASS_NAMES, (0.5,) * 3, (0.2,) * 3)
-    run = plan.for_data(dataset).runs()[0]
+    run = plan.fit_to_data(dataset).runs()[0]
     assert (run.training.epochs, run.model.drop_path_rate) == (7, 0.3)
     assert run.training.batch_size == 16  # still that of at most 500 images
 

@@ -321,4 +321,4 @@ def test_the_command_that_is_kept_does_not_tell_where_images_lie():
     assert record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
     assert record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
     words = ["--data", "images/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
-    assert train.record_command(words) == f"python train.py {' '.join(words)}"
+    assert record_command(words) == f"python train.py {' '.join(words)}"

@@ -105,7 +105,7 @@ def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(plac
     write_images(place / "pets", {"cat": 20, "dog": 20})
     assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
     assert "--resume: there is nothing to continue in runs/pets" in caplog.text
-    assert "of the plain ViT: " in caplog.messages[-2]
+    assert "The plain ViT has " in caplog.messages[-2]
     assert caplog.messages[-1] == "report: runs/pets/report.html"
 
 

@@ -140,7 +140,7 @@ def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path
 def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_path):
     recipe = replace(tiny.RECIPE, learning_rate=1e30, warmup_fraction=0)
     with pytest.raises(
-        UserError, match=r"no longer a finite number in epoch 1, step \d+; a learning rate below 1e\+30"
+        UserError, match=r"no longer a finite number in epoch 1, step \d+; use a learning rate below 1e\+30"
     ):
         fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert not list(tmp_path.iterdir())
@@ -158,7 +158,7 @@ def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, valida
         return metrics
 
     monkeypatch.setattr(Trainer, "train_epoch", then_diverge)
-    with pytest.raises(UserError, match="no longer a finite number after epoch 2; a learning rate below 0"):
+    with pytest.raises(UserError, match="no longer a finite number after epoch 2; use a learning rate below 0"):
         fit(tiny.SHALLOW, tiny.RECIPE, train, validation, path)
     assert len(path.read()[0].history) == 1
 
