@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -276,3 +278,29 @@ def test_a_device_without_room_for_the_images_is_a_matter_of_the_images(train, m
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+HOLD_THE_LOCK = """
+import sys, time
+from pathlib import Path
+from smallvit.training.checkpoint import CheckpointFiles
+with CheckpointFiles.for_model_folder(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_training_into_one_folder_is_refused_until_the_first_process_ends(tmp_path):
+    folder = tmp_path / "modern-vit"
+    command = [sys.executable, "-c", HOLD_THE_LOCK, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match=rf"^Another process is training modern-vit in {tmp_path}; wait for it, or"),
+            CheckpointFiles.for_model_folder(folder).locked(),
+        ):
+            pass
+        other.kill()
+    with CheckpointFiles.for_model_folder(folder).locked():
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from smallvit.config import VARIANTS
@@ -37,8 +38,17 @@ def train(ready: Ready) -> Iterator[FinishedRun]:
         Each run once its folder is written, and those that were finished before. The latter only in the main process.
 
     Raises:
-        UserError: a training cannot go on, or its folder could not be written.
+        UserError: a training cannot go on, another process trains it, or its folder could not be written.
     """
+    with ExitStack() as locks:
+        if is_main_process():
+            for run in ready.plan.runs():
+                if run.name not in ready.finished:
+                    locks.enter_context(run.checkpoint.locked())
+        yield from _train_runs(ready)
+
+
+def _train_runs(ready):
     time_is_over = False
     for run in ready.plan.runs():
         if run.name in ready.finished:

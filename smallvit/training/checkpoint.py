@@ -2,11 +2,13 @@
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from smallvit.errors import UserError
 from smallvit.files import atomic_file
@@ -57,6 +59,24 @@ class CheckpointFiles(NamedTuple):
     def for_model_folder(cls, folder: Path) -> Self:
         """The checkpoint of the training that will write the model folder `folder`."""
         return cls(*(folder.with_name(f"{folder.name}.{name}.npz") for name in ("last", "best")))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of this training. The system releases it when the process ends, even if it is killed.
+
+        Raises:
+            UserError: another process holds the lock.
+        """
+        path = self.state.with_name(f".{self.state.name.removesuffix('.last.npz')}.lock")
+        try:
+            with FileLock(path, timeout=0):
+                yield
+                path.unlink(missing_ok=True)
+        except Timeout:
+            raise UserError(
+                f"Another process is training {path.name[1:-5]} in {path.parent}; wait for it, or give another "
+                "--output-dir."
+            ) from None
 
     def write_state(self, state: TrainingState) -> None:
         """Write the state. Raises `OSError`."""
