@@ -210,7 +210,6 @@ _OVERNIGHT = _preset(
         "learning_rate": 4e-3,
         "adam_learning_rate_ratio": 0.5,
         "adam_beta_2": 0.99,
-        "muon_tokenizer": False,
         "muon_split_qkv": True,
         "warmup_fraction": 0.1,
         "ema_decay": 0.999,
