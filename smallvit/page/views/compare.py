@@ -1,6 +1,7 @@
 """The first view: an image, the model input, and the answers of two models side by side."""
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,10 @@ def add_compare(page: PageContext, examples: Sequence[str | Path]) -> None:
 
     inputs = [page.image, page.left, page.right]
     outputs = [model_input, *cards, verdict]
-    page.add_event(page.demo.load, compare, inputs, outputs, show_progress="hidden")
-    page.add_event(page.image.change, compare, inputs, outputs, show_progress_on=cards)
+    # One event for all causes: of two events at once, the answer to the older choice could arrive last, and stay.
+    triggers = [page.demo.load, page.image.change, page.left.change, page.right.change]
+    page.add_event(partial(gr.on, triggers), compare, inputs, outputs, show_progress_on=cards)
     for menu in (page.left, page.right):
-        page.add_event(menu.change, compare, inputs, outputs, show_progress_on=cards)
         page.add_event(menu.change, list_classes, [page.left, page.right], classes, show_progress="hidden")
     page.add_event(accordion.expand, list_classes, [page.left, page.right], classes)
     # Downloads have their own queue, so that a slow server does not hold up other visitors.
