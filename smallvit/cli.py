@@ -384,6 +384,10 @@ def main(arguments=None) -> int:
     for failure in failures:
         print(f"{program[-1]}: {failure}", file=sys.stderr)
         code = code or 1
+    if code and "jax" in sys.modules:
+        from smallvit.device.distribution import exit_if_joined
+
+        exit_if_joined(code)
     return code
 
 

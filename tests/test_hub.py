@@ -265,7 +265,7 @@ def test_a_token_that_cannot_be_sent_is_not_shown(hub, folder, run, monkeypatch)
 @pytest.mark.parametrize(
     ("constant", "value", "message"),
     [
-        ("HF_HUB_OFFLINE", True, "HF_HUB_OFFLINE is set"),
+        ("HF_HUB_OFFLINE", True, "--push-to-hub needs the network; unset HF_HUB_OFFLINE"),
         ("ENDPOINT", "http://127.0.0.1:9", "the Hub cannot be reached, or broke off"),
         ("ENDPOINT", "{hub.url}/ada/login/resolve/main/x", "/ada/login/resolve/main/x is not the Hub"),
     ],
@@ -275,7 +275,7 @@ def test_no_network_and_no_hub_are_sentences(hub, token, folder, run, monkeypatc
     monkeypatch.setattr(constants, constant, value.format(hub=hub) if isinstance(value, str) else value)
     code, errors = run("--push-only", folder, "--push-to-hub", "ada/net")
     assert code == 2
-    assert errors[0].startswith("train.py: Could not sign in to the Hub: ")
+    assert errors[0].startswith("train.py: ")
     assert message in errors[0]
 
 

@@ -568,14 +568,27 @@ def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache
     assert not any(file.suffix == ".arrow" for file in cache.rglob("*"))
 
 
-def test_a_cache_that_cannot_be_written_or_read_is_a_sentence(images, cache):
+def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_anew(images, cache):
     cache.write_bytes(b"a file, in which even root cannot make a folder")
     assert refused(images) == (
         f"The decoded images of {images} cannot be written to {cache}/smallvit (Not a directory); set "
         "HF_DATASETS_CACHE to a folder with enough free space."
     )
     cache.unlink()
-    read(images)
+    whole = colors(read(images).splits["train"])
     (file,) = cache.rglob("*.arrow")
-    file.write_bytes(file.read_bytes()[:100])
-    assert refused(images) == f"The cache file {file} is damaged; delete it and try again."
+    for length in (100, file.stat().st_size - 100):
+        file.write_bytes(file.read_bytes()[:length])
+        assert colors(read(images).splits["train"]) == whole
+
+
+def test_a_file_that_the_disk_could_not_read_is_read_again_by_the_next_run(images, monkeypatch):
+    def fail_once(path):
+        if str(path).endswith("ant/003.png"):
+            raise UserError("The file cannot be read (Input/output error).") from OSError(errno.EIO, "")
+        return load_square(path)
+
+    monkeypatch.setattr(image_folder, "load_square", fail_once)
+    assert len(read(images).splits["train"].labels) == 31
+    monkeypatch.undo()
+    assert len(read(images).splits["train"].labels) == 32

@@ -15,7 +15,6 @@ from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
-from smallvit.model_folder import folder as checkpoints
 from smallvit.model_folder.folder import read_model_folder, write_model_folder
 from smallvit.training import fit as training
 from smallvit.training.checkpoint import CheckpointFiles
@@ -180,7 +179,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
         savez(file, **arrays)
 
     with monkeypatch.context() as patch, pytest.raises(UserError, match=r"after epoch 2 \(No space left on device\)"):
-        patch.setattr(checkpoints.np, "savez", until_full)
+        patch.setattr(np, "savez", until_full)
         fit(tiny.SHALLOW, recipe, train, validation, path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["run.best.npz", "run.last.npz"]
     assert len(path.read()[0].history) == 1

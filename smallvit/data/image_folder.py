@@ -4,6 +4,8 @@ Each file is decoded as the page decodes it, so that the model trains on what th
 keeps the decoded images in one Arrow file in its cache. The images are a view of that file, mapped into memory.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -100,16 +102,19 @@ def _decoded(path, files, fingerprint, image_size):
 
     def decode_all(_):
         positions, errors = [], {}
+        temporary.clear()
         with tempfile.TemporaryFile(dir=folder) as file:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
             for position, result in enumerate(_decode(path, files, image_size)):
-                if isinstance(result, str):
-                    errors[position] = result
+                if isinstance(result, UserError):
+                    errors[position] = str(result)
+                    if _is_temporary(result.__cause__):
+                        temporary.append(position)
                 else:
                     positions.append(position)
                     file.write(result)
-            file.write(bytes(len(errors) * 3 * image_size**2))  # rows of files with errors come last
             file.flush()
+            file.truncate(len(files) * 3 * image_size**2)  # rows of files with errors come last
             pixels = np.memmap(file, np.uint8, "r")
         return pyarrow.table(
             {
@@ -120,7 +125,12 @@ def _decoded(path, files, fingerprint, image_size):
         )
 
     datasets.disable_progress_bars()  # `_decode` has its own
-    cache = folder / f"{fingerprint}.arrow"
+    cache, temporary = folder / f"{fingerprint}.arrow", []
+    try:
+        datasets.Dataset.from_file(str(cache))
+    except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
+        with contextlib.suppress(OSError):
+            cache.unlink()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         decoded = datasets.Dataset.from_dict({"position": range(len(files))}).map(
@@ -133,13 +143,15 @@ def _decoded(path, files, fingerprint, image_size):
             new_fingerprint=fingerprint,
         )
         table = decoded.data.table
-    except OSError as error:
+    except (OSError, ValueError) as error:  # on a full disk the library may fail at closing its file: a `ValueError`
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"The decoded images of {escape_name(str(path))} cannot be written to {escape_name(str(folder))} "
-            f"({error.strerror or error}); set HF_DATASETS_CACHE to a folder with enough free space."
+            f"({reason}); set HF_DATASETS_CACHE to a folder with enough free space."
         ) from error
-    except pyarrow.ArrowInvalid as error:
-        raise UserError(f"The cache file {escape_name(str(cache))} is damaged; delete it and try again.") from error
+    if temporary:  # the next run reads these files again
+        with contextlib.suppress(OSError):
+            cache.unlink()
     positions, texts = table["position"].to_numpy(), table["error"].to_pylist()
     count = texts.count("")
     errors = dict(zip(positions[count:].tolist(), texts[count:], strict=True))
@@ -148,8 +160,14 @@ def _decoded(path, files, fingerprint, image_size):
     return pixels.reshape(-1, image_size, image_size, 3)[:count], positions[:count], errors
 
 
+def _is_temporary(cause):
+    """Whether the disk or the memory failed, not the file. A change of permissions changes the fingerprint."""
+    is_of_disk = isinstance(cause, OSError) and cause.errno not in (None, errno.EACCES, errno.EPERM)
+    return is_of_disk or isinstance(cause, MemoryError)
+
+
 def _decode(path, files, image_size):
-    """Yield for each file its image, uint8 [S, S, 3], or the sentence that says why it cannot be read.
+    """Yield for each file its image, uint8 [S, S, 3], or the `UserError` that says why it cannot be read.
 
     Pillow's decoders release the interpreter lock, so threads decode as fast as processes.
     """
@@ -158,7 +176,7 @@ def _decode(path, files, image_size):
         try:
             return resize_square(load_square(os.path.join(path, file)), image_size)
         except UserError as error:
-            return str(error)
+            return error
 
     bar = tqdm(
         desc=f"Reading {escape_name(path.resolve().name)}",

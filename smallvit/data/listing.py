@@ -148,7 +148,8 @@ class _FolderListing:
                 named.setdefault(SPLIT_ALIASES[name.lower()], []).append(name)
         others = [name for name in folders if name.lower() not in SPLIT_ALIASES]
         # A class may be called train: then the folder has images, not class folders.
-        if others and named == {"train": ["train"]} and not self._scan("train/")[0]:
+        is_class = list(named) == ["train"] and [name.lower() for name in named["train"]] == ["train"]
+        if others and is_class and not self._scan(f"{named['train'][0]}/")[0]:
             named = {}
         if not named:
             return {"train": ""}

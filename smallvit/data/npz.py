@@ -135,4 +135,4 @@ def _class_names(source: str, names: np.ndarray | None, train_labels: np.ndarray
         return [f"class {label}" for label in range(int(train_labels.max(initial=0)) + 1)]
     if names.dtype.kind != "U" or names.ndim != 1:
         raise UserError(f"{source}: class_names is {names.dtype} {list(names.shape)}; it must be K strings, [K].")
-    return names.tolist()
+    return [name.encode("utf-8", "backslashreplace").decode() for name in names.tolist()]

@@ -7,6 +7,8 @@ one device and one process.
 import importlib.util
 import json
 import logging
+import os
+import sys
 from contextlib import contextmanager
 
 import keras
@@ -65,9 +67,26 @@ def distributed(devices=1, coordinator=None, process_id=None, num_processes=None
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--coordinator {coordinator}: the processes could not join ({reason}).") from error
     with _data_parallel(keras.distribution.list_devices()):
-        yield
-        broadcast_json(None)  # the others wait here, without a timeout, while process 0 writes and pushes
+        try:
+            yield
+            broadcast_json(None)  # the others wait here, without a timeout, while process 0 writes and pushes
+        except (ValueError, RuntimeError) as error:
+            if not any(word in str(error) for word in ("Gloo", "UNAVAILABLE", "coordination")):
+                raise
+            raise UserError(
+                "Another process of this training has ended; the same commands with --resume continue."
+            ) from error
     jax.distributed.shutdown()
+
+
+def exit_if_joined(code: int) -> None:
+    """End this process at once if it has joined others: JAX's own exit would wait 30 s for them and then abort."""
+    import jax
+
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _data_parallel(names):

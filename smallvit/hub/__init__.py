@@ -1,1 +1,1 @@
-"""Pushes model folders to the Hugging Face Hub and downloads them."""
+"""Model folders to and from the Hugging Face Hub."""

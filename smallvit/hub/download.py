@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from huggingface_hub import HfApi, hf_hub_download
 
 from smallvit.errors import UserError
+from smallvit.hub.client import use_timeout
 from smallvit.hub.errors import hub_error_as_user_error
 from smallvit.model_folder.folder import (
     CONFIG_FILE,
@@ -86,6 +87,7 @@ def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:
     Raises:
         UserError: the model cannot be downloaded, or is not one of ours; the sentence names the repository.
     """
+    use_timeout()
     with hub_error_as_user_error(str(model)):
         commit = HfApi().resolve_revision(model.repo, revision=model.revision).resolved
         try:

@@ -9,11 +9,12 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi, constants
+from huggingface_hub import CommitOperationAdd, HfApi, constants, is_offline_mode
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from smallvit.errors import UserError
+from smallvit.hub.client import use_timeout
 from smallvit.hub.errors import hub_error_as_user_error
 from smallvit.model_folder.card import with_repository
 from smallvit.model_folder.folder import CARD_FILE, FILES
@@ -36,6 +37,7 @@ class Publisher:
         self.target = target
         self.private = private
         self.failures: list[str] = []
+        use_timeout()
         self._api = HfApi(token=True, library_name="smallvit")  # True: the token of HF_TOKEN or `hf auth login`
 
     def repository(self, model: str) -> str:
@@ -55,6 +57,8 @@ class Publisher:
                 validate_repo_id(self.repository(model))
             except HFValidationError as error:
                 raise UserError(f"--push-to-hub {self.target}: {error}") from error
+        if is_offline_mode():
+            raise UserError("--push-to-hub needs the network; unset HF_HUB_OFFLINE, or push later with --push-only.")
         with hub_error_as_user_error("Could not sign in to the Hub"):
             self._api.whoami()
 
@@ -96,10 +100,13 @@ class Publisher:
                 operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
                 # `upload_folder` may split a folder into several commits.
                 commit = self._api.create_commit(repository, operations, commit_message="Push with smallvit")
-        except UserError as error:
+        except Exception as error:  # whatever happens, the next model is still trained
+            # The text of an unknown error may hold the token.
+            known = isinstance(error, UserError)
+            sentence = error if known else f"Could not push {folder} to {repository}: {type(error).__name__}."
             command = ["python", "train.py", "--push-only", str(folder), "--push-to-hub", self.target]
             command += ["--private"] * self.private
-            self.failures.append(f"{error} The folder is kept. To push it: {shlex.join(command)}")
+            self.failures.append(f"{sentence} The folder is kept. To push it: {shlex.join(command)}")
             log.error("%s: not pushed", model)
         else:
             log.info("%s: %s/%s is up to date, commit %s", model, constants.ENDPOINT, repository, commit.oid)

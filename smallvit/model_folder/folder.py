@@ -6,6 +6,7 @@ example images. It is written whole or not at all. Reading a folder runs no code
 numbers in smallvit.json, and its weights are read only if their size and SHA-256 are right.
 """
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -86,7 +87,11 @@ class ModelFolder(NamedTuple):
         """Refuse a model with far more weights than its file can hold, before the model fills the memory."""
         config = self.record.model
         attention = 4 * config.embed_dim * config.num_heads * config.head_dim
-        num_weights = config.depth * int(attention + 2 * config.mlp_ratio * config.embed_dim**2)
+        blocks = config.depth * int(attention + 2 * config.mlp_ratio * config.embed_dim**2)
+        tokens = (3 * config.patch_size**2 + config.num_tokens) * config.embed_dim
+        width = config.embed_dim * (config.num_tokens if config.pooling == "flatten" else 1)
+        head = sum(a * b for a, b in itertools.pairwise((width, *config.head_units, config.num_classes)))
+        num_weights = blocks + tokens + head
         if 2 * num_weights > self.weights["bytes"]:  # a weight takes at least two bytes
             raise ValueError(f"a model of {num_weights:,} weights does not fit into {self.weights['bytes']:,} bytes")
 

@@ -1,9 +1,10 @@
 """The checkpoint of an unfinished training: two files beside the model folder that the training will write."""
 
 import json
+import logging
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +13,8 @@ from filelock import FileLock, Timeout
 
 from smallvit.errors import UserError
 from smallvit.files import atomic_file
+
+log = logging.getLogger(__name__)
 
 
 class TrainingState(NamedTuple):
@@ -64,19 +67,28 @@ class CheckpointFiles(NamedTuple):
     def locked(self) -> Iterator[None]:
         """Hold the lock of this training. The system releases it when the process ends, even if it is killed.
 
+        Where the file system has no locks, a warning is logged instead.
+
         Raises:
             UserError: another process holds the lock.
         """
         path = self.state.with_name(f".{self.state.name.removesuffix('.last.npz')}.lock")
+        lock = FileLock(path, timeout=0)
         try:
-            with FileLock(path, timeout=0):
-                yield
-                path.unlink(missing_ok=True)
+            lock.acquire()
         except Timeout:
             raise UserError(
                 f"Another process is training {path.name[1:-5]} in {path.parent}; wait for it, or give another "
                 "--output-dir."
             ) from None
+        except (OSError, NotImplementedError) as error:
+            log.warning("%s cannot be locked (%s); start no second training in this folder", path, error)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows does not delete an open file
+                path.unlink()
+            lock.release()
 
     def write_state(self, state: TrainingState) -> None:
         """Write the state. Raises `OSError`."""
@@ -115,6 +127,9 @@ def _read_arrays(path: Path, names: Sequence[str]) -> list[Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
+            fingerprint = header["fingerprint"]
+            if "training pictures" in fingerprint:  # the name before version 0.2
+                fingerprint["training images"] = fingerprint.pop("training pictures")
             values = [arrays[f"value_{index}"] for index in range(len(arrays.files) - 1)]
         return [*(header[name] for name in names[:-1]), values]
     except FileNotFoundError:
