@@ -358,7 +358,7 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     assert f"{np.mean(top1):.2f}% +- {np.std(top1, ddof=1):.2f} " in row
     card = (tmp_path / "runs/tiny-vit-seed6/README.md").read_text()
     assert "Changed from the preset: drop_path_rate 0.2, drop_path_schedule linear, epochs 1, ema_decay 0.9, s" in card
-    assert "One seed (6)" in card
+    assert "The seed is 6." in card
 
     # The test split is read once for each, though the report asks for more than its accuracy.
     assert predicted == [7, 30] * 2
