@@ -59,11 +59,12 @@ def _known_reason(error: BaseException) -> str | None:
             return f"what answers at {constants.ENDPOINT} is not the Hub"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return "the disk of the cache is full"
-        case PermissionError(strerror=str(text)) | IsADirectoryError(strerror=str(text)):
-            return f"the cache cannot be used ({text})"  # the path is left out: the page shows this sentence
         # Their text is left out: it may quote a header, and the token is in one.
         case httpx2.HTTPError() | ConnectionError():
             return "the Hub cannot be reached, or broke off"
+        # The path is left out: the page shows this sentence.
+        case OSError(strerror=str(text)):
+            return f"a file cannot be read or written ({text})"
     return None
 
 
