@@ -45,10 +45,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+def file_hash(path: str | Path, algorithm: str = "sha256") -> str:
+    """The hash of a file, in hexadecimal. The algorithm is a name that `hashlib.new` knows."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def _partial_path(path: Path) -> Path:

@@ -41,14 +41,13 @@ from smallvit.evaluation.comparison import mcnemar
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.provenance import git_commit
 from smallvit.inference.attention import mean_attention_distance
-from smallvit.inference.translation import translate_images
+from smallvit.inference.translation import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
 from smallvit.report import results
 from smallvit.report.results import group_by_key, markdown_table, replace_section
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 
 RESULTS_FILE = files.ASSETS / "robustness.json"
-MAX_TRANSLATION = 4  # pixels, as on the page
 CHUNK_SIZE = 1000  # all translations of 10,000 images would take 2.5 GB
 ATTENTION_IMAGES = 1000
 ATTENTION_BATCH_SIZE = 100  # the attention [B, L, h, N, N] of the largest preset takes 300 MB

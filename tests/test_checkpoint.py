@@ -13,7 +13,7 @@ import pytest
 from keras import ops
 
 from smallvit.errors import UserError
-from smallvit.files import file_sha256
+from smallvit.files import file_hash
 from smallvit.model_folder import folder as checkpoint
 from smallvit.model_folder.folder import find_model_folders, read_model_folder, write_model_folder
 from tests import tiny
@@ -154,7 +154,7 @@ def test_what_is_not_whole_is_refused_with_a_sentence(folder, damage, message):
 
 def rehash(folder):
     file = folder / "model.weights.h5"
-    change_record(folder, weights={"bytes": file.stat().st_size, "sha256": file_sha256(file)})
+    change_record(folder, weights={"bytes": file.stat().st_size, "sha256": file_hash(file)})
 
 
 def foreign_weights(folder, tmp_path):

@@ -4,7 +4,6 @@ CIFAR-100 is published as Python pickles and as plain binary files. A pickle can
 are unpickled. The binary release needs no such check.
 """
 
-import hashlib
 import http.client
 import os
 import pickle
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
-from smallvit.files import atomic_file
+from smallvit.files import atomic_file, file_hash
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
@@ -52,7 +51,14 @@ def load_cifar100(path: str | Path | None = None) -> Dataset:
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
-    path = _download() if path is None else Path(os.path.expanduser(path))
+    if path is None:
+        train, test, class_names = _read_tarball(_download())
+    else:
+        train, test, class_names = _read_release(Path(os.path.expanduser(path)))
+    return Dataset("CIFAR-100", train, test, class_names, CIFAR100_MEAN, CIFAR100_STD)
+
+
+def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
     with os_error_as_user_error(path):
         if path.is_dir():
             folder = find_release(path)
@@ -61,15 +67,14 @@ def load_cifar100(path: str | Path | None = None) -> Dataset:
                     f"{escape_name(str(path))} is not CIFAR-100; the binary release has the files "
                     f"{', '.join(_BINARY_FILES)}, and the python release {', '.join(_PYTHON_MD5)}."
                 )
-            train, test, class_names = (_read_python_folder if _is_python(folder) else _read_binary)(folder)
-        elif path.exists():
-            train, test, class_names = _read_tarball(path)
-        else:
-            raise UserError(
-                f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
-                f"{_PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
-            )
-    return Dataset("CIFAR-100", train, test, class_names, CIFAR100_MEAN, CIFAR100_STD)
+            return (_read_python_folder if _is_python(folder) else _read_binary)(folder)
+        if path.exists():
+            _require_published(path, "sha256", CIFAR100_SHA256)
+            return _read_tarball(path)
+    raise UserError(
+        f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
+        f"{_PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
+    )
 
 
 def find_release(path: Path) -> Path | None:
@@ -93,7 +98,7 @@ def _download() -> Path:
     home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
     path = Path(home, "datasets", f"{_PYTHON_FOLDER}.tar.gz")
     try:
-        if path.is_file() and _hash(path, "sha256") == CIFAR100_SHA256:
+        if path.is_file() and file_hash(path) == CIFAR100_SHA256:
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as partial:
@@ -102,7 +107,7 @@ def _download() -> Path:
                 bar = {"desc": "Downloading CIFAR-100", "total": size, "disable": not sys.stderr.isatty()}
                 with tqdm.wrapattr(response, "read", **bar) as stream:
                     shutil.copyfileobj(stream, file)
-            if _hash(partial, "sha256") != CIFAR100_SHA256:
+            if file_hash(partial) != CIFAR100_SHA256:
                 raise UserError(f"{CIFAR100_URL} returned a file that is not the published CIFAR-100; try again later.")
     except (OSError, http.client.HTTPException) as error:
         raise UserError(
@@ -112,13 +117,8 @@ def _download() -> Path:
     return path
 
 
-def _hash(path: Path, name: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
-
-
 def _require_published(path: Path, name: str, expected: str) -> None:
-    found = _hash(path, name)
+    found = file_hash(path, name)
     if found != expected:
         raise UserError(
             f"{escape_name(str(path))} is not the published file of CIFAR-100: its {name} digest is {found}, not "
@@ -128,8 +128,8 @@ def _require_published(path: Path, name: str, expected: str) -> None:
 
 
 def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
-    _require_published(path, "sha256", CIFAR100_SHA256)
-    with tarfile.open(path) as archive:
+    """Read the published tarball; its hash has been checked."""
+    with os_error_as_user_error(path), tarfile.open(path) as archive:
         files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
         return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
 

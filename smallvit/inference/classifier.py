@@ -14,9 +14,12 @@ from keras import ops
 
 from smallvit.config import VARIANTS
 from smallvit.device import compilation
+from smallvit.evaluation.metrics import softmax
 from smallvit.inference.translation import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
+
+_NUM_LATENCIES = 9  # predictions whose times give the median
 
 
 class Explanation(NamedTuple):
@@ -60,7 +63,7 @@ class Classifier:
         self._intermediates = compilation.compile_function(
             lambda images: tuple(model.intermediates(images)), model.variables, xla=False
         )
-        self._seconds: collections.deque[float] = collections.deque(maxlen=9)
+        self._seconds: collections.deque[float] = collections.deque(maxlen=_NUM_LATENCIES)
         self._predict = _cache_per_image(self._compute_prediction, size=256)
         self._explain = _cache_per_image(self._compute_explanation, size=16)
         self._predict_translated = _cache_per_image(self._compute_translations, size=32)
@@ -92,11 +95,11 @@ class Classifier:
         blank = np.zeros((side, side, 3), np.uint8)
         self._compute_prediction(blank)
         self._seconds.clear()  # the first call compiled
-        for _ in range(9):
+        for _ in range(_NUM_LATENCIES):
             self._compute_prediction(blank)
 
     def median_latency_seconds(self) -> float:
-        """Return the median time of the last nine predictions; other work on the machine hardly changes a median."""
+        """Return the median time of the last predictions; other work on the machine hardly changes a median."""
         return statistics.median(self._seconds)
 
     def explain(self, image: np.ndarray) -> Explanation:
@@ -141,8 +144,7 @@ class Classifier:
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, S, S, 3] -> float64 [B, K], computed in float64 so that each row sums to 1 as displayed."""
         logits = ops.convert_to_numpy(self._logits(ops.convert_to_tensor(images))).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return softmax(logits)
 
 
 def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., Any]:

@@ -72,14 +72,14 @@ class CheckpointFiles(NamedTuple):
         Raises:
             UserError: another process holds the lock.
         """
-        path = self.state.with_name(f".{self.state.name.removesuffix('.last.npz')}.lock")
+        name = self.state.name.removesuffix(".last.npz")
+        path = self.state.with_name(f".{name}.lock")
         lock = FileLock(path, timeout=0)
         try:
             lock.acquire()
         except Timeout:
             raise UserError(
-                f"Another process is training {path.name[1:-5]} in {path.parent}; wait for it, or give another "
-                "--output-dir."
+                f"Another process is training {name} in {path.parent}; wait for it, or give another --output-dir."
             ) from None
         except (OSError, NotImplementedError) as error:
             log.warning("%s cannot be locked (%s); start no second training in this folder", path, error)
