@@ -30,16 +30,22 @@ class Intermediates(NamedTuple):
         image: [B, H, W, 3] float pixels 0-255, resized to the size that the model computes on.
         shifted_images: [B, 5, H, W, 3] float pixels 0-255 in the order of `tokenization.SHIFT_NAMES`; without SPT
             [B, 1, H, W, 3]. The edge that a shift leaves empty is 0 after normalisation, which is the mean colour.
-        patches: [B, N, P * P * C], normalised, as they enter the projection; C is 15 with SPT, 3 without.
+        patches: [B, N, P * P * C] in the order row, column, image, RGB, of normalised pixels; C is 15 with SPT, 3
+            without.
+        projected: [B, N, P * P * C], what the projection reads: with SPT the patches after their LayerNorm, else the
+            patches.
+        patch_tokens: [B, N, D], the output of the projection, before the position embedding.
         tokens: [B, N, D] after the last block and the final LayerNorm; the class token, if there is one, is first.
         attention: [B, L, h, N, N]; each row (a query) sums to 1.
-        tau: [L, h], or [L, 1] if the heads share one; constant without LSA.
+        tau: [L, h], or [L, 1] if the heads share one; constant without LSA. `tau_factors` do not change it.
         logits: [B, K].
     """
 
     image: Any
     shifted_images: Any
     patches: Any
+    projected: Any
+    patch_tokens: Any
     tokens: Any
     attention: Any
     tau: Any
@@ -172,21 +178,33 @@ class VisionTransformer(keras.Model):
             tokens = block(tokens, training=training)
         return self._classify(self.final_norm(tokens), training)
 
-    def intermediates(self, images: Any) -> Intermediates:
-        """Run one forward pass in inference mode and return what it computes; images as for a call."""
+    def intermediates(self, images: Any, tau_factors: Any = None, mask_diagonal: Any = None) -> Intermediates:
+        """Run one forward pass in inference mode and return what it computes; no weight changes.
+
+        Args:
+            images: as for a call.
+            tau_factors: float [L], above 0; every tau of a layer is multiplied by its factor. None is 1 for each.
+            mask_diagonal: scalar 0 or 1, or a bool; 0 gives tokens back their attention to themselves. A model
+                without LSA has no mask to switch off. None computes as trained.
+        """
         normalized = self.preprocessing(images)
         shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
         patches = self.tokenization.patches(normalized)
-        tokens = self.patch_encoder(self.tokenization.embed(patches))
+        projected = self.tokenization.normalize(patches)
+        patch_tokens = self.tokenization.projection(projected)
+        tokens = self.patch_encoder(patch_tokens)
         attentions = []
-        for block in self.blocks:
-            tokens, attention = block(tokens, return_attention=True)
+        for layer, block in enumerate(self.blocks):
+            tau_factor = None if tau_factors is None else tau_factors[layer]
+            tokens, attention = block(tokens, return_attention=True, tau_factor=tau_factor, mask_diagonal=mask_diagonal)
             attentions.append(attention)
         tokens = self.final_norm(tokens)
         return Intermediates(
             image=self.preprocessing.denormalize(normalized),
             shifted_images=self.preprocessing.denormalize(shifted),
             patches=patches,
+            projected=projected,
+            patch_tokens=patch_tokens,
             tokens=tokens,
             attention=ops.stack(attentions, axis=1),
             tau=ops.stack([block.attention.temperature() for block in self.blocks]),

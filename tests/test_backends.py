@@ -43,6 +43,9 @@ def answers():
         for part, array in classifier.explain(image)._asdict().items():
             arrays[f"{path.name} {part}"] = array
         arrays[f"{path.name} translated"] = classifier.predict_translated(image, 2)
+        arrays[f"{path.name} covered"] = classifier.predict_covered(image)
+        factors = np.linspace(0.5, 2, len(classifier.taus)).tolist()
+        arrays[f"{path.name} what if"] = classifier.what_if(image, factors, mask=False)
     for preset in ARCHITECTURES:
         for part, tensor in small_intermediates(preset)._asdict().items():
             arrays[f"{preset} {part}"] = ops.convert_to_numpy(tensor)

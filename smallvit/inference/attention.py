@@ -1,4 +1,4 @@
-"""Summaries of attention: where a patch looks, how far, how much a token attends to itself, attention rollout.
+"""Summaries of attention: where a patch looks, how far and how widely, how much goes to itself, attention rollout.
 
 NumPy only; these functions know no model. L layers, h heads, N tokens: G * G patches, after a class token if there is
 one.
@@ -34,6 +34,31 @@ def diagonal_attention(attention: np.ndarray) -> np.ndarray:
     return np.diagonal(attention, axis1=-2, axis2=-1).mean(axis=(1, 2))
 
 
+def patch_attention(attention: np.ndarray) -> np.ndarray:
+    """Leave out the class token, as query and as key: [..., N, N] -> [..., G * G, G * G]."""
+    first = attention.shape[-1] - grid_size(attention) ** 2
+    return attention[..., first:, first:]
+
+
+def mean_spread(attention: np.ndarray) -> np.ndarray:
+    """Return over how many patches attention is spread, by layer: the mean of exp(entropy) over heads and patches.
+
+    `exp(-sum_k a[k] ln a[k])` with `a` the attention of one patch to each patch, divided by its sum. It is 1 if all
+    goes to one patch, and the number of patches if each gets the same. The class token is left out.
+
+    Args:
+        attention: [L, h, N, N].
+
+    Returns:
+        [L], from 1 to G * G.
+    """
+    among_patches = patch_attention(attention).astype(np.float64)
+    tiny = np.finfo(np.float64).tiny  # of a row that gives patches nothing at all, and for 0 ln 0 = 0
+    shares = among_patches / np.maximum(among_patches.sum(axis=-1, keepdims=True), tiny)
+    entropy = -(shares * np.log(np.maximum(shares, tiny))).sum(axis=-1)
+    return np.exp(entropy).mean(axis=(1, 2))
+
+
 def mean_attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
     """Return how far patches look: the distance between query and key centres, weighted by attention.
 
@@ -50,11 +75,10 @@ def mean_attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarra
     Reference: Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", arXiv 2010.11929, appendix D.7 and figure 7
         (right).
     """
+    among_patches = patch_attention(attention)
     grid = grid_size(attention)
     centers = patch_size * np.stack(np.divmod(np.arange(grid**2), grid), axis=-1)
     distances = np.linalg.norm(centers[:, None] - centers, axis=-1)
-    first = attention.shape[-1] - grid**2
-    among_patches = attention[..., first:, first:]
     return ((among_patches * distances).sum(axis=-1) / among_patches.sum(axis=-1)).mean(axis=-1)
 
 

@@ -2,10 +2,11 @@
 
 import collections
 import functools
+import math
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,25 +16,65 @@ from keras import ops
 from smallvit.config import VARIANTS
 from smallvit.device import compilation
 from smallvit.evaluation.metrics import softmax
+from smallvit.inference.attention import diagonal_attention, mean_spread, patch_attention
+from smallvit.inference.covering import cover_each_patch, cover_patches
 from smallvit.inference.translation import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
 _NUM_LATENCIES = 9  # predictions whose times give the median
+_EXPLAINED = ("patches", "projected", "patch_tokens", "attention")  # what `Explanation` has from `Intermediates` as is
 
 
 class Explanation(NamedTuple):
-    """What a model computes before its answer for one image, as NumPy arrays.
+    """What a model computes for one image, as NumPy arrays.
 
     Attributes:
         image: uint8 [H, W, 3], the image after the model has resized it.
         shifted_images: uint8 [5, H, W, 3] in the order of `tokenization.SHIFT_NAMES`; [1, H, W, 3] without SPT.
+        patches, projected: [G * G, P * P * C] before and after the LayerNorm of SPT, see `Intermediates`.
+        patch_tokens: [G * G, D], what the projection makes of the patches.
         attention: [L, h, N, N], each row (a query) sums to 1.
+        probabilities: [K]; they sum to 1.
     """
 
     image: np.ndarray
     shifted_images: np.ndarray
+    patches: np.ndarray
+    projected: np.ndarray
+    patch_tokens: np.ndarray
     attention: np.ndarray
+    probabilities: np.ndarray
+
+
+class LayerAttention(NamedTuple):
+    """The attention of one layer to one image, and two summaries of every layer, as NumPy arrays.
+
+    Attributes:
+        weights: [h, G * G, G * G] among the patches, without the class token.
+        spread: [L], over how many patches attention is spread, see `attention.mean_spread`.
+        self_share: [L], the share in [0, 1] that a patch gives itself, mean over heads and patches.
+    """
+
+    weights: np.ndarray
+    spread: np.ndarray
+    self_share: np.ndarray
+
+
+class Token(NamedTuple):
+    """How one patch becomes a token, as NumPy arrays; n is 5 with SPT, else 1.
+
+    Attributes:
+        pieces: uint8 [n, P, P, 3], the patch of each shifted image, in the order of `tokenization.SHIFT_NAMES`.
+        before: [P * P * n * 3] in the order row, column, image, RGB: the normalised pixels.
+        numbers: as `before`, after the LayerNorm of SPT: what the projection reads. Without SPT they are equal.
+        token: [D], the output of the projection, before the position embedding.
+    """
+
+    pieces: np.ndarray
+    before: np.ndarray
+    numbers: np.ndarray
+    token: np.ndarray
 
 
 class Classifier:
@@ -61,12 +102,13 @@ class Classifier:
             lambda images: model(images, training=False), model.variables, xla=False
         )
         self._intermediates = compilation.compile_function(
-            lambda images: tuple(model.intermediates(images)), model.variables, xla=False
+            lambda *inputs: tuple(model.intermediates(*inputs)), model.variables, xla=False
         )
         self._seconds: collections.deque[float] = collections.deque(maxlen=_NUM_LATENCIES)
         self._predict = _cache_per_image(self._compute_prediction, size=256)
         self._explain = _cache_per_image(self._compute_explanation, size=16)
         self._predict_translated = _cache_per_image(self._compute_translations, size=32)
+        self._predict_covered = _cache_per_image(self._compute_covered, size=32)
 
     @classmethod
     def from_path(cls, path: str | Path) -> "Classifier":
@@ -102,9 +144,59 @@ class Classifier:
         """Return the median time of the last predictions; other work on the machine hardly changes a median."""
         return statistics.median(self._seconds)
 
-    def explain(self, image: np.ndarray) -> Explanation:
-        """Return what the model computes before its answer, for an image as in `predict`."""
-        return self._explain(image)
+    def explain(self, image: np.ndarray, factors: float | Sequence[float] = 1.0, mask: bool = True) -> Explanation:
+        """Return what the model computes for an image as in `predict`, also with changed attention.
+
+        Args:
+            image: uint8 [S, S, 3].
+            factors: above 0; every tau is multiplied by it, or every tau of a layer by one of L factors.
+            mask: False switches the mask of LSA off, so that patches attend to themselves again. Without LSA there is
+                no mask, and nothing changes.
+
+        Raises:
+            ValueError: there is not one factor, nor one for each layer, or a factor is not above 0.
+        """
+        return self._explain(image, self._factors(factors), bool(mask))
+
+    def what_if(self, image: np.ndarray, factors: float | Sequence[float] = 1.0, mask: bool = True) -> np.ndarray:
+        """Classify an image with changed attention: probabilities, NumPy [K]. Arguments as for `explain`."""
+        return self.explain(image, factors, mask).probabilities
+
+    def attention(
+        self, image: np.ndarray, layer: int, factors: float | Sequence[float] = 1.0, mask: bool = True
+    ) -> LayerAttention:
+        """Return the attention of a layer, from 0, to an image. Other arguments as for `explain`."""
+        attention = self.explain(image, factors, mask).attention
+        among_patches = patch_attention(attention)
+        return LayerAttention(among_patches[layer], mean_spread(attention), diagonal_attention(among_patches))
+
+    def token(self, image: np.ndarray, row: int, column: int) -> Token:
+        """Return how the patch at (row, column), from 0, becomes a token, for an image as in `predict`."""
+        result, config = self.explain(image), self.record.model
+        side, place = config.patch_size, row * config.grid_size + column
+        return Token(
+            pieces=result.shifted_images[:, row * side : (row + 1) * side, column * side : (column + 1) * side],
+            before=result.patches[place],
+            numbers=result.projected[place],
+            token=result.patch_tokens[place],
+        )
+
+    def cover(self, image: np.ndarray, patches: Iterable[int]) -> np.ndarray:
+        """Paint patches of an image in the mean colour of the training images.
+
+        Args:
+            image: uint8 [S, S, 3], as for `predict`.
+            patches: places of patches, row by row, from 0.
+
+        Returns:
+            uint8 [H, H, 3] in the size that the model computes on, which every method here takes as an image too.
+        """
+        config = self.record.model
+        return cover_patches(self.explain(image).image, patches, config.patch_size, config.pixel_mean)
+
+    def predict_covered(self, image: np.ndarray) -> np.ndarray:
+        """Classify an image, then the image with each of its patches covered, in one batch: NumPy [G * G + 1, K]."""
+        return self._predict_covered(image)
 
     def predict_translated(self, image: np.ndarray, reach: int) -> np.ndarray:
         """Classify an image, as in `predict`, after every translation of up to `reach` pixels, in one batch.
@@ -125,26 +217,39 @@ class Classifier:
 
     def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
-        probabilities = self._probabilities(image[None])[0]
+        probabilities = self._classify(image[None])[0]
         self._seconds.append(time.perf_counter() - start)
         return probabilities
 
-    def _compute_explanation(self, image: np.ndarray) -> Explanation:
-        parts = Intermediates(*self._intermediates(ops.convert_to_tensor(image[None])))
+    def _factors(self, factors: float | Sequence[float]) -> tuple[float, ...]:
+        depth = self.record.model.depth
+        each = (float(factors),) * depth if isinstance(factors, int | float) else tuple(map(float, factors))
+        if len(each) != depth or not all(0 < factor < math.inf for factor in each):
+            raise ValueError(f"the factors of tau are {factors}; {depth} numbers above 0 are needed, or one")
+        return each
+
+    def _compute_explanation(self, image: np.ndarray, factors: tuple[float, ...], mask: bool) -> Explanation:
+        inputs = (image[None], np.array(factors, np.float32), np.array(mask, np.float32))
+        parts = Intermediates(*self._intermediates(*map(ops.convert_to_tensor, inputs)))
+        arrays = {name: ops.convert_to_numpy(getattr(parts, name))[0] for name in _EXPLAINED}
         return Explanation(
             image=_to_uint8(parts.image),
             shifted_images=_to_uint8(parts.shifted_images),
-            attention=ops.convert_to_numpy(parts.attention)[0],
+            probabilities=_probabilities(parts.logits)[0],
+            **arrays,
         )
 
     def _compute_translations(self, image: np.ndarray, reach: int) -> np.ndarray:
         translated = translate_images(image, reach)
-        return self._probabilities(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
+        return self._classify(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
 
-    def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [B, S, S, 3] -> float64 [B, K], computed in float64 so that each row sums to 1 as displayed."""
-        logits = ops.convert_to_numpy(self._logits(ops.convert_to_tensor(images))).astype(np.float64)
-        return softmax(logits)
+    def _compute_covered(self, image: np.ndarray) -> np.ndarray:
+        config = self.record.model
+        return self._classify(cover_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
+
+    def _classify(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [B, S, S, 3] -> probabilities [B, K]."""
+        return _probabilities(self._logits(ops.convert_to_tensor(images)))
 
 
 def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., Any]:
@@ -163,6 +268,11 @@ def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., A
             return cached(image.tobytes(), image.shape, *arguments)
 
     return call
+
+
+def _probabilities(logits: Any) -> np.ndarray:
+    """Tensor [B, K] -> float64 [B, K], computed in float64 so that each row sums to 1 as displayed."""
+    return softmax(ops.convert_to_numpy(logits).astype(np.float64))
 
 
 def _to_uint8(pixels: Any) -> np.ndarray:

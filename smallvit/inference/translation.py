@@ -1,9 +1,17 @@
-"""Translated images, and how often a model keeps its answer on them. NumPy only; these functions know no model."""
+"""Moved images, and how often a model keeps its answer on them. NumPy only; these functions know no model."""
 
 import numpy as np
 
 MAX_TRANSLATION = 4
 """How far the shift test of the page translates an image, in pixels of what the model sees."""
+
+
+def translate_image(image: np.ndarray, dx: int, dy: int) -> np.ndarray:
+    """Move the content of an image [H, W, C] `dx` pixels to the right and `dy` down, as `translate_images` does."""
+    reach = max(abs(dx), abs(dy))
+    height, width, _ = image.shape
+    padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    return padded[reach - dy : reach - dy + height, reach - dx : reach - dx + width]
 
 
 def translate_images(images: np.ndarray, reach: int) -> np.ndarray:

@@ -23,6 +23,10 @@ class SelfAttention(keras.layers.Layer):
 
     Input and output [B, N, D]. With `return_attention` also the attention [B, h, N, N], whose rows (queries) sum to 1.
 
+    Two inputs of a call change the attention of a trained layer, not its weights: every tau is multiplied by
+    `tau_factor`, a scalar above 0, and `mask_diagonal`, a scalar 0 or 1 (or a bool), switches the mask of a
+    `LocalitySelfAttention` off or on. By default the layer computes as it was trained.
+
     Reference: weights in the authors' code: `to_qkv` [3 h d, D] is `query_key_value` transposed, `to_out.0` is
     `output_projection` transposed. In `keras.layers.MultiHeadAttention`: the query, key and value kernels [D, h, d],
     reshaped to [D, h d] and concatenated, are `query_key_value`; the output kernel [h, d, D], reshaped to [h d, D], is
@@ -68,11 +72,11 @@ class SelfAttention(keras.layers.Layer):
         """tau, by which the scores are divided: [h], or [1] if the heads share one."""
         return ops.full((1,), math.sqrt(self.head_dim), dtype="float32")
 
-    def mask_scores(self, scores):
+    def mask_scores(self, scores, mask_diagonal=None):
         """Lower the scores [B, h, N, N] of pairs that must not attend to each other. Here there are none."""
         return scores
 
-    def call(self, tokens, training=False, return_attention=False):
+    def call(self, tokens, training=False, return_attention=False, tau_factor=None, mask_diagonal=None):
         _, num_tokens, _ = tokens.shape
 
         def heads(part):  # [B, N, h d] -> [B, h, N, d]
@@ -80,9 +84,12 @@ class SelfAttention(keras.layers.Layer):
 
         query, key, value = (heads(part) for part in ops.split(self.query_key_value(tokens), 3, axis=-1))
         # Dividing the queries takes N x d divisions, dividing the scores N x N. The softmax is always in float32.
-        tau = ops.cast(self.temperature(), query.dtype)[:, None, None]
+        tau = self.temperature()
+        if tau_factor is not None:
+            tau = tau * ops.cast(tau_factor, "float32")
+        tau = ops.cast(tau, query.dtype)[:, None, None]
         scores = ops.cast(ops.matmul(query / tau, ops.transpose(key, (0, 1, 3, 2))), "float32")
-        attention = ops.softmax(self.mask_scores(scores), axis=-1)
+        attention = ops.softmax(self.mask_scores(scores, mask_diagonal), axis=-1)
         dropped = self.attention_dropout(ops.cast(attention, value.dtype), training=training)
         mixed = ops.transpose(ops.matmul(dropped, value), (0, 2, 1, 3))  # [B, N, h, d]
         mixed = ops.reshape(mixed, (-1, num_tokens, self.num_heads * self.head_dim))
@@ -134,8 +141,9 @@ class LocalitySelfAttention(SelfAttention):
     def temperature(self):
         return ops.cast(self.tau, "float32")
 
-    def mask_scores(self, scores):
+    def mask_scores(self, scores, mask_diagonal=None):
         if not self.mask_diagonal:
             return scores
         # exp(-1e9) is exactly 0. With -inf a row could become NaN, and ops.where would cost time in the backward pass.
-        return scores - 1e9 * ops.eye(scores.shape[-1])
+        penalty = 1e9 * ops.eye(scores.shape[-1])
+        return scores - (penalty if mask_diagonal is None else ops.cast(mask_diagonal, "float32") * penalty)

@@ -75,7 +75,8 @@ class TransformerBlock(keras.layers.Layer):
         layer_norm_epsilon: added to the variance.
         drop_path_rate: see `DropPath`.
 
-    Input and output [B, N, D]. With `return_attention` also the attention [B, h, N, N].
+    Input and output [B, N, D]. With `return_attention` also the attention [B, h, N, N]. `tau_factor` and
+    `mask_diagonal`: see `SelfAttention`.
     """
 
     def __init__(
@@ -119,8 +120,14 @@ class TransformerBlock(keras.layers.Layer):
             if not layer.built:  # the parts of a block that is read from its config are built already
                 layer.build(input_shape)
 
-    def call(self, tokens, training=False, return_attention=False):
-        mixed, attention = self.attention(self.attention_norm(tokens), training=training, return_attention=True)
+    def call(self, tokens, training=False, return_attention=False, tau_factor=None, mask_diagonal=None):
+        mixed, attention = self.attention(
+            self.attention_norm(tokens),
+            training=training,
+            return_attention=True,
+            tau_factor=tau_factor,
+            mask_diagonal=mask_diagonal,
+        )
         tokens = tokens + self.attention_drop_path(mixed, training=training)
         tokens = tokens + self.mlp_drop_path(self.mlp(self.mlp_norm(tokens), training=training), training=training)
         return (tokens, attention) if return_attention else tokens

@@ -121,12 +121,16 @@ class PatchTokenization(keras.layers.Layer):
         return self.patch_size**2 * channels
 
     def patches(self, images):
-        """The patches that enter the projection: [B, H, W, C] -> [B, N, patch_dim(C)]."""
+        """Cut images into patches: [B, H, W, C] -> [B, N, patch_dim(C)]."""
         return extract_patches(images, self.patch_size)
+
+    def normalize(self, patches):
+        """What enters the projection: [B, N, patch_dim(C)], here the patches themselves."""
+        return patches
 
     def embed(self, patches):
         """Project patches: [B, N, patch_dim(C)] -> [B, N, D]."""
-        return self.projection(patches)
+        return self.projection(self.normalize(patches))
 
     def call(self, images):
         return self.embed(self.patches(images))
@@ -175,8 +179,8 @@ class ShiftedPatchTokenization(PatchTokenization):
         concatenated = ops.reshape(ops.transpose(shifted, (0, 2, 3, 1, 4)), (-1, height, width, count * channels))
         return extract_patches(concatenated, self.patch_size)
 
-    def embed(self, patches):
-        return self.projection(self.layer_norm(patches))
+    def normalize(self, patches):
+        return self.layer_norm(patches)
 
 
 @keras.saving.register_keras_serializable("smallvit")
