@@ -1,4 +1,4 @@
-"""The view of code to copy: Python, a client of this page, the training command, the citation."""
+"""Code to copy: Python, a client of this page, the training command, the citation."""
 
 import os
 import shlex
@@ -9,47 +9,27 @@ import gradio as gr
 from smallvit.config import PRESETS, scaled_image_size, without_seed
 from smallvit.model_folder.card import CITATION, is_of_cifar100, model_card
 from smallvit.model_folder.record import Record
-from smallvit.page.context import PageContext
-from smallvit.page.texts import text_key
+from smallvit.page.server.models import ModelStore
 
 ROOT = Path(__file__).parents[3]
 
 
-def add_usage(page: PageContext) -> None:
-    """Add the view to the page."""
-    with gr.Tab(text_key("tab_usage"), id="usage") as tab:
-        blocks = {}
-        for key, language in (("python", "python"), ("client", "python"), ("train", "shell"), ("cite", "latex")):
-            gr.Markdown(text_key(f"usage_{key}"))
-            blocks[key] = _add_code(key, value=CITATION if key == "cite" else None, language=language)
-        with gr.Accordion(text_key("usage_card"), open=False):
-            blocks["card"] = _add_code("card", show_line_numbers=False)
-
-    def show_usage(right, request: gr.Request):
-        record = page.record(right)
-        return (
-            _python(page.models, right),
-            _CLIENT.format(address=_address(request), model=right),
-            f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
-        )
-
-    def show_card(right):
-        return model_card(page.record(right), page.classifier(right).taus, page.models.repo_id(right))
-
-    page.add_event(tab.select, show_usage, page.right, [blocks[key] for key in ("python", "client", "train")])
-    page.add_event(
-        tab.select, show_card, page.right, blocks["card"]
-    )  # separate, because the card waits until the model is loaded
-
-
-def _add_code(key, **options):
-    return gr.Code(interactive=False, lines=1, wrap_lines=True, show_label=False, elem_id=f"usage-{key}", **options)
+def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
+    """Return the texts to copy for one model: "python", "client", "train", "card", "cite". Waits for the model."""
+    record = models.record(name)
+    return {
+        "python": _python(models, name),
+        "client": _CLIENT.format(address=_address(request), model=name),
+        "train": f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
+        "card": model_card(record, models.get(name).taus, models.repo_id(name)),
+        "cite": CITATION,
+    }
 
 
 def _python(models, name):
     """Python that loads a model from the project, or from the Hub at the commit that the page shows."""
     record, repo, imported = models.record(name), models.repo_id(name), ""
-    source = f'"{_shown_path(models.folders[name].path)}"'
+    source = f'"{shown_path(models.folders[name].path)}"'
     if repo is not None:
         imported = "from huggingface_hub import snapshot_download\n"
         source = f'snapshot_download("{repo}", revision="{models.commits[name]}")'
@@ -89,7 +69,7 @@ def _output_dir(record):
     return "runs" if is_of_cifar100(record) else shlex.quote(f"runs/{record.data}")
 
 
-def _shown_path(path):
+def shown_path(path):
     """The path of a model folder within the project, else its name only: visitors must not see paths of the server."""
     path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
