@@ -45,8 +45,18 @@ function makeHeader() {
       button(t("header.language"), () => switchLanguage(other), { lang: other, "aria-label": t("header.language_label"), id: "language" })),
     h("p", { class: "lead" }, t("header.lead")),
     story,
-    page.problems.map((problem) => h("p", { class: "problem" }, problem)));
+    page.problems.map((problem) => h("p", { class: "problem" }, problem)),
+    absent);
+  showAbsent();
   onAnswers(() => { if (Object.keys(unchanged).length) fill(story, tellStory()); });
+}
+
+const absent = h("div", { role: "status" });
+
+/** Name the models that are on their way from the Hub, and those that cannot be had. */
+function showAbsent() {
+  fill(absent, page.models.filter((one) => one.status !== "here").map((one) => h("p", { class: "problem" },
+    one.status === "downloading" ? t("error.downloading", { model: one.name }) : `${one.name}: ${one.status}`)));
 }
 
 /** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
@@ -132,7 +142,8 @@ function waitForModels() {
       const before = usable().length;
       page.models.splice(0, page.models.length, ...models);
       if (!before && usable().length) location.reload();
-      set({ models: Symbol("changed") });
+      showAbsent();
+      set({ models: Symbol("changed") }); // every view is shown again
     } catch { /* asked again */ }
     if (page.models.some((one) => one.status === "downloading")) waitForModels();
   }, 3000);

@@ -48,7 +48,7 @@ export function makeView(section) {
   const table = h("table", {});
   view.body.append(
     h("div", { class: "card controls-card" },
-      h("label", { class: "control wide", for: "factor" }, factorLabel), input, ends,
+      h("p", { class: "control wide", "aria-hidden": "true" }, factorLabel), input, ends,
       h("div", { class: "row" }, which, scope, h("label", { class: "check" }, mask, maskText), reset),
       h("p", { class: "caption" }, t("temperature.slider_hint"))),
     h("div", { class: "split" },
@@ -72,6 +72,7 @@ export function makeView(section) {
     which.setOptions(sides().map((name) => [name, titleOf(model(name))]), one.name);
     scope.setOptions([["all", t("value.scope_all")], ...Array.from({ length: one.depth }, (_, index) => [index + 1, t("value.scope_layer", { layer: index + 1 })])], layer ?? "all");
     factorLabel.textContent = `${t("temperature.slider", { factor: times(factor) })}${factor === 1 ? "" : `, ${scopeName(layer)}`}`;
+    input.setAttribute("aria-label", factorLabel.textContent);
     input.setAttribute("aria-valuetext", `× ${times(factor)}`);
     if (document.activeElement !== input) input.value = Math.log10(factor);
     fill(ends, list(one.use_lsa ? "temperature.slider_ends" : "temperature.slider_ends_fixed").map((text) => h("span", {}, text)));
