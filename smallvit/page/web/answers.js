@@ -21,6 +21,8 @@ const ask = latest(
     if (!isChanged()) current = pick(unchanged);
     tell();
     if (isChanged()) askChanged(state.photo);
+    const rest = missing();
+    if (rest.length) ask(state.photo, rest);
   },
   failed,
 );
@@ -51,8 +53,11 @@ function failed(error) {
   tell();
 }
 
+/** The models to ask next: A and B, then the others, which may have to be loaded first. */
 function missing() {
-  return [...new Set([...sides(), ...compared().map((one) => one.name)])].filter((name) => !unchanged[name] && model(name)?.status === "here");
+  const open = (names) => names.filter((name) => !unchanged[name] && model(name)?.status === "here");
+  const first = open(sides());
+  return first.length ? first : open(compared().map((one) => one.name));
 }
 
 subscribe((changed) => {
@@ -66,7 +71,7 @@ subscribe((changed) => {
   if (!state.photo || !state.info) return;
   if (changed.has("info") || changed.has("a") || changed.has("b")) {
     const names = missing();
-    if (names.length) { working(true); ask(state.photo, names); return; }
+    if (names.length) { working(names.some((name) => sides().includes(name))); ask(state.photo, names); return; }
   }
   if (["info", "a", "b", "changes"].some((name) => changed.has(name))) {
     if (isChanged()) askChanged(state.photo);

@@ -28,15 +28,15 @@ export async function call(name, values) {
   try {
     return (await client.predict(name, Object.values(values))).data[0];
   } catch (error) {
-    throw new PageError(sentence(error));
+    throw new PageError(inWords(error));
   }
 }
 
-function sentence(error) {
+function inWords(error) {
   const message = String(error?.message ?? error ?? "");
   try {
-    const { key, values } = JSON.parse(message);
-    if (has(`error.${key}`)) return t(`error.${key}`, values);
+    const { key, values, sentence } = JSON.parse(message);
+    return has(`error.${key}`) ? t(`error.${key}`, values) : sentence;
   } catch { /* not one of ours */ }
   if (/queue.*full/i.test(message)) return t("error.busy", { n: 64 });
   if (/connection|fetch|network/i.test(message)) return t("error.server_gone");

@@ -17,8 +17,8 @@ export const state = {
   changes: { ...NO_CHANGES },
 };
 
-/** The name of a model on the page: of its variant, and what tells it from others of that variant. */
-export const titleOf = (one) => t(`name.${one.variant}`) + (one.suffix ? ` · ${one.suffix}` : "");
+/** The name of a model on the page: of its variant, and what tells it from others of that variant ("ViT · laptop"). */
+export const titleOf = (one) => [t(`name.${one.variant}`), ...one.title.split(" · ").slice(1)].join(" · ");
 
 export const model = (name) => page.models.find((one) => one.name === name);
 export const usable = () => page.models.filter((one) => one.status === "here");
