@@ -5,7 +5,8 @@ import pytest
 from keras import ops
 
 from smallvit.evaluation import predict as evaluation
-from smallvit.evaluation.metrics import calibration_error, metrics, top1_predictions, unsure_threshold
+from smallvit.evaluation.calibration import calibration_error
+from smallvit.evaluation.metrics import metrics, top1_predictions, unsure_threshold
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from tests import tiny
 
@@ -46,22 +47,20 @@ def test_a_model_that_is_never_right_is_never_unsure():
     assert unsure_threshold(np.full((2, 4), np.nan), labels) == 0.0
 
 
-def test_the_calibration_error_is_the_one_of_its_definition():
-    """Two bins of [0, 1]: three images below a half, of which one is right, and two above, of which one is."""
-    probabilities = np.array(
-        [[0.4, 0.3, 0.3], [0.3, 0.45, 0.25], [0.35, 0.35, 0.3], [0.9, 0.05, 0.05], [0.1, 0.3, 0.6]]
-    )
-    labels = np.array([0, 2, 2, 0, 1])
-    low = abs(1 / 3 - (0.4 + 0.45 + 0.35) / 3)
-    high = abs(1 / 2 - (0.9 + 0.6) / 2)
+def test_the_calibration_error_by_hand():
+    """Two bins of three and two images, however wide: 0.3, 0.4 and 0.45, of which one is right, and 0.5 and 0.9."""
+    confidence, correct = np.array([0.9, 0.4, 0.3, 0.5, 0.45]), np.array([True, False, True, True, False])
+    low = abs(1 / 3 - (0.3 + 0.4 + 0.45) / 3)
+    high = abs(2 / 2 - (0.5 + 0.9) / 2)
     expected = 3 / 5 * low + 2 / 5 * high
-    assert calibration_error(np.log(probabilities) + 7, labels, num_bins=2) == pytest.approx(expected)
+    assert expected == pytest.approx(0.15)
+    assert calibration_error(confidence, correct, num_bins=2) == pytest.approx(expected)
 
 
 def test_a_model_that_is_as_often_right_as_it_says_is_calibrated():
-    logits = np.log(np.tile([0.75, 0.25], (4, 1)))
-    assert calibration_error(logits, np.array([0, 0, 1, 0])) == pytest.approx(0)
-    assert calibration_error(logits, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
+    confidence = np.full(8, 0.75)
+    assert calibration_error(confidence, np.tile([True, True, False, True], 2), num_bins=2) == pytest.approx(0)
+    assert calibration_error(confidence, np.zeros(8, bool)) == pytest.approx(0.75)  # more bins than images
 
 
 def test_the_top_answer_and_its_probability(rng):

@@ -1,4 +1,4 @@
-"""Loss, accuracy and calibration of predictions, and the threshold below which a model counts as unsure.
+"""Loss and accuracy of predictions, and the threshold below which a model counts as unsure.
 
 Axis letters: n images, K classes.
 """
@@ -50,28 +50,6 @@ def top1_predictions(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
     """
     predicted = np.where(true_class_rank(logits, labels) == 0, labels, logits.argmax(axis=1))
     return predicted, softmax(logits).max(axis=1)
-
-
-def calibration_error(logits: np.ndarray, labels: np.ndarray, num_bins: int = 15) -> float:
-    """Compute the expected calibration error: how far the top probability is from the accuracy.
-
-    The images are sorted by their top probability into bins of equal width. The error is the mean of
-    |accuracy - mean top probability| over the bins, weighted by their images.
-
-    Args:
-        logits: float64 [n, K].
-        labels: int [n] in [0, K).
-        num_bins: number of bins over [0, 1].
-
-    Returns:
-        A share in [0, 1].
-
-    Reference: Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599, section 2.
-    """
-    predicted, confidence = top1_predictions(logits, labels)
-    bins = np.ceil(confidence * num_bins).astype(int)
-    # For a bin with m images, m |accuracy - mean confidence| is the difference of the two sums.
-    return float(np.abs(np.bincount(bins, predicted == labels) - np.bincount(bins, confidence)).sum() / len(labels))
 
 
 def unsure_threshold(logits: np.ndarray, labels: np.ndarray) -> float:

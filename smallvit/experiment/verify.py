@@ -7,7 +7,8 @@ from smallvit import files
 from smallvit.data import Source, load_dataset
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
-from smallvit.evaluation.metrics import calibration_error, metrics
+from smallvit.evaluation.calibration import calibration_error
+from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.hub.download import resolve_model_folders
 from smallvit.model_folder.card import is_of_cifar100
@@ -53,6 +54,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     differences = []
     for name, folder in folders.items():
         logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
+        predicted, confidence = top1_predictions(logits, dataset.test.labels)
         found, recorded = metrics(logits, dataset.test.labels), folder.record.metrics["test"]
         log.info(
             "%-32s%10.2f%10.2f%14.3f%13.2f%10.2f",
@@ -60,7 +62,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
             100 * found["top1"],
             100 * found["top5"],
             found["loss"],
-            100 * calibration_error(logits, dataset.test.labels),
+            100 * calibration_error(confidence, predicted == dataset.test.labels),
             100 * recorded["top1"],
         )
         differences += [
