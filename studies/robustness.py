@@ -10,16 +10,12 @@ For each model:
 For each two models that differ only in the variant: McNemar's test.
 
 The measurements depend on weights, images and --seed, not on time. --update-docs therefore reuses the entries of
-assets/robustness.json for the same weights, images and seed, and writes the file after each model.
+assets/robustness.json for the same weights, images and seed, see studies/study.py.
 """
 
 import argparse
-import datetime
 import itertools
-import json
 import math
-import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,22 +28,21 @@ from tqdm import tqdm
 
 from smallvit import files
 from smallvit.config import VARIANTS
-from smallvit.data import Dataset, Source, Split, load_dataset
-from smallvit.data.digest import split_sha256
+from smallvit.data import Split
 from smallvit.data.superclasses import by_superclass
-from smallvit.device import backend, compilation
-from smallvit.errors import UserError, os_error_as_user_error
+from smallvit.device import compilation
+from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
 from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.experiment.provenance import git_commit
 from smallvit.inference.attention import mean_attention_distance
 from smallvit.inference.translation import MAX_TRANSLATION, translate_images
-from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
-from smallvit.report import results
-from smallvit.report.results import group_by_key, markdown_table, replace_section
+from smallvit.model_folder.folder import ModelFolder
+from smallvit.report.results import markdown_table
+from studies import study
 from studies.corruptions import CORRUPTIONS, SEVERITIES
+from studies.study import format_percent, mean, rounded
 
-RESULTS_FILE = files.ASSETS / "robustness.json"
+NAME = "robustness"
 CHUNK_SIZE = 1000  # all translations of 10,000 images would take 2.5 GB
 ATTENTION_IMAGES = 1000
 ATTENTION_BATCH_SIZE = 100  # the attention [B, L, h, N, N] of the largest preset takes 300 MB
@@ -56,64 +51,14 @@ Answer = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, H, W, 3] -> pred
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="studies.robustness",
-        description="Measure trained models on test images, beyond their accuracy, and print tables.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--models",
-        type=Path,
-        nargs="+",
-        default=[files.BUNDLED_MODELS],
-        metavar="DIR",
-        help="model folders, or folders of them (default: assets/models)",
-    )
-    parser.add_argument(
-        "--data",
-        default=os.environ.get("SMALLVIT_DATA") or None,
-        metavar="PATH",
-        help="the data of the models, as for train.py (default: $SMALLVIT_DATA, else cifar100)",
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="use only N test images, to try things out")
+    parser = study.build_parser(NAME, "Measure trained models on test images, beyond their accuracy, and print tables.")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the noise (default: %(default)s)")
-    parser.add_argument(
-        "--update-docs",
-        action="store_true",
-        help=f"write the measurements to assets/robustness.json and the tables to {results.RESULTS_PAGE.name}",
-    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 done, 2 bad input."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = build_parser().parse_args(arguments)
-    command = shlex.join(["python", "-m", "studies.robustness", *arguments])
-    try:
-        measured_before = read_measured() if options.update_docs else None
-        for measured in measure_models(options, command, measured_before):
-            if options.update_docs:
-                page = with_tables(results.RESULTS_PAGE.read_text(encoding="utf-8"), measured)
-                results.write_json_and_page(measured, RESULTS_FILE, page)
-    except UserError as error:
-        print(f"studies.robustness: {error}", file=sys.stderr)
-        return 2
-    print(format_tables(measured))
-    return 0
-
-
-def read_measured() -> dict[str, Any] | None:
-    """Read assets/robustness.json; None if it does not exist. Raises `UserError`."""
-    with os_error_as_user_error(RESULTS_FILE):
-        if not RESULTS_FILE.exists():
-            return None
-        try:
-            return json.loads(RESULTS_FILE.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(
-                f"{RESULTS_FILE} cannot be read ({error}). Without this file all models are measured again."
-            ) from error
+    return study.run(NAME, build_parser(), measure_models, format_tables, arguments)
 
 
 def measure_models(
@@ -132,60 +77,39 @@ def measure_models(
     Raises:
         UserError: a model or the images cannot be read, or do not belong together.
     """
-    backend.require_supported_backend()
     if options.seed < 0:
         raise UserError(f"--seed is {options.seed}; it must be at least 0.")
-    variants = list(VARIANTS)
-    folders = sorted(
-        (read_model_folder(path) for given in options.models for path in find_model_folders(given)),
-        key=lambda folder: (folder.record.preset, variants.index(folder.record.variant), folder.record.training.seed),
-    )
-    dataset = load_dataset(Source(options.data, folders[0].record.data_image_size, limit=options.limit))
-    _require_same_images(folders, dataset, is_limited=options.limit is not None)
+    folders = study.read_models(options)
+    dataset = study.load_images(options, folders)
     setup = {"data": dataset.name, "num_images": len(dataset.test.labels), "seed": options.seed}
-    provenance = {
-        "command": command,
-        "hardware": backend.describe_device(),
-        "backend": backend.backend_version(),
-        "commit": git_commit(),
-        "date": datetime.date.today().isoformat(),
-    }
     reusable = measured_before["models"] if measured_before and measured_before.items() >= setup.items() else []
     entries = {entry["weights_sha256"]: entry for entry in reusable}
+    reused = [folder for folder in folders if folder.weights["sha256"] in entries]
     answers = {}
-    # Reused models come first: their pairs are complete before a new model can be interrupted.
-    for folder in sorted(folders, key=lambda folder: folder.weights["sha256"] not in entries):
-        key = folder.weights["sha256"]
-        if key in entries:
-            predict = compile_prediction(folder.load_model())
-            answers[key] = predict_logits(predict, dataset.test.images).argmax(axis=1)
-        else:
-            entry, answers[key] = measure_model(folder, dataset.test, options.seed)
-            entries[key] = {**entry, **provenance}
-        yield {
+
+    def measured_so_far():
+        return {
             **setup,
             "models": [
                 {**entries[folder.weights["sha256"]], "folder": _relative_path(folder.path)}
                 for folder in folders
-                if folder.weights["sha256"] in entries
+                if folder.weights["sha256"] in answers
             ],
             "pairs": _compare_pairs(folders, answers, dataset.test.labels),
         }
 
-
-def _require_same_images(folders: list[ModelFolder], dataset: Dataset, is_limited: bool) -> None:
-    size, test_sha256 = folders[0].record.data_image_size, split_sha256(dataset.test)
+    # Reused models come first: their pairs are complete before a new model can be interrupted.
+    for folder in reused:
+        predict = compile_prediction(folder.load_model())
+        answers[folder.weights["sha256"]] = predict_logits(predict, dataset.test.images).argmax(axis=1)
+    if reused:
+        yield measured_so_far()
     for folder in folders:
-        record = folder.record
-        if record.class_names != dataset.class_names:
-            raise UserError(f"{folder.path} was trained on other classes than those of {dataset.name}.")
-        if record.data_image_size != size:
-            raise UserError(
-                f"{folder.path} takes images of {record.data_image_size} px, and {folders[0].path} takes {size} px. "
-                "All models must take one size."
-            )
-        if not is_limited and record.test_sha256 not in (None, test_sha256):
-            raise UserError(f"{folder.path} was measured on other test images than those of {dataset.name} here.")
+        key = folder.weights["sha256"]
+        if key not in answers:
+            entry, answers[key] = measure_model(folder, dataset.test, options.seed)
+            entries[key] = {**entry, **study.provenance(command)}
+            yield measured_so_far()
 
 
 def _compare_pairs(
@@ -229,19 +153,16 @@ def measure_model(folder: ModelFolder, split: Split, seed: int) -> tuple[dict[st
     uniform_attention = np.ones((1, record.model.num_tokens, record.model.num_tokens))
     return {
         "folder": _relative_path(folder.path),
-        "preset": record.preset,
-        "variant": record.variant,
-        "seed": record.training.seed,
-        "weights_sha256": folder.weights["sha256"],
-        "top1": _mean(answers == split.labels),
+        **study.describe_model(folder),
+        "top1": mean(answers == split.labels),
         "shifts": shifts,
         "corruptions": corruptions,
         "superclasses": accuracy_by_superclass(answers, split.labels, record.class_names),
-        "tau_start": _round(math.sqrt(record.model.head_dim)),
-        "tau": [[_round(tau) for tau in layer] for layer in model.taus()],
+        "tau_start": rounded(math.sqrt(record.model.head_dim)),
+        "tau": [[rounded(tau) for tau in layer] for layer in model.taus()],
         "attention_images": len(images),
-        "attention_distance": [_round(distance) for distance in attention_distance(model, images)],
-        "uniform_distance": _round(mean_attention_distance(uniform_attention, _patch_size(model, images))[0]),
+        "attention_distance": [rounded(distance) for distance in attention_distance(model, images)],
+        "uniform_distance": rounded(mean_attention_distance(uniform_attention, _patch_size(model, images))[0]),
     }, answers
 
 
@@ -273,7 +194,7 @@ def measure_translations(answer: Answer, split: Split, unmoved: np.ndarray, reac
             num_correct[place] += np.sum(answers == split.labels[chunk])
     masks = {**{str(pixels): distance == pixels for pixels in range(1, reach + 1)}, "all": distance > 0}
     return {
-        name: {key: _mean(counts[mask] / len(split.labels)) for key, mask in masks.items()}
+        name: {key: mean(counts[mask] / len(split.labels)) for key, mask in masks.items()}
         for name, counts in (("consistency", num_same), ("top1", num_correct))
     }
 
@@ -288,7 +209,7 @@ def measure_corruptions(answer: Answer, split: Split, seed: int) -> dict[str, li
     """
     return {
         name: [
-            _mean(answer(corrupt(split.images, severity, np.random.default_rng((seed, severity)))) == split.labels)
+            mean(answer(corrupt(split.images, severity, np.random.default_rng((seed, severity)))) == split.labels)
             for severity in SEVERITIES
         ]
         for name, corrupt in CORRUPTIONS.items()
@@ -314,7 +235,7 @@ def accuracy_by_superclass(
     correct, accuracy = answers == labels, {}
     for superclass, names in superclasses.items():
         members = np.isin(labels, [class_names.index(name) for name in names])
-        accuracy[superclass] = _mean(correct[members]) if members.any() else None
+        accuracy[superclass] = mean(correct[members]) if members.any() else None
     return accuracy
 
 
@@ -343,33 +264,18 @@ def _patch_size(model: keras.Model, images: np.ndarray) -> float:
     return images.shape[2] / model.config.grid_size
 
 
-def _mean(values: np.ndarray) -> float:
-    return _round(np.mean(values))
-
-
-def _round(value: float) -> float:
-    return round(float(value), 5)
-
-
 def _relative_path(path: Path) -> str:
     """The path of a model folder, relative to the project if the project contains it."""
     path, project = path.resolve(), files.ASSETS.resolve().parent
     return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
 
 
-def with_tables(page: str, measured: dict[str, Any]) -> str:
-    """Return the text of `results.RESULTS_PAGE` with the tables of what `measure_models` yielded."""
-    return replace_section(page, "robustness", f"{format_tables(measured)}\n")
-
-
 def format_tables(measured: dict[str, Any]) -> str:
     """Format what `measure_models` yielded as Markdown: the provenance, then tables with a line that explains each."""
-    models, titles = measured["models"], _titles(measured["models"])
-    provenance = "`{command}` on {hardware}, with {backend}, {date}, commit {commit}"
-    provenances = group_by_key((provenance.format(**model), title) for model, title in zip(models, titles, strict=True))
+    titles = study.model_titles(measured["models"])
     parts = [
         "On {num_images:,} test images ({data}), with noise of seed {seed}:".format(**measured),
-        "\n".join(f"- {', '.join(names)}: {text}" for text, names in provenances.items()),
+        study.format_provenance(measured["models"], titles),
     ]
     for explanation, columns, num_text_columns, rows in _tables(measured, titles):
         parts += [explanation, markdown_table(columns, rows, num_text_columns)]
@@ -390,12 +296,12 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
         ["moved by", *titles],
         1,
         [
-            row("0 px", lambda model: f"{_percent(model['top1'])} (100.0)"),
+            row("0 px", lambda model: f"{format_percent(model['top1'])} (100.0)"),
             *(
                 row(
                     "all moves" if key == "all" else f"{key} px",
                     lambda model, key=key: "{} ({})".format(
-                        *(_percent(model["shifts"][name][key]) for name in ("top1", "consistency"))
+                        *(format_percent(model["shifts"][name][key]) for name in ("top1", "consistency"))
                     ),
                 )
                 for key in first["shifts"]["top1"]
@@ -407,12 +313,12 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
         ["corruption", *titles],
         1,
         [
-            row("none", lambda model: _percent(model["top1"])),
+            row("none", lambda model: format_percent(model["top1"])),
             *(
                 row(name, lambda model, name=name: _severities(model["corruptions"][name]))
                 for name in first["corruptions"]
             ),
-            row("mean of all", lambda model: _percent(np.mean(list(model["corruptions"].values())))),
+            row("mean of all", lambda model: format_percent(np.mean(list(model["corruptions"].values())))),
         ],
     )
     if pairs:
@@ -447,24 +353,14 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
             ["superclass", *titles],
             1,
             [
-                row(name, lambda model, name=name: _percent(model["superclasses"][name]))
+                row(name, lambda model, name=name: format_percent(model["superclasses"][name]))
                 for name in first["superclasses"]
             ],
         )
 
 
-def _titles(models: list[dict[str, Any]]) -> list[str]:
-    """The title of each model's variant, and as much more as tells the models apart."""
-    titles = [VARIANTS[model["variant"]].title for model in models]
-    for template in ("{preset}", "seed {seed}", "{folder}"):
-        values = [template.format(**model) for model in models]
-        if len(set(titles)) < len(titles) and len(set(values)) > 1:
-            titles = [f"{title}, {value}" for title, value in zip(titles, values, strict=True)]
-    return titles
-
-
 def _severities(top1: list[float]) -> str:
-    return f"{_percent(np.mean(top1))} ({', '.join(f'{100 * share:.0f}' for share in top1)})"
+    return f"{format_percent(np.mean(top1))} ({', '.join(f'{100 * share:.0f}' for share in top1)})"
 
 
 def _layer(model: dict[str, Any], layer: int) -> str:
@@ -474,10 +370,6 @@ def _layer(model: dict[str, Any], layer: int) -> str:
         return "-"
     taus = [[model["tau_start"]], *model["tau"]][layer] if VARIANTS[model["variant"]].use_lsa else []
     return f"{distances[layer]:.1f}" + (f" ({', '.join(f'{tau:.2f}' for tau in taus)})" if taus else "")
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":

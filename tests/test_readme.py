@@ -1,6 +1,5 @@
 """The tables in docs/results.md and the cards of the bundled models state the recorded results."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,8 @@ from smallvit import files
 from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import results
-from studies import robustness
+from smallvit.report.measurements import read_study
+from studies import robustness, study
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -22,8 +22,8 @@ def test_the_table_of_results_is_made_from_the_results():
 
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
-    measured = json.loads(robustness.RESULTS_FILE.read_text())
-    assert robustness.with_tables(DOCUMENT, measured) == DOCUMENT
+    measured = read_study("robustness")
+    assert study.with_tables(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:

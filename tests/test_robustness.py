@@ -15,8 +15,8 @@ from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.classifier import Classifier
 from smallvit.inference.translation import MAX_TRANSLATION, translation_consistency
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import results
-from studies import robustness
+from smallvit.report import measurements, results
+from studies import robustness, study
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
 
@@ -257,7 +257,7 @@ def update_docs(folder, *models, **changes):
     options = {"--data": folder, "--limit": 20, **changes}
     words = [str(word) for option in options.items() for word in option]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(robustness, "RESULTS_FILE", folder / "robustness.json")
+        patch.setattr(measurements, "FOLDER", folder)
         patch.setattr(results, "RESULTS_PAGE", folder / "README.md")
         assert robustness.main(["--models", *map(str, models), *words, "--update-docs"]) == 0
     return printed.getvalue(), json.loads((folder / "robustness.json").read_text()), (folder / "README.md").read_text()
@@ -274,7 +274,7 @@ def test_the_command_writes_what_it_prints(command):
     assert readme.startswith("Before.\n<!-- robustness")
     assert f"-->\n\n{printed}\n<!--" in readme
     assert readme.endswith("robustness -->\nAfter.\n")
-    assert robustness.with_tables(readme, measured) == readme
+    assert study.with_tables(readme, "robustness", printed[:-1]) == readme
 
 
 def test_the_entries_say_what_was_measured_and_how(models, command):
@@ -290,7 +290,7 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
     for one in measured["models"]:
         folder = read_model_folder(one["folder"])
         assert one["command"].startswith("python -m studies.robustness --models")
-        assert set(one) >= {"hardware", "backend", "commit", "date"}
+        assert set(one) >= {"hardware", "versions", "commit", "date"}
         assert one["weights_sha256"] == folder.weights["sha256"]
         assert {name: len(shares) for name, shares in one["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 5)
         assert one["superclasses"] is None  # seven classes are not those of CIFAR-100
@@ -339,7 +339,7 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
 
 
 def test_a_damaged_record_ends_in_a_sentence(models, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(robustness, "RESULTS_FILE", tmp_path / "robustness.json")
+    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
     (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
     assert robustness.main(["--models", str(models / "models"), "--data", str(models), "--update-docs"]) == 2
     assert f"{tmp_path}/robustness.json cannot be read (" in capsys.readouterr().err
@@ -382,7 +382,7 @@ def test_tables_show_the_numbers():
             "uniform_distance": 16.5,
             "command": "python -m studies.robustness",
             "hardware": "a CPU",
-            "backend": "jax 1",
+            "versions": {"backend": "jax 1"},
             "commit": "012abc",
             "date": "2026-01-02",
             **changes,

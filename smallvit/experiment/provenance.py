@@ -1,4 +1,4 @@
-"""Where a trained model comes from: the commit of the code, and the record of its model folder."""
+"""Where a trained model comes from: commit and versions of the code, and the record of its model folder."""
 
 import datetime
 import platform
@@ -27,6 +27,17 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}-dirty" if status else commit
+
+
+def software_versions() -> dict[str, str]:
+    """The versions of what computes: this package, Python, Keras, its backend and NumPy."""
+    return {
+        "smallvit": __version__,
+        "python": platform.python_version(),
+        "keras": version("keras"),
+        "backend": backend.backend_version(),
+        "numpy": version("numpy"),
+    }
 
 
 def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> Record:
@@ -65,13 +76,7 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         seconds=sum(epoch["seconds"] for epoch in history),
         images_per_second=len(history) / sum(1 / epoch["images_per_second"] for epoch in history),
         hardware=backend.describe_device(),
-        versions={
-            "smallvit": __version__,
-            "python": platform.python_version(),
-            "keras": version("keras"),
-            "backend": backend.backend_version(),
-            "numpy": version("numpy"),
-        },
+        versions=software_versions(),
         commit=ready.commit,
         command=ready.options.command,
         date=datetime.date.today().isoformat(),
