@@ -85,7 +85,7 @@ def measure_models(
     reusable = measured_before["models"] if measured_before and measured_before.items() >= setup.items() else []
     entries = {entry["weights_sha256"]: entry for entry in reusable}
     reused = [folder for folder in folders if folder.weights["sha256"] in entries]
-    answers = {}
+    answers, how = {}, study.provenance(command)
 
     def measured_so_far():
         return {
@@ -108,7 +108,7 @@ def measure_models(
         key = folder.weights["sha256"]
         if key not in answers:
             entry, answers[key] = measure_model(folder, dataset.test, options.seed)
-            entries[key] = {**entry, **study.provenance(command)}
+            entries[key] = {**entry, **how}
             yield measured_so_far()
 
 

@@ -153,18 +153,17 @@ def measure_each(
     if len(folders) < len(models):
         raise UserError("--models names two folders with the same name; results are stored by name.")
     dataset = load_images(options, models)
-    entries = {}
+    entries, how = {}, provenance(command)  # writing docs/results.md makes the checkout differ from its commit
     for name, folder in folders.items():
         entry = (measured_before or {}).get(name, {})
         if entry.items() >= _identity(folder, dataset).items():
             entries[name] = entry
     if len(entries) == len(folders):
         yield {name: entries[name] for name in folders}
-    for name in folders.keys() - entries.keys():
-        folder = folders[name]
-        measured = measure_model(folder, dataset)
-        entries[name] = {**_identity(folder, dataset), **provenance(command), **measured}
-        yield {name: entries[name] for name in folders if name in entries}
+    for name, folder in folders.items():
+        if name not in entries:
+            entries[name] = {**_identity(folder, dataset), **how, **measure_model(folder, dataset)}
+            yield {name: entries[name] for name in folders if name in entries}
 
 
 def _identity(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
@@ -213,6 +212,16 @@ def model_titles(models: Sequence[dict[str, Any]]) -> list[str]:
         if len(set(titles)) < len(titles) and len(set(values)) > 1:
             titles = [f"{title}, {value}" for title, value in zip(titles, values, strict=True)]
     return titles
+
+
+def titles_by_name(measured: dict[str, Any]) -> list[str]:
+    """The `model_titles` of what `measure_each` yielded."""
+    return model_titles([{**entry, "folder": name} for name, entry in measured.items()])
+
+
+def format_images(entries: Sequence[dict[str, Any]]) -> str:
+    """Say which images were measured, of what `measure_each` yielded."""
+    return "On {n:,} test images ({data}):".format(**entries[0])
 
 
 def standard_error(share: float, n: int) -> float:

@@ -10,7 +10,7 @@ from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import results
 from smallvit.report.measurements import read_study
-from studies import robustness, study
+from studies import calibration, robustness, study
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -29,6 +29,41 @@ def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_
     for model in measured["models"]:
         assert model["top1"] == pytest.approx(top1[model["weights_sha256"]], abs=1e-4)
     assert {model["weights_sha256"] for model in measured["models"]} == set(top1)
+
+
+def require_bundled_models_on_the_whole_test_split(measured):
+    for folder in FOLDERS:
+        one = measured[folder.path.name]
+        assert (one["weights_sha256"], one["n"]) == (folder.weights["sha256"], 10_000)
+
+
+def test_what_is_said_of_calibration_was_measured():
+    measured = read_study("calibration")
+    assert study.with_tables(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
+    require_bundled_models_on_the_whole_test_split(measured)
+    for folder in FOLDERS:
+        nll = measured[folder.path.name]["before"]["nll"]
+        assert nll == pytest.approx(folder.record.metrics["test"]["loss"], abs=1e-4)
+    said = " ".join(DOCUMENT.split())
+
+    def extremes(values, form):
+        return f"{min(values):{form}} to {max(values):{form}}"
+
+    before, after = ([one[when] for one in measured.values()] for when in ("before", "after"))
+    scale = {variant: f"{one['temperature']:.2f}" for variant, one in by_variant(measured).items()}
+    assert f"T is {scale['vit']} and {scale['lsa']}" in said
+    assert scale["spt"] == scale["spt_lsa"]
+    assert f"T is {scale['spt']} for both" in said
+    assert f"off by {extremes([100 * one['ece'] for one in before], '.1f')} points, after it by " in said
+    assert f"after it by {extremes([100 * one['ece'] for one in after], '.1f')}." in said
+    assert {f"{100 * one['ece_by_chance']:.1f}" for one in after} == {"1.2"}
+    assert all(0.3 < 1 - second["ece"] / first["ece"] < 0.5 for first, second in zip(before, after, strict=True))
+    gains = [first["nll"] - second["nll"] for first, second in zip(before, after, strict=True)]
+    assert f"falls by {extremes(gains, '.3f')} nats" in said
+
+
+def by_variant(measured):
+    return {one["variant"]: one for one in measured.values()}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
