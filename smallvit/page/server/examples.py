@@ -1,15 +1,16 @@
 """Example photos: those in the model folders, else the bundled ones; each with its class and its credits."""
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from smallvit import files
-from smallvit.data.superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.superclasses import by_superclass
 from smallvit.model_folder.folder import ModelFolder
 
-CREDITS_FILE = "CREDITS.md"
+EXAMPLES_FILE = "examples.json"
 OPENING_EXAMPLE = "lion"
 """The page opens with this example, where it is bundled."""
 
@@ -20,7 +21,7 @@ class Example(NamedTuple):
     Attributes:
         path: the file.
         truth: raw class name; None if the name of the file has none.
-        author, licence, source: its credits, as text; "" if they are not known.
+        author, licence, source, link: its credits, as text; "" if they are not known.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Example(NamedTuple):
     author: str = ""
     licence: str = ""
     source: str = ""
+    link: str = ""
 
 
 def find_examples(folders: Iterable[ModelFolder]) -> dict[str, Example]:
@@ -43,26 +45,19 @@ def find_examples(folders: Iterable[ModelFolder]) -> dict[str, Example]:
 
 
 def bundled_examples(folder: Path) -> dict[str, Example]:
-    """Return {id: example} of a folder of JPEGs of CIFAR-100's classes, with the credits of its `CREDITS_FILE`."""
-    credited = read_credits(folder / CREDITS_FILE)
-    classes = {name for names in SUPERCLASSES.values() for name in names}
+    """Return {id: example} of a folder of JPEGs of CIFAR-100's classes, as its `EXAMPLES_FILE` lists them."""
+    listed = json.loads((folder / EXAMPLES_FILE).read_text(encoding="utf-8"))
     return {
-        path.stem: Example(path, _truth(path, classes), *credited.get(path.name, ("", "", "")))
-        for path in sorted(folder.glob("*.jpg"))
+        entry["id"]: Example(
+            folder / f"{entry['id']}.jpg",
+            entry["truth"],
+            entry["author"],
+            entry["licence"],
+            entry["source"],
+            entry.get("link", ""),
+        )
+        for entry in listed
     }
-
-
-def read_credits(path: Path) -> dict[str, tuple[str, str, str]]:
-    """Read {file name: (author, licence, source)} from a Markdown table: columns file, by, terms, taken from."""
-    rows = [
-        [cell.strip() for cell in line.strip().strip("|").split("|")]
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.startswith("|")
-    ]
-    header, _, *rows = rows
-    columns = [header.index(name) for name in ("file", "by", "terms", "taken from")]
-    table = [[row[column].replace("`", "") for column in columns] for row in rows]
-    return {name: (author, licence, source) for name, author, licence, source in table}
 
 
 def _truth(path: Path, classes: set[str]) -> str | None:

@@ -42,6 +42,7 @@ def page_data(
                 "author": example.author,
                 "licence": example.licence,
                 "source": example.source,
+                "link": example.link,
             }
             for name, example in photos.examples.items()
         ],

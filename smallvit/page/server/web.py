@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from smallvit import files
 from smallvit.page import texts
-from smallvit.page.server.examples import CREDITS_FILE, Example
+from smallvit.page.server.examples import Example
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
 PLACE_OF_DATA = "<!--page-->"
@@ -52,7 +52,7 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
         return FileResponse(found.path) if found else Response(status_code=404)
 
     def credits(_: Request) -> Response:
-        return PlainTextResponse((files.EXAMPLE_IMAGES / CREDITS_FILE).read_text(encoding="utf-8"))
+        return PlainTextResponse((files.EXAMPLE_IMAGES / "CREDITS.md").read_text(encoding="utf-8"))
 
     return [
         Route("/", page),

@@ -39,15 +39,15 @@ export function rich(text, glossed = null) {
 // The words that carry an explanation, longest first where one contains another.
 const TERMS = {
   en: [
-    ["McNemar", /McNemar/], ["standard error", /standard error/i], ["top-1", /top-1/i], ["augmentation", /augment(?:ed|ation)/i],
+    ["McNemar", /McNemar/], ["standard_error", /standard error/i], ["top-1", /top-1/i], ["augmentation", /augment(?:ed|ation)/i],
     ["validation", /validation|held out/i], ["temperature", /temperature/i], ["logit", /logits?/i], ["mask", /\bmask/i],
-    ["query, key", /\bqueries\b/i], ["EMA", /\bEMA\b/], ["epoch", /\bepochs?\b/i], ["unsure", /\bunsure\b/i],
+    ["query", /\bqueries\b/i], ["EMA", /\bEMA\b/], ["epoch", /\bepochs?\b/i], ["unsure", /\bunsure\b/i],
     ["attention", /\battention\b/i], ["entropy", /\bcovers\b|\bspreads?\b/i], ["head", /\bheads?\b/i], ["layer", /\blayers?\b/i],
     ["token", /\btokens?\b/i], ["patch", /\bpatch(?:es)?\b/i], ["seed", /\bseeds?\b/i], ["parameter", /\bparameters\b/i],
   ],
   ko: [
-    ["McNemar", /맥니마 검정/], ["standard error", /표준 오차/], ["top-1", /top-1 정확도/], ["augmentation", /증강/],
-    ["validation", /검증 이미지/], ["temperature", /온도/], ["logit", /로짓/], ["mask", /마스크/], ["query, key", /쿼리/],
+    ["McNemar", /맥니마 검정/], ["standard_error", /표준 오차/], ["top-1", /top-1 정확도/], ["augmentation", /증강/],
+    ["validation", /검증 이미지/], ["temperature", /온도/], ["logit", /로짓/], ["mask", /마스크/], ["query", /쿼리/],
     ["EMA", /EMA/], ["epoch", /에포크/], ["unsure", /확신이? ?낮/], ["attention", /어텐션/], ["entropy", /퍼[지집]/], ["head", /헤드/],
     ["layer", /레이어/], ["token", /토큰/], ["patch", /패치/], ["seed", /시드/], ["parameter", /파라미터/],
   ],

@@ -36,7 +36,8 @@ export function makeView(section) {
     const { info } = state;
     const models = compared();
     const first = model(state.a);
-    view.intro(t(models.length > 2 ? "photo.intro_fair" : models.every((one) => one.fair_group === first.fair_group) ? "photo.intro_fair" : "photo.intro_unfair"));
+    const isFair = models.every((one) => one.fair_group === first.fair_group);
+    view.intro(t(isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair"));
     holder.classList.toggle("none", !info);
     if (info) {
       if (preview.getAttribute("src") !== info.preview) preview.src = info.preview;
@@ -52,7 +53,7 @@ export function makeView(section) {
     }
     caption.textContent = t("photo.frame", { side: first.image_size });
     const example = page.examples.find((one) => one.id === state.photo?.example);
-    credit.textContent = example ? t("photo.credit", example) : "";
+    fill(credit, example && (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)));
     fill(cards, models.map(card));
     const names = page.class_keys[first.classes];
     known.firstChild.textContent = t("photo.classes", { count: names.length });
