@@ -1,76 +1,32 @@
-"""Parts of the page: languages, models, views, charts and tables, deletion of uploads."""
+"""Parts of the page's server: languages, models, page data, examples, errors, deletion of uploads."""
 
-import asyncio
-import io
+import json
 import os
 import re
-import string
 import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
 
+from smallvit import files
 from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
-from smallvit.layers.tokenization import SHIFT_NAMES, shift_diagonally
-from smallvit.model import build_model
-from smallvit.model_folder.folder import read_model_folder, write_model_folder
-from smallvit.page.build import build_demo
-from smallvit.page.components import charts, colors
-from smallvit.page.components.image_input import user_error_as_gradio_error
-from smallvit.page.server import cleanup, models, startup
-from smallvit.page.texts import TEXTS, format_text, language_of, text_key
-from smallvit.page.views import compare, patches, temperature, training, usage
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.page.server import cleanup, errors, models, page_data, startup, usage, web
+from smallvit.page.server.app import NOT_MEASURED
+from smallvit.page.server.errors import PageError
+from smallvit.page.server.examples import bundled_examples
+from smallvit.page.server.photos import Photos
+from smallvit.page.texts import FOLDER, language_of
 from smallvit.report.results import Result
 from tests import tiny
 from tests.server import ROOT
-
-
-def events(demo):
-    """The functions of the page by name."""
-    return {function.name: function.fn for function in demo.fns.values()}
-
-
-def visitor(accept_language=""):
-    return SimpleNamespace(headers={"accept-language": accept_language})
-
-
-def test_both_languages_have_the_same_texts_with_the_same_values():
-    def values(text):
-        return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
-
-    assert list(TEXTS["ko"]) == list(TEXTS["en"])
-    for key, english in TEXTS["en"].items():
-        korean = TEXTS["ko"][key]
-        assert values(english) == values(korean), key
-        assert english.count("https://") == korean.count("https://"), key
-        assert english.count("**") == korean.count("**"), key
-
-
-def tiny_result(variant, folder):
-    tiny.write_folder(folder / "model", variant)
-    return Result.from_model_folder(read_model_folder(folder / "model"))
-
-
-def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
-    files = [path for path in (ROOT / "smallvit/page").rglob("*.py") if path.parent.name != "texts"]
-    code = "".join(path.read_text(encoding="utf-8") for path in files)
-    asked = set(re.findall(r'(?:text_key|format_text)\((?:request, )?"(\w+)"\)?', code))
-    assert asked <= set(TEXTS["en"])
-    joined = {match.partition("{")[0] for match in re.findall(r'f"([a-z]+_\{\w+\})"', code)}
-    assert joined == {"model_", "usage_", "heads_", "results_", "tau_"}
-    unused = {key for key in TEXTS["en"] if not re.search(rf"[\"']{key}[\"']", code)}
-    assert {key for key in unused if not key.startswith(tuple(joined))} == set()
-    with pytest.raises(KeyError):
-        text_key("no such text")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +43,9 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there(tmp_path):
     ],
 )
 def test_a_visitor_is_answered_in_the_language_of_the_browser(accepted, expected):
-    assert language_of(visitor(accepted)) == expected
-    assert format_text(visitor(accepted), "head", head=3) == {"en": "head 3", "ko": "헤드 3"}[expected]
-    assert format_text(None, "head", head=3) == "head 3"
+    assert language_of("", accepted) == expected
+    assert language_of("ko", accepted) == "ko"
+    assert language_of("fr", accepted) == expected
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +92,8 @@ def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypat
     store.preload(["laptop-vit", "laptop-vit"])
     assert store.get("laptop-vit") is store.get("laptop-vit")
     assert loaded == ["laptop-vit"]
-    assert store.is_ready(["laptop-vit"])
+    assert store.loaded("laptop-vit") is store.get("laptop-vit")
+    assert store.loaded("laptop-spt_lsa") is None
 
 
 def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path, caplog):
@@ -189,86 +146,7 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     assert usage.training_command(changed_fields).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
 
 
-class TestTwoModelsOfDifferentShapes:
-    """Grids of 3 and 4, depths of 3 and 2, 2 heads and 1, with and without a class token, other class names."""
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def views(tmp_path_factory):
-        """The functions of the page by name."""
-        folder = tmp_path_factory.mktemp("shapes")
-        tiny.write_folder(folder / "small", "spt_lsa")
-        config = replace(
-            tiny.MODEL, image_size=16, depth=2, num_heads=1, head_dim=10, pooling="cls", num_classes=2, use_lsa=True
-        )
-        model = build_model(config, seed=2)
-        record = tiny.record("lsa", model, class_names=["<b>&*_", "b"], preset="own")
-        write_model_folder(folder / "other", model, record, tiny.HISTORY, b"", "")
-        demo = build_demo(models.ModelStore([folder / "small", folder / "other"]))
-        return events(demo)
-
-    @pytest.fixture
-    @staticmethod
-    def square(rng):
-        buffer = io.BytesIO()
-        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    def test_their_cards_and_classes(self, views, square):
-        _, left, right, verdict = views["compare"](square, "other", "small", request=None)
-        assert "&lt;b&gt;&amp;* " in left
-        assert left.count("<li>") == 2
-        assert right.count("<li>") == 5
-        assert "differ in more than SPT and LSA" in verdict
-        classes = views["list_classes"]("other", "small", request=None)
-        assert "&lt;b&gt;&amp;* " in classes
-        assert "aquarium fish" in classes
-
-    @pytest.mark.parametrize(
-        ("place", "small", "other"), [((2, 1, 4, 1), (3, 1), (4, 1)), ((3, 2, 2, 3), (2, 2), (2, 3))]
-    )
-    def test_attention_from_the_same_place(self, views, square, place, small, other):
-        captions = views["show_maps"](square, "small", "other", *place, request=None)
-        for image, (row, column) in zip(captions[2:], (small, other), strict=True):
-            assert f"row {row}, column {column};" in image.alt_text
-        assert "layer 2" in captions[1]  # the last that it has
-        assert "itself 0.0 %" in captions[1]
-        opened = views["show_attention"](square, "small", "other", *place, request=None)
-        assert [control.value for control in opened[1:5]] == list(place)
-
-    def test_values_beyond_both_are_the_last_that_there_are(self, views, square):
-        opened = views["show_attention"](square, "small", "small", 3, 2, 4, 4, request=None)
-        assert [control.value for control in opened[1:5]] == [3, 2, 3, 3]
-
-    def test_the_patches_of_the_one_that_shifts(self, views, square):
-        shown = views["show_patches"](square, "small", "other", 4, 4, request=None)
-        assert [slider.value for slider in shown[6:8]] == [3, 3]
-        assert "row 3, column 3" in shown[-1].alt_text
-        none = views["show_patches"](square, "other", "other", 1, 1, request=None)
-        assert "Neither of the two chosen models uses SPT" in none[0]
-
-    def test_moves_and_temperatures(self, views, square):
-        shown = views["show_shift_test"](square, "small", "other", request=None)
-        assert "of 81 places" in shown[1]
-        summary, *_, table, _ = views["show_temperature"]("small", "other", request=None)
-        assert len(table) == 3 * 2 + 2 * 1
-        assert summary.count("the initial τ is") == 2
-
-
-def test_one_model_alone_has_one_side(tmp_path):
-    tiny.write_folder(tmp_path / "only", "lsa")
-    demo = build_demo(models.ModelStore([tmp_path / "only"]))
-    views = events(demo)
-    image = (ROOT / "assets/examples/cup.jpg").read_bytes()
-    _, left, right, verdict = views["compare"](image, "only", "only", request=None)
-    assert "<li>" in left
-    assert right == ""
-    assert "Both" not in verdict
-    assert len(views["show_shift_test"](image, "only", "only", request=None)) == 3
-    assert len(views["show_maps"](image, "only", "only", 1, 0, 1, 1, request=None)) == 2
-
-
-def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, tmp_path, monkeypatch):
+def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, monkeypatch):
     references = [HubModel("ada/vit"), HubModel("ada/spt_lsa", "v1")]
     answers = {"ada/vit": folders / "a/laptop-vit", "ada/spt_lsa": None}
 
@@ -279,43 +157,36 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, t
 
     monkeypatch.setattr(models, "download_model_folder", download)
     store = models.ModelStore([folders / "a/modern-spt"], references)
-    demo = build_demo(store)
-    status, try_again = events(demo)["update_status"], events(demo)["try_again"]
 
-    def texts(event=status):
-        lines, again, timer, *menus = event(*built, request=None)
-        return lines.value, again.visible, timer.active, [menu.value for menu in menus]
+    def told():
+        data = page_data.models_data(store)
+        return {one["name"]: one["status"] for one in data["models"]}, data["pair"]
 
     def wait():
         deadline = time.monotonic() + 20
-        while None in store.downloads.values() or not store.is_ready(store.default_pair):
+        while None in store.downloads.values() or store.loaded(store.default_pair[1]) is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    built = store.default_pair
-    assert built == ("modern-spt", "modern-spt")
-    said, again, active, _ = texts()
-    assert "ada/vit is being downloaded from the Hub" in said
-    assert active
-    assert not again
+    assert told() == (
+        {"modern-spt": "here", "ada/vit": "downloading", "ada/spt_lsa@v1": "downloading"},
+        ["modern-spt", "modern-spt"],
+    )
     store.start_downloads()
-    wait()
-    said, again, active, menus = texts()
-    assert said == "⚠️ ada/spt_lsa@v1: the Hub answers with status 500."
-    assert again
-    assert menus == ["ada/vit", "ada/vit"]
+    wait()  # what was downloaded is loaded at once
+    failed = "ada/spt_lsa@v1: the Hub answers with status 500."
+    assert told() == ({"ada/vit": "here", "modern-spt": "here", "ada/spt_lsa@v1": failed}, ["ada/vit", "ada/vit"])
     answers["ada/spt_lsa"] = folders / "a/laptop-spt_lsa"
-    texts(try_again)
+    store.retry_downloads()
+    assert told()[0]["ada/spt_lsa@v1"] == failed  # it was tried just now
+    monkeypatch.setattr(models, "RETRY_SECONDS", 0)
+    store.retry_downloads()
     wait()
-    said, again, active, menus = texts()
-    assert (said, again, active) == ("", False, False)
-    assert menus == ["ada/vit", "ada/spt_lsa@v1"]
-    assert [name for _, name in store.choices] == ["ada/vit", "modern-spt", "ada/spt_lsa@v1"]
-    compare = events(demo)["compare"]
-    assert "From the Hub: ada/spt_lsa@ccccccc" in compare(None, *menus, request=None)[2]
-    # A visitor's own choice stays.
-    *_, left, right = status("modern-spt", "ada/vit", request=None)
-    assert (left.value, right.value) == ("modern-spt", "ada/vit")
+    assert told()[1] == ["ada/vit", "ada/spt_lsa@v1"]
+    assert set(told()[0].values()) == {"here"}
+    described = {one["name"]: one for one in page_data.models_data(store)["models"]}
+    assert described["ada/spt_lsa@v1"]["source"] == {"repo": "ada/spt_lsa", "commit": "c" * 40}
+    np.testing.assert_allclose(described["ada/spt_lsa@v1"]["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
 
 
 def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
@@ -338,33 +209,12 @@ def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
     store.start_downloads()
     store.start_downloads()
     go_on.set()
-    store.wait_for_downloads()
+    while None in store.downloads.values() or not store.folders:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert asked == ["ada/none", "ada/slow", "ada/none"]
     assert list(store.folders) == ["ada/slow"]
     assert store.downloads == {HubModel("ada/none"): "There is none."}
-
-
-def test_an_image_arrives_by_its_url(tmp_path, monkeypatch):
-    tiny.write_folder(tmp_path / "only", "vit")
-    demo = build_demo(models.ModelStore([tmp_path / "only"]))
-    content, asked = (ROOT / "assets/examples/cup.jpg").read_bytes(), []
-
-    async def download_image(url):
-        asked.append(url)
-        return content
-
-    monkeypatch.setattr(compare, "download_image", download_image)
-    for url in (" host.example/cup.jpg ", "http://host.example/cup.jpg", "localhost:80/cup.jpg", "ftp:cup.jpg"):
-        assert Path(asyncio.run(events(demo)["download"](url))).read_bytes() == content
-    assert asked == [
-        "https://host.example/cup.jpg",
-        "http://host.example/cup.jpg",
-        "localhost:80/cup.jpg",
-        "ftp:cup.jpg",
-    ]
-    content = b"<html>"
-    with pytest.raises(gr.Error, match="The file is no image that can be read"):
-        asyncio.run(events(demo)["download"]("host.example/page.html"))
 
 
 def test_a_zero_gpu_space_gets_a_function(monkeypatch):
@@ -377,100 +227,108 @@ def test_a_zero_gpu_space_gets_a_function(monkeypatch):
     assert len(registered) == 1
 
 
-@pytest.mark.parametrize("name", SHIFT_NAMES)
-def test_what_is_marked_as_vacated_is_what_a_shift_leaves_empty(name):
-    half, (height, width) = 2, (8, 12)
-    image = np.ones((1, height, width, 1), np.float32)
-    shifted = np.asarray(shift_diagonally(image, half))[0, SHIFT_NAMES.index(name), ..., 0]
-    rows, columns = patches.vacated(name, half)
-    expected = np.ones((height, width))
-    expected[: rows if rows > 0 else 0] = 0
-    expected[height + rows if rows < 0 else height :] = 0
-    expected[:, : columns if columns > 0 else 0] = 0
-    expected[:, width + columns if columns < 0 else width :] = 0
-    np.testing.assert_array_equal(shifted, expected)
+def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folders):
+    store = models.ModelStore([folders / "a/laptop-vit", folders / "a/modern-spt", folders / "a/laptop-spt_lsa"])
+    vit, spt, spt_lsa = page_data.models_data(store)["models"]
+    assert (vit["title"], spt["title"], spt_lsa["title"]) == ("ViT", "ViT + SPT", "ViT + SPT + LSA")
+    assert vit["fair_group"] == spt_lsa["fair_group"]
+    assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
+    assert vit["tau"] is None  # it is not loaded
+    assert vit["tau_start"] == pytest.approx(5**0.5)
+    assert (vit["patch_size"], vit["grid_size"], vit["image_size"], vit["cls"]) == (4, 3, 12, False)
+    assert vit["history"] == tiny.HISTORY
+    twice = models.ModelStore([folders / "a/laptop-vit", folders / "b/laptop-vit"])
+    assert [one["title"] for one in page_data.models_data(twice)["models"]] == list(twice.titles.values())
 
 
-def luminance(color):
-    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return np.dot(linear, (0.2126, 0.7152, 0.0722))
-
-
-@pytest.mark.parametrize("background", ["#ffffff", "#1f2937"], ids=["light", "dark"])
-def test_the_colours_of_lines_stand_out_in_both_themes(background):
-    """WCAG 2.2, success criterion 1.4.11."""
-    for color in (*colors.LINE_COLORS, colors.REFERENCE_COLOR):
-        high, low = sorted((luminance(color), luminance(background)), reverse=True)
-        assert (high + 0.05) / (low + 0.05) >= 3, color
-
-
-def test_a_chart_keeps_the_order_of_its_lines_and_the_reference_is_grey():
-    points = [(1, 2.0, "start"), (2, 2.0, "start"), (1, 2.5, "b <1>"), (2, 1.5, "b <1>"), (1, 3.0, "a")]
-    with gr.Blocks():
-        chart, legend = charts.line_chart(points, "x", "y", reference="start", from_zero=False)
-    assert list(charts.line_colors(["start", "b", "a", "b"], "start").items()) == [
-        ("start", colors.REFERENCE_COLOR),
-        ("b", colors.LINE_COLORS[0]),
-        ("a", colors.LINE_COLORS[1]),
-    ]
-    assert chart.sort == ["1", "2"]
-    assert chart.y_lim[0] < 1.5 < 3.0 < chart.y_lim[1]
-    assert legend.index("start") < legend.index("b &lt;1&gt;") < legend.index(">a<")
-
-
-def test_the_table_of_temperatures_has_a_row_for_each():
-    record = SimpleNamespace(model=SimpleNamespace(head_dim=16))
-    frame = temperature.tau_table([("two heads", record, np.array([[1.0, 2.0], [3.0, 4.5]])), ("one", record, [[4.0]])])
-    assert frame.to_csv(index=False).splitlines() == [
-        "model,layer,head,start,tau",
-        "two heads,1,1,4.0,1.0",
-        "two heads,1,2,4.0,2.0",
-        "two heads,2,1,4.0,3.0",
-        "two heads,2,2,4.0,4.5",
-        "one,1,,4.0,4.0",
-    ]
-
-
-def test_the_table_of_results_has_what_each_model_reached(tmp_path):
-    result = tiny_result("spt", tmp_path)
-    row = training.results_table([result]).iloc[0].to_dict()
-    assert row["model"] == "ViT + SPT"
-    assert (row["top1"], row["top5"], row["epochs"], row["seed"], row["minutes"]) == (54.32, 87.65, 3, 0, 1.5)
-    assert row["parameters"] == result.parameters
+def test_the_table_of_results_has_what_each_model_reached(folders):
+    result = Result.from_model_folder(read_model_folder(folders / "a/modern-spt"))
+    store = models.ModelStore([folders / "a/modern-spt"])
+    data = page_data.page_data(store, Photos({}, None), ["a problem"], [result], NOT_MEASURED)
+    (row,) = data["results"]
+    assert row == ["ViT + SPT", "modern", "CIFAR-100", 3, 0, result.parameters, 54.32, 87.65, 1.5, "a test, 2 cores"]
+    assert data["class_lists"][0][1] == "aquarium fish"
+    assert data["class_keys"][0][1] == "aquarium_fish"
+    assert data["superclass"]["lion"] == "large_carnivores"
+    assert data["limits"] == {"bytes": 20 * 2**20, "pixels": 40_000_000, "minutes_kept": 55}
+    assert data["problems"] == ["a problem"]
+    json.dumps(data)
 
 
 def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_name(tmp_path):
-    assert usage._shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
-    assert usage._shown_path(tmp_path / "mine") == "mine"
+    assert usage.shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
+    assert usage.shown_path(tmp_path / "mine") == "mine"
 
 
 def test_a_users_mistake_is_a_message_and_nothing_else_is():
-    with pytest.raises(gr.Error, match="too large"), user_error_as_gradio_error():
-        raise UserError("too large")
-    with pytest.raises(ZeroDivisionError), user_error_as_gradio_error():
-        1 / 0  # noqa: B018
+    def mistake():
+        raise PageError("model_damaged", "The model x is damaged.", model="x")
+
+    with pytest.raises(gr.Error) as caught:
+        errors.told_in_english(mistake)()
+    assert caught.value.message == "The model x is damaged."
+    with pytest.raises(gr.Error) as caught:
+        errors.told_by_key(mistake)()
+    assert json.loads(caught.value.message) == {
+        "key": "model_damaged",
+        "values": {"model": "x"},
+        "sentence": "The model x is damaged.",
+    }
+    with pytest.raises(ZeroDivisionError):
+        errors.told_by_key(lambda: 1 / 0)()
 
 
-def test_old_files_are_deleted_and_examples_stay(tmp_path, monkeypatch):
+def test_every_error_of_the_page_has_a_text():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "smallvit/page/server").glob("*.py"))
+    keys = set(re.findall(r'PageError\(\s*"(\w+)"', code))
+    english = json.loads((FOLDER / "en.json").read_text(encoding="utf-8"))
+    assert len(keys) > 5
+    assert {f"error.{key}" for key in keys} <= set(english)
+
+
+def test_an_example_has_the_class_in_its_name_and_its_credits(tmp_path):
+    for name in ("lion.jpg", "lion_2.jpg", "aquarium_fish 3.jpg", "unicorn.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "CREDITS.md").write_text(
+        "# Examples\n\n| file | image | by | terms | taken from |\n|---|---|---|---|---|\n"
+        "| lion.jpg | a lion | Ada | CC0 | `a.zip` of Debian |\n\nReduced.\n"
+    )
+    found = bundled_examples(tmp_path)
+    assert {name: example.truth for name, example in found.items()} == {
+        "lion": "lion",
+        "lion_2": "lion",
+        "aquarium_fish 3": "aquarium_fish",
+        "unicorn": None,
+    }
+    assert found["lion"][2:] == ("Ada", "CC0", "a.zip of Debian")
+
+
+def test_every_bundled_example_has_a_class_and_credits():
+    for example in bundled_examples(files.EXAMPLE_IMAGES).values():
+        assert example.truth is not None
+        assert all(example)
+
+
+def test_the_page_data_cannot_end_its_element(monkeypatch, tmp_path):
+    (tmp_path / "index.html").write_text('<html lang="en"><body><!--page--></body>')
+    monkeypatch.setattr(web, "WEB_FOLDER", tmp_path)
+    html = web.render_page({"name": "</script><b>&"}, "ko")
+    assert html.startswith('<html lang="ko">')
+    assert html.count("</script>") == 1
+    data = html.partition('id="page">')[2].partition("</script>")[0]
+    assert json.loads(data) == {"name": "</script><b>&"}
+
+
+def test_old_files_are_deleted(tmp_path, monkeypatch):
     start = time.time()
-    for name in ("upload/image.jpg", "deep_links/x/state.json", "examples/cup.jpg"):
+    for name in ("upload/image.jpg", "other/x/cup.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_text("content")
-    example = tmp_path / "examples/cup.jpg"
-
-    def left():
-        return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-
     monkeypatch.setattr(cleanup.time, "time", lambda: start + 3000)
-    cleanup.delete_old_files(tmp_path, 3600, [example])
-    assert len(left()) == 3
-    os.utime(example, (1, 1))
+    cleanup.delete_old_files(tmp_path, 3600)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
     monkeypatch.setattr(cleanup.time, "time", lambda: start + 4000)
-    cleanup.delete_old_files(tmp_path, 3600, [example])
-    assert left() == ["examples/cup.jpg"]
-    assert example.stat().st_mtime > 1  # made young, so that other processes keep it too
     cleanup.delete_old_files(tmp_path, 3600)
     cleanup.delete_old_files(tmp_path / "no such folder", 3600)
     assert list(tmp_path.iterdir()) == []
@@ -478,10 +336,9 @@ def test_old_files_are_deleted_and_examples_stay(tmp_path, monkeypatch):
 
 def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
     assert cleanup.MAX_AGE_SECONDS + cleanup.DELETE_INTERVAL_SECONDS < 3600
-    upload, example, rounds = tmp_path / "image.jpg", tmp_path / "cup.jpg", []
-    for path in (upload, example):
-        path.write_text("content")
-    demo = SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={str(example)})}, temp_file_sets=[{str(upload)}])
+    upload, rounds = tmp_path / "image.jpg", []
+    upload.write_text("content")
+    blocks = SimpleNamespace(temp_file_sets=[{str(upload)}])
     start = upload.stat().st_ctime - 1
 
     def sleep(seconds):
@@ -492,13 +349,12 @@ def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(cleanup.time, "sleep", sleep)
         patched.setattr(cleanup.time, "time", lambda: start + len(rounds) * cleanup.DELETE_INTERVAL_SECONDS)
-        cleanup.delete_old_files_regularly(demo, tmp_path)
+        cleanup.delete_old_files_regularly(blocks, tmp_path)
         for thread in threading.enumerate():
             if thread.name == "cleanup":
                 thread.join(timeout=20)
     assert rounds == [True] * 11 + [False] * 2  # at 0, 5, ... 50 minutes; deleted after 55
-    assert example.exists()
-    assert demo.temp_file_sets == [set()]
+    assert blocks.temp_file_sets == [set()]
 
 
 @pytest.fixture

@@ -81,7 +81,9 @@ class Photos:
         if kind != "url":
             return photo
         address = str(value).strip()
-        content = decode_data_url(address) if address.startswith("data:") else asyncio.run(download_image(address))
+        is_data = address.startswith("data:")
+        content = decode_data_url(address) if is_data else asyncio.run(download_image(_with_scheme(address)))
+        images.load_square(content)  # only images are kept
         return {"upload": save_bytes_to_cache(content, "image", get_upload_folder())}
 
     def _parse(self, photo: dict[str, Any]) -> tuple[str, Any]:
@@ -102,6 +104,11 @@ class Photos:
         if self.test_images is None or not isinstance(index, int) or not 0 <= index < len(self.test_images):
             raise PageError("no_photo", f"There is no test image {index!r}.")
         return self.test_images[index]
+
+
+def _with_scheme(address: str) -> str:
+    """`host/image.jpg` means https. Any other scheme stays, and is refused by name."""
+    return address if ":" in address.partition("/")[0] else f"https://{address}"
 
 
 def image_of_request(image: Any) -> Path | bytes:

@@ -31,6 +31,8 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
         UserError: the Keras backend is not supported.
         OSError: the port is taken.
     """
+    # TensorFlow warns of every function that is compiled for a second number of images.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     _register_gpu_function()
     uploads = use_own_upload_folder()
     server = create_server(sources or os.environ.get("SMALLVIT_MODELS", "").split())

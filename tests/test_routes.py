@@ -1,0 +1,129 @@
+"""What the server opens: a list, compared with the routes of the installed Gradio, and tried over HTTP."""
+
+import httpx
+import pytest
+from starlette.routing import Mount, Route
+
+from smallvit.page.server.app import PageServer
+from smallvit.page.server.models import ModelStore
+from smallvit.page.server.routes import GRADIO_ROUTES, OWN_ROUTES, SECURITY_HEADERS, is_open
+from tests.server import free_port
+
+# Routes of Gradio that stay closed. A new version may open more: decide for each whether it belongs into
+# smallvit/page/server/routes.py (it must not answer outside the queue, nor read or fetch files) or here.
+CLOSED = """
+/ /assets/{path:path} /config/ /favicon.ico /gradio_api/deep_link /login /login/ /logout /manifest.json /monitoring
+/monitoring/summary /monitoring/{key} /pwa_icon /pwa_icon/{size} /robots.txt /static/{path:path} /svelte/{path:path}
+/theme.css
+/gradio_api/api/{api_name} /gradio_api/api/{api_name}/ /gradio_api/app_id /gradio_api/app_id/
+/gradio_api/call/v2/{api_name} /gradio_api/call/v2/{api_name}/ /gradio_api/call/v2/{api_name}/{event_id}
+/gradio_api/call/{api_name} /gradio_api/call/{api_name}/ /gradio_api/call/{api_name}/{event_id}
+/gradio_api/component_server /gradio_api/component_server/
+/gradio_api/custom_component/{id}/{environment}/{type}/{file_name} /gradio_api/dev/reload
+/gradio_api/file/{path:path} /gradio_api/file={path_or_url:path} /gradio_api/info/ /gradio_api/login_check
+/gradio_api/login_check/ /gradio_api/openapi.json /gradio_api/process_recording /gradio_api/proxy={url_path:path}
+/gradio_api/queue/status /gradio_api/reset/ /gradio_api/run-history/buckets /gradio_api/run-history/connect
+/gradio_api/run-history/records /gradio_api/run-history/records/{endpoint}/{record_id}/assets/{asset_id}
+/gradio_api/run/{api_name} /gradio_api/run/{api_name}/ /gradio_api/runs /gradio_api/runs/
+/gradio_api/stream/{event_id} /gradio_api/stream/{event_id}/close
+/gradio_api/stream/{session_hash}/{run}/{component_id}/playlist-file
+/gradio_api/stream/{session_hash}/{run}/{component_id}/playlist.m3u8
+/gradio_api/stream/{session_hash}/{run}/{component_id}/{segment_id}.{ext} /gradio_api/theme.css /gradio_api/token
+/gradio_api/token/ /gradio_api/undo-vibe-edit /gradio_api/undo-vibe-edit/ /gradio_api/user /gradio_api/user/
+/gradio_api/vibe-code /gradio_api/vibe-code/ /gradio_api/vibe-edit /gradio_api/vibe-edit/
+/gradio_api/vibe-starter-queries /gradio_api/vibe-starter-queries/
+""".split()
+
+
+@pytest.fixture(scope="module")
+def served():
+    """(the FastAPI application, its URL) of a page without models."""
+    server = PageServer(ModelStore([]), problems=["There is none."])
+    application, url, _ = server.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port()
+    )
+    yield application, url
+    server.blocks.close()
+
+
+def test_every_route_of_gradio_is_open_by_decision_or_closed(served):
+    own, of_gradio = {}, set()
+    for route in served[0].routes:
+        if isinstance(route, Mount):
+            own[f"{route.path}/{{path:path}}"] = "GET"
+        elif route.endpoint.__module__.startswith("smallvit"):
+            assert isinstance(route, Route)
+            own[route.path] = "GET"
+        else:
+            of_gradio.add(route.path)
+    assert own == OWN_ROUTES
+    assert of_gradio == set(GRADIO_ROUTES) | set(CLOSED)
+
+
+def test_what_is_closed_answers_404(served):
+    for path in CLOSED:
+        filled = path.replace("{path:path}", "x").replace("{path_or_url:path}", "/etc/hostname")
+        filled = filled.replace("{url_path:path}", "http://127.0.0.1/").replace("{", "").replace("}", "")
+        for method in ("GET", "POST", "HEAD", "PUT", "OPTIONS"):
+            if filled == "/" and method in ("GET", "HEAD"):
+                continue  # the page, which is ours
+            assert httpx.request(method, f"{served[1]}{filled[1:]}").status_code == 404, (method, filled)
+    for path in ("docs", "redoc", "openapi.json", "gradio_api/mcp/", "gradio_api/run/tau", "gradio_api/call/tau"):
+        assert httpx.post(f"{served[1]}{path}", json={"data": [""]}).status_code == 404, path
+
+
+def test_a_method_is_part_of_a_route():
+    assert is_open("GET", "/config")
+    assert is_open("HEAD", "/")
+    assert not is_open("POST", "/config")
+    assert not is_open("GET", "/gradio_api/upload")
+    assert not is_open("GET", "/config/x")
+    assert not is_open("GET", "//config")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("web/index.html", 200),
+        ("web/../server/app.py", 404),
+        ("web/%2e%2e/server/app.py", 404),
+        ("web/..%2fserver%2fapp.py", 404),
+        ("web//etc/passwd", 404),
+        ("web/", 404),
+        ("texts/en.json", 200),
+        ("texts/__init__.json", 404),
+        ("texts/..%2f..%2fx.json", 404),
+        ("example/lion.jpg", 200),
+        ("example/none.jpg", 404),
+        ("example/..%2flion.jpg", 404),
+        ("credits", 200),
+    ],
+)
+def test_only_the_files_of_the_page_are_served(served, path, status):
+    answer = httpx.get(f"{served[1]}{path}")
+    assert answer.status_code == status
+    for name, value in SECURITY_HEADERS.items():
+        assert answer.headers[name] == value
+
+
+def test_the_page_is_served_in_the_language_of_the_visitor(served):
+    for query, accepted, language in (("", "ko", "ko"), ("?lang=en", "ko", "en"), ("", "de", "en")):
+        answer = httpx.get(f"{served[1]}{query}", headers={"accept-language": accepted})
+        assert f'<html lang="{language}">' in answer.text
+        assert '"problems": ["There is none."]' in answer.text
+    assert "script-src" not in answer.headers["content-security-policy"]  # so that of default-src, 'self', counts
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+def test_behind_a_proxy_the_root_path_is_no_part_of_a_route():
+    server = PageServer(ModelStore([]))
+    _, url, _ = server.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port(), root_path="/demo"
+    )
+    try:
+        for prefix in ("", "demo/"):  # some proxies take the path away, others leave it
+            assert httpx.get(f"{url}{prefix}config").status_code == 200
+            assert httpx.get(f"{url}{prefix}texts/en.json").status_code == 200
+            assert httpx.get(f"{url}{prefix}gradio_api/app_id").status_code == 404
+    finally:
+        server.blocks.close()
