@@ -1,6 +1,8 @@
 """`python app.py` as a process on a free port."""
 
+import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,7 +12,35 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 ROOT = Path(__file__).parent.parent
+
+
+def call(url, name, *data):
+    """Call an endpoint as the browser does, without a client: join the queue, then read the events of the answer.
+
+    Returns:
+        The values of the answer.
+
+    Raises:
+        RuntimeError: the server answers with an error.
+    """
+    with httpx.Client(base_url=url, timeout=60) as client:
+        (fn_index,) = (
+            function["id"] for function in client.get("config").json()["dependencies"] if function["api_name"] == name
+        )
+        session = {"session_hash": secrets.token_hex(5)}
+        body = {"data": list(data), "fn_index": fn_index, **session}
+        client.post("gradio_api/queue/join", json=body).raise_for_status()
+        with client.stream("GET", "gradio_api/queue/data", params=session) as answer:
+            for line in answer.iter_lines():
+                event = json.loads(line.removeprefix("data: ") or "{}")
+                if event.get("msg") == "process_completed":
+                    if not event["success"]:
+                        raise RuntimeError(event["output"]["error"])
+                    return event["output"]["data"]
+    raise RuntimeError("the connection ended without an answer")
 
 
 def free_port():

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 
 import httpx
@@ -27,7 +29,7 @@ from smallvit.page.server import startup
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.image_corpus import BAD, GOOD
-from tests.server import ROOT, running_app
+from tests.server import ROOT, call, running_app
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 
@@ -122,7 +124,7 @@ def test_attention_is_that_of_the_model(client, models):
 
 def test_the_endpoints_are_documented_with_their_types(client):
     info = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(info) == {"/classify", "/patches", "/tau", "/attention"}
+    assert set(info) == {"/classify", "/compare", "/what_if", "/patches", "/tau", "/attention"}
     image, models = info["/classify"]["parameters"]
     assert (image["parameter_name"], image["python_type"]["type"]) == ("image", "filepath")
     assert (models["parameter_name"], models["parameter_default"]) == ("models", "")
@@ -163,16 +165,6 @@ def test_no_image_gets_a_sentence(client):
         client.predict(None, api_name="/classify")
 
 
-def post(url, payload):
-    """Ask without the client, which would upload the file itself; return the last event of the answer."""
-    body = json.dumps({"data": [payload, "laptop-vit"]}).encode()
-    request = urllib.request.Request(f"{url}gradio_api/call/classify", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        event = json.load(response)["event_id"]
-    with urllib.request.urlopen(f"{url}gradio_api/call/classify/{event}", timeout=30) as response:
-        return response.read().decode()
-
-
 FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
 
 
@@ -190,18 +182,16 @@ FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
 def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
-    answer = post(url, {"path": str(tmp_path / name), **extra})
-    assert answer.startswith("event: error")
-    assert "classes" not in answer
-    assert str(tmp_path) not in answer
+    with pytest.raises(RuntimeError) as caught:
+        call(url, "classify", {"path": str(tmp_path / name), **extra}, "laptop-vit")
+    assert str(tmp_path) not in str(caught.value)
 
 
 def test_a_data_url_is_a_image_too(url, client):
     data = base64.b64encode(EXAMPLE.read_bytes()).decode()
-    answer = post(url, {"path": "image.jpg", "url": f"data:image/jpeg;base64,{data}"})
-    assert answer.startswith("event: complete")
+    (answers,) = call(url, "classify", {"path": "image.jpg", "url": f"data:image/jpeg;base64,{data}"}, "laptop-vit")
     by_file = client.predict(handle_file(EXAMPLE), "laptop-vit", api_name="/classify")
-    assert json.loads(answer.partition("data: ")[2])[0][0]["classes"] == by_file[0]["classes"]
+    assert answers[0]["classes"] == by_file[0]["classes"]
 
 
 def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
@@ -213,25 +203,16 @@ def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
                 client.predict({"path": address, **FILE_DATA}, api_name=endpoint)
 
 
-@pytest.mark.parametrize(
-    ("way", "address"),
-    [("file=", "http://127.0.0.1:{port}/"), ("file/", "HTTPS://example.org/"), ("file=", "http%3A//127.0.0.1/")],
-)
-def test_other_servers_files_are_not_streamed(url, way, address):
-    address = address.format(port=url.rstrip("/").rpartition(":")[2])
-    assert httpx.get(f"{url}gradio_api/{way}{address}", timeout=30).status_code == 403
-
-
 def test_a_body_that_is_too_large_is_refused(url):
     too_long = json.dumps({"data": ["x" * (2 * images.MAX_BYTES), "laptop-vit"]}).encode()
-    assert httpx.post(f"{url}gradio_api/call/classify", content=too_long, timeout=60).status_code == 413
+    assert httpx.post(f"{url}gradio_api/queue/join", content=too_long, timeout=60).status_code == 413
 
     def parts():
         for start in range(0, len(too_long), 2**20):
             yield too_long[start : start + 2**20]
 
     with contextlib.suppress(httpx.HTTPError):  # cut off, or told so: but not taken
-        assert httpx.post(f"{url}gradio_api/call/classify", content=parts(), timeout=60).status_code >= 400
+        assert httpx.post(f"{url}gradio_api/queue/join", content=parts(), timeout=60).status_code >= 400
 
 
 def test_where_no_model_is_named_those_answer_that_the_page_opens_with(client):
@@ -251,9 +232,9 @@ def test_no_answer_of_the_page_tells_where_the_server_lies(url, models):
     assert "damaged/model.weights.h5 has 4 bytes instead of" in page
 
 
-def said(paths=()):
-    """Everything the page says that does not depend on a visitor."""
-    return json.dumps(startup.create_demo(paths).get_config_file(), ensure_ascii=False, default=str)
+def problems(paths=()):
+    """The problems that the page shows."""
+    return startup.create_server(paths).page_data()["problems"]
 
 
 def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_path, monkeypatch, models, caplog):
@@ -267,34 +248,45 @@ def test_folders_that_are_not_there_are_named_and_the_bundled_models_served(tmp_
 
 def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "models")
-    text = said()
-    assert "no_model" in text
-    assert "There is no model folder at models" in text
+    told = problems()
+    assert told[0].startswith("There is no model folder at models")
+    assert told[1].startswith("There is no model here")
 
 
-def test_where_no_model_is_at_hand_the_page_waits_for_those_of_the_hub(tmp_path, monkeypatch):
+def test_where_no_model_is_at_hand_the_page_is_up_and_waits_for_those_of_the_hub(tmp_path, monkeypatch):
     tiny.write_folder(tmp_path / "vit", "vit")
     monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "models")
-    answers = {"ada/vit": lambda: (read_model_folder(tmp_path / "vit"), "c" * 40)}
+    go_on = threading.Event()
 
     def download(reference):
-        if reference.repo not in answers:
+        assert go_on.wait(timeout=20)
+        if reference.repo == "ada/none":
             raise UserError(f"{reference}: the Hub answers with status 500.")
-        return answers[reference.repo]()
+        return read_model_folder(tmp_path / "vit"), "c" * 40
 
     monkeypatch.setattr(page_models, "download_model_folder", download)
-    text = said(["ada/none"])
-    assert "no_model" in text
-    assert "ada/none: the Hub answers with status 500." in text
-    text = said(["ada/none", "ada/vit"])
-    assert "no_model" not in text
-    assert '"ada/vit"' in text
+    server = startup.create_server(["ada/none", "ada/vit"])
+
+    def told():
+        data = server.page_data()
+        return {one["name"]: one["status"] for one in data["models"]}, data["pair"]
+
+    assert told() == ({"ada/none": "downloading", "ada/vit": "downloading"}, [])
+    go_on.set()
+    deadline = time.monotonic() + 20
+    while "downloading" in told()[0].values():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert told() == (
+        {"ada/vit": "here", "ada/none": "ada/none: the Hub answers with status 500."},
+        ["ada/vit", "ada/vit"],
+    )
 
 
 def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     (tmp_path / "results.json").write_text('[{"preset": "laptop"}]')
     monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
-    assert "results.json does not hold what python -m smallvit.report.results writes" in said()
+    assert "results.json does not hold what python -m smallvit.report.results writes" in problems()[0]
 
 
 def test_the_bundled_models_are_whole():
@@ -311,7 +303,7 @@ def test_the_bundled_models_are_whole():
 def test_of_the_bundled_models_only_those_that_the_page_opens_with_are_loaded_at_the_start(monkeypatch):
     loaded = []
     monkeypatch.setattr(ModelStore, "_load_in_background", lambda store, name: loaded.append(name))
-    startup.create_demo()
+    startup.create_server()
     assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 
 

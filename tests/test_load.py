@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from smallvit.images import load_square, resize_square
-from smallvit.page.build import LAUNCH_OPTIONS, build_demo
+from smallvit.page.server import app
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.server import ROOT, free_port, running_app
@@ -79,7 +79,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
     assert max(settled) < settled[0] * 1.05
 
 
-def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
+def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path, monkeypatch):
     open_door = threading.Event()
 
     class SlowStore(ModelStore):
@@ -88,9 +88,10 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
             return super().get(name)
 
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
-    demo = build_demo(SlowStore([tmp_path / "laptop-vit"])).queue(max_size=2)
+    monkeypatch.setattr(app, "MAX_WAITING", 2)
+    server = app.PageServer(SlowStore([tmp_path / "laptop-vit"]))
     place = {"server_name": "127.0.0.1", "server_port": free_port()}
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **place, **LAUNCH_OPTIONS)
+    _, url, _ = server.launch(prevent_thread_lock=True, quiet=True, **place)
     try:
         client = Client(url, verbose=False)
         jobs = []
@@ -106,4 +107,4 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path):
         assert all(job.result(timeout=60)["learned"] is False for job in jobs if job not in refused)
     finally:
         open_door.set()
-        demo.close()
+        server.blocks.close()

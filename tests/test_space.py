@@ -1,8 +1,8 @@
 """The project as a Space: its front matter, how a Space starts it, and the commands that make one of it."""
 
+import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from huggingface_hub import RepoCard, SpaceHardware
@@ -23,7 +24,6 @@ from tests.server import ROOT, running
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NODE = os.environ.get("GRADIO_NODE_PATH") or shutil.which("node")
 PORT = 7860  # where a Space has to listen; pytest keeps a file's tests in one process, so one at a time
 
 
@@ -95,16 +95,14 @@ def running_space(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
 
-    def start(folder, ssr, **variables):
+    def start(folder, **variables):
         for path in (folder, *folder.rglob("*")):
             path.chmod(path.stat().st_mode & ~0o222)
         inherited = ("HF_", "HUGGINGFACE_", "GRADIO_", "XDG_", "KERAS_HOME", "MPLCONFIGDIR", "SMALLVIT_")
         environment = {name: None for name in os.environ if name.startswith(inherited)}
         environment |= {"HOME": str(home), "SYSTEM": "spaces", "SPACE_ID": "ada/smallvit", "SPACE_TITLE": "smallvit"}
         environment |= {"SPACE_HOST": "ada-smallvit.hf.space", "SPACE_AUTHOR_NAME": "ada", "CPU_CORES": "2"}
-        environment |= {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SSR_MODE": str(ssr)}
-        if ssr:
-            environment["GRADIO_NODE_PATH"] = NODE
+        environment |= {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SSR_MODE": "True"}
         return running(
             f"http://127.0.0.1:{PORT}/",
             log=tmp_path / "app.log",
@@ -119,7 +117,7 @@ def running_space(tmp_path):
 def test_it_starts_as_a_space_does(running_space, tmp_path):
     checkout = copy_of_the_project(tmp_path / "app")
     before = contents(checkout)
-    with running_space(checkout, ssr=False) as url:
+    with running_space(checkout) as url:
         answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
         assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
         assert_same_answers(answers, {path.name: path for path in find_model_folders(ROOT / "assets/models")})
@@ -171,7 +169,7 @@ def type_in(commands, clone, hub):
 
 @pytest.mark.slow
 def test_four_commands_make_a_space_of_a_trained_folder(running_space, clone, tmp_path):
-    """As docs/publish.md prints them. Then the Space runs from what was uploaded, behind Node where there is one."""
+    """As docs/publish.md prints them. Then the Space runs from what was uploaded."""
     folders = {f"ada/smallvit-{variant}": clone / f"runs/laptop-{variant}" for variant in ("vit", "spt_lsa")}
     commands = documented_commands(0)
     assert len(commands) == 4
@@ -183,15 +181,13 @@ def test_four_commands_make_a_space_of_a_trained_folder(running_space, clone, tm
 
         app = write_files(tmp_path / "app", space.files)
         variables = {**space.settings["variables"], "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
-        with running_space(app, ssr=NODE is not None, **variables) as url:
+        with running_space(app, **variables) as url:
             client = Client(url, verbose=False)
             answers, deadline = [], time.monotonic() + 60
             while not answers or {answer["model"] for answer in answers} != set(folders):
                 assert time.monotonic() < deadline, (tmp_path / "app.log").read_text()
                 answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
             assert_same_answers(answers, folders)
-        if NODE:
-            assert "with SSR" in (tmp_path / "app.log").read_text()
 
 
 @pytest.mark.slow
@@ -217,10 +213,11 @@ def test_a_space_may_hold_the_models_of_ones_own_images(running_space, clone, tm
         type_in(documented_commands(2), clone, hub)
         space = hub.repos["spaces/ada/pets"]
     app = write_files(tmp_path / "app", space.files)
-    with running_space(app, ssr=False, **space.settings["variables"]) as url:
+    with running_space(app, **space.settings["variables"]) as url:
         client = Client(url, verbose=False)
         answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
         assert [answer["model"] for answer in answers] == ["small-data-vit", "small-data-spt_lsa"]
         assert {entry["name"] for answer in answers for entry in answer["classes"]} <= set(names)
-        assert "kind 3.jpg" in str(client.config)
-        assert "cifar" not in str(client.config).lower()
+        page = json.loads(httpx.get(url).text.partition('id="page">')[2].partition("</script>")[0])
+        assert [(one["id"], one["truth"]) for one in page["examples"]] == [("kind 3.jpg", "kind 3")]
+        assert page["data"]["name"] == "my_images"
