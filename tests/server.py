@@ -17,30 +17,38 @@ import httpx
 ROOT = Path(__file__).parent.parent
 
 
-def call(url, name, *data):
-    """Call an endpoint as the browser does, without a client: join the queue, then read the events of the answer.
+class Endpoint:
+    """An endpoint of a running page, called as the browser does, without a client that would upload files itself.
 
-    Returns:
-        The values of the answer.
-
-    Raises:
-        RuntimeError: the server answers with an error.
+    Args:
+        url: of the page.
+        name: without a slash.
     """
-    with httpx.Client(base_url=url, timeout=60) as client:
-        (fn_index,) = (
-            function["id"] for function in client.get("config").json()["dependencies"] if function["api_name"] == name
-        )
+
+    def __init__(self, url, name):
+        self._client = httpx.Client(base_url=url, timeout=60)
+        functions = self._client.get("config").json()["dependencies"]
+        (self._index,) = (function["id"] for function in functions if function["api_name"] == name)
+
+    def __call__(self, *data):
+        """Join the queue, read the events of the answer, return its values; raise RuntimeError for an error."""
         session = {"session_hash": secrets.token_hex(5)}
-        body = {"data": list(data), "fn_index": fn_index, **session}
-        client.post("gradio_api/queue/join", json=body).raise_for_status()
-        with client.stream("GET", "gradio_api/queue/data", params=session) as answer:
+        body = {"data": list(data), "fn_index": self._index, **session}
+        self._client.post("gradio_api/queue/join", json=body).raise_for_status()
+        with self._client.stream("GET", "gradio_api/queue/data", params=session) as answer:
             for line in answer.iter_lines():
                 event = json.loads(line.removeprefix("data: ") or "{}")
                 if event.get("msg") == "process_completed":
                     if not event["success"]:
                         raise RuntimeError(event["output"]["error"])
                     return event["output"]["data"]
-    raise RuntimeError("the connection ended without an answer")
+        raise RuntimeError("the connection ended without an answer")
+
+    def upload(self, content):
+        """Upload a file; return its path on the server."""
+        answer = self._client.post("gradio_api/upload", files={"files": ("image", content)})
+        answer.raise_for_status()
+        return answer.json()[0]
 
 
 def free_port():

@@ -29,7 +29,7 @@ from smallvit.page.server import startup
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.image_corpus import BAD, GOOD
-from tests.server import ROOT, call, running_app
+from tests.server import ROOT, Endpoint, running_app
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 
@@ -183,13 +183,13 @@ def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
     with pytest.raises(RuntimeError) as caught:
-        call(url, "classify", {"path": str(tmp_path / name), **extra}, "laptop-vit")
+        Endpoint(url, "classify")({"path": str(tmp_path / name), **extra}, "laptop-vit")
     assert str(tmp_path) not in str(caught.value)
 
 
 def test_a_data_url_is_a_image_too(url, client):
     data = base64.b64encode(EXAMPLE.read_bytes()).decode()
-    (answers,) = call(url, "classify", {"path": "image.jpg", "url": f"data:image/jpeg;base64,{data}"}, "laptop-vit")
+    (answers,) = Endpoint(url, "classify")({"path": "image.jpg", "url": f"data:image/jpeg;base64,{data}"}, "laptop-vit")
     by_file = client.predict(handle_file(EXAMPLE), "laptop-vit", api_name="/classify")
     assert answers[0]["classes"] == by_file[0]["classes"]
 

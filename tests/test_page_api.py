@@ -4,7 +4,6 @@ import base64
 import io
 import json
 
-import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -20,10 +19,10 @@ from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
 from smallvit.page.server.models import ModelStore
 from tests import tiny
-from tests.server import ROOT, free_port
+from tests.server import ROOT, Endpoint, free_port
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
-LION = {"example": "lion.jpg"}
+LION = {"example": "lion"}
 VIT, BOTH = "laptop-vit", "laptop-spt_lsa"
 
 
@@ -65,9 +64,7 @@ def pixels(text, *shape):
 
 def upload(served, path):
     """Upload a file as the browser does; return the photo that the page names it by."""
-    with open(path, "rb") as file:
-        answer = httpx.post(f"{served[0].src}gradio_api/upload", files={"files": ("photo", file)}, timeout=60)
-    return {"upload": answer.json()[0]}
+    return {"upload": Endpoint(served[0].src, "page_photo").upload(path.read_bytes())}
 
 
 def test_a_photo_is_shown_as_it_is_and_as_the_models_see_it(served, image, tmp_path):
@@ -78,7 +75,7 @@ def test_a_photo_is_shown_as_it_is_and_as_the_models_see_it(served, image, tmp_p
     np.testing.assert_array_equal(seen, resize_square(image, 12))
     preview = Image.open(io.BytesIO(base64.b64decode(photo["preview"].removeprefix("data:image/jpeg;base64,"))))
     assert preview.size == (256, 256)
-    assert ask(served, "/page_photo", {"example": "bee 2.jpg"})["truth"] == "bee"
+    assert ask(served, "/page_photo", {"example": "bee 2"})["truth"] == "bee"
     turned = Image.new("RGB", (90, 1200), "white")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -195,7 +192,7 @@ def test_the_gallery_has_every_image_once_in_its_cell(served):
             right = [tiny.CLASS_NAMES[index] == one["truth"] for index in one["answers"]]
             assert right == {"both": [1, 1], "first": [1, 0], "second": [0, 1], "neither": [0, 0]}[cell]
             found[json.dumps(one["photo"])] = one
-    assert set(found) == {json.dumps({"test_image": index}) for index in range(30)} | {'{"example": "bee 2.jpg"}'}
+    assert set(found) == {json.dumps({"test_image": index}) for index in range(30)} | {'{"example": "bee 2"}'}
     photo = ask(served, "/page_photo", {"test_image": 7})
     assert photo["seen"]["12"] == found['{"test_image": 7}']["seen"]
 

@@ -4,6 +4,7 @@ Gradio fetches the URL of any input that is marked as a file, whatever the endpo
 address lets some private networks pass and does not limit the size of the answer.
 """
 
+import gradio as gr
 from gradio import processing_utils
 
 from smallvit.errors import UserError
@@ -16,8 +17,6 @@ def patch_gradio_download() -> None:
 
 
 async def _download(url: str, cache_dir: str) -> str:
-    import gradio as gr
-
     try:
         content = await download_image(url)
     except UserError as error:

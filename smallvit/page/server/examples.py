@@ -36,9 +36,9 @@ def find_examples(folders: Iterable[ModelFolder]) -> dict[str, Example]:
     """Return {id: example}: those in the model folders, else the bundled ones if a model knows their classes."""
     folders = list(folders)
     classes = {name for folder in folders for name in folder.record.class_names}
-    from_folders = {path.name: path for folder in folders for path in folder.examples}
+    from_folders = {path.stem: path for folder in folders for path in folder.examples}
     if from_folders:
-        return {name: Example(path, _truth(path, classes)) for name, path in from_folders.items()}
+        return {stem: Example(path, _truth(path, classes)) for stem, path in from_folders.items()}
     if folders and not any(by_superclass(folder.record.class_names) for folder in folders):
         return {}
     return bundled_examples(files.EXAMPLE_IMAGES)

@@ -8,7 +8,7 @@ from typing import Any
 import smallvit
 from smallvit import images
 from smallvit.config import VARIANTS
-from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.data.superclasses import SUPERCLASSES, by_superclass
 from smallvit.errors import UserError
 from smallvit.page.server.cleanup import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
 from smallvit.page.server.examples import OPENING_EXAMPLE
@@ -33,8 +33,6 @@ def page_data(
     """
     return {
         **models_data(models),
-        "class_lists": [[name.replace("_", " ") for name in names] for names in _class_lists(models)],
-        "class_keys": _class_lists(models),
         "examples": [
             {
                 "id": name,
@@ -59,21 +57,27 @@ def page_data(
             "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
         },
         "links": {"source": _source(), "api": "gradio_api/info", "credits": "credits", "licence": None},
-        "has_test_images": photos.test_images is not None,
+        "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
         "problems": list(problems),
         "version": smallvit.__version__,
     }
 
 
 def models_data(models: ModelStore) -> dict[str, Any]:
-    """Return "models" and "pair", which change while models are loaded or downloaded."""
+    """Return what changes while models are loaded or downloaded: "models", "pair" and the classes."""
     titles = _titles(models)
     coming = [
         {"name": str(model), "title": str(model), "source": {"repo": model.repo}, "status": problem or "downloading"}
         for model, problem in models.downloads.items()
     ]
     here = [_model(models, name, titles[name]) for name in models.folders]
-    return {"models": [*here, *coming], "pair": list(models.default_pair) if here else []}
+    class_lists = _class_lists(models)
+    return {
+        "models": [*here, *coming],
+        "pair": list(models.default_pair) if here else [],
+        "class_lists": [[name.replace("_", " ") for name in names] for names in class_lists],
+        "class_keys": class_lists,
+    }
 
 
 def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
