@@ -28,6 +28,7 @@ from tests.server import ROOT, running_app
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+CELLS = ("both", "first", "second", "neither")
 VIEWS = ("photo", "token", "attention", "temperature", "hold", "training", "use")
 LION = ROOT / "assets/examples/lion.jpg"
 
@@ -191,7 +192,7 @@ WITH_CONTENT = {
     "photo": lambda page: expect(page.locator(".card.answer .bars i")).to_have_count(12),
     "token": lambda page: expect(page.locator(".stage .barcode:not(.away)")).to_be_visible(),
     "attention": lambda page: expect(page.locator("#view-attention .maps figure")).to_have_count(4),
-    "temperature": lambda page: expect(page.locator("#view-temperature .chart")).to_have_count(2),
+    "temperature": lambda page: expect(page.locator("#view-temperature .chart").last).to_be_visible(),
     "hold": lambda page: expect(page.locator(".moves")).to_have_count(2),
     "training": lambda page: expect(page.locator("#view-training .chart")).to_have_count(2),
     "use": lambda page: expect(page.locator("#view-use code").first).to_contain_text("import"),
@@ -218,7 +219,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
         if step < 6:
             page.get_by_role("button", name="Next step").click()
     assert len(set(seen)) == 7
-    assert "4 × 4 × 15" in seen[4]
+    assert "240 numbers" in seen[4]
     expect(page.locator(".barcode figcaption")).to_contain_text(re.compile(r"from −\d\.\d to \d\.\d"))
     page.locator("#view-token .picker [tabindex='0']").focus()
     page.keyboard.press("ArrowUp")
@@ -234,8 +235,8 @@ def test_attention_of_the_clicked_patch_is_that_of_the_model(visit, client):
     page = visit()
     open_view(page, "attention")
     page.locator("#view-attention .picker").first.locator("button").nth(8 * 5 + 2).click()
-    set_range(page.get_by_label(re.compile("^Layer")), 6)
-    page.get_by_label(re.compile("^Head")).select_option("2")
+    set_range(page.locator("#view-attention").get_by_label(re.compile("^Layer")), 6)
+    page.locator("#view-attention select").select_option("2")
     answer = client.predict(handle_file(LION), "laptop-vit", 6, 2, 6, 3, api_name="/attention")
     alt = re.compile(rf"layer 6, head 2: .*row 6, column 3 .*itself {100 * answer['weights'][5][2]:.1f} %")
     plain, modified = page.locator("#view-attention .pick canvas").all()
@@ -286,7 +287,7 @@ def test_the_photo_is_moved_and_covered(visit):
     open_view(page, "hold")
     modified = page.locator(".moves").nth(1)
     cell = modified.locator("button").nth(9 * 8 + 1)
-    label = cell.get_attribute("aria-label")
+    label = cell.get_attribute("aria-label").replace("\u00a0", " ")
     assert label.startswith("3 px left, 4 px down: ")
     cell.click()
     expect(page.locator(".what-if")).to_contain_text("moved 3 px left, 4 px down")
@@ -295,7 +296,7 @@ def test_the_photo_is_moved_and_covered(visit):
     expect(page.locator(".what-if")).to_be_hidden()
     crosses, cells = modified.locator(".other").count(), modified.locator("button").count()
     assert cells == 81
-    expect(page.locator("#view-hold .take.small").first).to_contain_text(f"{80 - crosses} of 80" if crosses else "all 80")
+    expect(page.locator("#view-hold .take.small").first).to_contain_text(re.compile(rf"\b{80 - crosses}\b"))
 
     patches = page.locator("#view-hold .picker button")
     for index in (27, 28, 35):
@@ -318,14 +319,14 @@ def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
     found = 0
     for name in names:
         gallery.get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
-        expect(gallery.locator(".thumbs li, .caption:visible").first).to_be_visible()
-        page.wait_for_timeout(300)
-        while gallery.get_by_role("button", name="Show more").is_visible():
-            number = gallery.locator(".thumbs li").count()
-            gallery.get_by_role("button", name="Show more").click()
-            expect(gallery.locator(".thumbs li")).not_to_have_count(number)
-        found += gallery.locator(".thumbs li").count()
-    assert found >= len(list((ROOT / "assets/examples").glob("*.jpg")))
+        expect(gallery.locator("[data-cell]")).to_have_attribute("data-cell", CELLS[names.index(name)])
+        found += gallery.locator("[data-photo*=example]").count()
+    assert 20 < found <= len(list((ROOT / "assets/examples").glob("*.jpg")))  # at most 12 are shown at once
+    photo = gallery.locator(".thumbs button").first
+    truth = photo.locator("span").inner_text()
+    photo.click()
+    expect(page.locator(".truth")).to_contain_text(truth)
+    answered(page)
     page.locator(".card.answer").nth(1).get_by_role("button", name="Use as B").click()
     expect(page.locator(".say").nth(1)).to_contain_text("ViT + SPT")
     expect(gallery).to_contain_text("only ViT + SPT right")
@@ -345,7 +346,8 @@ def test_live_answers_follow_the_camera_until_it_is_stopped(visit):
 
 def test_a_browser_without_a_camera_gets_one_sentence(visit):
     page = visit(address=None)
-    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))")
+    refused = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
+    page.evaluate(f"() => {{ {refused} }}")
     page.get_by_role("button", name="Camera", exact=True).click()
     expect(page.locator("#message")).to_contain_text("No camera was found; connect one, or upload a photo.")
 
@@ -366,7 +368,7 @@ def test_what_is_refused_gets_one_message_and_the_page_goes_on(visit, url, tmp_p
     page.get_by_role("button", name="Image URL").click()
     page.locator("input[type=url]").fill(f"{url}config")
     page.get_by_role("button", name="Load", exact=True).click()
-    expect(page.locator("#message")).to_contain_text("public internet")
+    expect(page.locator("#message")).to_contain_text("not public")
     page.set_input_files("#file", LION)
     answered(page)
     expect(page.locator("#message")).to_be_hidden()

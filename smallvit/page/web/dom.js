@@ -23,7 +23,7 @@ export function fill(element, ...children) {
 
 /** A labelled slider over whole numbers. */
 export function slider(label, min, max, value, oninput, attributes = {}) {
-  const output = h("output", {}, String(value));
+  const output = h("b", {}, String(value)); // <output> would take the label from the input
   const input = h("input", {
     type: "range", min, max, value, step: 1, ...attributes,
     oninput: () => { output.textContent = input.value; oninput(Number(input.value)); },

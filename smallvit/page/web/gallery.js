@@ -25,8 +25,9 @@ export function makeGallery() {
 
   const load = latest(
     (models, wanted, offset) => call("/page_gallery", { models, cell: wanted, offset }),
-    (answer, models, _, offset) => {
+    (answer, models, cell_, offset) => {
       if (!offset) row.replaceChildren();
+      row.dataset.cell = cell_;
       row.append(...answer.images.map((image) => thumb(image, models.map(model))));
       more.hidden = !answer.more;
       empty.hidden = row.children.length > 0;
@@ -39,7 +40,7 @@ export function makeGallery() {
     pixels(picture, bytes(image.seen), a.image_size);
     const values = { truth: className(image.truth), A: titleOf(a), answerA: className(classKey(a, image.answers[0])), B: titleOf(b), answerB: className(classKey(b, image.answers[1])) };
     picture.setAttribute("aria-label", t("gallery.image_alt", values));
-    return h("li", {}, h("button", { type: "button", onclick: () => { choose(image.photo); scrollTo({ top: 0 }); } }, picture, h("span", {}, className(image.truth))));
+    return h("li", {}, h("button", { type: "button", "data-photo": Object.keys(image.photo)[0], onclick: () => { choose(image.photo); scrollTo({ top: 0 }); } }, picture, h("span", {}, className(image.truth))));
   }
 
   function show() {

@@ -21,7 +21,6 @@ async function start() {
   skip.textContent = t("header.skip");
   skip.addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main").focus(); });
   makeHeader();
-  makeFooter();
   if (!usable().length) {
     document.body.classList.add("empty");
     fail(t(page.models.some((one) => one.status === "downloading") ? "error.loading" : "error.no_models"));
@@ -32,6 +31,7 @@ async function start() {
   makeStrip(document.getElementById("strip"), VIEWS, settings);
   subscribe((changed) => { if (changed.has("photo")) clear(); });
   await makeViews();
+  makeFooter(); // last, so that nothing is pushed down
   open();
   if (page.models.some((one) => one.status === "downloading")) waitForModels();
 }
@@ -94,12 +94,11 @@ function makeFooter() {
 }
 
 async function makeViews() {
-  const main = document.getElementById("main");
-  for (const name of VIEWS) {
+  const modules = await Promise.all(VIEWS.map((name) => import(`./views/${name}.js`)));
+  for (const [index, name] of VIEWS.entries()) {
     const section = h("section", { id: `view-${name}`, "aria-labelledby": `title-${name}`, hidden: true });
-    main.append(section);
-    const { makeView } = await import(`./views/${name}.js`);
-    const view = makeView(section);
+    document.getElementById("main").append(section);
+    const view = modules[index].makeView(section);
     const refresh = () => { if (state.view === name) view.show(); };
     subscribe(refresh);
     onAnswers(refresh);

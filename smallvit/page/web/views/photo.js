@@ -26,7 +26,7 @@ export function makeView(section) {
   const next = h("p", { class: "next" });
   view.body.append(
     h("div", { class: "split" },
-      h("div", { class: "card photo" }, holder, h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)), sources.element),
+      h("div", { class: "card photo" }, h("div", { class: "photo-frame" }, holder), h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)), sources.element),
       h("div", { class: "grow" }, cards, known, data)),
     sources.examples,
     next,

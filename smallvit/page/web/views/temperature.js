@@ -19,7 +19,7 @@ const SNAP = 0.02; // in decades: near × 1 the slider means × 1
 export function makeView(section) {
   const view = frame(section, "temperature", "hold");
   const [scopeText, modelText, resetText] = list("temperature.controls");
-  const factorLabel = h("output", {});
+  const factorLabel = h("b", {});
   const input = h("input", {
     type: "range", min: Math.log10(LOW), max: Math.log10(HIGH), step: 0.01, value: 0, id: "factor",
     oninput: () => {
