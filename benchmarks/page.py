@@ -9,6 +9,7 @@ import argparse
 import io
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,8 @@ TWELVE_MEGAPIXELS, FORTY_MEGAPIXELS = (4000, 3000), (8000, 5000)
 
 
 def main(arguments=None):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell in the background; app.py would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="benchmarks.page", description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=20, help="number of images to classify (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=3, help="number of starts of each kind (default: %(default)s)")

@@ -105,7 +105,7 @@ def running(url, *arguments, log, folder=ROOT, seconds=240, prefix=(), **environ
     finally:
         process.send_signal(signal.SIGINT)  # as Ctrl-C: it stops what it has started, too
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -39,6 +39,7 @@ class PageServer:
     `gradio.Server` is the same, but its queue has no limit and it reports to Gradio's makers that it was started.
 
     Attributes:
+        models: the models that the page shows.
         blocks: the endpoints; `launch` serves them.
     """
 
@@ -70,13 +71,13 @@ class PageServer:
             for function in page_endpoints(models, self.photos):
                 gr.api(told_by_key(function), api_visibility="undocumented", **EVENT_QUEUE)
         self.blocks.queue(max_size=MAX_WAITING)
-        self._models = models
+        self.models = models
         self._known = (problems, results, measured)
 
     def page_data(self) -> dict[str, Any]:
         """Return the JSON values that the page carries now. A download that failed is tried again."""
-        self._models.retry_downloads()
-        return page_data(self._models, self.photos, *self._known)
+        self.models.retry_downloads()
+        return page_data(self.models, self.photos, *self._known)
 
     def launch(self, **options: Any) -> tuple[Any, str, str]:
         """Serve the page; options as for `gradio.Blocks.launch`."""

@@ -168,6 +168,11 @@ class ModelStore:
         self.record(name)
         return self._load_in_background(name).result()
 
+    def close(self) -> None:
+        """Drop what is still to be loaded or compiled, so that the process ends soon."""
+        for executor in (self._loaders, self._background):
+            executor.shutdown(wait=False, cancel_futures=True)
+
     def is_fair_pair(self, first: str, second: str) -> bool:
         """Return whether two models differ only in SPT and LSA."""
         return self.record(first).differs_only_in_variant(self.record(second))

@@ -37,7 +37,10 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     uploads = use_own_upload_folder()
     server = create_server(sources or os.environ.get("SMALLVIT_MODELS", "").split())
     delete_old_files_regularly(server.blocks, uploads)
-    server.launch(server_port=port)
+    try:
+        server.launch(server_port=port)
+    finally:
+        server.models.close()
 
 
 def find_models(sources: Iterable[str | Path] = ()) -> tuple[ModelStore, list[str]]:
