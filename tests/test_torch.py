@@ -72,6 +72,12 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)
 
 
+NO_BACKEND = (
+    "Neither tensorflow nor jax nor torch is installed; run pip install tensorflow, or in a clone pip install -r "
+    "requirements.txt."
+)
+
+
 @pytest.mark.parametrize(
     ("entry", "installed", "named", "sentence"),
     [
@@ -91,13 +97,13 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
             "train.py",
             [],
             "",
-            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+            NO_BACKEND,
         ),
         (
             "app.py",
             [],
             "",
-            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+            NO_BACKEND,
         ),
     ],
 )
