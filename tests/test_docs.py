@@ -65,7 +65,8 @@ def test_every_command_is_understood(name):
     parsers = {script: build_parser(Door.of(script)) for script in SCRIPTS} | {"smallvit": build_parser()}
     for program, *arguments in commands(TEXTS[name]):
         if program in parsers:
-            if not {"--help", "--version"} & set(arguments):
+            is_name = len(arguments) == 1 and arguments[0] in COMMANDS  # of a command, in a sentence
+            if not is_name and not {"--help", "--version"} & set(arguments):
                 parsers[program].parse_args(["laptop" if word == "NAME" else word for word in arguments])
         else:
             assert program == "-m", program
@@ -91,10 +92,12 @@ def test_every_option_in_the_text_exists():
         assert options <= known, name
 
 
-def test_the_model_example_runs(monkeypatch, capsys):
-    code, _ = blocks(TEXTS["docs/python.md"], "python")
+def test_the_model_examples_run(monkeypatch, capsys):
+    labels, _, keras, _ = blocks(TEXTS["docs/python.md"], "python")
     monkeypatch.chdir(ROOT)
-    exec(compile(code, "docs/python.md", "exec"), {})
+    exec(compile(labels, "docs/python.md", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["lion", "rocket"]
+    exec(compile(keras, "docs/python.md", "exec"), {})
     answer, shapes = capsys.readouterr().out.splitlines()[:2]
     assert answer == "lion"
     assert shapes.startswith("(1, 5, 32, 32, 3) (1, 6, 4, 64, 64)")

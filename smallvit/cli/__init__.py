@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 from smallvit import __version__
-from smallvit.cli import evaluate, preview, push, serve, train
+from smallvit.cli import evaluate, export, predict, preview, push, serve, train
 from smallvit.cli.door import SCRIPTS, Door
 from smallvit.device.selection import require_backend
 from smallvit.errors import UserError
@@ -19,6 +19,8 @@ from smallvit.errors import UserError
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "evaluate": evaluate,
+    "predict": predict,
+    "export": export,
     "push": push,
     "serve": serve,
     "preview": preview,

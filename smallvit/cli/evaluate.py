@@ -2,9 +2,16 @@
 
 import argparse
 import os
+from pathlib import Path
 
-SUMMARY = "Compute the accuracy of trained models on the test images again, and compare it with their records."
+SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
 LOG_STREAM = "stdout"
+
+
+def epilog() -> str:
+    """What comes of the data."""
+    return """new images: a report, tables of images, classes and confusions, and whether the data has drifted
+the images of the training: the accuracy on the test split again, compared with the record"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +32,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the labelled images, as for `train` (default: $SMALLVIT_DATA, else cifar100)",
     )
     parser.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="new folder for report.html, images.csv, classes.csv and confusion.csv (default: evaluations/NAME)",
+    )
+    parser.add_argument(
         "--test-split",
         type=float,
         default=0.2,
         metavar="N",
-        help="the value that the models were trained with (default: %(default)s)",
+        help="the value that the models were trained with; of no effect for new images (default: %(default)s)",
     )
 
 
 def run(options, words, door, failures) -> None:
     """Evaluate; `failures` gets a sentence for each model whose accuracy is not what its record says."""
     from smallvit.data import Source
-    from smallvit.experiment.verify import verify_models
+    from smallvit.experiment.evaluate import evaluate_models
 
-    failures += verify_models(options.models, Source(options.data, test_split=options.test_split))
+    source = Source(options.data, test_split=options.test_split)
+    failures += evaluate_models(options.models, source, options.output_dir)
