@@ -62,13 +62,7 @@ def test_a_training_returns_its_folders_and_shows_its_log(tmp_path, monkeypatch,
     assert len(smallvit.load_model("out").predict(ROOT / "assets/examples")) == 4
 
 
-def test_importing_smallvit_is_light_and_keras_opens_a_model_folder_after_it():
-    code = """
-import sys
-import smallvit
-print(sorted({"keras", "numpy", "tqdm", "PIL"} & set(sys.modules)))
-import keras
-print(type(keras.saving.load_model("assets/models/laptop-vit")).__name__)
-"""
+def test_importing_smallvit_is_light():
+    code = "import sys, smallvit; print(sorted({'keras', 'numpy', 'tqdm', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=250)
-    assert done.stdout == "[]\nVisionTransformer\n", done.stderr
+    assert done.stdout == "[]\n", done.stderr

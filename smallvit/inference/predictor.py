@@ -16,12 +16,13 @@ from smallvit.device.backend import require_supported_backend
 from smallvit.device.compilation import compile_function
 from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import softmax
-from smallvit.evaluation.predict import predict_logits, prediction_batch_size
+from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
 from smallvit.hub.download import resolve_model_folders
 from smallvit.images import MAX_SIDE, resize_square
 from smallvit.model_folder.folder import ModelFolder
 
 NUM_ANSWERS = 3  # most probable classes of a `Prediction`
+IMAGES_BEFORE_XLA = 1000  # XLA computes 1.7 times as fast, and takes as long to compile as to label so many images
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,10 @@ class Predictor:
         self.folder = folder
         self.record = folder.record
         model: Any = folder.load_model()
-        # Without XLA: compiling with it takes longer than labelling thousands of images.
+        self._model = model
         self._logits = compile_function(partial(model, training=False), model.variables, xla=False)
+        self._images_until_xla = IMAGES_BEFORE_XLA
+        self._is_fast = False
 
     @property
     def class_names(self) -> list[str]:
@@ -103,6 +106,9 @@ class Predictor:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Compute the logits of images as in `predict_pixels`: float64 [n, K]."""
+        self._images_until_xla -= len(images)
+        if self._images_until_xla < 0 and not self._is_fast:
+            self._logits, self._is_fast = compile_prediction(self._model), True
         # Batches of one size: every other size would be compiled anew.
         size = prediction_batch_size()
         padded = images if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
