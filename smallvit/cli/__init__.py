@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
     for failure in failures:
         print(f"{name}: {failure}", file=sys.stderr)
         code = code or 1
-    if code and "jax" in sys.modules:
+    if code and sys.modules.get("jax") is not None:
         from smallvit.device.distribution import exit_if_joined
 
         exit_if_joined(code)
