@@ -134,7 +134,7 @@ def _check_images(folder: ModelFolder, side: int) -> np.ndarray:
     """`NUM_CHECKED` images: examples of the folder and of the project, upright and turned: uint8 [n, S, S, 3]."""
     paths = [*folder.examples, *sorted(files.EXAMPLE_IMAGES.glob("*.jpg"))]
     squares = []
-    for path in paths:
+    for path in paths[:NUM_CHECKED]:
         with contextlib.suppress(UserError):
             squares.append(resize_square(load_square(path), side))
     turned = [np.rot90(square, turns) for turns in range(4) for square in squares]
