@@ -2,11 +2,13 @@
 
 import sys
 
-try:
-    from smallvit.cli import main
-except ModuleNotFoundError as error:  # no Keras backend is installed, or KERAS_BACKEND names another one
-    print(f"train.py: {error}", file=sys.stderr)
-    sys.exit(2)
+from smallvit import cli
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command `train`; return the exit code."""
+    return cli.main(arguments, script="train.py")
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,14 +8,30 @@ h heads; d `head_dim`; L layers (`depth`); K classes. Images are uint8 RGB, 0-25
 `import smallvit` sets environment variables: which backend Keras takes, and what the backend prints. It does not import
 Keras. `import smallvit.model` registers the model and its layers with Keras, so that `keras.saving.load_model` opens a
 model folder; if Keras was imported first, `import smallvit` is enough. No import downloads anything.
+
+`smallvit.train` and `smallvit.load_model` are imported when they are first used, see `smallvit.api`.
 """
 
 __version__ = "0.1.0"
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from smallvit.device import selection
+
+if TYPE_CHECKING:
+    from smallvit.api import load_model as load_model
+    from smallvit.api import train as train
 
 selection.prepare_environment()
 if "keras" in sys.modules:
     from smallvit import model as model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("load_model", "train"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    selection.require_backend()
+    from smallvit import api
+
+    return getattr(api, name)

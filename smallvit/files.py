@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,12 @@ def file_hash(path: str | Path, algorithm: str = "sha256") -> str:
     """The hash of a file, in hexadecimal. The algorithm is a name that `hashlib.new` knows."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def safe_file_name(text: str) -> str:
+    """A text, such as a class name, as the name of a file or folder on any system."""
+    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", text).strip(" .")
+    return name.encode("utf-8", "backslashreplace")[:100].decode(errors="ignore") or "class"
 
 
 def _partial_path(path: Path) -> Path:

@@ -7,15 +7,11 @@ from statistics import mean, stdev
 
 import pytest
 
-from app import build_parser as app_parser
+from smallvit.cli import COMMANDS, build_parser
+from smallvit.cli.door import SCRIPTS, Door
 from smallvit.config import PRESETS, VARIANTS
 from smallvit.report.results import read_results
 from tests.server import ROOT
-
-try:
-    from smallvit.cli import build_parser as train_parser
-except ImportError:
-    from train import build_parser as train_parser
 
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in DOCUMENTS}
@@ -43,8 +39,10 @@ def commands(text):
             words = shlex.split(command, comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 words = words[1:]
-            if len(words) > 1 and words[0] == "python":
-                yield words[1:]
+            if words[:3] == ["python", "-m", "smallvit"]:
+                words = words[2:]
+            if len(words) > 1 and words[0] in ("python", "smallvit"):
+                yield words[words[0] == "python" :]
 
 
 def slug(heading):
@@ -64,10 +62,11 @@ def test_every_link_leads_to_a_file_and_a_heading(name):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_command_is_understood(name):
-    parsers = {"train.py": train_parser(), "app.py": app_parser()}
+    parsers = {script: build_parser(Door.of(script)) for script in SCRIPTS} | {"smallvit": build_parser()}
     for program, *arguments in commands(TEXTS[name]):
         if program in parsers:
-            if not {"--help", "--version"} & set(arguments):
+            is_name = len(arguments) == 1 and arguments[0] in COMMANDS  # of a command, in a sentence
+            if not is_name and not {"--help", "--version"} & set(arguments):
                 parsers[program].parse_args(["laptop" if word == "NAME" else word for word in arguments])
         else:
             assert program == "-m", program
@@ -78,23 +77,27 @@ def test_the_commands_in_records_are_understood():
     for result in read_results():
         python, script, *arguments = shlex.split(result.command)
         assert (python, script) == ("python", "train.py")
-        train_parser().parse_args(arguments)
+        build_parser(Door.of("train.py")).parse_args(arguments)
 
 
 def test_every_option_in_the_text_exists():
-    known = {option for parser in (train_parser(), app_parser()) for option in parser._option_string_actions}
+    (commands,) = build_parser()._subparsers._group_actions
+    assert list(commands.choices) == list(COMMANDS)
+    known = {option for parser in commands.choices.values() for option in parser._option_string_actions}
     known |= {"--per-class"}  # of studies.small_data
     for name, text in TEXTS.items():
         options = {code.split()[0].partition("=")[0] for code in inline_code(text) if code.startswith("--")}
         if name == "CHANGELOG.md":
-            options -= set(re.findall(r"`(--[\w-]+)`", text.partition("Removed:")[2].partition("Fixed:")[0]))
+            options -= set(re.findall(r"`(--[\w-]+)[ `]", text.partition("Removed:")[2].partition("Fixed:")[0]))
         assert options <= known, name
 
 
-def test_the_model_example_runs(monkeypatch, capsys):
-    code, _ = blocks(TEXTS["docs/python.md"], "python")
+def test_the_model_examples_run(monkeypatch, capsys):
+    labels, _, keras, _ = blocks(TEXTS["docs/python.md"], "python")
     monkeypatch.chdir(ROOT)
-    exec(compile(code, "docs/python.md", "exec"), {})
+    exec(compile(labels, "docs/python.md", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["lion", "rocket"]
+    exec(compile(keras, "docs/python.md", "exec"), {})
     answer, shapes = capsys.readouterr().out.splitlines()[:2]
     assert answer == "lion"
     assert shapes.startswith("(1, 5, 32, 32, 3) (1, 6, 4, 64, 64)")

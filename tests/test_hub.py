@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import constants
 
 import train
-from smallvit.cli import record_command
+from smallvit import cli
+from smallvit.cli.train import record_command
 from smallvit.config import PRESETS
 from smallvit.model_folder.card import model_card
 from smallvit.model_folder.folder import FILES, read_model_folder
@@ -30,6 +31,9 @@ def hub(server, monkeypatch, tmp_path_factory):
     server.objects.clear()
     server.use(monkeypatch, tmp_path_factory.mktemp("home"))
     return server
+
+
+TRAIN = ["python", "train.py"]
 
 
 @pytest.fixture
@@ -62,6 +66,18 @@ def run(capsys):
 
 
 @pytest.fixture
+def push(capsys):
+    """A function that runs `python -m smallvit push`, and returns the exit code and the sentences on stderr."""
+
+    def push(*arguments):
+        code = cli.main(["push", *map(str, arguments)])
+        lines = capsys.readouterr().err.splitlines()
+        return code, [line for line in lines if line.startswith("python -m smallvit push: ")]
+
+    return push
+
+
+@pytest.fixture
 def options(tmp_path, monkeypatch):
     """Options of a short training, whose folder is `tmp_path / "runs"`."""
     monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
@@ -74,10 +90,10 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_folder_is_pushed_in_one_commit_and_again_only_if_it_changed(hub, token, folder, run, caplog):
+def test_a_folder_is_pushed_in_one_commit_and_again_only_if_it_changed(hub, token, folder, push, caplog):
     before = contents(folder)
-    command = ["--push-only", folder, "--push-to-hub", "ada/net"]
-    assert run(*command) == (0, [])
+    command = [folder, "--to", "ada/net"]
+    assert push(*command) == (0, [])
     repo = hub.repos["ada/net-spt_lsa"]
     assert not repo.private
     assert len(repo.commits) == 2  # the first has no files
@@ -94,13 +110,13 @@ def test_a_folder_is_pushed_in_one_commit_and_again_only_if_it_changed(hub, toke
     np.testing.assert_allclose(opened, expected, rtol=1e-5, atol=1e-5)
     assert expected.std() > 0
 
-    assert run(*command) == (0, [])
+    assert push(*command) == (0, [])
     assert len(repo.commits) == 2
 
     original = folder / "README.md"
     try:
         original.write_bytes(before["README.md"] + b"One more line.\n")
-        assert run(*command) == (0, [])
+        assert push(*command) == (0, [])
     finally:
         original.write_bytes(before["README.md"])
     assert len(repo.commits) == 3
@@ -109,17 +125,17 @@ def test_a_folder_is_pushed_in_one_commit_and_again_only_if_it_changed(hub, toke
 
 @pytest.mark.slow
 def test_training_pushes_what_it_wrote_and_resuming_pushes_what_was_finished(
-    hub, token, options, run, tmp_path, caplog, without_xla
+    hub, token, options, run, push, tmp_path, caplog, without_xla
 ):
-    push = ["--push-to-hub", "lab/net", "--private"]
+    to_hub = ["--push-to-hub", "lab/net", "--private"]
     hub.fail("/commit/", status=500)
     folder = tmp_path / "runs/tiny-vit"
-    again = f"train.py --push-only {folder} --push-to-hub lab/net --private"
-    code, errors = run(*options, *push)
+    again = f"{folder} --to lab/net --private"
+    code, errors = run(*options, *to_hub)
     assert code == 1
     assert errors == [
         f"train.py: Could not push {folder} to lab/net-vit: the Hub answers with status 500 (This is a test). "
-        f"The folder is kept. To push it: python {again}"
+        f"The folder is kept. To push it: python -m smallvit push {again}"
     ]
     assert "test top-1" in caplog.text  # the table comes all the same
 
@@ -127,29 +143,29 @@ def test_training_pushes_what_it_wrote_and_resuming_pushes_what_was_finished(
     repo = hub.repos["lab/net-vit"]
     assert repo.private
     assert len(repo.commits) == 1
-    assert run(*again.split()[1:]) == (0, [])
+    assert push(*again.split()) == (0, [])
     assert repo.files == contents(folder)  # the card too: the name was known when it was written
     assert b'load_model("hf://lab/net-vit")' in repo.files["README.md"]
 
-    assert run(*options, "--resume", *push) == (0, [])
+    assert run(*options, "--resume", *to_hub) == (0, [])
     assert len(repo.commits) == 2
     hub.repos.clear()
-    assert run(*options, "--resume", *push) == (0, [])
+    assert run(*options, "--resume", *to_hub) == (0, [])
     assert hub.repos["lab/net-vit"].files == contents(folder)
 
 
-def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_whole(hub, token, run, tmp_path):
+def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_whole(hub, token, push, tmp_path):
     for name, variant, seed in (("a-vit-seed4", "vit", 4), ("a-vit-seed5", "vit", 5), ("a-spt", "spt", 0)):
         tiny.write_folder(tmp_path / "many" / name, variant, training=replace(tiny.RECIPE, seed=seed))
     tiny.write_folder(tmp_path / "lsa", "lsa")
-    both = ["--push-only", tmp_path / "many", "--push-only", tmp_path / "lsa", "--push-only", tmp_path / "many/a-spt"]
+    both = [tmp_path / "many", tmp_path / "lsa", tmp_path / "many/a-spt"]
     with pytest.warns(UserWarning, match="empty or missing yaml metadata"):  # their card is not one
-        assert run(*both, "--push-to-hub", "ada/n") == (0, [])
+        assert push(*both, "--to", "ada/n") == (0, [])
     assert set(hub.repos) == {"ada/n-vit-seed4", "ada/n-vit-seed5", "ada/n-spt", "ada/n-lsa"}
     assert all(len(repo.commits) == 2 for repo in hub.repos.values())
 
     tiny.write_folder(tmp_path / "b-spt", "spt")
-    code, errors = run(*both, "--push-only", tmp_path / "b-spt", "--push-to-hub", "ada/n")
+    code, errors = push(*both, tmp_path / "b-spt", "--to", "ada/n")
     assert code == 2
     assert f"many/a-spt and {tmp_path}/b-spt would both be ada/n-spt" in errors[0]
 
@@ -208,93 +224,89 @@ def test_the_right_to_write_is_proven_before_the_training(hub, token, options, r
         ("/commit/", 409, 1, "the Hub answers with status 409 (This is a test)"),
     ],
 )
-def test_what_fails_is_a_sentence_and_leaves_no_half_of_a_push(hub, token, folder, run, pattern, status, code, message):
+def test_what_fails_is_a_sentence_and_leaves_no_half_of_a_push(
+    hub, token, folder, push, pattern, status, code, message
+):
     hub.fail(pattern, status=status)
     before = contents(folder)
-    done, errors = run("--push-only", folder, "--push-to-hub", "ada/net")
+    done, errors = push(folder, "--to", "ada/net")
     assert done == code
     assert message in errors[0]
     assert len(errors) == 1
-    assert errors[0].endswith(f"python train.py --push-only {folder} --push-to-hub ada/net") == (code == 1)
+    assert errors[0].endswith(f"python -m smallvit push {folder} --to ada/net") == (code == 1)
     assert contents(folder) == before
     assert all(repo.files == {} for repo in hub.repos.values())
     hub.clear()
-    assert run("--push-only", folder, "--push-to-hub", "ada/net") == (0, [])
+    assert push(folder, "--to", "ada/net") == (0, [])
     assert len(hub.repos["ada/net-spt_lsa"].commits) == 2
 
 
-def test_what_passes_is_waited_for(hub, token, folder, run):
+def test_what_passes_is_waited_for(hub, token, folder, push):
     hub.fail("/preupload/", status=429, headers={"Retry-After": "0"}, times=1)
-    assert run("--push-only", folder, "--push-to-hub", "ada/net") == (0, [])
+    assert push(folder, "--to", "ada/net") == (0, [])
     assert len(hub.asked("/preupload/")) == 2
 
 
-def test_one_model_that_fails_does_not_keep_the_others(hub, token, folder, run, tmp_path):
+def test_one_model_that_fails_does_not_keep_the_others(hub, token, folder, push, tmp_path):
     tiny.write_folder(tmp_path / "vit", "vit")
     hub.fail("ada/net-spt_lsa/commit/", status=403)
-    code, errors = run("--push-only", folder, "--push-only", tmp_path / "vit", "--push-to-hub", "ada/net")
+    code, errors = push(folder, tmp_path / "vit", "--to", "ada/net")
     assert code == 1
     assert len(errors) == 1
     assert len(hub.repos["ada/net-vit"].commits) == 2
 
 
-def test_the_token_is_nowhere(hub, token, folder, run, caplog):
+def test_the_token_is_nowhere(hub, token, folder, push, caplog):
     """The Hub, or what stands before it, may repeat what it was sent."""
     for pattern, status in (("whoami", 400), ("/create", 403), ("/commit/", 409), ("/preupload/", 422)):
         hub.clear()
         echo = f"Bad request by {token}."
         hub.fail(pattern, status=status, message=echo, headers={"X-Error-Message": echo})
-        _, errors = run("--push-only", folder, "--push-to-hub", "ada/net")
+        _, errors = push(folder, "--to", "ada/net")
         assert "Bad request by ***" in errors[0]
         assert token not in errors[0]
     hub.clear()
-    assert run("--push-only", folder, "--push-to-hub", "ada/net") == (0, [])
+    assert push(folder, "--to", "ada/net") == (0, [])
     assert token not in caplog.text
     assert not [name for name, data in hub.repos["ada/net-spt_lsa"].files.items() if token.encode() in data]
 
 
-def test_a_token_that_cannot_be_sent_is_not_shown(hub, folder, run, monkeypatch):
+def test_a_token_that_cannot_be_sent_is_not_shown(hub, folder, push, monkeypatch):
     for token in ("hf_secret\x07", "hf_s\u00e9cret"):
         monkeypatch.setenv("HF_TOKEN", token)
-        code, errors = run("--push-only", folder, "--push-to-hub", "ada/net")
+        code, errors = push(folder, "--to", "ada/net")
         assert code == 2
-        assert errors[0].startswith("train.py: Could not sign in to the Hub: ")
+        assert errors[0].startswith("python -m smallvit push: Could not sign in to the Hub: ")
         assert "cret" not in errors[0]
 
 
 @pytest.mark.parametrize(
     ("constant", "value", "message"),
     [
-        ("HF_HUB_OFFLINE", True, "--push-to-hub needs the network; unset HF_HUB_OFFLINE"),
+        ("HF_HUB_OFFLINE", True, "--to needs the network; unset HF_HUB_OFFLINE"),
         ("ENDPOINT", "http://127.0.0.1:9", "the Hub cannot be reached, or broke off"),
         ("ENDPOINT", "{hub.url}/ada/login/resolve/main/x", "/ada/login/resolve/main/x is not the Hub"),
     ],
 )
-def test_no_network_and_no_hub_are_sentences(hub, token, folder, run, monkeypatch, constant, value, message):
+def test_no_network_and_no_hub_are_sentences(hub, token, folder, push, monkeypatch, constant, value, message):
     hub.put_files("ada/login", {"x/api/whoami-v2": b"<html>Please log in</html>"})
     monkeypatch.setattr(constants, constant, value.format(hub=hub) if isinstance(value, str) else value)
-    code, errors = run("--push-only", folder, "--push-to-hub", "ada/net")
+    code, errors = push(folder, "--to", "ada/net")
     assert code == 2
-    assert errors[0].startswith("train.py: ")
+    assert errors[0].startswith("python -m smallvit push: ")
     assert message in errors[0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--push-only", "x"], "--push-only needs --push-to-hub USER/NAME, which says where to"),
-        (["--private"], "--private needs --push-to-hub USER/NAME"),
-        (["--push-to-hub", "a/b", "--preview-augmentation"], "there is nothing for --push-to-hub"),
-        (["--push-to-hub", "a/b", "--push-only", "none"], "There is no model folder at none"),
-        (
-            ["--push-to-hub", "a/b", "--push-only", "x", "--epochs", "3", "--resume"],
-            "--push-only trains nothing; --epochs and --resume would have no effect",
-        ),
+        (["train", "--private"], "--private needs --push-to-hub USER/NAME"),
+        (["push", "none", "--to", "a/b"], "There is no model folder at none"),
     ],
 )
 def test_options_that_do_not_go_together_end_in_a_sentence(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert train.main(arguments) == 2
+    assert cli.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -305,20 +317,20 @@ def test_a_folder_that_is_damaged_is_not_pushed(tmp_path, capsys):
     tiny.write_folder(tmp_path / "m", "vit")
     with open(tmp_path / "m/model.weights.h5", "ab") as file:
         file.write(b"x")
-    assert train.main(["--push-only", str(tmp_path / "m"), "--push-to-hub", "ada/net"]) == 2
+    assert cli.main(["push", str(tmp_path / "m"), "--to", "ada/net"]) == 2
     assert "it is damaged" in capsys.readouterr().err
 
 
 def test_the_command_that_is_kept_has_nothing_of_the_hub():
     words = ["--variant", "vit", "--push-to-hub", "a/b", "--private", "--resume", "--push-to-hub=a/b", "--seed", "1"]
-    assert record_command(words) == "python train.py --variant vit --seed 1"
+    assert record_command(TRAIN, words) == "python train.py --variant vit --seed 1"
 
 
 def test_the_command_that_is_kept_does_not_tell_where_images_lie():
     words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
     kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
-    assert record_command(words) == kept
-    assert record_command(["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
-    assert record_command(["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
+    assert record_command(TRAIN, words) == kept
+    assert record_command(TRAIN, ["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
+    assert record_command(TRAIN, ["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
     words = ["--data", "images/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
-    assert record_command(words) == f"python train.py {' '.join(words)}"
+    assert record_command(TRAIN, words) == f"python train.py {' '.join(words)}"

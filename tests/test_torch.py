@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
+from smallvit.cli import COMMANDS
 from smallvit.data import Source, load_dataset
 from smallvit.device import backend
 from smallvit.evaluation.predict import compile_prediction, evaluate
@@ -72,6 +73,12 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)
 
 
+NO_BACKEND = (
+    "Neither tensorflow nor jax nor torch is installed; run pip install tensorflow, or in a clone pip install -r "
+    "requirements.txt."
+)
+
+
 @pytest.mark.parametrize(
     ("entry", "installed", "named", "sentence"),
     [
@@ -91,19 +98,27 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
             "train.py",
             [],
             "",
-            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+            NO_BACKEND,
         ),
         (
             "app.py",
             [],
             "",
-            "Neither tensorflow nor jax nor torch is installed; run pip install -r requirements.txt.",
+            NO_BACKEND,
         ),
     ],
 )
 def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, sentence, tmp_path):
     done = run({**pretend(tmp_path, installed), "KERAS_BACKEND": named}, entry)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{entry}: {sentence}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_backend_every_command_is_one_sentence(command, tmp_path):
+    required = {"predict": ["x.png"], "export": ["x"], "push": ["x", "--to", "ada/x"]}
+    done = run(pretend(tmp_path, []), "-m", "smallvit", command, *required.get(command, []))
+    expected = f"python -m smallvit {command}: {NO_BACKEND}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 
 DESCRIPTION = (

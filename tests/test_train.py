@@ -21,6 +21,8 @@ from tensorboard.util import tensor_util
 
 import train
 from smallvit import cli
+from smallvit.cli import recipe as recipe_options
+from smallvit.cli.door import Door
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
 from smallvit.device import backend
@@ -293,7 +295,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
     for name, preset in PRESETS.items():
         recipe = preset.training
         row = next(line for line in lines if line.split()[:2] == [name, str(recipe.epochs)])
-        values = [getattr(recipe, option) for option in cli.CONFIG_OPTIONS]
+        values = [getattr(recipe, option) for option in recipe_options.CONFIG_OPTIONS]
         assert row.split() == [name, *map(str, values)]
     text = " ".join(" ".join(lines).split())
     assert f"patches grow with it (default: {Source().image_size})" in text
@@ -317,16 +319,49 @@ def test_a_package_that_is_not_installed_is_a_sentence(monkeypatch, capsys):
     def missing(*given):
         raise ModuleNotFoundError("No module named 'keras'")
 
-    monkeypatch.setattr(cli, "run", missing)
+    monkeypatch.setattr(cli.train, "run", missing)
     assert train.main([]) == 2
     assert capsys.readouterr().err == "train.py: No module named 'keras'\n"
 
 
 def test_the_console_command_goes_by_its_own_name(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/smallvit", "--private"])
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/smallvit", "train", "--private"])
     assert cli.main() == 2
-    assert capsys.readouterr().err == "smallvit: --private needs --push-to-hub USER/NAME, which says where to.\n"
-    assert cli.record_command(["--seed", "1"]) == "smallvit --seed 1"
+    error = capsys.readouterr().err
+    assert error == "smallvit train: --private needs --push-to-hub USER/NAME, which says where to.\n"
+    assert Door.of().words("train") == ["smallvit", "train"]
+    assert Door.of("train.py").words("train") == ["python", "train.py"]
+    assert Door.of("train.py").words("push") == ["smallvit", "push"]
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    assert Door.of("app.py").words("push") == ["python", "-m", "smallvit", "push"]
+
+
+def test_the_help_begins_with_ten_common_options_each_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    help_text = capsys.readouterr().out
+    groups = re.findall(r"^(\w[\w ().]*):\n((?:  .*\n)+)", help_text, re.MULTILINE)
+    name, common = groups[0]
+    assert name == "common options"
+    assert len(re.findall(r"^  --", common, re.MULTILINE)) == 10
+    for name, options in groups[:-2]:  # without the help and the table of presets
+        assert len(re.findall(r"^  --", options, re.MULTILINE)) == options.count("(default:"), name
+
+
+def test_an_interrupted_command_says_how_to_go_on_by_the_same_door(monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    for module in (cli.push, cli.train, cli.evaluate):
+        monkeypatch.setattr(module, "run", interrupt)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/smallvit"])
+    for arguments, rest in (
+        (["push", "a b", "--to", "ada/net"], "push: interrupted; to push the remaining models: smallvit push 'a b'"),
+        (["train", "--resume", "--seed", "3"], "last finished epoch: smallvit train --seed 3 --resume\n"),
+        (["evaluate"], "smallvit evaluate: interrupted\n"),
+    ):
+        assert cli.main(arguments) == 130
+        assert rest in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -408,17 +443,17 @@ def test_hours_choose_the_epochs_which_a_resumed_training_keeps(small_data, tmp_
 
 
 def test_a_preview_is_a_image_and_trains_nothing(small_data, tmp_path, capsys):
-    options = ["--preset", "modern", "--data", str(small_data), "--output-dir", str(tmp_path / "runs")]
-    assert train.main([*options, "--preview-augmentation", str(tmp_path / "batch.png")]) == 0
+    options = ["preview", "--preset", "modern", "--data", str(small_data)]
+    assert cli.main([*options, "--output", str(tmp_path / "batch.png")]) == 0
     with Image.open(tmp_path / "batch.png") as image:
         assert image.format == "PNG"
         assert image.width > 1000
     assert [path.name for path in tmp_path.iterdir()] == ["batch.png"]
-    assert train.main([*options, "--preview-augmentation", str(tmp_path / "none/batch.png")]) == 2
+    assert cli.main([*options, "--output", str(tmp_path / "none/batch.png")]) == 2
     assert "none/batch.png could not be written (No such file or directory)" in capsys.readouterr().err
-    assert train.main([*options, "--preview-augmentation", str(tmp_path)]) == 2
+    assert cli.main([*options, "--output", str(tmp_path)]) == 2
     assert "is a folder; give the name of a file, such as batch.png" in capsys.readouterr().err
-    assert train.main([*options, "--preview-augmentation", "--variant", "spt", "--set", "patch_size=1"]) == 2
+    assert cli.main([*options, "--variant", "spt", "--set", "patch_size=1"]) == 2
     assert "patch_size 1 is odd" in capsys.readouterr().err
 
 
@@ -428,10 +463,9 @@ def test_a_preview_has_boxes_for_letters_that_no_font_has(recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("option", ["--dry-run", "--preview-augmentation"])
-def test_where_nothing_is_trained_an_interrupt_leaves_nothing_to_go_on_with(monkeypatch, capsys, option):
-    monkeypatch.setattr(cli, "run", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert train.main([option]) == 130
+def test_where_nothing_is_trained_an_interrupt_leaves_nothing_to_go_on_with(monkeypatch, capsys):
+    monkeypatch.setattr(cli.train, "run", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert train.main(["--dry-run"]) == 130
     assert capsys.readouterr().err == "\ntrain.py: interrupted\n"
 
 

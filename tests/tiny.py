@@ -25,7 +25,13 @@ MODEL = replace(
 SHALLOW = replace(with_variant(MODEL, "spt_lsa"), depth=1)  # XLA takes seconds for every block
 # AdamW, because Muon takes several times as long to compile; the tests of optimizers and presets have both.
 RECIPE = replace(
-    PRESETS["laptop"].training, optimizer="adamw", epochs=3, batch_size=8, learning_rate=5e-3, evaluation_interval=1
+    PRESETS["laptop"].training,
+    optimizer="adamw",
+    epochs=3,
+    batch_size=8,
+    learning_rate=5e-3,
+    evaluation_interval=1,
+    patch_sampling="none",
 )
 PRESET = replace(PRESETS["laptop"], model=replace(MODEL, depth=1, dropout_rate=0.1), training=replace(RECIPE, epochs=4))
 CLASS_NAMES = ["apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee"]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from smallvit.data.dataset import Split
 from smallvit.data.listing import list_images
-from smallvit.data.requirements import LoadedSplits, require_enough_images
+from smallvit.data.requirements import MIN_CLASSES, LoadedSplits, require_any_image, require_enough_images
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images import load_square, resize_square
 
@@ -31,7 +31,9 @@ DECODER_VERSION = 3  # raise it when `smallvit.images` returns other pixels or m
 _FILES_AT_ONCE = 1024
 
 
-def read_image_folder(path: str | Path, image_size: int, strict: bool = False) -> LoadedSplits:
+def read_image_folder(
+    path: str | Path, image_size: int, strict: bool = False, for_training: bool = True
+) -> LoadedSplits:
     """Read a folder with one subfolder for each class, or with such folders in `train`, `val` and `test`.
 
     `smallvit.data.listing` says which files are read.
@@ -40,6 +42,7 @@ def read_image_folder(path: str | Path, image_size: int, strict: bool = False) -
         path: the folder.
         image_size: S, side of the images to return, in pixels.
         strict: True refuses a folder with files that cannot be read. False leaves them out.
+        for_training: False accepts any number of classes and images, at least one.
 
     Returns:
         `LoadedSplits` with read-only images [n, S, S, 3]. Paths of files are relative to the folder, with "/".
@@ -53,8 +56,9 @@ def read_image_folder(path: str | Path, image_size: int, strict: bool = False) -
     with os_error_as_user_error(path):
         if not path.is_dir():
             raise UserError(f"There is no folder {source}; --data takes a folder with a subfolder for each class.")
-    listing = list_images(path)
-    require_enough_images(source, listing.class_names, listing.labels)  # before decoding, which may take minutes
+    listing = list_images(path, min_classes=MIN_CLASSES if for_training else 1)
+    require_images = require_enough_images if for_training else require_any_image
+    require_images(source, listing.class_names, listing.labels)  # before decoding, which may take minutes
     files = [file for split in listing.files.values() for file in split]
     labels = np.concatenate(list(listing.labels.values()))
     images, positions, errors = _decoded(path, files, _fingerprint(path, listing.stats, image_size), image_size)
@@ -70,7 +74,7 @@ def read_image_folder(path: str | Path, image_size: int, strict: bool = False) -
         start = stop
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
-    require_enough_images(source, listing.class_names, split_labels, reason)
+    require_images(source, listing.class_names, split_labels, reason)
     return LoadedSplits(splits, listing.class_names, damaged)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.requirements import SPLIT_ALIASES, format_list, require_classes
+from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list, require_classes
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
@@ -48,17 +48,17 @@ class Listing(NamedTuple):
     stats: list[tuple[str, int, int, int]]
 
 
-def list_images(root: str | os.PathLike) -> Listing:
+def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> Listing:
     """List the image files in a folder without opening them.
 
     Returns:
-        A `Listing` with at least two classes. A class may have no files.
+        A `Listing` with at least `min_classes` classes. A class may have no files.
 
     Raises:
         UserError: the folder has no class folders, or cannot be read.
     """
     with os_error_as_user_error(root):
-        return _FolderListing(root).list()
+        return _FolderListing(root).list(min_classes)
 
 
 class _FolderListing:
@@ -69,7 +69,7 @@ class _FolderListing:
         self.source = escape_name(os.fspath(root))  # as error messages name the root
         self.ignored_links = set()
 
-    def list(self):
+    def list(self, min_classes):
         split_folders = self._find_splits()
         class_folders = {split: self._find_classes(path) for split, path in split_folders.items()}
         for split, path in split_folders.items():
@@ -84,7 +84,7 @@ class _FolderListing:
         if len(folders) == 1:
             self._require_not_nested(f"{split_folders['train']}{folders[0]}")
         class_names = [names[folder] for folder in folders]
-        require_classes(self.source, class_names)
+        require_classes(self.source, class_names, min_classes)
 
         files, labels, stats = {}, {}, []
         for split, path in split_folders.items():
@@ -107,7 +107,7 @@ class _FolderListing:
         here = os.path.join(self.root, path)
         with os_error_as_user_error(here), os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND:
+                if _is_hidden(entry.name):
                     continue
                 if entry.is_symlink() and not self._leads_to_new(entry.path, here):
                     self.ignored_links.add(entry.path)
@@ -189,6 +189,15 @@ class _FolderListing:
                 f"{self.source} has only the folder {escape_name(folder)}, with {len(inside):,} folders in it; if they "
                 f"are the classes, use {os.path.join(self.source, escape_name(folder))}."
             )
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is no image by its name alone."""
+    return _is_hidden(name) or _suffix(name) in IGNORED_SUFFIXES
+
+
+def _is_hidden(name):
+    return name.startswith(".") or name.lower() in _LEFT_BEHIND
 
 
 def _is_inside(path, folder):

@@ -40,25 +40,32 @@ def format_list(names: list[str], most: int = 3) -> str:
     return ", ".join(escape_name(name) for name in names[:most]) + more
 
 
-def require_classes(source: str, class_names: list[str]) -> None:
+def require_classes(source: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:
     """Check the number of classes and that their names differ.
 
     Args:
         source: the folder or file, as the error message names it.
         class_names: in the order of the labels.
+        min_classes: the fewest that are accepted.
 
     Raises:
-        UserError: fewer than `MIN_CLASSES` classes, more than `MAX_CLASSES`, or two classes of one name.
+        UserError: fewer than `min_classes` classes, more than `MAX_CLASSES`, or two classes of one name.
     """
     count = len(class_names)
-    if count < MIN_CLASSES:
+    if count < min_classes:
         found = f"only one class, {escape_name(class_names[0])}" if class_names else "no classes"
-        raise UserError(f"{source} has {found}; at least {MIN_CLASSES} classes are needed.")
+        raise UserError(f"{source} has {found}; at least {min_classes} classes are needed.")
     if count > MAX_CLASSES:
         raise UserError(f"{source} has {count:,} classes; at most {MAX_CLASSES:,} are possible.")
     if len(set(class_names)) < count:
         twice = min(name for name in class_names if class_names.count(name) > 1)
         raise UserError(f"{source} has two classes named {escape_name(twice)}; give each class its own name.")
+
+
+def require_any_image(source: str, class_names: list[str], labels: Mapping[str, np.ndarray], reason: str = "") -> None:
+    """Raise `UserError` if there is no image at all. Arguments as of `require_enough_images`."""
+    if not any(map(len, labels.values())):
+        raise UserError(f"{source} has no images that can be read{reason}.")
 
 
 def require_enough_images(

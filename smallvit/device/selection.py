@@ -1,25 +1,33 @@
 """Choose the backend before Keras is imported. This module does not import Keras."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import sys
 from pathlib import Path
 
+from smallvit.errors import UserError
+
 SUPPORTED_BACKENDS = ("tensorflow", "jax", "torch")
 """In order of preference, if the user names none."""
 
 
-def _choose_backend() -> None:
+def require_backend() -> None:
     """Set `KERAS_BACKEND` if the user named no backend and TensorFlow, Keras's default, is not installed.
 
+    Once Keras is imported, its backend is chosen, and this does nothing.
+
     Raises:
-        ModuleNotFoundError: the backend that the user named is not installed, or none is. The message is a sentence.
+        UserError: the backend that the user named is not installed, or none is.
     """
+    if "keras" in sys.modules:
+        return
     installed = [name for name in SUPPORTED_BACKENDS if importlib.util.find_spec(name) is not None]
     if not installed:
-        raise ModuleNotFoundError(
-            f"Neither {' nor '.join(SUPPORTED_BACKENDS)} is installed; run pip install -r requirements.txt."
+        raise UserError(
+            f"Neither {' nor '.join(SUPPORTED_BACKENDS)} is installed; run pip install tensorflow, or in a clone pip "
+            "install -r requirements.txt."
         )
     source, named = "KERAS_BACKEND", os.environ.get("KERAS_BACKEND")
     if not named:
@@ -30,9 +38,7 @@ def _choose_backend() -> None:
     if source != "KERAS_BACKEND" and named == "tensorflow":
         os.environ["KERAS_BACKEND"] = installed[0]
         return
-    raise ModuleNotFoundError(
-        f"{source} is {named}; of the installed backends smallvit runs on {' and '.join(installed)}."
-    )
+    raise UserError(f"{source} is {named}; of the installed backends smallvit runs on {' and '.join(installed)}.")
 
 
 def _backend_of_keras_json() -> tuple[str, str]:
@@ -47,9 +53,12 @@ def _backend_of_keras_json() -> tuple[str, str]:
 
 
 def prepare_environment() -> None:
-    """Set the environment variables that Keras and its backend read when imported; keep those that the user set."""
-    if "keras" not in sys.modules:
-        _choose_backend()
+    """Set the environment variables that Keras and its backend read when imported; keep those that the user set.
+
+    A backend that is missing is no error here, so that `--help` answers without one; see `require_backend`.
+    """
+    with contextlib.suppress(UserError):
+        require_backend()
     # Hide TensorFlow's message about CPU features. Turn oneDNN off, because no log level hides its message. Training
     # with XLA does not use oneDNN, and an image on the page takes no longer without it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -6,6 +6,7 @@ report).
 """
 
 import logging
+from pathlib import Path
 
 from smallvit.device.distribution import distributed, is_main_process
 from smallvit.experiment import check, preflight, prepare, publish, train
@@ -14,8 +15,11 @@ from smallvit.experiment.options import ExperimentOptions
 __all__ = ["ExperimentOptions", "run_experiment"]
 
 
-def run_experiment(options: ExperimentOptions) -> None:
+def run_experiment(options: ExperimentOptions) -> list[Path]:
     """Train what the options ask for. Each run becomes a model folder; all finished runs go into one report.
+
+    Returns:
+        The folders of the finished runs; none for a dry run.
 
     Raises:
         UserError: something the user gave or has cannot be used.
@@ -24,5 +28,4 @@ def run_experiment(options: ExperimentOptions) -> None:
         if not is_main_process():
             logging.getLogger("smallvit").setLevel(logging.WARNING)
         ready = preflight.preflight(prepare.prepare(check.check(options)))
-        if not options.dry_run:
-            publish.publish(ready, train.train(ready))
+        return [] if options.dry_run else publish.publish(ready, train.train(ready))

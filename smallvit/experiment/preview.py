@@ -1,4 +1,4 @@
-"""An image of what a recipe's augmentation does to a batch, for `--preview-augmentation`."""
+"""An image of what a recipe's augmentation does to a batch, for the command `preview`."""
 
 import dataclasses
 import logging
@@ -33,7 +33,7 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
         UserError: the experiment is not possible, or the file could not be written.
     """
     if not path.name or path.is_dir():
-        raise UserError(f"--preview-augmentation {path} is a folder; give the name of a file, such as batch.png.")
+        raise UserError(f"--output {path} is a folder; give the name of a file, such as batch.png.")
     options = dataclasses.replace(options, dry_run=True, resume=False, hours=None, tensorboard=None)
     prepared = prepare(check(options))
     dataset, run = prepared.dataset, prepared.plan.runs()[0]
@@ -44,7 +44,7 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
         with atomic_file(path) as temporary:
             temporary.write_bytes(png)
     except OSError as error:
-        raise UserError(f"--preview-augmentation {path} could not be written ({error.strerror or error}).") from error
+        raise UserError(f"--output {path} could not be written ({error.strerror or error}).") from error
     log.info("written to %s", path)
 
 

@@ -20,24 +20,29 @@ REPORT_FILE = "report.html"
 log = logging.getLogger(__name__)
 
 
-def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> None:
+def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> list[Path]:
     """Push each run as soon as it is finished; log the table of results and write the report at the end.
+
+    Returns:
+        The model folders of the runs.
 
     Raises:
         UserError: the report could not be written.
     """
-    models = []
+    models, folders = [], []
     for run, model in finished_runs:
         models.append(model)
+        folders.append(run.folder)
         if ready.options.publisher:
             ready.options.publisher.push(run.folder, run.name)
     if not models:
-        return
+        return []
     log.info("\n%s", format_results([model.record for model in models]))
     if is_main_process():
         if sentences := conclusion(models, ready.dataset):
             log.info("%s", sentences)
         _write_report(ready.plan.output_dir / REPORT_FILE, models, ready.dataset)
+    return folders
 
 
 def _write_report(path, models, dataset):
@@ -70,7 +75,7 @@ def format_results(records) -> str:
 
 
 def push_folders(paths: list[Path], publisher: Publisher) -> None:
-    """Push model folders that were written before, for `--push-only`.
+    """Push model folders that were written before, for the command `push`.
 
     Args:
         paths: model folders, or folders of model folders.
@@ -85,7 +90,7 @@ def push_folders(paths: list[Path], publisher: Publisher) -> None:
         if name in folders:
             raise UserError(
                 f"{folders[name]} and {path} would both be {publisher.repository(name)}; push them one by one, each "
-                "with its own --push-to-hub."
+                "with its own --to."
             )
         folders[name] = path
     publisher.check_access(folders)

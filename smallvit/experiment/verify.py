@@ -1,4 +1,4 @@
-"""Check trained models against their records, for `--evaluate`: compute the metrics on the test split again."""
+"""Check trained models against their records: compute the metrics on the test split again."""
 
 import logging
 from pathlib import Path

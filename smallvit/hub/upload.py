@@ -6,7 +6,7 @@ the push will be allowed, and turns every failure into one sentence.
 
 import logging
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, constants, is_offline_mode
@@ -28,15 +28,25 @@ class Publisher:
     Args:
         target: USER/NAME; USER is an account or an organisation.
         private: whether only the owner may see the repositories.
-
-    Attributes:
-        failures: one sentence for each model that could not be pushed.
+        option: the option that gave `target`, for messages.
+        push_command: the words that start the command `push`, which is printed where a push failed.
+        failures: gets one sentence for each model that could not be pushed.
     """
 
-    def __init__(self, target: str, private: bool = False) -> None:
+    def __init__(
+        self,
+        target: str,
+        private: bool,
+        *,
+        option: str,
+        push_command: Sequence[str],
+        failures: list[str],
+    ) -> None:
         self.target = target
         self.private = private
-        self.failures: list[str] = []
+        self.failures = failures
+        self._option = option
+        self._push_command = push_command
         use_timeout()
         self._api = HfApi(token=True, library_name="smallvit")  # True: the token of HF_TOKEN or `hf auth login`
 
@@ -51,14 +61,15 @@ class Publisher:
             UserError: a name is not allowed, the Hub cannot be reached, or it does not know the token.
         """
         if "/" not in self.target:
-            raise UserError(f"--push-to-hub {self.target} must have the form USER/NAME, such as ada/smallvit.")
+            raise UserError(f"{self._option} {self.target} must have the form USER/NAME, such as ada/smallvit.")
         for model in models:
             try:
                 validate_repo_id(self.repository(model))
             except HFValidationError as error:
-                raise UserError(f"--push-to-hub {self.target}: {error}") from error
+                raise UserError(f"{self._option} {self.target}: {error}") from error
         if is_offline_mode():
-            raise UserError("--push-to-hub needs the network; unset HF_HUB_OFFLINE, or push later with --push-only.")
+            later = shlex.join(self._push_command)
+            raise UserError(f"{self._option} needs the network; unset HF_HUB_OFFLINE, or push later with `{later}`.")
         with hub_error_as_user_error("Could not sign in to the Hub"):
             self._api.whoami()
 
@@ -104,7 +115,7 @@ class Publisher:
             # The text of an unknown error may hold the token.
             known = isinstance(error, UserError)
             sentence = error if known else f"Could not push {folder} to {repository}: {type(error).__name__}."
-            command = ["python", "train.py", "--push-only", str(folder), "--push-to-hub", self.target]
+            command = [*self._push_command, str(folder), "--to", self.target]
             command += ["--private"] * self.private
             self.failures.append(f"{sentence} The folder is kept. To push it: {shlex.join(command)}")
             log.error("%s: not pushed", model)

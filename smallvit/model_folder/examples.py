@@ -1,7 +1,6 @@
 """Held-out images that lie in a model folder, for the page to offer as examples."""
 
 import io
-import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from smallvit.data import index_in_class
 from smallvit.errors import UserError
+from smallvit.files import safe_file_name
 from smallvit.images import load_square
 
 MAX_EXAMPLES = 24
@@ -32,7 +32,7 @@ def choose_examples(test, class_names, count, root=None):
     """
     chosen = {}
     for index in _by_turns(test.labels)[:count]:
-        stem = _file_name(class_names[test.labels[index]])
+        stem = safe_file_name(class_names[test.labels[index]])
         kind, content = _encode(test, index, root)
         number = 1
         name = f"{stem}{kind}"
@@ -60,9 +60,3 @@ def _encode(test, index, root):
         return ".png", buffer.getvalue()
     Image.fromarray(square).save(buffer, "JPEG", quality=_QUALITY)
     return ".jpg", buffer.getvalue()
-
-
-def _file_name(class_name):
-    """A class name as the name of a file on any system."""
-    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", class_name).strip(" .")
-    return name.encode()[:100].decode(errors="ignore") or "class"

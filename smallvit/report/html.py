@@ -54,7 +54,7 @@ class EvaluatedModel(NamedTuple):
     confidence: np.ndarray
 
 
-def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
+def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[str] = ()) -> str:
     """Write the report on one or several models of the same recipe.
 
     Models of one variant that differ only in their seed are grouped: the report gives means over the seeds. Each
@@ -62,7 +62,8 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
 
     Args:
         models: at least one.
-        dataset: the data set that the models were trained and tested on.
+        dataset: the data set that the models were trained and tested on, or new images.
+        drift: for new images, a sentence or two for each model that compares them with the images of its test.
 
     Returns:
         HTML, always the same for the same input.
@@ -75,6 +76,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
         .get_template("report.html")
         .render(
             dataset=dataset,
+            drift=drift,
             groups=groups,
             records=records,
             comparisons=comparisons,
@@ -89,7 +91,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
             matrices={group.variant: _matrix_values(group, dataset) for group in groups},
             mistakes={group.variant: _mistakes(group, dataset.test) for group in groups},
             provenances=group_by_key(
-                (_provenance(record, dataset.name), f"{group.title} (seed {record.training.seed})")
+                (_provenance(record), f"{group.title} (seed {record.training.seed})")
                 for group in groups
                 for record in records[group.variant]
             ),
@@ -249,14 +251,14 @@ def _png_uri(image: Image.Image, **options: Any) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _provenance(record: Record, data: str) -> tuple[tuple[str, str], ...]:
+def _provenance(record: Record) -> tuple[tuple[str, str], ...]:
     """How a model was trained: terms and descriptions that do not depend on variant or seed."""
     side = record.data_image_size
     return (
         ("command", record.command),
         (
             "data",
-            f"{data}: {record.num_train:,} training, {record.num_validation:,} validation and "
+            f"{record.data}: {record.num_train:,} training, {record.num_validation:,} validation and "
             f"{record.num_test:,} test images, {side} × {side} pixels",
         ),
         ("recipe", f"preset {record.preset}: {describe_recipe(record.training)}"),

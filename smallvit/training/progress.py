@@ -1,12 +1,10 @@
 """What a training logs: its size, its epochs, the time that is left."""
 
 import logging
-import sys
-
-from tqdm import tqdm
 
 from smallvit.device import backend, distribution
 from smallvit.model import count_parameters
+from smallvit.progress import show_progress
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +51,12 @@ def log_epoch(name, metrics, epochs, seconds_left):
 
 
 def progress_bar(name, trainer, epochs_done):
-    """A tqdm bar that counts training images; silent without a terminal."""
+    """A tqdm bar that counts training images; only the main process shows it."""
     count, epochs = len(trainer.train.labels), trainer.config.epochs
-    return tqdm(
+    return show_progress(
         desc=name,
         total=epochs * count,
         initial=epochs_done * count,
         unit=" images",
-        disable=not (sys.stderr.isatty() and distribution.is_main_process()),
-        dynamic_ncols=True,
+        disable=not distribution.is_main_process(),
     )

@@ -1,0 +1,55 @@
+"""`smallvit evaluate`: compute the accuracy of trained models."""
+
+import argparse
+import os
+from pathlib import Path
+
+SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
+LOG_STREAM = "stdout"
+
+
+def epilog() -> str:
+    """What comes of the data."""
+    return """new images: a report, tables of images, classes and confusions, and whether the data has drifted
+the images of the training: the accuracy on the test split again, compared with the record"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--models",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="model folders, folders of model folders, or models USER/REPO[@REVISION] on the Hub (default: the bundled "
+        "models)",
+    )
+    parser.add_argument(
+        "--data",
+        default=os.environ.get("SMALLVIT_DATA") or None,
+        metavar="PATH",
+        help="the labelled images, as for `train` (default: $SMALLVIT_DATA, else cifar100)",
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="new folder for report.html, images.csv, classes.csv and confusion.csv (default: evaluations/NAME)",
+    )
+    parser.add_argument(
+        "--test-split",
+        type=float,
+        default=0.2,
+        metavar="N",
+        help="the value that the models were trained with; of no effect for new images (default: %(default)s)",
+    )
+
+
+def run(options, words, door, failures) -> None:
+    """Evaluate; `failures` gets a sentence for each model whose accuracy is not what its record says."""
+    from smallvit.data import Source
+    from smallvit.experiment.evaluate import evaluate_models
+
+    source = Source(options.data, test_split=options.test_split)
+    failures += evaluate_models(options.models, source, options.output_dir)

@@ -1,0 +1,33 @@
+"""`smallvit preview`: an image of what the augmentation of a training does."""
+
+import argparse
+from pathlib import Path
+
+from smallvit.cli.recipe import add_recipe_options, experiment_options, presets_table
+
+SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
+LOG_STREAM = "stdout"
+
+epilog = presets_table
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("augmentation.png"),
+        metavar="PNG",
+        help="the file to write (default: %(default)s)",
+    )
+    add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--set", "--seed"))
+    add_recipe_options(parser, ("--validation-split", "--test-split", "--strict", "--limit"))
+
+
+def run(options, words, door, failures) -> None:
+    """Write the image."""
+    experiment = experiment_options(options)
+
+    from smallvit.experiment.preview import write_preview
+
+    write_preview(options.output, experiment)

@@ -1,0 +1,151 @@
+"""The options that say what is trained on which images, for `train` and `preview`."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from smallvit.config import (
+    CUSTOM_DATA_PRESET,
+    DATA_IMAGE_SIZES,
+    DEFAULT_PRESET,
+    DEFAULT_VARIANTS,
+    PRESETS,
+    VARIANTS,
+    parse_override,
+)
+from smallvit.errors import UserError
+
+# Fields of `TrainConfig` with an option of their own: {field: (type, help)}.
+CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
+    "epochs": (int, "number of epochs"),
+    "batch_size": (int, "images per step"),
+    "learning_rate": (float, "peak of the learning rate schedule"),
+    "precision": (str, "float32, bfloat16 or auto, for activations"),
+    "validation_split": (float, "share of the training images for validation, in (0, 1)"),
+    "seed": (int, "seed of weights, order, augmentation and stratified split"),
+}
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--data": {
+        "default": os.environ.get("SMALLVIT_DATA") or None,
+        "metavar": "PATH",
+        "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; an .npz "
+        "file with x_train, y_train and so on; the folder cifar-100-python or cifar-100-python.tar.gz; or cifar100, "
+        "which Keras downloads (default: $SMALLVIT_DATA, else cifar100)",
+    },
+    "--variant": {
+        "nargs": "+",
+        "choices": VARIANTS,
+        "metavar": "VARIANT",
+        "help": f"one or several of {', '.join(VARIANTS)} (default: {' '.join(DEFAULT_VARIANTS)})",
+    },
+    "--preset": {
+        "choices": PRESETS,
+        "help": f"model and recipe (default: {DEFAULT_PRESET}; for your own data {CUSTOM_DATA_PRESET})",
+    },
+    "--from": {
+        "dest": "init_from",
+        "metavar": "MODEL",
+        "help": "begin with the weights of MODEL and a new classifier; MODEL is a model folder, a folder of model "
+        "folders, or a model USER/REPO[@REVISION] on the Hub (default: random weights)",
+    },
+    "--image-size": {
+        "type": int,
+        "metavar": "N",
+        "help": f"side of the images that the model sees: one of {', '.join(map(str, DATA_IMAGE_SIZES))}; patches grow "
+        f"with it (default: {DATA_IMAGE_SIZES[0]})",
+    },
+    "--set": {
+        "action": "extend",
+        "nargs": "+",
+        "default": [],
+        "metavar": "NAME=VALUE",
+        "help": "replace any other field of the preset (smallvit/config lists them), such as drop_path_rate=0.2 "
+        "(default: none)",
+    },
+    "--test-split": {
+        "type": float,
+        "metavar": "N",
+        "help": "share of the images for the test split, in (0, 1), if the data has none (default: 0.2)",
+    },
+    "--strict": {
+        "action": "store_true",
+        "help": "refuse a folder with unreadable files (default: leave them out)",
+    },
+    "--limit": {
+        "type": int,
+        "metavar": "N",
+        "help": "use only N images of each split, to try things out (default: all)",
+    },
+}
+_OPTIONS |= {
+    f"--{name.replace('_', '-')}": {
+        "type": kind,
+        "metavar": "TYPE" if kind is str else "N",
+        "help": f"{text} (default: of the preset, see below)",
+    }
+    for name, (kind, text) in CONFIG_OPTIONS.items()
+}
+
+
+def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str]) -> None:
+    """Add some of the shared options to a parser or a group."""
+    for name in names:
+        group.add_argument(name, **_OPTIONS[name])
+
+
+def presets_table() -> str:
+    """The defaults, source, accuracy and cost of each preset, as text."""
+    rows = [["preset", *CONFIG_OPTIONS]]
+    rows += [
+        [name, *(str(getattr(preset.training, field)) for field in CONFIG_OPTIONS)] for name, preset in PRESETS.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["defaults by preset:"]
+    lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    for name, preset in PRESETS.items():
+        lines += ["", f"  {name}: {preset.source}.", f"    Top-1 {preset.accuracy}.", f"    {preset.cost}."]
+    return "\n".join(lines)
+
+
+def require_compatible_options(options: argparse.Namespace) -> None:
+    """Raise `UserError` if two of the shared options contradict each other."""
+    if options.init_from is not None and options.image_size is not None:
+        raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
+
+
+def read_overrides(options: argparse.Namespace) -> dict[str, object]:
+    """The fields of the preset to replace, from `CONFIG_OPTIONS` and `--set`.
+
+    Raises:
+        UserError: a field does not exist, its value has the wrong form, or it is given twice.
+    """
+    given = {name: getattr(options, name, None) for name in CONFIG_OPTIONS}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    for text in options.set:
+        try:
+            name, value = parse_override(text)
+        except ValueError as error:
+            raise UserError(f"--set {text}: {error}.") from error
+        if name in overrides:
+            raise UserError(f"--set {text}: {name} is given twice; give it once.")
+        overrides[name] = value
+    return overrides
+
+
+def experiment_options(options: argparse.Namespace, **others: Any) -> Any:
+    """The `ExperimentOptions` of the parsed options. `others` are fields that no option has the name of.
+
+    Raises:
+        UserError: options contradict each other, or a field of the preset cannot be replaced.
+    """
+    require_compatible_options(options)
+    overrides = read_overrides(options)
+
+    from smallvit.experiment import ExperimentOptions
+
+    names = {field.name for field in dataclasses.fields(ExperimentOptions)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    return ExperimentOptions(overrides=overrides, **{**given, **others})

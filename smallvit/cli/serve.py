@@ -1,0 +1,46 @@
+"""`smallvit serve`: open the page that compares two models on an image."""
+
+import argparse
+
+from smallvit.errors import UserError
+
+SUMMARY = "Open the page that compares two Vision Transformers on your image."
+LOG_STREAM = "stderr"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--models",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="model folders that `train` wrote, folders of model folders, or models USER/REPO[@REVISION] on the Hub "
+        "(default: $SMALLVIT_MODELS, separated by spaces; else the bundled models)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port_number,
+        metavar="N",
+        help="port to listen on (default: $GRADIO_SERVER_PORT, else the first free port from 7860)",
+    )
+
+
+def _port_number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port; a port is a number from 1 to 65535")
+    return int(text)
+
+
+def run(options, words, door, failures) -> None:
+    """Serve the page until it is interrupted."""
+    import logging
+
+    from smallvit.page.server import startup
+
+    logging.getLogger("smallvit").setLevel(logging.WARNING)
+    try:
+        startup.serve(options.models, options.port)
+    except OSError as error:  # the port is taken
+        raise UserError(str(error)) from error

@@ -1,0 +1,182 @@
+"""`smallvit train`: train models, each of which becomes a folder."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from smallvit.cli.recipe import add_recipe_options, experiment_options, presets_table, read_overrides
+from smallvit.errors import UserError
+
+SUMMARY = "Train Vision Transformers on your images, or on CIFAR-100. Each model becomes a folder."
+LOG_STREAM = "stdout"
+
+epilog = presets_table
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command; `--help` shows the defaults of every preset."""
+    common = parser.add_argument_group("common options")
+    add_recipe_options(common, ("--data", "--variant", "--preset", "--from", "--image-size", "--epochs"))
+    common.add_argument(
+        "--hours",
+        type=float,
+        metavar="N",
+        help="train for N hours in all: measure this machine and choose the number of epochs (default: --epochs)",
+    )
+    common.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder for the model folders PRESET-VARIANT and report.html (default: runs; for your own data runs/NAME)",
+    )
+    common.add_argument(
+        "--resume", action="store_true", help="continue what was interrupted in --output-dir (default: begin anew)"
+    )
+    common.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read the data; say what would be trained and how long (default: train)",
+    )
+
+    recipe = parser.add_argument_group("recipe")
+    add_recipe_options(
+        recipe, ("--batch-size", "--learning-rate", "--precision", "--validation-split", "--seed", "--set")
+    )
+    recipe.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train with N seeds, starting at --seed, and report mean and standard deviation (default: %(default)s)",
+    )
+
+    data = parser.add_argument_group("data")
+    add_recipe_options(data, ("--test-split", "--strict", "--limit"))
+    data.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="put N test images into each model folder, for the page to offer (default: none)",
+    )
+
+    output = parser.add_argument_group("time and logs")
+    output.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="MINUTES",
+        help="stop before an epoch that would end after MINUTES; the first epoch always runs; --resume continues "
+        "(default: none)",
+    )
+    output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR (default: none)")
+
+    devices = parser.add_argument_group("several devices (JAX only)")
+    devices.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="divide each batch among N devices (default: %(default)s)"
+    )
+    devices.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="train with other processes; address of process 0 (default: alone)"
+    )
+    devices.add_argument("--process-id", type=int, metavar="I", help="number of this process, from 0 (default: alone)")
+    devices.add_argument("--processes", type=int, metavar="N", help="number of processes (default: alone)")
+
+    hub = parser.add_argument_group("Hugging Face Hub")
+    hub.add_argument(
+        "--push-to-hub",
+        metavar="USER/NAME",
+        help="push each model to the Hub as USER/NAME-VARIANT; needs `hf auth login` or HF_TOKEN (default: do not)",
+    )
+    hub.add_argument("--private", action="store_true", help="make the pushed models private (default: public)")
+
+
+def _option(name):
+    """The option that sets an attribute of the parsed arguments: `"process_id"` -> `"--process-id"`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def require_compatible_options(options: argparse.Namespace) -> None:
+    """Raise `UserError` if two options contradict each other, or if one has no effect beside another."""
+    if options.private and options.push_to_hub is None:
+        raise UserError("--private needs --push-to-hub USER/NAME, which says where to.")
+    if options.hours is not None and "epochs" in (overrides := read_overrides(options)):
+        raise UserError(
+            f"--hours {options.hours:g} and --epochs {overrides['epochs']} both say how long to train; give one."
+        )
+    _require_all_process_options(options)
+
+
+def _require_all_process_options(options):
+    """Raise `UserError` unless the options for several processes are all given or all missing, and are in range."""
+    given = {name: getattr(options, name) for name in ("coordinator", "process_id", "processes")}
+    if all(value is None for value in given.values()):
+        return
+    missing = [_option(name) for name, value in given.items() if value is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} must be given too, to train with other processes.")
+    host, _, port = options.coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UserError(
+            f"--coordinator is {options.coordinator}; it must be HOST:PORT of process 0, such as 10.0.0.1:8476."
+        )
+    if options.devices != 1:
+        raise UserError(f"--devices is {options.devices}; with --coordinator every process uses all its devices.")
+    if options.processes < 2:
+        raise UserError(f"--processes is {options.processes}; it must be at least 2.")
+    if not 0 <= options.process_id < options.processes:
+        raise UserError(f"--process-id is {options.process_id}; it must be from 0 to {options.processes - 1}.")
+
+
+def record_command(program: list[str], words: list[str], data: str | None = None) -> str:
+    """Return the command that repeats the training from the beginning, for the record of a model.
+
+    `--resume` and the options of the Hub are removed. Data that came from `SMALLVIT_DATA` is added. The record is
+    published with the model, so a path outside the working directory is cut to its last part.
+
+    Args:
+        program: the words that start the command, such as `["python", "train.py"]`.
+        words: the words after them.
+        data: the value of `--data`, or of `SMALLVIT_DATA`.
+    """
+    from smallvit.data import Source
+    from smallvit.files import hide_outside_path
+
+    rest = iter(words)
+    kept = []
+    for word in rest:
+        if word == "--push-to-hub":
+            next(rest, None)
+        elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
+            option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+            kept.append(f"{option}{equals}{hide_outside_path(value)}")
+    is_named = any(word.partition("=")[0] == "--data" for word in words)
+    if data is not None and not is_named and Source(data).kind != "cifar100":
+        kept += ["--data", hide_outside_path(data)]
+    return shlex.join([*program, *kept])
+
+
+def run(options, words, door, failures) -> list[Path]:
+    """Train; return the model folders. `failures` gets a sentence for each model that was not pushed."""
+    require_compatible_options(options)
+    publisher = None
+    if options.push_to_hub is not None:
+        from smallvit.hub.upload import Publisher
+
+        publisher = Publisher(
+            options.push_to_hub,
+            options.private,
+            option="--push-to-hub",
+            push_command=door.words("push"),
+            failures=failures,
+        )
+    experiment = experiment_options(
+        options, command=record_command(door.words("train"), words, options.data), publisher=publisher
+    )
+
+    from smallvit.experiment import run_experiment
+
+    return run_experiment(experiment)
+
+
+def after_interrupt(options: argparse.Namespace) -> list[str] | None:
+    """What the command does when it is repeated with the words that follow."""
+    return None if options.dry_run else ["to continue after the last finished epoch", "--resume"]

@@ -1,0 +1,45 @@
+"""Labelled images for models that exist already: any number of them, of some or all of the models' classes."""
+
+import numpy as np
+
+from smallvit.data.dataset import Split
+from smallvit.data.image_folder import read_image_folder
+from smallvit.data.npz import read_npz
+from smallvit.data.requirements import format_list
+from smallvit.data.source import Source
+from smallvit.errors import UserError, escape_name
+
+
+def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[tuple[str, str]]]:
+    """Read the images of a folder or an `.npz` file, labelled with the classes of a model.
+
+    If the source has a test split, its images are taken; else all images.
+
+    Args:
+        source: kind "folder" or "npz".
+        class_names: the K classes of the model.
+
+    Returns:
+        The images, with labels in [0, K); and (path, sentence) of the files that cannot be read.
+
+    Raises:
+        UserError: the source cannot be read, or has a class that the model does not know.
+    """
+    path = str(source.path)
+    if source.kind == "npz":
+        loaded = read_npz(path)
+    else:
+        loaded = read_image_folder(path, source.image_size, source.strict, for_training=False)
+    labels_of = {name: label for label, name in enumerate(class_names)}
+    if unknown := [name for name in loaded.class_names if name not in labels_of]:
+        raise UserError(
+            f"{escape_name(path)} has the class {format_list(unknown)}, which the model does not know; it knows "
+            f"{format_list(class_names)}."
+        )
+    splits = [loaded.splits["test"]] if "test" in loaded.splits else list(loaded.splits.values())
+    splits = [split for split in splits if len(split.labels)]
+    images = splits[0].images if len(splits) == 1 else np.concatenate([split.images for split in splits])
+    files = [split.files for split in splits if split.files is not None]
+    labels = np.concatenate([split.labels for split in splits])
+    known = np.array([labels_of[name] for name in loaded.class_names], np.int32)
+    return Split(images, known[labels], np.concatenate(files) if files else None), loaded.damaged

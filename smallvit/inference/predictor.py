@@ -1,0 +1,194 @@
+"""`Predictor`: any number of images in, a model's answers out."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from smallvit import files
+from smallvit.data.unlabelled import find_images, read_images
+from smallvit.device.backend import require_supported_backend
+from smallvit.device.compilation import compile_function
+from smallvit.errors import UserError, escape_name
+from smallvit.evaluation.metrics import softmax
+from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
+from smallvit.hub.download import resolve_model_folders
+from smallvit.images import MAX_SIDE, resize_square
+from smallvit.model_folder.folder import ModelFolder
+
+NUM_ANSWERS = 3  # most probable classes of a `Prediction`
+IMAGES_BEFORE_XLA = 1000  # XLA computes 1.7 times as fast, and takes as long to compile as to label so many images
+
+log = logging.getLogger(__name__)
+
+
+class Prediction(NamedTuple):
+    """A model's answer for one image.
+
+    Attributes:
+        class_name: the most probable class.
+        probability: its probability, in [0, 1].
+        is_unsure: whether the probability is below the model's threshold; 5 % of the right answers are.
+        top: (class, probability) of the `NUM_ANSWERS` most probable classes, the most probable first.
+        probabilities: float64 [K], in the order of `Predictor.class_names`; they sum to 1.
+    """
+
+    class_name: str
+    probability: float
+    is_unsure: bool
+    top: list[tuple[str, float]]
+    probabilities: np.ndarray
+
+
+class Predictor:
+    """A trained model that labels images.
+
+    Args:
+        folder: a verified `ModelFolder`.
+
+    Raises:
+        UserError: the weights do not fit the model that the folder's record describes.
+    """
+
+    def __init__(self, folder: ModelFolder) -> None:
+        self.folder = folder
+        self.record = folder.record
+        model: Any = folder.load_model()
+        self._model = model
+        self._logits = compile_function(partial(model, training=False), model.variables, xla=False)
+        self._images_until_xla = IMAGES_BEFORE_XLA
+        self._is_fast = False
+
+    @property
+    def class_names(self) -> list[str]:
+        """The K classes that the model knows."""
+        return self.record.class_names
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the images that `predict_pixels` takes."""
+        return self.record.data_image_size
+
+    def predict(self, images: Any) -> list[Prediction]:
+        """Label images.
+
+        Args:
+            images: one or several paths, folders, patterns such as `"photos/*.jpg"`, http(s) addresses, PIL images, or
+                arrays uint8 [H, W, 3] or [H, W], 0-255; also one array uint8 [n, H, W, 3]. Each is cut to the centred
+                square and resized as the training images were.
+
+        Returns:
+            A `Prediction` for each image, in order. A folder counts as all of its images.
+
+        Raises:
+            UserError: an image cannot be read; the sentence names it.
+        """
+        is_one = isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 0) in (2, 3)
+        pixels: list[np.ndarray] = []
+        for image in [images] if is_one else images:
+            if isinstance(image, str | os.PathLike):
+                for read in read_images(find_images([os.fspath(image)]), [self.image_size]):
+                    if read.error:
+                        raise UserError(f"{escape_name(read.name)}: {read.error}")
+                    pixels.append(read.images[self.image_size])
+            else:
+                pixels.append(resize_square(_centre_square(_to_pil(image)), self.image_size))
+        return self.predict_pixels(np.stack(pixels)) if pixels else []
+
+    def predict_pixels(self, images: np.ndarray) -> list[Prediction]:
+        """Label images of the model's own size: uint8 [n, S, S, 3], 0-255, S = `image_size`, n at least 1."""
+        return [self._prediction(row) for row in softmax(self.logits(images))]
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Compute the logits of images as in `predict_pixels`: float64 [n, K]."""
+        self._images_until_xla -= len(images)
+        if self._images_until_xla < 0 and not self._is_fast:
+            self._logits, self._is_fast = compile_prediction(self._model), True
+        # Batches of one size: every other size would be compiled anew.
+        size = prediction_batch_size()
+        padded = images if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
+        return predict_logits(self._logits, padded)[: len(images)]
+
+    def _prediction(self, probabilities: np.ndarray) -> Prediction:
+        best = np.argsort(-probabilities, kind="stable")[:NUM_ANSWERS]
+        top = [(self.class_names[index], float(probabilities[index])) for index in best]
+        return Prediction(*top[0], top[0][1] < self.record.unsure_below, top, probabilities)
+
+
+def _to_pil(image: Any) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        raise UserError(
+            f"An image is {array.dtype} {list(array.shape)}; it must be uint8 [H, W, 3] or [H, W], with values 0-255."
+        )
+    return Image.fromarray(array)
+
+
+def _centre_square(image: Image.Image) -> np.ndarray:
+    """The largest centred square in RGB, reduced to at most `MAX_SIDE`, as `images.load_square` makes it of a file."""
+    if image.mode.startswith("I") or image.mode == "F":
+        raise UserError(f"A PIL image has the mode {image.mode}; save the image as a file and give the path.")
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    side = min(edge, MAX_SIDE)
+    box = (left, top, left + edge, top + edge)
+    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BOX, box))
+
+
+def load_model(source: str | Path, variant: str | None = None) -> Predictor:
+    """Load a trained model.
+
+    Args:
+        source: a model folder, a folder of model folders such as "runs/pets", or a model "hf://USER/REPO[@REVISION]"
+            on the Hub.
+        variant: a key of `config.VARIANTS`, to choose from several models. None takes the model with the best top-1 on
+            the validation images.
+
+    Raises:
+        UserError: there is no such model, or it cannot be read or downloaded.
+    """
+    require_supported_backend()
+    folders = resolve_model_folders(source)
+    chosen = {name: one for name, one in folders.items() if variant in (None, one.record.variant)}
+    if not chosen:
+        found = ", ".join(dict.fromkeys(one.record.variant for one in folders.values()))
+        raise UserError(f"{source} has no model of the variant {variant}; it has {found}.")
+
+    def quality(name):
+        metrics = chosen[name].record.metrics["validation"]
+        return metrics["top1"], -metrics["loss"]
+
+    best = max(chosen, key=quality)
+    if len(chosen) > 1:
+        log.info("%s has %d models; taking %s, the best on the validation images", source, len(chosen), best)
+    return Predictor(chosen[best])
+
+
+def load_predictors(sources: Sequence[str | Path] = ()) -> dict[str, Predictor]:
+    """Load all models that texts name, see `resolve_model_folders`; the bundled models if there are none.
+
+    Returns:
+        {name: `Predictor`}; the name is the last part of the path or of the name on the Hub where that is unique.
+    """
+    require_supported_backend()
+    folders: dict[str, ModelFolder] = {}
+    for source in sources or [files.BUNDLED_MODELS]:
+        folders |= resolve_model_folders(source)
+    return {short: Predictor(folders[name]) for name, short in short_names(folders).items()}
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """{name of a model: its last part; the whole name if another has the same last part}."""
+    last = {name: Path(name).name for name in names}
+    return {name: part if list(last.values()).count(part) == 1 else name for name, part in last.items()}

@@ -1,0 +1,192 @@
+"""`smallvit predict` and `load_model`: images of any source become labels."""
+
+import csv
+import io
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import smallvit
+from smallvit import cli
+from smallvit.data import unlabelled
+from smallvit.errors import UserError
+from smallvit.evaluation.metrics import softmax
+from smallvit.images import load_square, resize_square
+from tests import tiny
+
+COLUMNS = ["file", "model", "class", "probability", "unsure", "second", "third", "error"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Two models for images of 16 and 24 pixels."""
+    folder = tmp_path_factory.mktemp("models")
+    metrics = {"loss": 1.0, "top1": 0.7, "top5": 0.9}
+    tiny.write_folder(folder / "a-vit", "vit", config=replace(tiny.MODEL, depth=1), data_image_size=16)
+    tiny.write_folder(
+        folder / "b-lsa",
+        "lsa",
+        config=replace(tiny.MODEL, depth=1),
+        data_image_size=24,
+        metrics={"validation": metrics, "test": metrics},
+    )
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path, rng):
+    """Two images in folders, a file that is none, notes, and a hidden file."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name, shape in (("b.png", (40, 30, 3)), ("more/a.jpg", (20, 50, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / name)
+    (folder / "broken.jpg").write_bytes(b"not an image")
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_bytes(b"")
+    return folder
+
+
+def predict(*arguments):
+    return cli.main(["predict", *map(str, arguments)])
+
+
+def expected(folder, file, size):
+    """The probabilities of a model for a file."""
+    from smallvit.model_folder.folder import read_model_folder
+
+    image = resize_square(load_square(file), size)
+    return softmax(np.asarray(read_model_folder(folder).load_model()(image[None]), np.float64))[0]
+
+
+def test_a_row_for_each_image_and_model(models, photos, tmp_path, capsys):
+    output = tmp_path / "answers.csv"
+    output.write_text("old")
+    assert (
+        predict(photos, photos / "b.png", "nowhere.png", f"{photos}/*.gif", "--models", models, "--output", output) == 0
+    )
+    rows = list(csv.DictReader(output.open(newline="")))
+    assert list(rows[0]) == COLUMNS
+    files = [str(photos / name) for name in ("b.png", "broken.jpg", "more/a.jpg")]
+    assert [row["file"] for row in rows[::2]] == [*files, "nowhere.png", f"{photos}/*.gif"]
+    assert [row["model"] for row in rows] == ["a-vit", "b-lsa"] * 5
+    for row, (model, size) in zip(rows[:2], (("a-vit", 16), ("b-lsa", 24)), strict=True):
+        probabilities = expected(models / model, photos / "b.png", size)
+        best = np.argsort(-probabilities)[:3]
+        assert [row["class"], row["second"], row["third"]] == [tiny.CLASS_NAMES[index] for index in best]
+        assert float(row["probability"]) == pytest.approx(probabilities.max(), abs=1e-4)
+        assert row["unsure"] == ("true" if probabilities.max() < 0.234 else "false")
+        assert row["error"] == ""
+    assert "no image" in rows[2]["error"]
+    assert rows[2]["class"] == rows[2]["unsure"] == ""
+    assert [row["error"] for row in rows[6::2]] == ["There is no such file.", "No file has a name of this pattern."]
+    assert capsys.readouterr().out == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "photos"]
+
+
+def test_json_and_the_terminal_have_the_same_rows(models, photos, tmp_path, capsys):
+    assert predict(photos, "--models", models / "a-vit") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert predict(photos, "--models", models / "a-vit", "--output", tmp_path / "answers.json") == 0
+    values = json.loads((tmp_path / "answers.json").read_text())
+    assert [value["class"] for value in values] == [row["class"] or None for row in rows]
+    assert [value["unsure"] for value in values] == [
+        {"true": True, "false": False, "": None}[r["unsure"]] for r in rows
+    ]
+
+
+def test_images_are_copied_into_folders_of_their_class(models, photos, tmp_path, capsys):
+    (photos / "more/B.png").write_bytes((photos / "b.png").read_bytes())  # the same image, nearly the same name
+    arguments = [
+        photos,
+        "--models",
+        models / "a-vit",
+        "--output",
+        tmp_path / "a.csv",
+        "--by-class",
+        tmp_path / "sorted",
+    ]
+    assert predict(*arguments) == 0
+    rows = list(csv.DictReader((tmp_path / "a.csv").open(newline="")))
+    copied = {path.relative_to(tmp_path / "sorted").as_posix() for path in (tmp_path / "sorted").rglob("*.*")}
+    classes = {Path(row["file"]).relative_to(photos).as_posix(): row["class"] for row in rows}
+    assert classes["b.png"] == classes["more/B.png"]
+    assert copied == {
+        f"{classes['b.png']}/b.png",
+        f"{classes['b.png']}/B-2.png",
+        f"{classes['more/a.jpg']}/a.jpg",
+    }
+    assert predict(*arguments) == 2
+    assert "sorted is already there" in capsys.readouterr().err
+    assert predict(photos, "--models", models, "--by-class", tmp_path / "other") == 2
+    assert "--by-class needs one model; name one of a-vit, b-lsa with --models." in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_cannot_be_written_leaves_nothing(models, photos, tmp_path, capsys):
+    assert predict(photos, "--models", models / "a-vit", "--output", tmp_path / "none/a.csv") == 2
+    assert "could not be written (No such file or directory" in capsys.readouterr().err
+    assert predict(photos / "broken.jpg", "--models", models / "a-vit", "--output", tmp_path / "a.csv") == 1
+    assert "None of the images could be read" in capsys.readouterr().err
+    assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 1
+
+
+def test_an_address_is_downloaded(models, photos, monkeypatch):
+    async def download(url):
+        assert url == "https://example.org/cat.png"
+        return (photos / "b.png").read_bytes()
+
+    monkeypatch.setattr("smallvit.images.url.download_image", download)
+    (image,) = unlabelled.read_images(unlabelled.find_images(["https://example.org/cat.png"]), [16, 24])
+    np.testing.assert_array_equal(image.images[24], resize_square(load_square(photos / "b.png"), 24))
+    assert image.content == (photos / "b.png").read_bytes()
+
+
+def test_images_come_in_order_however_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(unlabelled, "_FILES_AT_ONCE", 4)
+    for number in range(11):
+        Image.new("RGB", (9, 7), (20 * number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    images = list(unlabelled.read_images(unlabelled.find_images([str(tmp_path)]), [5]))
+    assert [image.images[5][0, 0, 0] for image in images] == [20 * number for number in range(11)]
+    assert [os.path.basename(image.name) for image in images] == [f"{number:02}.png" for number in range(11)]
+
+
+def test_a_model_labels_paths_pil_images_and_arrays_alike(models, photos):
+    model = smallvit.load_model(models)
+    assert model.record.variant == "lsa"  # the better one on the validation images
+    path = photos / "b.png"
+    probabilities = expected(models / "b-lsa", path, 24)
+    with Image.open(path) as image:
+        array = np.asarray(image)
+        answers = model.predict([path, str(path), image, array])
+    assert len(answers) == 4
+    for answer in [*answers, *model.predict(path), *model.predict(array[None]), *model.predict(array)]:
+        np.testing.assert_allclose(answer.probabilities, probabilities, atol=1e-6)
+    answer = answers[0]
+    assert answer.class_name == tiny.CLASS_NAMES[probabilities.argmax()]
+    assert answer.top[0] == (answer.class_name, answer.probability)
+    assert model.predict([]) == []
+    assert smallvit.load_model(str(models), variant="vit").record.variant == "vit"
+    with pytest.raises(UserError, match=r"broken\.jpg: The file"):
+        model.predict(photos)
+    with pytest.raises(UserError, match=r"float32 \[4, 4, 3\]; it must be uint8"):
+        model.predict(np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(UserError, match="no model of the variant spt; it has vit, lsa"):
+        smallvit.load_model(models, variant="spt")
+
+
+def test_a_pil_image_is_cut_turned_and_laid_on_white_as_its_file_is(models, tmp_path, rng):
+    model = smallvit.load_model(models / "a-vit")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = Image.fromarray(rng.integers(0, 256, (31, 44, 3), np.uint8))
+    photo.save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(rng.integers(0, 256, (23, 17, 4), np.uint8), "RGBA").save(tmp_path / "clear.png")
+    for name in ("turned.png", "clear.png"):
+        with Image.open(tmp_path / name) as image:
+            of_file, of_image = model.predict([tmp_path / name, image])
+        np.testing.assert_allclose(of_image.probabilities, of_file.probabilities, atol=0.01)
