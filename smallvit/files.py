@@ -2,13 +2,13 @@
 
 import errno
 import hashlib
+import io
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 _PACKAGE = Path(__file__).parent
 # A wheel holds the assets inside the package, a checkout beside it.
@@ -22,7 +22,7 @@ class NotARegularFileError(OSError):
     """What should be a file is a folder, a pipe, a socket or a device."""
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file to read bytes from it. Never waits for the other end of a pipe, never acts on a device.
 
     Raises:
@@ -41,6 +41,15 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     except OSError:
         os.close(descriptor)
         raise
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """Read a regular file. Raises `OSError` as `open_regular`, and if the file is larger than `max_bytes`."""
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
+    return content
 
 
 def _require_regular(status: os.stat_result) -> None:

@@ -140,7 +140,7 @@ def change_model(folder, **fields):
         (lambda folder: change_model(folder, depth=2.5), r"depth is 2\.5; it must be of type int"),
         (
             lambda folder: change_record(folder, class_names=list(range(7))),
-            "class_names are .*; they must be a list of strings",
+            "class_names is .*; it must be of type list",
         ),
         (lambda folder: change_record(folder, surprise=1), "is not what train.py writes"),
         (lambda folder: change_record(folder, class_names=["cat"]), "there are 1 class_names for 7 classes"),

@@ -84,14 +84,15 @@ class DecodingPool:
     def __enter__(self) -> "DecodingPool":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         for _ in range(self._processes):
             if worker := self._idle.get():
                 worker.end()
 
     def start(self) -> None:
         """Start the processes that do not run yet."""
-        for worker in [self._idle.get() for _ in range(self._processes)]:
+        idle = [self._idle.get() for _ in range(self._processes)]
+        for worker in idle:
             self._idle.put(worker or _Worker(self._limits))
 
     def photo(self, source: str | os.PathLike[str] | bytes) -> Photo:

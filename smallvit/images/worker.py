@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from PIL import AvifImagePlugin, Image
@@ -23,7 +23,7 @@ from smallvit.images.load import FORMATS, decode_photo, load_square, resize_squa
 MAX_HEADER_BYTES = 2**20
 
 
-def write_message(file: BinaryIO, header: dict[str, Any], *contents: bytes | memoryview) -> None:
+def write_message(file: IO[bytes], header: dict[str, Any], *contents: bytes | memoryview) -> None:
     """Write a message. The header must tell the number of bytes in `contents`."""
     encoded = json.dumps(header).encode()
     file.write(struct.pack("<I", len(encoded)) + encoded)
@@ -32,7 +32,7 @@ def write_message(file: BinaryIO, header: dict[str, Any], *contents: bytes | mem
     file.flush()
 
 
-def read_header(file: BinaryIO) -> dict[str, Any]:
+def read_header(file: IO[bytes]) -> dict[str, Any]:
     """Read a message up to its raw bytes.
 
     Raises:
@@ -48,7 +48,7 @@ def read_header(file: BinaryIO) -> dict[str, Any]:
     return header
 
 
-def read_exactly(file: BinaryIO, size: int) -> bytes:
+def read_exactly(file: IO[bytes], size: int) -> bytes:
     """Read `size` bytes. Raises `EOFError` if the file ends before."""
     content = file.read(size)
     if len(content) < size:
@@ -75,7 +75,7 @@ def main() -> None:
                 _answer(answers, cpu_seconds, _photo, read_exactly(requests, request["bytes"]))
 
 
-def _answer(file: BinaryIO, cpu_seconds: float, decode: Callable[..., Any], *arguments: Any) -> None:
+def _answer(file: IO[bytes], cpu_seconds: float, decode: Callable[..., Any], *arguments: Any) -> None:
     """Call `decode`, which returns (header, arrays), within the limit of CPU time, and write what it returns."""
     _limit_cpu(cpu_seconds)
     try:
