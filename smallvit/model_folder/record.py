@@ -117,6 +117,6 @@ def require_bounded(model: ModelConfig) -> None:
     values = model.depth * model.num_heads * model.num_tokens**2
     if values > MAX_ATTENTION_VALUES:
         raise ValueError(
-            f"depth {model.depth} x num_heads {model.num_heads} x {model.num_tokens} tokens squared are {values:,} values "
-            f"of attention; at most {MAX_ATTENTION_VALUES:,} are possible"
+            f"depth {model.depth} x num_heads {model.num_heads} x {model.num_tokens} tokens squared are {values:,} "
+            f"values of attention; at most {MAX_ATTENTION_VALUES:,} are possible"
         )
