@@ -36,8 +36,12 @@ def flat_png(width, height, depth=8, colour_type=2):
     """A PNG of a single colour: its megabytes shrink to kilobytes."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
     packer = zlib.compressobj(9)
-    row = bytes(1 + width * channels * depth // 8)
-    raw = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    left = height * (1 + width * channels * depth // 8)
+    raw = b""
+    while left:
+        raw += packer.compress(bytes(min(left, 2**24)))
+        left -= min(left, 2**24)
+    raw += packer.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", raw) + chunk(b"IEND")
 

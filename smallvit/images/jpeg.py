@@ -17,7 +17,7 @@ def end_of_image(data: bytes) -> tuple[int, bool]:
         kind, start = data[found.start() + 1], found.start()
         if kind == _END_MARKER:
             return start, True
-        size = int.from_bytes(data[start + 2 : start + 4]) if kind not in (0x01, 0xD8) else 0
+        size = int.from_bytes(data[start + 2 : start + 4])
         if start + 2 + size > len(data):
             return start, False
         position = start + 2 + size

@@ -258,4 +258,5 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
         "OPENBLAS_NUM_THREADS": "1",  # each thread would reserve address space
         "MALLOC_ARENA_MAX": "1",  # so would each arena
+        "MALLOC_MMAP_THRESHOLD_": str(2**20),  # an image goes back to the system as soon as it is done
     }
