@@ -133,7 +133,7 @@ def change_model(folder, **fields):
         (lambda folder: change_record(folder, unsure_below=1.5), r"unsure_below is 1\.5; it must be between 0 and 1"),
         (lambda folder: change_record(folder, unsure_below=float("nan")), "unsure_below is nan; it must be between"),
         (lambda folder: change_record(folder, parameters="many"), "parameters is 'many'; it must be of type int"),
-        (lambda folder: change_record(folder, num_test=0), "num_test is 0; it must be a finite number of at least 1"),
+        (lambda folder: change_record(folder, num_test=0), "num_test is 0; it must be between 1 and"),
         (lambda folder: change_record(folder, epoch=4), "epoch is 4; it must be between 1 and 3"),
         (lambda folder: change_record(folder, started_from=5), "started_from is 5; it must be of type str"),
         (lambda folder: change_record(folder, versions={}), "versions are {}; they must have a backend"),

@@ -56,7 +56,7 @@ class Record:
         require_bounded(self.model)
         require_within(self, ("data_image_size",), 1, MAX_DATA_IMAGE_SIZE)
         counts = ("num_train", "num_validation", "num_test", "parameters", "epochs_trained")
-        require_within(self, counts, 1, math.inf)
+        require_within(self, counts, 1, 2**53)  # larger numbers are not exact in JSON elsewhere
         require_within(self, ("seconds", "images_per_second"), 0, math.inf)
         require_within(self, ("unsure_below",), 0, 1)
         require_within(self, ("epoch",), 1, self.epochs_trained)
