@@ -10,8 +10,8 @@ MAX_PERCENT_CHARACTERS = 1_000_000  # of a percent-encoded data URL: decoding ta
 DOWNLOAD_SECONDS = 15  # for an image at an address, redirects included: a visitor waits no longer
 MAX_REDIRECTS = 5  # honest servers send on once or twice
 
-# The decoding of one image in its process. Photos of 40 megapixels take 0.2 to 1.8 s, see docs/security.md.
-DECODE_CPU_SECONDS = 4  # twice what honest files take; others were built to keep the processor busy
+# The decoding of one image in its process. Photos of 40 megapixels take 0.4 to 2.4 s, see docs/security.md.
+DECODE_CPU_SECONDS = 4  # a file that takes longer was built to keep the processor busy
 DECODE_WALL_SECONDS = 15  # more than the CPU time, because the machine may be busy; the only time limit on Windows
 DECODE_MEMORY_BYTES = 700 * 2**20  # above the process at rest: what Pillow takes for a WebP of 40 megapixels
 DECODING_PROCESSES = 2  # a file that uses up its time must not block the next visitor
