@@ -1,9 +1,12 @@
-"""Writing a file or folder whole or not at all, the digest of a file, and the paths of the bundled files."""
+"""Reading regular files, writing a file or folder whole or not at all, digests, and the paths of the bundled files."""
 
+import errno
 import hashlib
+import io
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,45 @@ ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.par
 BUNDLED_MODELS = ASSETS / "models"
 EXAMPLE_IMAGES = ASSETS / "examples"
 RESULTS_FILE = ASSETS / "results.json"
+
+
+class NotARegularFileError(OSError):
+    """What should be a file is a folder, a pipe, a socket or a device."""
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a regular file to read bytes from it. Never waits for the other end of a pipe, never acts on a device.
+
+    Raises:
+        NotARegularFileError: `path` is something else.
+        OSError: the file is missing or cannot be read.
+        ValueError: `path` has a null character.
+    """
+    # Opening a device may act on it, and opening a pipe waits for its writer. So check first, and open without waiting
+    # in case the file changes after the check.
+    _require_regular(os.stat(path))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        _require_regular(os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """Read a regular file. Raises `OSError` as `open_regular`, and if the file is larger than `max_bytes`."""
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
+    return content
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotARegularFileError(errno.EINVAL, "it is a folder, a pipe or a device, not a file")
 
 
 @contextmanager
@@ -48,7 +90,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 def file_hash(path: str | Path, algorithm: str = "sha256") -> str:
     """The hash of a file, in hexadecimal. The algorithm is a name that `hashlib.new` knows."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, features
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
-DAMAGED = "The image is damaged or cut off"
+DAMAGED = "The file is damaged or cut off"
 NO_IMAGE = "The file is no image that can be read"
 EITHER = f"{DAMAGED}|{NO_IMAGE}"
 
@@ -476,28 +476,23 @@ def _bad():
         Bad("utf-16.svg", lambda: "<svg width='1'/>".encode("utf-16"), "The file is an SVG drawing;"),
         Bad("document.jpg", lambda: b"%PDF-1.7\n" + secret, "The file is a PDF document;"),
         Bad("photo.heic", lambda: b"\0\0\0\x18ftypheic" + secret, "The file is a HEIC photo;"),
-        Bad("20 MB.png", lambda: save(photo(), "PNG") + bytes(21 * 2**20), "The file has 21 MB; at most 20 MB"),
-        Bad("45 million.png", lambda: png_file((9000, 5000), 8, 2, b""), "has 9000 x 5000 pixels; at most 40 million"),
-        Bad("400 million.png", lambda: png_file((20000, 20000), 8, 2, b""), "far more pixels than the 40 million"),
+        Bad(
+            "20 MB.png",
+            lambda: save(photo(), "PNG") + bytes(21 * 2**20),
+            "The file has 21 MB; choose",
+        ),
+        Bad(
+            "45 million.png",
+            lambda: png_file((9000, 5000), 8, 2, b""),
+            "has 9000 × 5000 pixels; reduce it",
+        ),
+        Bad("400 million.png", lambda: png_file((20000, 20000), 8, 2, b""), "40 million"),
         Bad("bomb.bmp", lambda: patched(save(photo(), "BMP"), 18, struct.pack("<ii", 30000, 30000)), "40 million"),
         Bad("bomb.gif", lambda: gif_of(1, (65535, 65535)), "40 million"),
         Bad("bomb.webp", webp_bomb, "40 million"),
         Bad("bomb.tiff", lambda: grey_tiff(np.zeros((1, 1), np.uint8), size=(30000, 30000)), "40 million"),
         Bad("bomb.jpg", jpeg_bomb, "40 million"),
-        Bad("frames.gif", lambda: gif_of(1001), "more than the 1000 frames"),
-        Bad("frames.png", lambda: apng(1001), "more than the 1000 frames"),
-        Bad("announced.png", lambda: png_file((1, 1), 8, 0, bytes(2), chunk(b"acTL", b"\0\1\0\0" * 2)), "1000 frames"),
-        Bad("frames.webp", lambda: webp_of(1001), "more than the 1000 frames"),
-        Bad("frames.tiff", lambda: tiff_of(1001), "more than the 1000 frames"),
-        Bad("loop.tiff", lambda: grey_tiff(np.zeros((2, 2), np.uint8), next_directory=8), DAMAGED),
-        Bad("collision.tiff", lambda: collision(4000, 200_000), DAMAGED),
-        Bad("collision.jpg", lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + collision(2000, 30_000))), DAMAGED),
         Bad("text bomb.png", lambda: text_bomb(), DAMAGED),
-        Bad("2000 texts.png", lambda: png_file((1, 1), 8, 0, bytes(2), chunk(b"tEXt", b"a\0b") * 2000), DAMAGED),
-        Bad("2000 segments.jpg", lambda: jpeg_with(segment(0xFE, b"a") * 2000), DAMAGED),
-        Bad("200 scans.jpg", many_scans, DAMAGED),
-        Bad("junk.gif", lambda: gif_of(0)[:-1] + bytes(100_000) + GIF_FRAME, DAMAGED),
-        Bad("junk.jpg", lambda: jpeg_with(segment(0xFE, b"a") + bytes(100_000)), DAMAGED),
         Bad("wrong sum.png", lambda: patched(save(photo(), "PNG"), 29, b"\0\0\0\0"), DAMAGED),
         Bad("garbage.jpg", garbage_jpeg, DAMAGED),
     ]

@@ -10,6 +10,7 @@ from huggingface_hub import constants
 from smallvit.errors import UserError
 from smallvit.hub import download
 from smallvit.hub.download import HubModel, download_model_folder, resolve_model_folders
+from smallvit.limits import MAX_MODEL_FILE_BYTES
 from tests import tiny
 from tests.hub_server import hub_server
 
@@ -70,7 +71,7 @@ def test_a_branch_is_resolved_and_its_files_are_those_of_the_folder(hub, folder)
     read, found = download_model_folder(HubModel("ada/vit"))
     assert found == commit
     assert read.record.variant == "spt_lsa"
-    for name in download.MAX_FILE_BYTES:
+    for name in download._FILES:
         assert (read.path / name).read_bytes() == (folder / name).read_bytes()
     assert not hub.asked("README|curves")
     assert list(resolve_model_folders("ada/vit")) == ["ada/vit"]
@@ -167,7 +168,7 @@ def test_a_repo_that_is_not_ours_is_refused_before_its_weights_are_downloaded(hu
     foreign = json.dumps({"module": "builtins", "class_name": "Lambda", "config": {}, "registered_name": "Lambda"})
     hub.put_files("ada/code", {**files, "config.json": foreign.encode()})
     assert "another program wrote it" in refusal("ada/code")
-    hub.put_files("ada/large", {**files, "smallvit.json": b" " * (download.MAX_FILE_BYTES["smallvit.json"] + 1)})
+    hub.put_files("ada/large", {**files, "smallvit.json": b" " * (MAX_MODEL_FILE_BYTES["smallvit.json"] + 1)})
     assert "at most 1048576 are read" in refusal("ada/large")
     assert not hub.asked("weights")
     assert not hub.asked("ada/large/resolve/.*json", "GET")

@@ -52,10 +52,10 @@ def test_a_image_survives_both_encodings():
         ("image/png;base64,iVBO", "The data URL is incomplete"),
         ("", "The data URL is incomplete"),
         ("data:;base64,iVB", None),
-        ("data:;base64,iVBOR", "its content is not base64"),
-        ("data:;base64,iV*O", "its content is not base64"),
-        ("data:;base64,iV==BO", "its content is not base64"),
-        ("data:;base64,ïVBO", "its content is not base64"),
+        ("data:;base64,iVBOR", "The data URL is incomplete or damaged"),
+        ("data:;base64,iV*O", "The data URL is incomplete or damaged"),
+        ("data:;base64,iV==BO", "The data URL is incomplete or damaged"),
+        ("data:;base64,ïVBO", "The data URL is incomplete or damaged"),
     ],
 )
 def test_what_is_no_data_url_is_told_so(url, message):
@@ -67,10 +67,10 @@ def test_what_is_no_data_url_is_told_so(url, message):
 
 
 def test_a_data_url_holds_at_most_20_mb(monkeypatch):
-    monkeypatch.setattr(fetch, "MAX_BYTES", 300)
+    monkeypatch.setattr(fetch, "MAX_IMAGE_BYTES", 300)
     for size in (299, 300):
         assert len(decode_data_url("data:;base64," + base64.b64encode(bytes(size)).decode())) == size
-    with pytest.raises(UserError, match="more than the 20 MB"):
+    with pytest.raises(UserError, match="The file has 0 MB"):
         decode_data_url("data:;base64," + base64.b64encode(bytes(301)).decode())
 
 
@@ -78,7 +78,7 @@ def test_what_is_written_in_percent_signs_is_short(monkeypatch):
     """Decoding takes many times its size in memory."""
     assert decode_data_url("data:," + "%00" * 333_333) == bytes(333_333)
     monkeypatch.setattr(fetch, "unquote_to_bytes", lambda text: pytest.fail("decoded"))
-    with pytest.raises(UserError, match="more than 1,000,000 characters; base64 is needed"):
+    with pytest.raises(UserError, match="choose one of up to 1 MB"):
         decode_data_url("data:," + "%00" * 333_334)
 
 
@@ -124,7 +124,7 @@ def refused(url):
 )
 def test_what_is_not_public_is_not_asked(host, connections):
     message = refused(f"https://{host}/image.png")
-    assert "not public" in message
+    assert "is not on the public internet" in message
     assert host.strip("[]").lower() in message
     assert not connections
 
@@ -167,7 +167,7 @@ def test_public_addresses(address, public):
 def test_one_private_address_among_public_ones_is_enough(others, connections, monkeypatch):
     resolve_to(monkeypatch, ["8.8.8.8", *others])
     message = refused("http://cats.example/cat.png")
-    assert message == "The host cats.example leads to an address that is not public; nothing is fetched from there."
+    assert message == "The host cats.example is not on the public internet; upload the photo instead."
     assert not connections
 
 
@@ -191,7 +191,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(address, monkeypa
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     resolve_to(monkeypatch, [address])
     assert refused("https://кошки.example:8443/кот.png?a=b") == (
-        "The image could not be fetched from the host кошки.example."
+        "The host кошки.example cannot be reached; try later, or upload the photo."
     )
     (request,) = requests
     assert request.url.host == address
@@ -204,14 +204,14 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(address, monkeypa
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("file:///etc/passwd", "begins with file:; http: or https: is needed"),
-        ("ftp://cats.example/cat.png", "begins with ftp:;"),
-        ("data:image/png;base64,iVBO", "begins with data:;"),
-        ("cats.example/cat.png", "begins with no scheme;"),
-        ("", "begins with no scheme;"),
-        ("http:///cat.png", "names no host"),
-        (f"http://{'a' * 254}/", "names no host"),
-        ("http://user:secret@cats.example/", "holds a user name or a password"),
+        ("file:///etc/passwd", "begins with file; use http or https"),
+        ("ftp://cats.example/cat.png", "begins with ftp;"),
+        ("data:image/png;base64,iVBO", "begins with data;"),
+        ("cats.example/cat.png", "is malformed; it should look like https://host/photo.jpg"),
+        ("", "is malformed; it should look like https://host/photo.jpg"),
+        ("http:///cat.png", "is malformed"),
+        (f"http://{'a' * 254}/", "is malformed"),
+        ("http://user:secret@cats.example/", "holds a user name or password"),
         ("http://cats.example:22/", "names port 22;"),
         ("http://cats.example:0/", "names port 0;"),
         ("http://cats.example:99999/", "names port 99999;"),
@@ -233,7 +233,7 @@ def test_a_host_that_is_not_found(monkeypatch, connections):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr("asyncio.BaseEventLoop.getaddrinfo", getaddrinfo)
-    assert refused("http://cats.example/") == "The host cats.example is not found."
+    assert refused("http://cats.example/") == "The host cats.example is not found; check its spelling."
 
 
 # A server
@@ -364,14 +364,17 @@ def test_an_empty_answer_is_left_to_the_decoder(server):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("missing", "The host 127.0.0.1 answers with status 404 instead of an image."),
-        ("error", "The host 127.0.0.1 answers with status 500 instead of an image."),
-        ("nothing", "The host 127.0.0.1 answers with status 204 instead of an image."),
-        ("nowhere", "The host 127.0.0.1 answers with status 302 instead of an image."),
-        ("cut-off", "The image could not be fetched from the host 127.0.0.1."),
-        ("no-http", "The image could not be fetched from the host 127.0.0.1."),
-        ("compressed", "The host 127.0.0.1 sends the image compressed once more, which is not read."),
-        ("loop", "The host 127.0.0.1 sends on to another address more than 5 times."),
+        ("missing", "The host 127.0.0.1 answers with status 404; check the URL, or upload the photo."),
+        ("error", "The host 127.0.0.1 answers with status 500; check the URL, or upload the photo."),
+        ("nothing", "The host 127.0.0.1 answers with status 204; check the URL, or upload the photo."),
+        ("nowhere", "The host 127.0.0.1 answers with status 302; check the URL, or upload the photo."),
+        ("cut-off", "The host 127.0.0.1 cannot be reached; try later, or upload the photo."),
+        ("no-http", "The host 127.0.0.1 cannot be reached; try later, or upload the photo."),
+        (
+            "compressed",
+            "The host 127.0.0.1 sends the image compressed once more, which is not read; upload the photo instead.",
+        ),
+        ("loop", "The host 127.0.0.1 redirects more than 5 times; use the URL of the image itself."),
     ],
 )
 def test_answers_that_are_no_image(path, message, server):
@@ -381,30 +384,35 @@ def test_answers_that_are_no_image(path, message, server):
 
 @pytest.mark.parametrize("path", ["announced", "endless"])
 def test_no_more_than_20_mb_are_taken(path, server):
-    assert refused(f"{server.url}/{path}") == "The image at that address has more than the 20 MB that are read."
+    assert refused(f"{server.url}/{path}") == "The file at that URL has more than 20 MB; use a smaller one."
     assert server.hung_up.wait(5)
 
 
 @pytest.mark.parametrize("path", ["silent", "slow", "to?/slow"])
 def test_the_time_is_limited(path, server, monkeypatch):
-    monkeypatch.setattr(fetch, "TIME_LIMIT", 0.2)
-    assert refused(f"{server.url}/{path}") == "The host 127.0.0.1 did not send the image within 0.2 seconds."
+    monkeypatch.setattr(fetch, "DOWNLOAD_SECONDS", 0.2)
+    assert refused(f"{server.url}/{path}") == (
+        "The host 127.0.0.1 did not send the image within 0.2 seconds; upload the photo instead."
+    )
 
 
 def test_a_port_where_nothing_listens(server):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        assert refused(f"http://127.0.0.1:{port}/") == "The image could not be fetched from the host 127.0.0.1."
+        assert (
+            refused(f"http://127.0.0.1:{port}/")
+            == "The host 127.0.0.1 cannot be reached; try later, or upload the photo."
+        )
 
 
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("http://10.0.0.1/", "leads to an address that is not public"),
-        ("//192.168.0.1/", "leads to an address that is not public"),
-        ("file:///etc/passwd", "begins with file:;"),
-        ("http://a:b@127.0.0.1/", "holds a user name or a password"),
+        ("http://10.0.0.1/", "is not on the public internet"),
+        ("//192.168.0.1/", "is not on the public internet"),
+        ("file:///etc/passwd", "begins with file;"),
+        ("http://a:b@127.0.0.1/", "holds a user name or password"),
     ],
 )
 def test_a_redirect_is_looked_at_as_the_first_address(location, message, server):

@@ -3,7 +3,7 @@
 import errno
 import logging
 import os
-import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import datasets
@@ -15,7 +15,8 @@ from smallvit.data import Source, image_folder, load_dataset
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.listing import list_images
 from smallvit.errors import UserError
-from smallvit.images import FORMATS, load_square, resize_square
+from smallvit.images import FORMATS, OWN, DecodingPool, ImageError, load_square, resize_square
+from smallvit.images import pool as decoding
 from tests.image_corpus import BLUE, RED, WHITE, palette_png, photo, save
 
 SIDE = 2
@@ -75,11 +76,29 @@ def refused(path, **options):
     return sentence
 
 
+@pytest.fixture(scope="module")
+def pool():
+    with DecodingPool(2, OWN) as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def one_pool(monkeypatch, pool):
+    """All tests share the decoding processes, because a start takes a moment."""
+    monkeypatch.setattr(image_folder, "DecodingPool", lambda *_: nullcontext(pool))
+
+
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the files that are decoded from now on."""
     names = []
-    monkeypatch.setattr(image_folder, "load_square", lambda path: names.append(Path(path).name) or load_square(path))
+    squares = DecodingPool.squares
+
+    def listed(pool, root, files, side):
+        names.extend(Path(file).name for file in files)
+        return squares(pool, root, files, side)
+
+    monkeypatch.setattr(DecodingPool, "squares", listed)
     return names
 
 
@@ -87,10 +106,10 @@ def decoded(monkeypatch):
 def no_decoder(monkeypatch):
     """A function after which nothing can be decoded any more."""
 
-    def fail(path):
-        raise AssertionError(f"{path} is decoded")
+    def fail(pool, root, files, side):
+        raise AssertionError(f"{root} is decoded")
 
-    return lambda: monkeypatch.setattr(image_folder, "load_square", fail)
+    return lambda: monkeypatch.setattr(DecodingPool, "squares", fail)
 
 
 # What belongs to which class
@@ -387,15 +406,8 @@ def test_mixed_channels_become_red_green_and_blue(tmp_path):
 
 
 def test_files_are_decoded_in_parallel_and_stay_in_order(images, monkeypatch):
-    monkeypatch.setattr(image_folder, "_FILES_AT_ONCE", 5)  # the last of 32 images come in fewer
-    meeting = threading.Barrier(3)  # nobody passes it alone
-
-    def load(path):
-        if "ant/00" in os.fspath(path) and path[-5] in "012":
-            meeting.wait(timeout=60)
-        return load_square(path)
-
-    monkeypatch.setattr(image_folder, "load_square", load)
+    monkeypatch.setattr(decoding, "_FILES_AT_ONCE", 5)  # the last of 32 images come in fewer
+    monkeypatch.setattr(decoding, "_BATCH", 2)
     assert colors(read(images).splits["train"]) == [(label, i, 7) for label in (0, 1) for i in range(16)]
 
 
@@ -423,7 +435,7 @@ def test_damaged_files_are_listed_and_skipped(partly_damaged, no_decoder):
         ]
         begin = [" ".join(sentence.split()[:4]) for _, sentence in found.damaged]
         assert begin == [
-            *("The file is empty;", "The image is damaged", "The file is an", "The file is empty;", "The file is no"),
+            *("The file is empty;", "The file is damaged", "The file is an", "The file is empty;", "The file is no"),
         ]
         train, validation, test = (found.splits[name] for name in ("train", "validation", "test"))
         kept = [(0, i) for i in range(1, 20)] + [(1, i) for i in range(19) if i != 5]
@@ -438,9 +450,9 @@ def test_damaged_files_are_listed_and_skipped(partly_damaged, no_decoder):
 def test_strict_refuses_damaged_files(partly_damaged, no_decoder):
     for _ in range(2):  # decoded, and from the cache
         assert refused(partly_damaged, strict=True) == (
-            f"{partly_damaged}: 5 files cannot be read (train/ant/000.png: The file is empty; an image is needed; "
-            "train/bee/005.png: The image is damaged or cut off; its pixels could not be read to the end; "
-            "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG image; and 2 more); without "
+            f"{partly_damaged}: 5 files cannot be read (train/ant/000.png: The file is empty; choose another one; "
+            "train/bee/005.png: The file is damaged or cut off; save or download it again; "
+            "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG photo; and 2 more); without "
             "--strict they are left out."
         )
         no_decoder()
@@ -453,14 +465,14 @@ def test_strict_refuses_damaged_files(partly_damaged, no_decoder):
             {"ant": 40, "bee": 3},
             ["bee/001.png", "ant/001.png"],
             "{root}: the class bee has too few training images: 2 found, at least 3 needed, since validation and test "
-            "images are drawn from them, and 2 files cannot be read (ant/001.png: The file is empty; an image is "
-            "needed; bee/001.png: The file is empty; an image is needed).",
+            "images are drawn from them, and 2 files cannot be read (ant/001.png: The file is empty; choose another "
+            "one; bee/001.png: The file is empty; choose another one).",
         ),
         (
             {"train/ant": 20, "train/bee": 20, "val/ant": 1},
             ["val/ant/000.png"],
             "{root} has no validation images; add images or leave the split out, and 1 file cannot be read "
-            "(val/ant/000.png: The file is empty; an image is needed).",
+            "(val/ant/000.png: The file is empty; choose another one).",
         ),
         (
             {"ant": 1, "bee": 29},
@@ -559,10 +571,10 @@ def test_every_size_is_kept(images, decoded):
 
 
 def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache):
-    def interrupted(path):
+    def interrupted(pool, root, files, side):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(image_folder, "load_square", interrupted)
+    monkeypatch.setattr(DecodingPool, "squares", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(images)
     assert not any(file.suffix == ".arrow" for file in cache.rglob("*"))
@@ -583,12 +595,15 @@ def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_
 
 
 def test_a_file_that_the_disk_could_not_read_is_read_again_by_the_next_run(images, monkeypatch):
-    def fail_once(path):
-        if str(path).endswith("ant/003.png"):
-            raise UserError("The file cannot be read (Input/output error).") from OSError(errno.EIO, "")
-        return load_square(path)
+    squares = DecodingPool.squares
 
-    monkeypatch.setattr(image_folder, "load_square", fail_once)
+    def fail_once(pool, root, files, side):
+        for file, result in zip(files, squares(pool, root, files, side), strict=True):
+            yield (
+                ImageError.from_os_error(OSError(errno.EIO, "Input/output error")) if file == "ant/003.png" else result
+            )
+
+    monkeypatch.setattr(DecodingPool, "squares", fail_once)
     assert len(read(images).splits["train"].labels) == 31
     monkeypatch.undo()
     assert len(read(images).splits["train"].labels) == 32

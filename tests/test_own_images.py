@@ -153,7 +153,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     ("options", "message"),
     [
         (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
-        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; an image is needed); without"),
+        (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; choose another one); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],

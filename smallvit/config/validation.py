@@ -6,6 +6,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 
@@ -37,15 +38,36 @@ def require_within(config: Any, names: Sequence[str], low: float, high: float) -
 
 
 def require_types(config: Any) -> None:
-    """Check every field annotated with a plain type, because a config may be read from a file."""
+    """Check every field against its annotation, because a config may be read from a file.
+
+    Choices are left to `require_choices`, tuples to `require_numbers`.
+    """
     for item in fields(config):
         value = getattr(config, item.name)
-        kind: Any = float if item.type == float | None and value is not None else item.type
-        if kind not in (bool, int, float, str):
-            continue
+        if not is_of_type(value, item.type):
+            kind: Any = item.type
+            if get_origin(kind) is UnionType:  # of a type and None
+                kind = get_args(kind)[0]
+            name = str(kind) if get_origin(kind) else kind.__name__
+            raise ValueError(f"{item.name} is {repr(value)[:200]}; it must be of type {name}")
+
+
+def is_of_type(value: object, kind: Any) -> bool:
+    """Return whether a value has the type that an annotation names; whole numbers are floats, booleans no numbers."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is None:
         accepted = (int, float) if kind is float else kind
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"{item.name} is {value!r}; it must be of type {kind.__name__}")
+        return isinstance(value, accepted) and (kind not in (int, float) or not isinstance(value, bool))
+    if origin is UnionType:
+        return any(is_of_type(value, argument) for argument in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(is_of_type(item, arguments[0]) for item in value)
+    if origin is dict:
+        pairs = value.items() if isinstance(value, dict) else ()
+        return isinstance(value, dict) and all(
+            is_of_type(k, arguments[0]) and is_of_type(v, arguments[1]) for k, v in pairs
+        )
+    return True
 
 
 def require_numbers(config: Any, names: Sequence[str], kind: Any, count: int | None = None) -> None:
@@ -62,12 +84,16 @@ def require_numbers(config: Any, names: Sequence[str], kind: Any, count: int | N
         )
         if not numbers or count not in (None, len(values)):
             what = "whole numbers" if kind is int else "numbers"
-            raise ValueError(f"{name} is {values!r}; it must be {'' if count is None else f'{count} '}positive {what}")
+            raise ValueError(
+                f"{name} is {repr(values)[:200]}; it must be {'' if count is None else f'{count} '}positive {what}"
+            )
 
 
 def require_choices(config: Any) -> None:
     """Check every field annotated with `Literal[...]` against its choices."""
     for item in fields(config):
         choices = get_args(item.type)
-        if get_origin(item.type) is Literal and getattr(config, item.name) not in choices:
-            raise ValueError(f"{item.name} is {getattr(config, item.name)!r}; it must be one of {', '.join(choices)}")
+        if get_origin(item.type) is Literal and getattr(config, item.name) not in list(choices):
+            raise ValueError(
+                f"{item.name} is {repr(getattr(config, item.name))[:200]}; it must be one of {', '.join(choices)}"
+            )

@@ -4,7 +4,9 @@ CIFAR-100 is published as Python pickles and as plain binary files. A pickle can
 are unpickled. The binary release needs no such check.
 """
 
+import hashlib
 import http.client
+import io
 import os
 import pickle
 import shutil
@@ -20,7 +22,8 @@ from tqdm import tqdm
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
-from smallvit.files import atomic_file, file_hash
+from smallvit.files import atomic_file, file_hash, read_regular
+from smallvit.limits import MAX_CIFAR_FILE_BYTES
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
@@ -69,7 +72,6 @@ def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
                 )
             return (_read_python_folder if _is_python(folder) else _read_binary)(folder)
         if path.exists():
-            _require_published(path, "sha256", CIFAR100_SHA256)
             return _read_tarball(path)
     raise UserError(
         f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
@@ -117,8 +119,7 @@ def _download() -> Path:
     return path
 
 
-def _require_published(path: Path, name: str, expected: str) -> None:
-    found = file_hash(path, name)
+def _require_published(path: Path, name: str, found: str, expected: str) -> None:
     if found != expected:
         raise UserError(
             f"{escape_name(str(path))} is not the published file of CIFAR-100: its {name} digest is {found}, not "
@@ -128,17 +129,22 @@ def _require_published(path: Path, name: str, expected: str) -> None:
 
 
 def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
-    """Read the published tarball; its hash has been checked."""
-    with os_error_as_user_error(path), tarfile.open(path) as archive:
-        files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
-        return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
+    """Read the published tarball, after a check of the bytes."""
+    with os_error_as_user_error(path):
+        content = read_regular(path, MAX_CIFAR_FILE_BYTES)
+        _require_published(path, "sha256", hashlib.sha256(content).hexdigest(), CIFAR100_SHA256)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
+            return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
 
 
 def _read_python_folder(folder: Path) -> tuple[Split, Split, list[str]]:
     contents = {}
     for name, expected in _PYTHON_MD5.items():
-        _require_published(folder / name, "md5", expected)
-        contents[name] = pickle.loads((folder / name).read_bytes(), encoding="bytes")
+        content = read_regular(folder / name, MAX_CIFAR_FILE_BYTES)
+        # The bytes that are checked are those that are loaded: the file may change in between.
+        _require_published(folder / name, "md5", hashlib.md5(content, usedforsecurity=False).hexdigest(), expected)
+        contents[name] = pickle.loads(content, encoding="bytes")
     return _from_pickles(contents)
 
 
@@ -148,10 +154,10 @@ def _from_pickles(contents: dict[str, Any]) -> tuple[Split, Split, list[str]]:
 
 
 def _read_binary(folder: Path) -> tuple[Split, Split, list[str]]:
-    class_names = (folder / "fine_label_names.txt").read_text("utf-8").split()
+    class_names = read_regular(folder / "fine_label_names.txt", MAX_CIFAR_FILE_BYTES).decode().split()
     splits = []
     for name in ("train.bin", "test.bin"):
-        content = np.fromfile(folder / name, np.uint8)
+        content = np.frombuffer(read_regular(folder / name, MAX_CIFAR_FILE_BYTES), np.uint8)
         records = content[: content.size // _RECORD_BYTES * _RECORD_BYTES].reshape(-1, _RECORD_BYTES)
         if not content.size or records.size < content.size or records[:, 1].max() >= len(class_names):
             raise UserError(

@@ -1,18 +1,17 @@
 """A folder of images, one subfolder for each class, as uint8 images of one size and integer labels.
 
-Each file is decoded as the page decodes it, so that the model trains on what the page shows it. The `datasets` library
+Each file is decoded as the page decodes it, in processes of their own, so that the model trains on what the page shows
+it and no file ends the training. The `datasets` library
 keeps the decoded images in one Arrow file in its cache. The images are a view of that file, mapped into memory.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
 import os
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,12 @@ from smallvit.data.dataset import Split
 from smallvit.data.listing import list_images
 from smallvit.data.requirements import MIN_CLASSES, LoadedSplits, require_any_image, require_enough_images
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
-from smallvit.images import load_square, resize_square
+from smallvit.images import OWN, DecodingPool, ImageError
+from smallvit.limits import MAX_DECODING_PROCESSES
 
 log = logging.getLogger(__name__)
 
-DECODER_VERSION = 3  # raise it when `smallvit.images` returns other pixels or messages: folders are then decoded again
-_FILES_AT_ONCE = 1024
+DECODER_VERSION = 4  # raise it when `smallvit.images` returns other pixels or messages: folders are then decoded again
 
 
 def read_image_folder(
@@ -110,9 +109,9 @@ def _decoded(path, files, fingerprint, image_size):
         with tempfile.TemporaryFile(dir=folder) as file:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
             for position, result in enumerate(_decode(path, files, image_size)):
-                if isinstance(result, UserError):
+                if isinstance(result, ImageError):
                     errors[position] = str(result)
-                    if _is_temporary(result.__cause__):
+                    if result.is_temporary:
                         temporary.append(position)
                 else:
                     positions.append(position)
@@ -164,24 +163,8 @@ def _decoded(path, files, fingerprint, image_size):
     return pixels.reshape(-1, image_size, image_size, 3)[:count], positions[:count], errors
 
 
-def _is_temporary(cause):
-    """Whether the disk or the memory failed, not the file. A change of permissions changes the fingerprint."""
-    is_of_disk = isinstance(cause, OSError) and cause.errno not in (None, errno.EACCES, errno.EPERM)
-    return is_of_disk or isinstance(cause, MemoryError)
-
-
 def _decode(path, files, image_size):
-    """Yield for each file its image, uint8 [S, S, 3], or the `UserError` that says why it cannot be read.
-
-    Pillow's decoders release the interpreter lock, so threads decode as fast as processes.
-    """
-
-    def decode(file):
-        try:
-            return resize_square(load_square(os.path.join(path, file)), image_size)
-        except UserError as error:
-            return error
-
+    """Yield for each file its image, uint8 [S, S, 3], or the `ImageError` that says why it cannot be read."""
     bar = tqdm(
         desc=f"Reading {escape_name(path.resolve().name)}",
         total=len(files),
@@ -190,8 +173,8 @@ def _decode(path, files, image_size):
         disable=not sys.stderr.isatty(),
         dynamic_ncols=True,
     )
-    with bar, ThreadPoolExecutor() as pool:
-        for start in range(0, len(files), _FILES_AT_ONCE):  # bounds what waits in memory
-            for result in pool.map(decode, files[start : start + _FILES_AT_ONCE]):
-                yield result
-                bar.update()
+    processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(files) // 64)  # a start takes 0.3 s
+    with bar, DecodingPool(processes, OWN) as pool:
+        for result in pool.squares(path, files, image_size):
+            yield result
+            bar.update()

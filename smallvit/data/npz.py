@@ -15,8 +15,8 @@ from smallvit.data.requirements import (
     require_enough_images,
 )
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.limits import MAX_DATA_IMAGE_SIZE, MAX_NPZ_BYTES
 
-MAX_NPZ_BYTES = 32 * 2**30
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
 
 
@@ -109,6 +109,8 @@ def _check_images(source: str, name: str, images: np.ndarray) -> np.ndarray:
         images = images[..., None]
     if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] not in (1, 3) or not images.size:
         raise UserError(f"{found}; images must be uint8 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1.")
+    if images.shape[1] > MAX_DATA_IMAGE_SIZE:
+        raise UserError(f"{found}; images may have at most {MAX_DATA_IMAGE_SIZE} pixels a side.")
     if images.max() < _DIM:
         raise UserError(f"{found} with no value above {images.max()}; scale the pixels to 0-255.")
     images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else np.ascontiguousarray(images)

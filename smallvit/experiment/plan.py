@@ -25,8 +25,9 @@ from smallvit.device import backend
 from smallvit.errors import UserError, value_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.hub.download import resolve_model_folders
-from smallvit.model_folder.examples import MAX_EXAMPLES
+from smallvit.limits import MAX_EXAMPLES
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
+from smallvit.model_folder.record import require_bounded
 from smallvit.training.checkpoint import CheckpointFiles
 
 # Fields of `ModelConfig` that matter only during training.
@@ -117,6 +118,7 @@ class Plan(NamedTuple):
                     if initial is not None:
                         model = _merge_architecture(initial.folder.record.model, model)
                     require_samplable(model, training)
+                    require_bounded(model)
                     folder = self.output_dir / f"{self.preset_name}-{name}"
                     runs.append(Run(name, variant, model, training, folder, initial))
         return runs

@@ -14,6 +14,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from smallvit.errors import UserError
 from smallvit.hub.client import use_timeout
 from smallvit.hub.errors import hub_error_as_user_error
+from smallvit.limits import MAX_MODEL_FILE_BYTES
 from smallvit.model_folder.folder import (
     CONFIG_FILE,
     HISTORY_FILE,
@@ -26,13 +27,7 @@ from smallvit.model_folder.folder import (
     read_model_folder_without_weights,
 )
 
-MAX_FILE_BYTES = {
-    RECORD_FILE: 2**20,
-    CONFIG_FILE: 2**20,
-    METADATA_FILE: 2**20,
-    HISTORY_FILE: 16 * 2**20,
-    WEIGHTS_FILE: 512 * 2**20,
-}
+_FILES = (RECORD_FILE, CONFIG_FILE, METADATA_FILE, HISTORY_FILE, WEIGHTS_FILE)  # the weights come last
 _HUB_MODEL = re.compile(r"(?:hf://)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
@@ -100,11 +95,11 @@ def _download(model: HubModel, commit: str, force_download: bool = False) -> Mod
     def download(name: str) -> Path:
         options: dict[str, Any] = {"revision": commit, "force_download": force_download}
         size = hf_hub_download(model.repo, name, **options, dry_run=True).file_size
-        if size is None or size > MAX_FILE_BYTES[name]:
-            raise UserError(f"{model}: {name} has {size} bytes; at most {MAX_FILE_BYTES[name]} are read.")
+        if size is None or size > MAX_MODEL_FILE_BYTES[name]:
+            raise UserError(f"{model}: {name} has {size} bytes; at most {MAX_MODEL_FILE_BYTES[name]} are read.")
         return Path(hf_hub_download(model.repo, name, **options)).parent
 
-    for name in MAX_FILE_BYTES:
+    for name in _FILES:
         if name != WEIGHTS_FILE:
             path = download(name)
     try:

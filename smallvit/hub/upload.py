@@ -17,7 +17,7 @@ from smallvit.errors import UserError
 from smallvit.hub.client import use_timeout
 from smallvit.hub.errors import hub_error_as_user_error
 from smallvit.model_folder.card import with_repository
-from smallvit.model_folder.folder import CARD_FILE, FILES
+from smallvit.model_folder.folder import CARD_FILE, FILES, model_file
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,8 @@ class Publisher:
         log.info("%s: pushing %s to %s", model, folder, repository)
         try:
             with hub_error_as_user_error(f"Could not push {folder} to {repository}"):
-                card = with_repository((folder / CARD_FILE).read_text(encoding="utf-8"), repository)
-                contents = {name: folder / name for name in FILES} | {CARD_FILE: card.encode()}
+                card = with_repository(model_file(folder, CARD_FILE).read_text(encoding="utf-8"), repository)
+                contents = {name: model_file(folder, name) for name in FILES} | {CARD_FILE: card.encode()}
                 operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
                 # `upload_folder` may split a folder into several commits.
                 commit = self._api.create_commit(repository, operations, commit_message="Push with smallvit")

@@ -1,5 +1,27 @@
-"""Turns any image file or address into a square of RGB pixels. Nothing here needs Keras."""
+"""Turns any image file or address into RGB pixels. Nothing here needs Keras.
 
-from smallvit.images.load import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SIDE, load_square, resize_square
+`load_square` decodes in this process, for files you trust. `load_photo` decodes files of strangers in another process.
+"""
 
-__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "MAX_SIDE", "load_square", "resize_square"]
+from smallvit.images.errors import SENTENCES, ImageError
+from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, load_square, resize_square
+from smallvit.images.pool import OWN, DecodingPool, load_photo, start_decoding
+from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
+from smallvit.limits import MAX_PIXELS
+
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SHOWN_SIDE",
+    "MAX_SIDE",
+    "OWN",
+    "SENTENCES",
+    "DecodingPool",
+    "ImageError",
+    "Photo",
+    "load_photo",
+    "load_square",
+    "resize_square",
+    "start_decoding",
+]

@@ -1,23 +1,30 @@
-"""Decodes an image file into the square of RGB pixels that the models and the page see."""
+"""Decodes an image file into the square of RGB pixels that the models see.
 
-import contextlib
+Decoders are large programs in C, and files can be built to occupy them for hours or to fill the memory. Files of
+strangers are decoded in `smallvit.images.pool` instead, which calls the functions here in a process with limits.
+"""
+
 import io
 import os
 import re
-import stat
-import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, features
 
-from smallvit.errors import UserError
-from smallvit.images.file_checks import EXIF, MAX_FRAMES, check_image_file, check_tiff_directory, too_many_frames
+from smallvit.files import NotARegularFileError, open_regular
+from smallvit.images import jpeg
+from smallvit.images.errors import ImageError
+from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
-MAX_BYTES = 20 * 1024 * 1024
-MAX_PIXELS = 40_000_000
+MAX_SHOWN_SIDE = 512  # of the photo on the page
+_LARGE_PROGRESSIVE_PIXELS = 16_000_000  # to decode a larger one twice takes too long
 
-# First bytes of each format. Only the decoder of this format is tried, because the checks are those of this format.
+# First bytes of each format. Only the decoder of this format is tried.
 _SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",  # also MPO, several images in one file: the first is an ordinary JPEG
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -32,13 +39,10 @@ FORMATS = tuple(name for name in _SIGNATURES if name != "AVIF" or features.check
 # Atomic groups prevent backtracking, so each byte is looked at once.
 _SVG = rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+(?:<!DOCTYPE\s+svg\b|<(?:\w+:)?svg[\s/>])"
 _UNSUPPORTED_FORMATS = {
-    "an SVG drawing": _SVG,
-    "a PDF document": rb".{0,1000}?%PDF-",
-    "a HEIC photo": rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)",
+    "SVG": ("an SVG drawing", _SVG),
+    "PDF": ("a PDF document", rb".{0,1000}?%PDF-"),
+    "HEIC": ("a HEIC photo", rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)"),
 }
-
-_LARGE_PIXELS = 16_000_000
-_LARGE = threading.Lock()  # bounds memory: one image of more than `_LARGE_PIXELS` at a time
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -52,43 +56,75 @@ _TURNS = {
 }
 
 
-def load_square(source):
-    """Decode an image: the largest centred square of its first frame, upright, with alpha composited on white.
+class Photo(NamedTuple):
+    """A photo, upright, its alpha composited on white. If the file is animated, its first frame.
+
+    Attributes:
+        square: what `load_square` returns: uint8 [S, S, 3], 1 <= S <= `MAX_SIDE`.
+        shown_square: the same square in the resolution that a page shows: uint8 [T, T, 3], S <= T <= `MAX_SHOWN_SIDE`.
+        whole: the photo, reduced to at most `MAX_SHOWN_SIDE` a side: uint8 [h, w, 3].
+        width, height: of the photo in the file, upright, in pixels.
+        notes: "animated" if only the first of several frames was used; "damaged" if a part is missing.
+    """
+
+    square: np.ndarray
+    shown_square: np.ndarray
+    whole: np.ndarray
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()
+
+
+def load_square(source: str | os.PathLike[str] | bytes) -> np.ndarray:
+    """Decode an image in this process: the centre square of its first frame, upright, with alpha composited on white.
 
     If the margin is odd, the extra pixel is cut on the right or at the bottom. A square larger than `MAX_SIDE` is
-    reduced by averaging areas. A large JPEG is partly reduced while it is decoded.
+    reduced by averaging areas. A large JPEG is partly reduced while it is decoded. Use this for files you trust, and
+    `load_photo` for files of strangers.
 
     Args:
-        source: path or bytes of a file in one of `FORMATS`, at most `MAX_BYTES`, `MAX_PIXELS` and `MAX_FRAMES`.
+        source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
 
     Returns:
         uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
 
     Raises:
-        UserError: the file has another format, or is damaged, cut off or too large. The message has no path.
+        ImageError: the file has another format, or is damaged, cut off or too large. The message has no path.
     """
-    data = source if isinstance(source, bytes) else _read(source)
-    if not data:
-        raise UserError("The file is empty; an image is needed.")
-    if len(data) > MAX_BYTES:
-        raise _too_many_bytes(len(data))
-    name = next((name for name in FORMATS if _begins(data, _SIGNATURES[name])), None)
-    if name is None:
-        raise _no_image(data)
-    try:
-        return _decode(check_image_file(data, name), name)
-    except UserError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UserError(
-            f"The image has far more pixels than the {MAX_PIXELS // 1_000_000} million that are read."
-        ) from None
-    except Exception as error:
-        # Pillow raises nearly anything for damage: OSError, RuntimeError, struct.error, MemoryError.
-        raise UserError("The image is damaged or cut off; its pixels could not be read to the end.") from error
+    data = read_image_file(source)
+    with _decoded(data, image_format(data)) as (image, orientation, _):
+        (square,) = _reduced(image, orientation, [(_centre(image, orientation), MAX_SIDE)])
+        return square
 
 
-def resize_square(square, side):
+def decode_photo(data: bytes) -> Photo:
+    """Decode an image in this process. Of a JPEG that is cut off, what there is is decoded.
+
+    Raises:
+        ImageError: as `load_square`.
+    """
+    name = image_format(data)
+    is_complete = True
+    if name == "JPEG":
+        end, is_complete = jpeg.end_of_image(data)
+        if not is_complete:
+            data = data[:end] + jpeg.END  # without it, Pillow refuses the image
+    with _decoded(data, name) as (image, orientation, size):
+        is_animated = name not in ("JPEG", "TIFF") and getattr(image, "is_animated", False)
+        is_progressive = "progressive" in image.info
+        checksum = _checksum(image) if name == "JPEG" else 0
+        centre = _centre(image, orientation)
+        boxes = [(centre, MAX_SIDE), (centre, MAX_SHOWN_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
+        square, shown_square, whole = _reduced(image, orientation, boxes)
+    if name == "JPEG" and is_complete and not (is_progressive and size[0] * size[1] > _LARGE_PROGRESSIVE_PIXELS):
+        with _decoded(jpeg.with_noise(data, end), name) as (image, *_):
+            is_complete = _checksum(image) == checksum
+    width, height = size if orientation < 5 else size[::-1]
+    notes = [note for note, holds in (("animated", is_animated), ("damaged", not is_complete)) if holds]
+    return Photo(square, shown_square, whole, width, height, tuple(notes))
+
+
+def resize_square(square: np.ndarray, side: int) -> np.ndarray:
     """Resize a square: reduce it by averaging areas, or enlarge it by repeating pixels.
 
     Args:
@@ -101,88 +137,98 @@ def resize_square(square, side):
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BOX))
 
 
-def _read(path):
-    try:
-        # Opening a device may act on it, and opening a FIFO waits for its writer. So check first, and open without
-        # waiting in case the file changes after the check.
-        _require_regular(os.stat(path))
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
-            status = os.fstat(file.fileno())
-            _require_regular(status)
-            if status.st_size > MAX_BYTES:
-                raise _too_many_bytes(status.st_size)
-            return file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError("The file is not there any more.") from error
-    except OSError as error:
-        raise UserError(f"The file cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:  # a null character in the name
-        raise UserError("The file cannot be read; its name is none that a file can have.") from error
+def read_image_file(source: str | os.PathLike[str] | bytes) -> bytes:
+    """Return the content of a regular file, or bytes as they are: at least one byte, at most `MAX_IMAGE_BYTES`.
+
+    Raises:
+        ImageError: the file is missing, unreadable, empty, too large, or not a regular file.
+    """
+    data = source if isinstance(source, bytes) else _read(source)
+    if not data:
+        raise ImageError("empty_file")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise _too_large(len(data))
+    return data
 
 
-def _require_regular(status):
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError("What was sent is a folder or a device; an image file is needed.")
-
-
-def _too_many_bytes(size):
-    return UserError(f"The file has {size / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are read.")
-
-
-def _no_image(data):
+def image_format(data: bytes) -> str:
+    """Return the format, one of `FORMATS`, from the first bytes. Raises `ImageError` for any other file."""
+    for name in FORMATS:
+        if _begins(data, _SIGNATURES[name]):
+            return name
     head = data[:4096]
-    for what, pattern in _UNSUPPORTED_FORMATS.items():
+    for kind, (what, pattern) in _UNSUPPORTED_FORMATS.items():
         if _begins(head, pattern) or _begins(head.replace(b"\0", b""), pattern):  # without zeros: UTF-16
-            return UserError(f"The file is {what}; save it as a PNG or JPEG image.")
-    return UserError(f"The file is no image that can be read; {', '.join(FORMATS)} can.")
+            raise ImageError("other_format", what=what, kind=kind)
+    raise ImageError("not_image", formats=", ".join(FORMATS))
 
 
 def _begins(data, pattern):
     return re.match(pattern, data, re.DOTALL) is not None
 
 
-def _decode(data, name):
-    with contextlib.ExitStack() as stack:
-        image = stack.enter_context(Image.open(io.BytesIO(data), formats=(name,)))
-        pixels = image.width * image.height
-        if pixels > MAX_PIXELS:
-            raise UserError(
-                f"The image has {image.width} x {image.height} pixels; at most "
-                f"{MAX_PIXELS // 1_000_000} million are read."
-            )
-        # `n_frames` of a GIF or TIFF reads the whole file; `check_image_file` has counted their frames.
-        if name not in ("GIF", "TIFF") and getattr(image, "n_frames", 1) > MAX_FRAMES:
-            raise too_many_frames()
-        if pixels > _LARGE_PIXELS:
-            stack.enter_context(_LARGE)
-        image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at a half, quarter or eighth of its size
-        # With blocks smaller than a row, the time for a row grows with the square of its width.
-        image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
-        image.load()
-        orientation = _orientation(image.info.get("exif"))
-        square = _square(image, orientation)
-        return np.asarray(square.transpose(_TURNS[orientation]) if orientation in _TURNS else square)
+def _read(path):
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_IMAGE_BYTES:
+                raise _too_large(size)
+            return file.read(MAX_IMAGE_BYTES + 1)
+    except NotARegularFileError as error:
+        raise ImageError("folder") from error
+    except OSError as error:
+        raise ImageError.from_os_error(error) from error
+    except ValueError as error:  # a null character in the name
+        raise ImageError("unreadable", reason="no file can have such a name") from error
+
+
+def _too_large(size):
+    return ImageError("too_large", size=round(size / 2**20), max=MAX_IMAGE_BYTES // 2**20)
+
+
+@contextmanager
+def _decoded(data: bytes, name: str) -> Iterator[tuple[Image.Image, int, tuple[int, int]]]:
+    """Yield (decoded image, perhaps reduced and not yet upright; its EXIF orientation; width and height in the file).
+
+    Raises:
+        ImageError: the image is damaged or too large.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=(name,)) as image:
+            size = image.size
+            if size[0] * size[1] > MAX_PIXELS:
+                raise ImageError("too_many_pixels", width=size[0], height=size[1])
+            image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at a half, quarter or eighth of its size
+            # With blocks smaller than a row, the time for a row grows with the square of its width.
+            image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
+            image.load()
+            yield image, _orientation(image.info.get("exif")), size
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        reason = f"it has far more than {MAX_PIXELS // 1_000_000} million pixels"
+        raise ImageError("unreadable", reason=reason) from None
+    except MemoryError as error:
+        raise ImageError("unreadable", reason="decoding it takes too much memory") from error
+    except Exception as error:  # Pillow raises nearly anything for damage: OSError, RuntimeError, struct.error
+        raise ImageError("damaged") from error
 
 
 def _orientation(exif):
     if not exif:
         return 1  # also for a TIFF, which Pillow has turned already
     try:
-        exif = exif.removeprefix(EXIF)
-        check_tiff_directory(exif)
         parsed = Image.Exif()
         parsed.load(exif)
         return parsed.get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
     except Exception:  # Pillow raises nearly anything for damaged EXIF, but the pixels are fine
         return 1
 
 
-def _square(image, orientation):
-    """Crop the largest centred square of a decoded, not yet turned image and reduce it to at most `MAX_SIDE`, in RGB.
-
-    The code avoids copies of the whole image: an image of `MAX_PIXELS` takes 160 MB in mode RGBA.
-    """
+def _centre(image, orientation):
+    """The box of the largest centred square of an image that is not yet turned: (left, top, right, bottom)."""
     edge = min(image.size)
     # If the margin is odd, the extra pixel is cut on the right and at the bottom of the upright image.
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -190,41 +236,59 @@ def _square(image, orientation):
         left = image.width - edge - left
     if orientation in (3, 4, 6, 7):
         top = image.height - edge - top
-    box = (left, top, left + edge, top + edge)
-    whole = (0, 0, edge, edge)
-    side = min(edge, MAX_SIDE)
+    return left, top, left + edge, top + edge
 
+
+def _reduced(image, orientation, boxes):
+    """Crop each (box, most) and reduce it to at most `most` pixels a side: upright, uint8 [h, w, 3].
+
+    A new pixel is the average of the pixels that it covers. The code avoids copies of the whole image: an image of
+    `MAX_PIXELS` takes 160 MB in mode RGBA.
+    """
     if image.mode.startswith("I") or image.mode == "F":
-        image, box = _to_grey(image, box), whole
+        image = _to_grey(image)
     elif image.has_transparency_data:
-        if image.mode != "RGBA":
-            image, box = _crop(image, box).convert("RGBA"), whole
-        _lay_on_white(image, box)
-        # Channel by channel, because resizing RGBA would multiply by alpha again, in a copy of the whole image.
-        channels = [image.getchannel(channel).resize((side, side), Image.Resampling.BOX, box) for channel in "RGB"]
-        return Image.merge("RGB", channels)
+        return [_turned(part, orientation) for part in _reduced_on_white(image, boxes)]
     elif image.mode == "1":
-        image, box = _crop(image, box).convert("L"), whole
+        image = image.convert("L")
     elif image.mode not in ("L", "RGB", "RGBX"):
-        image, box = _crop(image, box).convert("RGB"), whole
-    # BOX averages the pixels that each new pixel covers.
-    return image.resize((side, side), Image.Resampling.BOX, box).convert("RGB")
+        image = image.convert("RGB")
+    return [_turned(_resized(image, box, most).convert("RGB"), orientation) for box, most in boxes]
 
 
-def _crop(image, box):
-    return image if image.size == (box[2] - box[0], box[3] - box[1]) else image.crop(box)
+def _reduced_on_white(image, boxes):
+    # Channel by channel, because resizing RGBA would multiply by alpha again, in a copy of the whole image.
+    if image.mode != "RGBA":
+        image = image.convert("RGBA")
+    transparency = ImageChops.invert(image.getchannel("A"))
+    channels = []
+    for name in "RGB":
+        channel = image.getchannel(name)
+        channel.paste(255, (0, 0, *image.size), transparency)
+        channels.append([_resized(channel, box, most) for box, most in boxes])
+    return [Image.merge("RGB", parts) for parts in zip(*channels, strict=True)]
 
 
-def _lay_on_white(image, box):
-    """Composite an RGBA image on white in place. Its alpha has no meaning afterwards."""
-    transparency = ImageChops.invert(_crop(image.getchannel("A"), box))
-    image.paste((255, 255, 255, 255), box, transparency)
+def _resized(image, box, most):
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = min(1, most / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return image.resize(size, Image.Resampling.BOX, box)
 
 
-def _to_grey(image, box):
-    """Crop the square of an image with 16 or 32 bits, scaled to mode "L". Pillow would clip the values instead."""
-    left, top, right, bottom = box
-    bands = [(left, y, right, min(y + 256, bottom)) for y in range(top, bottom, 256)]  # bounds the memory of NumPy
+def _turned(image, orientation):
+    return np.asarray(image.transpose(_TURNS[orientation]) if orientation in _TURNS else image)
+
+
+def _checksum(image):
+    bands = range(0, image.height, 256)  # a copy of the whole image would take 120 MB
+    return [zlib.crc32(image.crop((0, y, image.width, min(y + 256, image.height))).tobytes()) for y in bands]
+
+
+def _to_grey(image):
+    """Scale an image with 16 or 32 bits to mode "L". Pillow would clip the values instead."""
+    width, height = image.size
+    bands = [(0, y, width, min(y + 256, height)) for y in range(0, height, 256)]  # bounds the memory of NumPy
 
     def values(band):
         return np.asarray(image.crop(band))
@@ -243,7 +307,7 @@ def _to_grey(image, box):
             grey = v.clip(0, 65535) >> 8
             return np.where(v == transparent, 255, grey) if isinstance(transparent, int) else grey
 
-    square = Image.new("L", (right - left, bottom - top))
+    result = Image.new("L", image.size)
     for band in bands:
-        square.paste(Image.fromarray(to_bytes(values(band)).astype(np.uint8)), (0, band[1] - top))
-    return square
+        result.paste(Image.fromarray(to_bytes(values(band)).astype(np.uint8)), band[:2])
+    return result

@@ -13,19 +13,13 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from smallvit.errors import UserError
-from smallvit.images.load import MAX_BYTES
-
-MAX_REDIRECTS = 5
-MAX_PERCENT_CHARACTERS = 1_000_000
-TIME_LIMIT = 15  # seconds for the whole download
+from smallvit.images.errors import ImageError
+from smallvit.limits import DOWNLOAD_SECONDS, MAX_IMAGE_BYTES, MAX_PERCENT_CHARACTERS, MAX_REDIRECTS
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-
-_TOO_LARGE = f"The image at that address has more than the {MAX_BYTES // 2**20} MB that are read."
 
 
 def decode_data_url(text):
@@ -35,21 +29,21 @@ def decode_data_url(text):
         text: `data:[<type>][;base64],<content>`, the content in base64 or percent-encoded.
 
     Returns:
-        The bytes, at most `MAX_BYTES`. They need not be an image.
+        The bytes, at most `MAX_IMAGE_BYTES`. They need not be an image.
 
     Raises:
-        UserError: the text is not a data URL, has another encoding than it says, or is too large.
+        ImageError: the text is not a data URL, has another encoding than it says, or is too large.
 
     Reference: RFC 2397; RFC 4648, section 4.
     """
     head, comma, content = text.partition(",")
     if not re.match(r"\s*data:", head, re.IGNORECASE) or not comma:
-        raise UserError("The data URL is incomplete; data:image/png;base64,... is needed.")
+        raise ImageError("data_url")
     if re.search(r";\s*base64\s*$", head, re.IGNORECASE):
         return _decode_base64(content)
     # Decoding percent signs takes many times their size in memory, and large images come in base64.
     if len(content) > MAX_PERCENT_CHARACTERS:
-        raise UserError(f"The data URL has more than {MAX_PERCENT_CHARACTERS:,} characters; base64 is needed for that.")
+        raise ImageError("too_large", size=round(len(content) / 1e6), max=MAX_PERCENT_CHARACTERS // 1_000_000)
     return unquote_to_bytes(content)
 
 
@@ -57,12 +51,12 @@ def _decode_base64(content):
     for escaped, character in (("%2B", "+"), ("%2F", "/"), ("%3D", "=")):
         content = content.replace(escaped, character).replace(escaped.lower(), character)
     content = re.sub(r"\s+|%0[AaDd]|%20", "", content).rstrip("=")  # many programs omit the padding
-    if len(content) > -(-MAX_BYTES * 4 // 3):
-        raise UserError(_TOO_LARGE)
+    if len(content) > -(-MAX_IMAGE_BYTES * 4 // 3):
+        raise ImageError("too_large", size=len(content) * 3 // 4 // 2**20, max=MAX_IMAGE_BYTES // 2**20)
     try:
         return base64.b64decode(content + "=" * (-len(content) % 4), validate=True)
     except ValueError:  # also for characters outside ASCII
-        raise UserError("The data URL is damaged or cut off; its content is not base64.") from None
+        raise ImageError("data_url") from None
 
 
 async def download_image(url):
@@ -75,42 +69,43 @@ async def download_image(url):
         url: `http://` or `https://`, without credentials, at port 80, 443 or above 1023.
 
     Returns:
-        The bytes, at most `MAX_BYTES`. They need not be an image.
+        The bytes, at most `MAX_IMAGE_BYTES`. They need not be an image.
 
     Raises:
-        UserError: the URL is not allowed, the server does not send the file within `TIME_LIMIT`, or the file is too
-            large. The message names only the host that the visitor gave.
+        ImageError: the URL is not allowed, the server does not send the file within `DOWNLOAD_SECONDS`, or the file is
+            too large. The message names only the host that the visitor gave.
     """
     try:
         url = httpx.URL(url.strip())
         host = url.host
     except (httpx.InvalidURL, UnicodeError):  # UnicodeError: an invalid xn--... host
-        raise UserError("The address of the image is malformed; https://... is needed.") from None
+        raise ImageError("url_malformed") from None
     try:
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
             for _ in range(MAX_REDIRECTS + 1):
                 found = await _get(url, host)
                 if isinstance(found, bytes):
                     return found
                 url = found
     except (TimeoutError, httpx.TimeoutException):
-        raise UserError(f"The host {host} did not send the image within {TIME_LIMIT} seconds.") from None
+        raise ImageError("url_timeout", host=host, seconds=DOWNLOAD_SECONDS) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError):
-        raise UserError(f"The image could not be fetched from the host {host}.") from None
-    raise UserError(f"The host {host} sends on to another address more than {MAX_REDIRECTS} times.")
+        raise ImageError("url_unreachable", host=host) from None
+    raise ImageError("url_redirects", host=host, max=MAX_REDIRECTS)
 
 
 def _check(url):
     if url.scheme not in _DEFAULT_PORTS:
-        scheme = f"{url.scheme[:20]}:" if url.scheme else "no scheme"
-        raise UserError(f"The address of the image begins with {scheme}; http: or https: is needed.")
+        if not url.scheme:
+            raise ImageError("url_malformed")
+        raise ImageError("url_scheme", scheme=url.scheme[:20])
     if url.userinfo:
-        raise UserError("The address of the image holds a user name or a password; one without is needed.")
+        raise ImageError("url_secret")
     if not 0 < len(url.raw_host) <= 253:
-        raise UserError("The address of the image names no host; https://host/image.jpg is needed.")
+        raise ImageError("url_malformed")
     port = _port(url)
     if not (port in _DEFAULT_PORTS.values() or 1024 <= port < 65_536):
-        raise UserError(f"The address of the image names port {port}; 80, 443 and those above 1023 are allowed.")
+        raise ImageError("url_port", port=port)
 
 
 def _port(url):
@@ -129,7 +124,7 @@ async def _get(url, given):
     """
     _check(url)
     address = await _public_address(url, given)
-    async with httpx.AsyncClient(trust_env=False, timeout=TIME_LIMIT) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=DOWNLOAD_SECONDS) as client:
         # `safehttpx.AsyncSecureTransport` does the same, but its Host header lacks the port and is not ASCII.
         request = client.build_request(
             "GET",
@@ -143,9 +138,9 @@ async def _get(url, given):
             if response.status_code in _REDIRECTS and "location" in response.headers:
                 return url.join(response.headers["location"])
             if response.status_code != 200:
-                raise UserError(f"The host {given} answers with status {response.status_code} instead of an image.")
+                raise ImageError("url_status", host=given, status=response.status_code)
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-                raise UserError(f"The host {given} sends the image compressed once more, which is not read.")
+                raise ImageError("url_encoding", host=given)
             return await _body(response)
         finally:
             await response.aclose()
@@ -153,14 +148,18 @@ async def _get(url, given):
 
 async def _body(response):
     length = response.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BYTES:
-        raise UserError(_TOO_LARGE)
+    if length.isdecimal() and int(length) > MAX_IMAGE_BYTES:
+        raise _too_large()
     body = bytearray()
     async for part in response.aiter_raw():
         body += part
-        if len(body) > MAX_BYTES:
-            raise UserError(_TOO_LARGE)
+        if len(body) > MAX_IMAGE_BYTES:
+            raise _too_large()
     return bytes(body)
+
+
+def _too_large():
+    return ImageError("url_too_large", max=MAX_IMAGE_BYTES // 2**20)
 
 
 async def _public_address(url, given):
@@ -170,10 +169,10 @@ async def _public_address(url, given):
             url.raw_host.decode("ascii"), _port(url), type=socket.SOCK_STREAM
         )
     except (OSError, UnicodeError):  # UnicodeError: a part of the name is empty or too long
-        raise UserError(f"The host {given} is not found.") from None
+        raise ImageError("url_not_found", host=given) from None
     addresses = [entry[4][0] for entry in found]
     if not addresses or not all(_is_public(address) for address in addresses):
-        raise UserError(f"The host {given} leads to an address that is not public; nothing is fetched from there.")
+        raise ImageError("url_private", host=given)
     return addresses[0]
 
 

@@ -12,7 +12,6 @@ from smallvit.errors import UserError
 from smallvit.files import safe_file_name
 from smallvit.images import load_square
 
-MAX_EXAMPLES = 24
 _SEED = 0  # the same images for every model of a data set
 _QUALITY = 90  # of the JPEGs
 

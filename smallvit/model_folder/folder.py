@@ -3,21 +3,25 @@
 It holds config.json, metadata.json and model.weights.h5, as `keras.saving.load_model` reads them, and beside them
 smallvit.json (the `Record`), history.json, curves.png, README.md (the model card) and, if asked for, a folder of
 example images. It is written whole or not at all. Reading a folder runs no code from it: the model is built from the
-numbers in smallvit.json, and its weights are read only if their size and SHA-256 are right.
+numbers in smallvit.json, and its weights are read only if their size and SHA-256 are right. Nothing is read through
+links that lead out of the folder.
 """
 
 import itertools
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 
 from smallvit.errors import UserError, os_error_as_user_error
-from smallvit.files import atomic_folder, file_hash
+from smallvit.files import atomic_folder, file_hash, read_regular
+from smallvit.limits import MAX_EXAMPLES, MAX_IMAGE_BYTES, MAX_MODEL_FILE_BYTES
 from smallvit.model import VisionTransformer, build_model, float32_copy
 from smallvit.model_folder.record import Record
+from smallvit.model_folder.weights import require_plain_arrays
 
 RECORD_FILE = "smallvit.json"
 HISTORY_FILE = "history.json"
@@ -49,16 +53,17 @@ class ModelFolder(NamedTuple):
 
     @property
     def examples(self) -> list[Path]:
-        """Paths of the example images in the folder, sorted by name."""
-        files = (file for file in (self.path / EXAMPLES_FOLDER).glob("*") if file.is_file())
-        return sorted(files, key=lambda file: (file.stem, file.name))
+        """Paths of the example images in the folder, sorted by name, at most `MAX_EXAMPLES`."""
+        files = []
+        for file in (self.path / EXAMPLES_FOLDER).glob("*"):
+            with suppress(UserError):
+                files.append(_require_file(self.path, file, MAX_IMAGE_BYTES))
+        return sorted(files, key=lambda file: (file.stem, file.name))[:MAX_EXAMPLES]
 
     def verify_weights(self) -> None:
         """Raise `UserError` unless the weights file has the recorded size and SHA-256."""
-        file = self.path / WEIGHTS_FILE
+        file = model_file(self.path, WEIGHTS_FILE)
         with os_error_as_user_error(self.path):
-            if not file.is_file():
-                raise UserError(f"{self.path} has no {WEIGHTS_FILE}.")
             size = file.stat().st_size
             if size != self.weights["bytes"]:
                 raise UserError(f"{file} has {size} bytes instead of {self.weights['bytes']}; it is damaged.")
@@ -73,10 +78,11 @@ class ModelFolder(NamedTuple):
         Raises:
             UserError: the weights do not fit the model that the record describes.
         """
-        file = self.path / WEIGHTS_FILE
+        file = model_file(self.path, WEIGHTS_FILE)
         try:
             self._require_plausible_size()
             model = build_model(self.record.model)
+            require_plain_arrays(file)
             model.load_weights(file)
         except Exception as error:  # Keras and h5py raise many kinds for a file with other content
             reason = str(error).partition("\n")[0].rstrip(".")
@@ -155,9 +161,9 @@ def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
     with os_error_as_user_error(path):
         if not path.is_dir():
             raise UserError(f"There is no folder {path}; train.py writes model folders.")
-        content = _read_json(path / RECORD_FILE, dict)
-        config = _read_json(path / CONFIG_FILE, dict)
-        history = _read_json(path / HISTORY_FILE, list)
+        content = _read_json(path, RECORD_FILE, dict)
+        config = _read_json(path, CONFIG_FILE, dict)
+        history = _read_json(path, HISTORY_FILE, list)
     try:
         weights = _weights_info(content.pop("weights", None))
         record = Record.from_json(content)
@@ -214,11 +220,38 @@ def find_model_folders(path: str | Path) -> list[Path]:
     return found
 
 
-def _read_json(path: Path, kind: type) -> Any:
+def model_file(folder: Path, name: str) -> Path:
+    """Return the path of one of `FILES`.
+
+    Raises:
+        UserError: the file is missing, too large, no regular file, or a link that leads out of the folder.
+    """
+    return _require_file(folder, folder / name, MAX_MODEL_FILE_BYTES[name])
+
+
+def _require_file(folder: Path, path: Path, max_bytes: int) -> Path:
+    with os_error_as_user_error(path):
+        root = folder.resolve()
+        if root.parent.name == "snapshots":  # in the Hub's cache, all files are links into a folder beside `snapshots`
+            root = root.parent.parent
+        if not path.exists():
+            raise UserError(f"{folder} has no {path.name}.")
+        if not path.resolve().is_relative_to(root):
+            raise UserError(f"{path} is a link that leads out of the model folder; nothing is read through it.")
+        if not path.is_file():
+            raise UserError(f"{path} is a folder, a pipe or a device; it must be a file.")
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise UserError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
+    return path
+
+
+def _read_json(folder: Path, name: str, kind: type) -> Any:
+    path = model_file(folder, name)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent} has no {path.name}.") from None
+        content = json.loads(read_regular(path, MAX_MODEL_FILE_BYTES[name]))
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; it is damaged.") from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); it is damaged.") from error
     if not isinstance(content, kind):

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
 from smallvit.config.validation import require_within
+from smallvit.limits import MAX_ATTENTION_VALUES, MAX_DATA_IMAGE_SIZE
 
 FORMAT_VERSION = 4
 _RENAMED_IN_VERSION_4 = {"picture_size": "data_image_size"}
@@ -52,29 +53,26 @@ class Record:
 
     def __post_init__(self) -> None:
         require_types(self)
-        counts = ("data_image_size", "num_train", "num_validation", "num_test", "parameters", "epochs_trained")
-        require_within(self, counts, 1, math.inf)
+        require_bounded(self.model)
+        require_within(self, ("data_image_size",), 1, MAX_DATA_IMAGE_SIZE)
+        counts = ("num_train", "num_validation", "num_test", "parameters", "epochs_trained")
+        require_within(self, counts, 1, 2**53)  # larger numbers are not exact in JSON elsewhere
         require_within(self, ("seconds", "images_per_second"), 0, math.inf)
         require_within(self, ("unsure_below",), 0, 1)
         require_within(self, ("epoch",), 1, self.epochs_trained)
-        for name in ("commit", "started_from", "test_sha256"):
-            if not isinstance(getattr(self, name), str | None):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be of type str")
-        for name in ("metrics", "overrides", "versions"):
-            if not isinstance(getattr(self, name), dict):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be of type dict")
         if self.variant not in VARIANTS:
-            raise ValueError(f"variant is {self.variant!r}; it must be one of {', '.join(VARIANTS)}")
-        if not isinstance(self.class_names, list) or not all(isinstance(name, str) for name in self.class_names):
-            raise ValueError(f"class_names are {self.class_names!r}; they must be a list of strings")
+            raise ValueError(f"variant is {self.variant[:200]!r}; it must be one of {', '.join(VARIANTS)}")
         if len(self.class_names) != self.model.num_classes:
             raise ValueError(f"there are {len(self.class_names)} class_names for {self.model.num_classes} classes")
         for split in ("validation", "test"):
-            for key in ("loss", "top1", "top5"):
-                if not isinstance(self.metrics.get(split, {}).get(key), float):
+            for key, most in (("loss", math.inf), ("top1", 1), ("top5", 1)):
+                value = self.metrics.get(split, {}).get(key)
+                if value is None:
                     raise ValueError(f"metrics lack the {key} of the {split} split")
-        if not isinstance(self.versions.get("backend"), str):
-            raise ValueError(f"versions are {self.versions!r}; they must have a backend")
+                if not (0 <= value <= most and value < math.inf):
+                    raise ValueError(f"metrics have the {key} {value} of the {split} split")
+        if "backend" not in self.versions:
+            raise ValueError(f"versions are {self.versions}; they must have a backend")
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -91,7 +89,7 @@ class Record:
         try:
             values |= {"model": ModelConfig(**values["model"]), "training": TrainConfig(**values["training"])}
             return cls(**values)
-        except (AttributeError, TypeError, KeyError) as error:
+        except (AttributeError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
@@ -108,3 +106,17 @@ class Record:
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
         return training, self.data, with_variant(self.model, "vit"), self.started_from is None
+
+
+def require_bounded(model: ModelConfig) -> None:
+    """Check that a page can show a model: it keeps the attention of all layers.
+
+    Raises:
+        ValueError: there are too many values; the message names the numbers.
+    """
+    values = model.depth * model.num_heads * model.num_tokens**2
+    if values > MAX_ATTENTION_VALUES:
+        raise ValueError(
+            f"depth {model.depth} x num_heads {model.num_heads} x {model.num_tokens} tokens squared are {values:,} "
+            f"values of attention; at most {MAX_ATTENTION_VALUES:,} are possible"
+        )

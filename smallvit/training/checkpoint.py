@@ -2,17 +2,17 @@
 
 import json
 import logging
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_type_hints
 
 import numpy as np
 from filelock import FileLock, Timeout
 
+from smallvit.config.validation import is_of_type
 from smallvit.errors import UserError
-from smallvit.files import atomic_file
+from smallvit.files import atomic_file, open_regular
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +104,10 @@ class CheckpointFiles(NamedTuple):
         Raises:
             UserError: a file is damaged or missing.
         """
-        state = TrainingState(*_read_arrays(self.state, TrainingState._fields))
+        state = _read_arrays(self.state, TrainingState)
         if not any("val_top1" in epoch for epoch in state.history):
             return state, None
-        return state, BestWeights(*_read_arrays(self.best, BestWeights._fields))
+        return state, _read_arrays(self.best, BestWeights)
 
     def delete(self) -> None:
         """Delete both files."""
@@ -122,17 +122,27 @@ def _write_arrays(path: Path, header: dict[str, Any], arrays: Sequence[np.ndarra
         np.savez(file, header=np.array(json.dumps(header)), **named)
 
 
-def _read_arrays(path: Path, names: Sequence[str]) -> list[Any]:
-    """The fields `names` of the header; the last name is that of the arrays."""
+def _read_arrays(path: Path, kind: Any) -> Any:
+    """Read a `TrainingState` or `BestWeights`; the last field is that of the arrays."""
+    hints = get_type_hints(kind)
+    *names, last = hints
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # `open_regular` does not wait for a pipe. The writer does not compress, so no array is larger than the file.
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
             fingerprint = header["fingerprint"]
             if "training pictures" in fingerprint:  # the name before version 0.2
                 fingerprint["training images"] = fingerprint.pop("training pictures")
-            values = [arrays[f"value_{index}"] for index in range(len(arrays.files) - 1)]
-        return [*(header[name] for name in names[:-1]), values]
+            for name in names:
+                if not is_of_type(header[name], hints[name]):
+                    raise ValueError(f"{name} is {repr(header[name])[:200]}")
+            return kind(**{name: header[name] for name in names}, **{last: _values(arrays)})
     except FileNotFoundError:
         raise UserError(f"{path} is missing from an unfinished training; delete the training's other file.") from None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it to train from the start.") from error
+    except Exception as error:  # zipfile and NumPy raise nearly anything for damaged data
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path} is damaged ({reason}); delete it to train from the start.") from error
+
+
+def _values(arrays: Any) -> list[np.ndarray]:
+    return [arrays[f"value_{index}"] for index in range(len(arrays.files) - 1)]

@@ -109,12 +109,12 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         model = model or store.default_pair[1]
         record = store.record(model)
         checked = parse_factors(factors, record.model.depth)
-        square = load_upload(image_of_request(image))
+        square = load_upload(image_of_request(image)).square
         classifier = store.get(model)
         return answer(model, classifier.what_if(given_image(record, square), checked, mask is not False))
 
     def answers(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
-        square = load_upload(image_of_request(image))
+        square = load_upload(image_of_request(image)).square
         return [
             answer(name, store.get(name).predict(given_image(store.record(name), square)))
             for name in dict.fromkeys(names)
@@ -208,7 +208,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         }
 
     def explain(model: str, image: FileData) -> Explanation:
-        square = load_upload(image_of_request(image))
+        square = load_upload(image_of_request(image)).square
         return store.get(model).explain(given_image(store.record(model), square))
 
     return [classify, compare, what_if, patches, tau, attention]

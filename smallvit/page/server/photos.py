@@ -5,12 +5,12 @@ import base64
 import functools
 import io
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps
+from PIL import Image
 
 from smallvit import images
 from smallvit.errors import UserError
@@ -19,26 +19,8 @@ from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import Example
 from smallvit.page.server.test_images import TestImages
 
-MAX_PREVIEW_SIDE = 512
 MAX_FRAME_CHARACTERS = 200_000
 """Limit of one frame of the webcam, in base64; the page sends small JPEGs."""
-
-
-class Photo(NamedTuple):
-    """A decoded photo.
-
-    Attributes:
-        square: uint8 [S, S, 3], what the models are given, before it is resized to each of them.
-        whole: uint8 [H, W, 3], the upright photo, at most `MAX_PREVIEW_SIDE` a side.
-        width, height: of the upright photo in its file, in pixels.
-        notes: "animated", "damaged".
-    """
-
-    square: np.ndarray
-    whole: np.ndarray
-    width: int
-    height: int
-    notes: tuple[str, ...] = ()
 
 
 class Photos:
@@ -58,15 +40,15 @@ class Photos:
         kind, value = self._parse(photo)
         if kind == "test_image":
             return self._test_image(value)[0]
-        return load_upload(self._path(kind, value))
+        return load_upload(self._path(kind, value)).square
 
-    def photo(self, photo: dict[str, Any]) -> Photo:
+    def photo(self, photo: dict[str, Any]) -> images.Photo:
         """Decode a photo for the page to show it. Raises `UserError`."""
         kind, value = self._parse(photo)
         if kind == "test_image":
             pixels = self._test_image(value)[0]
-            return Photo(pixels, pixels, pixels.shape[1], pixels.shape[0])
-        return _load_photo(self._path(kind, value))
+            return images.Photo(pixels, pixels, pixels, pixels.shape[1], pixels.shape[0], ())
+        return load_upload(self._path(kind, value))
 
     def truth(self, photo: dict[str, Any]) -> str | None:
         """Return the raw class name of an example or test image; None if nobody knows it."""
@@ -83,7 +65,7 @@ class Photos:
         address = str(value).strip()
         is_data = address.startswith("data:")
         content = decode_data_url(address) if is_data else asyncio.run(download_image(_with_scheme(address)))
-        images.load_square(content)  # only images are kept
+        images.load_photo(content)  # only images are kept
         return {"upload": save_bytes_to_cache(content, "image", get_upload_folder())}
 
     def _parse(self, photo: dict[str, Any]) -> tuple[str, Any]:
@@ -136,10 +118,10 @@ def _is_upload(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
 
 
-def load_upload(source: Path | bytes) -> np.ndarray:
-    """Decode a file from its path or bytes: uint8 [S, S, 3], see `images.load_square`. Raises `UserError`."""
+def load_upload(source: Path | bytes) -> images.Photo:
+    """Decode a file from its path or bytes in a process of its own, see `images.load_photo`. Raises `UserError`."""
     if isinstance(source, bytes):
-        return images.load_square(source)
+        return images.load_photo(source)
     try:
         modified = source.stat().st_mtime_ns
     except OSError:
@@ -148,32 +130,16 @@ def load_upload(source: Path | bytes) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _load_once(path: Path, _modified: int) -> np.ndarray:
+def _load_once(path: Path, _modified: int) -> images.Photo:
     """Decode a file once; every view asks for it. The name of an upload is the hash of its content."""
-    return images.load_square(path)
-
-
-def _load_photo(path: Path) -> Photo:
-    square = load_upload(path)  # refuses what must not be opened
-    with Image.open(path) as image:
-        is_animated = getattr(image, "is_animated", False)
-        width, height = image.size
-        orientation = image.getexif().get(0x0112, 1)
-        image.draft("RGB", (MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
-        whole = ImageOps.exif_transpose(image).convert("RGBA")
-    whole.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
-    white = Image.new("RGBA", whole.size, "white")
-    pixels = np.asarray(Image.alpha_composite(white, whole).convert("RGB"))
-    if orientation >= 5:
-        width, height = height, width
-    return Photo(square, pixels, width, height, ("animated",) if is_animated else ())
+    return images.load_photo(path)
 
 
 def decode_frame(frame: str) -> np.ndarray:
     """Decode a frame of the webcam from base64: uint8 [S, S, 3]. Nothing is written to disk. Raises `UserError`."""
     if not isinstance(frame, str) or len(frame) > MAX_FRAME_CHARACTERS:
         raise UserError(f"A frame has at most {MAX_FRAME_CHARACTERS:,} characters of base64.")
-    return images.load_square(decode_data_url(f"data:;base64,{frame.rpartition(',')[2]}"))
+    return images.load_photo(decode_data_url(f"data:;base64,{frame.rpartition(',')[2]}")).square
 
 
 def encode_bytes(array: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from smallvit import files
+from smallvit import files, images
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
@@ -34,6 +34,7 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     # TensorFlow warns of every function that is compiled for a second number of images.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     _register_gpu_function()
+    images.start_decoding()
     uploads = use_own_upload_folder()
     server = create_server(sources or os.environ.get("SMALLVIT_MODELS", "").split())
     delete_old_files_regularly(server.blocks, uploads)

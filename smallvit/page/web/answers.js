@@ -3,6 +3,7 @@
 import { call, latest } from "./api.js";
 import { changesOf, compared, isChanged, model, set, sides, state, subscribe } from "./state.js";
 import { fail, working } from "./status.js";
+import { t } from "./text.js";
 
 /** {model name: answer} to the photo as it is; empty while a new photo is on its way. */
 export let unchanged = {};
@@ -82,7 +83,10 @@ subscribe((changed) => {
 // Choosing a photo: what the server tells of it comes first, then the answers.
 const look = latest(
   async (photo) => call("/page_photo", { photo }),
-  (info) => { set({ photo: info.photo ?? state.photo, info }); },
+  (info) => {
+    set({ photo: info.photo, info });
+    for (const note of info.notes) fail(t(`error.${note}`));
+  },
   (error) => { working(false); set({ photo: null, info: null }); fail(error.message); },
 );
 

@@ -1,0 +1,42 @@
+"""What is accepted from files, addresses and models, each limit with its reason. docs/security.md repeats the limits.
+
+Sizes are in bytes, times in seconds.
+"""
+
+# Images. A photo of a phone or camera has up to 20 MB and 40 megapixels.
+MAX_IMAGE_BYTES = 20 * 2**20
+MAX_PIXELS = 40_000_000
+MAX_PERCENT_CHARACTERS = 1_000_000  # of a percent-encoded data URL: decoding takes many times its size in memory
+DOWNLOAD_SECONDS = 15  # for an image at an address, redirects included: a visitor waits no longer
+MAX_REDIRECTS = 5  # honest servers send on once or twice
+
+# The decoding of one image in its process. Photos of 40 megapixels take 0.4 to 2.4 s, see docs/security.md.
+DECODE_CPU_SECONDS = 4  # a file that takes longer was built to keep the processor busy
+DECODE_WALL_SECONDS = 15  # more than the CPU time, because the machine may be busy; the only time limit on Windows
+DECODE_MEMORY_BYTES = 700 * 2**20  # above the process at rest: what Pillow takes for a WebP of 40 megapixels
+DECODING_PROCESSES = 2  # a file that uses up its time must not block the next visitor
+
+# The same for images that the user trains on: nobody attacks there, and a slow machine must not lose an image.
+OWN_DECODE_CPU_SECONDS = 30
+OWN_DECODE_WALL_SECONDS = 120
+OWN_DECODE_MEMORY_BYTES = 2**30
+MAX_DECODING_PROCESSES = 32  # each takes some 40 MB at rest
+
+# Model folders, from the Hub or from anybody. The files are what `smallvit.model_folder` writes.
+MAX_MODEL_FILE_BYTES = {
+    "smallvit.json": 2**20,  # 20 KB for 100 classes
+    "config.json": 2**20,
+    "metadata.json": 2**20,
+    "history.json": 16 * 2**20,  # 300 bytes an epoch
+    "model.weights.h5": 512 * 2**20,  # 128 million weights; the largest preset has 10 million
+    "curves.png": 16 * 2**20,
+    "README.md": 2**20,
+}
+MAX_EXAMPLES = 24  # images in a model folder: what a page has room for
+MAX_DATA_IMAGE_SIZE = 512  # pixels a side of stored images: the shift test computes on 289 copies of one
+MAX_ATTENTION_VALUES = 2**26  # layers x heads x tokens x tokens: the page keeps them for an image, 256 MB
+MAX_HDF5_OBJECTS = 100_000  # groups and arrays in a weights file; a model of 12 layers has 500
+
+# Data that the user trains on.
+MAX_NPZ_BYTES = 32 * 2**30  # unpacked: what a large workstation holds in memory
+MAX_CIFAR_FILE_BYTES = 2**30  # the largest file of a release has 170 MB

@@ -1,0 +1,254 @@
+"""Model folders and checkpoints that were built to harm, or damaged, give one sentence."""
+
+import json
+import os
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from smallvit import files, limits
+from smallvit.errors import UserError
+from smallvit.model_folder.folder import ModelFolder, read_model_folder, read_model_folder_without_weights
+from smallvit.model_folder.record import Record
+from smallvit.model_folder.weights import require_plain_arrays
+from smallvit.training.checkpoint import CheckpointFiles, TrainingState
+
+BUNDLED = files.BUNDLED_MODELS / "laptop-spt_lsa"
+RECORD = json.loads((BUNDLED / "smallvit.json").read_text(encoding="utf-8"))
+same_every_time = settings(
+    derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(BUNDLED, tmp_path / "model")
+
+
+def refused(folder, read=read_model_folder):
+    with pytest.raises(UserError) as caught:
+        read(folder)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert len(sentence) < 700
+    return sentence
+
+
+@pytest.mark.parametrize("name", ["smallvit.json", "config.json", "history.json", "model.weights.h5"])
+def test_a_link_out_of_the_folder_is_not_followed(name, folder, tmp_path):
+    shutil.move(folder / name, tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    assert "link that leads out of the model folder" in refused(folder)
+
+
+def test_a_link_within_the_folder_or_the_cache_of_the_hub_is_followed(folder, tmp_path):
+    shutil.move(folder / "config.json", folder / "other.json")
+    (folder / "config.json").symlink_to("other.json")
+    read_model_folder(folder)
+    snapshot = tmp_path / "models--ada--vit" / "snapshots" / "abc"
+    blobs = tmp_path / "models--ada--vit" / "blobs"
+    shutil.copytree(BUNDLED, blobs)
+    snapshot.mkdir(parents=True)
+    for file in blobs.iterdir():
+        (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    read_model_folder(snapshot)
+    (snapshot / "config.json").unlink()
+    (snapshot / "config.json").symlink_to(folder / "config.json")
+    assert "leads out" in refused(snapshot)
+
+
+def test_an_example_that_is_a_link_a_pipe_or_too_large_is_not_shown(folder):
+    examples = folder / "examples"
+    examples.mkdir()
+    (examples / "lion.jpg").write_bytes(b"x")
+    (examples / "secret.jpg").symlink_to("/proc/self/environ")
+    (examples / "zero.jpg").symlink_to("/dev/zero")
+    with open(examples / "large.jpg", "wb") as file:
+        file.truncate(limits.MAX_IMAGE_BYTES + 1)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(examples / "pipe.jpg")
+    assert [file.name for file in read_model_folder_without_weights(folder).examples] == ["lion.jpg"]
+    for number in range(40):
+        (examples / f"{number}.jpg").write_bytes(b"x")
+    assert len(read_model_folder_without_weights(folder).examples) == limits.MAX_EXAMPLES
+    shutil.move(examples, folder.parent / "outside")
+    examples.symlink_to(folder.parent / "outside")
+    assert read_model_folder_without_weights(folder).examples == []
+
+
+@pytest.mark.parametrize("name", ["smallvit.json", "config.json", "history.json", "model.weights.h5"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "300 MB", "nested", "digits", "empty", "missing"])
+def test_what_is_no_small_regular_file_is_refused(name, kind, folder):
+    path = folder / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "300 MB":
+        with open(path, "wb") as file:
+            file.truncate(600 * 2**20)
+    elif kind != "missing":
+        path.write_text({"nested": "[" * 100_000, "digits": "9" * 100_000, "empty": ""}[kind])
+    refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_image_size": 10**9}, "data_image_size is 1000000000; it must be between 1 and 512"),
+        ({"class_names": ["a"] * 100_000}, "there are 100000 class_names for 100 classes"),
+        ({"class_names": "a" * 100}, "class_names is 'aaa"),
+        ({"metrics": {"test": "x"}}, "metrics is .* must be of type dict"),
+        ({"metrics": {"validation": {"loss": 1.0, "top1": 2.0, "top5": 1.0}}}, "top1 2.0 of the validation split"),
+        ({"versions": {"backend": 5}}, "versions is"),
+        ({"epochs_trained": 10**400}, "epochs_trained"),
+        ({"variant": ["vit"]}, "variant is"),
+        ({"overrides": {"a": [[[[]]]]}, "seconds": float("nan")}, "seconds is nan"),
+    ],
+)
+def test_a_record_with_other_values_is_refused(changes, message, folder):
+    (folder / "smallvit.json").write_text(json.dumps({**RECORD, **changes}))
+    with pytest.raises(UserError, match=message):
+        read_model_folder_without_weights(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": 512, "patch_size": 2},
+        {"image_size": 2**30, "patch_size": 2},
+        {"depth": 10**6},
+        {"num_heads": 10**6, "inner_width": "free"},
+        {"patch_size": []},
+        {"head_units": [[1]]},
+        {"gelu": {}},
+    ],
+    ids=str,
+)
+def test_a_model_that_does_not_fit_is_refused_before_it_is_built(changes, monkeypatch):
+    monkeypatch.setattr("smallvit.model_folder.folder.build_model", lambda config: pytest.fail("built"))
+    content = {name: value for name, value in RECORD.items() if name != "weights"}
+    with pytest.raises(ValueError):
+        Record.from_json({**content, "model": {**content["model"], **changes}})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"embed_dim": 2**20, "inner_width": "free"}, {"head_dim": 2**30, "inner_width": "free"}, {"mlp_ratio": 2**30}],
+)
+def test_a_model_with_more_weights_than_its_file_holds_is_refused_before_it_is_built(changes, monkeypatch):
+    monkeypatch.setattr("smallvit.model_folder.folder.build_model", lambda config: pytest.fail("built"))
+    content = {name: value for name, value in RECORD.items() if name != "weights"}
+    record = Record.from_json({**content, "model": {**content["model"], **changes}})
+    with pytest.raises(UserError, match="does not fit into"):
+        ModelFolder(BUNDLED, record, [], RECORD["weights"]).load_model()
+
+
+# Weights
+
+
+def link_to_itself(file):
+    file["group"]["again"] = file["group"]
+
+
+def external_link(file):
+    file["other"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def soft_link(file):
+    file["soft"] = h5py.SoftLink("/nowhere")
+
+
+def compressed(file):
+    file.create_dataset("bomb", (2**34,), np.uint8, chunks=(2**20,), compression="gzip")
+
+
+def sparse(file):
+    file.create_dataset("holes", (2**40,), np.uint8, chunks=(2**20,))
+
+
+def raw_file(file):
+    file.create_dataset("raw", (100,), np.uint8, external=[("/etc/passwd", 0, 100)])
+
+
+@pytest.mark.parametrize("change", [link_to_itself, external_link, soft_link, compressed, sparse, raw_file])
+def test_weights_that_are_no_tree_of_plain_arrays_are_refused(change, tmp_path):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("group")["vars"] = np.ones((3, 4))
+    require_plain_arrays(path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ValueError):
+        require_plain_arrays(path)
+
+
+def test_the_bundled_weights_are_plain_arrays():
+    for path in files.BUNDLED_MODELS.glob("*/model.weights.h5"):
+        require_plain_arrays(path)
+
+
+# Whatever comes
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@same_every_time
+@given(data=st.data())
+def test_any_value_of_a_record_is_accepted_or_a_value_error(data):
+    content = {name: value for name, value in RECORD.items() if name != "weights"}
+    content = json.loads(json.dumps(content))
+    part = data.draw(st.sampled_from([content, content["model"], content["training"], content["metrics"]]))
+    for _ in range(data.draw(st.integers(1, 2))):
+        part[data.draw(st.sampled_from(sorted(part)) | st.text(max_size=5))] = data.draw(JSON)
+    try:
+        record = Record.from_json(content)
+    except ValueError as error:
+        assert len(str(error)) < 1000
+    else:
+        assert record.data_image_size <= limits.MAX_DATA_IMAGE_SIZE
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    paths = CheckpointFiles.for_model_folder(tmp_path_factory.mktemp("run") / "vit")
+    paths.write_state(TrainingState({"seed": 1}, [{"epoch": 1, "loss": 2.0}], [np.ones((3, 4)), np.zeros(5)]))
+    return paths, paths.state.read_bytes()
+
+
+@same_every_time
+@given(data=st.data())
+def test_any_damage_to_a_checkpoint_is_a_sentence(checkpoint, data):
+    paths, content = checkpoint
+    damaged = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        damaged[place : place + 1] = data.draw(st.binary(max_size=2))
+    paths.state.write_bytes(damaged)
+    try:
+        state, _ = paths.read()
+    except UserError as error:
+        assert str(error).endswith("delete it to train from the start.")
+    else:
+        assert state.history[0]["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "header", [[], {}, {"fingerprint": [], "history": []}, {"fingerprint": {}, "history": {"a": 1}}, "[" * 100_000]
+)
+def test_any_header_of_a_checkpoint_is_a_sentence(header, tmp_path):
+    paths = CheckpointFiles.for_model_folder(tmp_path / "vit")
+    np.savez(paths.state, header=np.array(header if isinstance(header, str) else json.dumps(header)))
+    with pytest.raises(UserError, match=r"vit\.last\.npz is damaged"):
+        paths.read()

@@ -1,0 +1,222 @@
+"""What strangers send is decoded in another process, which has limits and is replaced."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from smallvit import limits
+from smallvit.images import FORMATS, ImageError, load_square, pool
+from smallvit.images.pool import OWN, STRANGERS, DecodingPool
+from tests import hostile
+from tests.image_corpus import GOOD, RED, animation, exif, noise, photo, save
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems lack a limit")
+
+
+@pytest.fixture(scope="module")
+def decoding():
+    with DecodingPool(1, STRANGERS) as pool:
+        yield pool
+
+
+def process_id(decoding):
+    worker = decoding._idle.get()
+    decoding._idle.put(worker)
+    return worker and worker._process.pid
+
+
+def megabytes(process, what):
+    with open(f"/proc/{process}/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith(what)).split()[1]) / 1024
+
+
+@pytest.mark.parametrize("image", GOOD[::3], ids=[image.name for image in GOOD[::3]])
+def test_a_photo_has_the_pixels_that_load_square_gives(image, decoding):
+    content = image.content()
+    found = decoding.photo(content)
+    np.testing.assert_array_equal(found.square, load_square(content))
+    side = len(found.shown_square)
+    assert found.shown_square.shape == (side, side, 3)
+    assert "damaged" not in found.notes
+
+
+def test_a_photo_is_upright_whole_and_has_its_size(decoding):
+    found = decoding.photo(save(photo(1000, 3000), "JPEG", quality=95, exif=exif(6)))
+    assert (found.width, found.height) == (1000, 3000)
+    assert found.whole.shape == (512, 171, 3)
+    assert found.square.shape == (384, 384, 3)
+    assert found.notes == ()
+    small = decoding.photo(save(noise(4, 6), "PNG"))
+    np.testing.assert_array_equal(small.whole, noise(4, 6))
+    np.testing.assert_array_equal(small.shown_square, noise(4, 6)[:, 1:5])
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+def test_the_first_frame_of_an_animation_is_noted(format, decoding):
+    found = decoding.photo(animation(format))
+    assert found.notes == ("animated",)
+    assert np.abs(found.square.astype(int) - RED).max() < 9
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}], ids=str)
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["open", "closed"])
+@pytest.mark.parametrize("percent", [60, 98])
+def test_a_jpeg_that_is_cut_off_is_read_and_noted(options, end, percent, decoding):
+    whole = save(noise(200, 200), "JPEG", **options)
+    assert decoding.photo(whole).notes == ()
+    cut = decoding.photo(whole[: len(whole) * percent // 100] + end)
+    assert cut.notes == ("damaged",)
+    if not options.get("progressive"):
+        np.testing.assert_array_equal(cut.square[:90], decoding.photo(whole).square[:90])
+
+
+def test_an_error_has_a_key_and_values(decoding):
+    with pytest.raises(ImageError) as caught:
+        decoding.photo(save(np.zeros((5000, 9000), np.uint8), "PNG"))
+    assert caught.value.key == "too_many_pixels"
+    assert caught.value.values == {"width": 9000, "height": 5000}
+    with pytest.raises(ImageError) as caught:
+        decoding.photo(b"<svg/>")
+    assert caught.value.key == "other_format"
+    assert caught.value.values["kind"] == "SVG"
+
+
+def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "_BATCH", 3)
+    names = [f"{number}.png" for number in range(20)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
+    (tmp_path / "7.png").write_bytes(b"")
+    with DecodingPool(2, OWN) as decoding:
+        found = list(decoding.squares(tmp_path, names, 4))
+    assert found[7].key == "empty_file"
+    assert [int(image[0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
+
+
+# Limits
+
+
+@linux_only
+def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path, monkeypatch):
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
+    (tmp_path / "slow.bmp").write_bytes(hostile.FILES["bmp runs ff00"]())
+    names = ["0.png", "1.png", "slow.bmp", "2.png", "3.png"]
+    with DecodingPool(1, OWN._replace(cpu_seconds=0.05)) as decoding:
+        found = list(decoding.squares(tmp_path, names, 4))
+    assert found[2].key == "unreadable"
+    assert [int(found[place][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
+
+
+def test_the_wall_clock_is_a_limit_of_its_own(decoding):
+    with DecodingPool(1, STRANGERS._replace(wall_seconds=0.5)) as short:
+        short.start()
+        if hasattr(signal, "SIGSTOP"):
+            os.kill(process_id(short), signal.SIGSTOP)  # neither computes nor answers
+            with pytest.raises(ImageError, match="too much time or memory"):
+                short.photo(save(noise(), "PNG"))
+        assert process_id(short) is None
+    assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
+
+
+@linux_only
+def test_memory_is_a_limit_of_its_own():
+    with DecodingPool(1, STRANGERS._replace(memory_bytes=20 * 2**20)) as small:
+        with pytest.raises(ImageError, match="too much memory"):
+            small.photo(hostile.flat_png(3000, 3000))
+        assert small.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"error": "none"}, {"shapes": [[1, 2]]}, {"shapes": [[9**9, 9**9]] * 3}, {"shapes": "x"}]
+)
+def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(answer, decoding, monkeypatch):
+    monkeypatch.setattr(pool, "read_header", lambda file: answer)
+    with DecodingPool(1, STRANGERS) as other, pytest.raises(ImageError, match="cannot be read"):
+        other.photo(save(noise(), "PNG"))
+
+
+@linux_only
+def test_the_process_knows_no_secret_and_ends_with_its_parent(decoding, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with DecodingPool(1, STRANGERS) as other:
+        other.start()
+        process = process_id(other)
+        with open(f"/proc/{process}/environ", "rb") as file:
+            assert b"secret" not in file.read()
+        with open(f"/proc/{process}/maps", encoding="utf-8") as file:
+            assert "tensorflow" not in file.read()
+        other._idle.queue[0]._process.stdin.close()
+        assert other._idle.queue[0]._process.wait(20) == 0
+
+
+def test_a_hostile_file_does_not_hold_up_the_next_visitor():
+    with DecodingPool(2, STRANGERS) as decoding:
+        decoding.start()
+        os.kill(decoding._idle.queue[-1]._process.pid, signal.SIGSTOP)
+
+        def visit():
+            with pytest.raises(ImageError):
+                decoding.photo(save(noise(), "PNG"))
+
+        stuck = threading.Thread(target=visit)
+        stuck.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
+        assert time.monotonic() - started < limits.DECODE_WALL_SECONDS / 2
+        stuck.join()
+
+
+# The corpus and the fuzz
+
+FUZZ_FILES = int(os.environ.get("FUZZ_FILES", "500"))
+WHOLE_FUZZ = 20_000  # about a minute a format, and three for the corpus
+
+
+def test_there_are_a_hundred_hostile_files():
+    assert len(hostile.FILES) >= 100
+
+
+@pytest.mark.slow
+@linux_only
+def test_no_hostile_file_costs_more_than_its_bounds(decoding):
+    for name in list(hostile.FILES)[:: 1 if FUZZ_FILES >= WHOLE_FUZZ else 5]:
+        data = hostile.FILES[name]()[: limits.MAX_IMAGE_BYTES]
+        before = process_id(decoding)
+        try:
+            found = decoding.photo(data)
+            assert max(found.whole.shape) <= 512
+        except ImageError as error:
+            assert str(error).isprintable()
+        if before and process_id(decoding) == before:
+            peak, rest = megabytes(before, "VmHWM"), megabytes(before, "VmRSS")
+            assert peak < 60 + limits.DECODE_MEMORY_BYTES / 2**20, name
+            assert rest < 120, name
+    assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
+
+
+@pytest.mark.slow
+@linux_only
+@pytest.mark.parametrize("format", FORMATS)
+def test_mutated_files_give_an_image_or_a_sentence_and_take_no_memory(format, decoding):
+    rng, seeds = np.random.default_rng(FUZZ_FILES), hostile.seeds(format)
+    decoding.photo(seeds[0])
+    first, read, ended = megabytes(process_id(decoding), "VmRSS"), 0, 0
+    for number in range(FUZZ_FILES):
+        before = process_id(decoding)
+        try:
+            decoding.photo(hostile.mutated(seeds[number % len(seeds)], rng))
+            read += 1
+        except ImageError as error:
+            assert str(error).isprintable()
+        ended += process_id(decoding) != before
+    decoding.photo(seeds[0])
+    assert FUZZ_FILES / 100 < read < FUZZ_FILES
+    assert megabytes(process_id(decoding), "VmRSS") < first + 40
+    print(f"{format}: {FUZZ_FILES} files, {read} read, the process was replaced {ended} times")
