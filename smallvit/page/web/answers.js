@@ -84,7 +84,7 @@ subscribe((changed) => {
 const look = latest(
   async (photo) => call("/page_photo", { photo }),
   (info) => {
-    set({ photo: info.photo, info });
+    set(state.photo?.url ? { photo: info.photo, info } : { info }); // what lay at an address is an upload from now on
     for (const note of info.notes) fail(t(`error.${note}`));
   },
   (error) => { working(false); set({ photo: null, info: null }); fail(error.message); },

@@ -5,7 +5,7 @@ import { button, fill, h } from "./dom.js";
 import { call } from "./api.js";
 import { count, language, list, loadTexts, percent, rich, t } from "./text.js";
 import { choose, onAnswers, unchanged } from "./answers.js";
-import { classKey, compared, model, page, readLink, set, state, subscribe, titleOf, usable } from "./state.js";
+import { classKey, compared, link, model, page, readLink, set, state, subscribe, titleOf, usable } from "./state.js";
 import { clear, fail, working } from "./status.js";
 import { className, aTruth } from "./text.js";
 import { makeSettings } from "./settings.js";
@@ -72,7 +72,7 @@ function tellStory() {
 }
 
 export function switchLanguage(other) {
-  const url = new URL(location.href);
+  const url = new URL(link());
   url.searchParams.set("lang", other);
   location.assign(url);
 }
