@@ -21,7 +21,7 @@ from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import cleanup, errors, models, page_data, startup, usage, web
 from smallvit.page.server.app import NOT_MEASURED
 from smallvit.page.server.errors import PageError
-from smallvit.page.server.examples import bundled_examples
+from smallvit.page.server.examples import find_examples
 from smallvit.page.server.photos import Photos
 from smallvit.page.texts import FOLDER, language_of
 from smallvit.report.results import Result
@@ -286,27 +286,26 @@ def test_every_error_of_the_page_has_a_text():
     assert {f"error.{key}" for key in keys} <= set(english)
 
 
-def test_an_example_has_the_class_in_its_name_and_its_credits(tmp_path):
-    for name in ("lion.jpg", "lion_2.jpg", "aquarium_fish 3.jpg", "unicorn.jpg"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "CREDITS.md").write_text(
-        "# Examples\n\n| file | image | by | terms | taken from |\n|---|---|---|---|---|\n"
-        "| lion.jpg | a lion | Ada | CC0 | `a.zip` of Debian |\n\nReduced.\n"
-    )
-    found = bundled_examples(tmp_path)
+def test_an_example_of_a_model_has_its_class_in_its_name(tmp_path):
+    tiny.write_folder(tmp_path / "vit", "vit")
+    (tmp_path / "vit/examples").mkdir()
+    for name in ("bee.jpg", "bee 2.png", "aquarium_fish_3.jpg", "unicorn.jpg"):
+        (tmp_path / "vit/examples" / name).write_bytes(b"")
+    found = find_examples([read_model_folder(tmp_path / "vit")])
     assert {name: example.truth for name, example in found.items()} == {
-        "lion": "lion",
-        "lion_2": "lion",
-        "aquarium_fish 3": "aquarium_fish",
+        "aquarium_fish_3": "aquarium_fish",
+        "bee": "bee",
+        "bee 2": "bee",
         "unicorn": None,
     }
-    assert found["lion"][2:] == ("Ada", "CC0", "a.zip of Debian")
 
 
-def test_every_bundled_example_has_a_class_and_credits():
-    for example in bundled_examples(files.EXAMPLE_IMAGES).values():
-        assert example.truth is not None
-        assert all(example)
+def test_the_bundled_examples_are_for_models_that_know_their_classes(folders):
+    (entry,) = (one for one in json.loads((files.EXAMPLE_IMAGES / "examples.json").read_text()) if one["id"] == "lion")
+    lion = find_examples([])["lion"]
+    assert (lion.truth, lion.author, lion.licence) == ("lion", entry["author"], entry["licence"])
+    assert lion.path.is_file()
+    assert find_examples([read_model_folder(folders / "a/laptop-vit")]) == {}  # it knows 7 classes
 
 
 def test_the_page_data_cannot_end_its_element(monkeypatch, tmp_path):
