@@ -223,16 +223,25 @@ _OVERNIGHT = _preset(
     },
 )
 
-# KERAS_BACKEND=torch python train.py --preset laptop
+# python train.py --preset laptop
 _LAPTOP = _preset(
-    _OVERNIGHT,
-    source="ours: the recipe of overnight with lighter augmentation, for an hour of two CPU cores",
-    accuracy="not trained to its end yet",
-    cost="2.7 M parameters; 18 epochs, for an hour of two CPU cores with bfloat16 on PyTorch",
-    model={"drop_path_rate": 0.0},
+    _MODERN,
+    source="ours: what fits into an hour of two CPU cores",
+    accuracy="measured, seed 0: 60.9 % plain, 63.8 % with SPT, 61.3 % with LSA, 63.3 % with both",
+    cost="0.8 M parameters; 18 epochs took 52 minutes plain and 51 with SPT + LSA on two cores of an AMD EPYC",
+    model={"embed_dim": 128, "depth": 6, "num_heads": 4, "drop_path_rate": 0.0},
     training={
         "epochs": 18,
-        "ema_decay": 0.998,
+        "batch_size": 128,
+        "precision": "float32",
+        # Top-1 of SPT + LSA on the validation split: Muon reached 48.1 % in six epochs at rate 2e-3, and 47.6 % after
+        # four of six at rate 4e-3. AdamW needed more than ten epochs to get there.
+        "optimizer": "muon",
+        "learning_rate": 4e-3,
+        "warmup_fraction": 0.1,
+        "ema_decay": 0.0,
+        "policy": "none",
+        "erasing_probability": 0.0,
         "mixup_alpha": 0.0,
         "cutmix_alpha": 0.0,
         "unmixed_fraction": 0.0,
@@ -245,31 +254,12 @@ _STRONG_REGULARISATION = {"weight_decay": 0.1, "drop_path_rate": 0.1}
 
 # python train.py --data FOLDER
 _SMALL_DATA = _preset(
-    _MODERN,
-    source="ours: a model of a third of modern's parameters, and a recipe that follows from the number of images",
+    _LAPTOP,
+    source="ours: the model of laptop, and a recipe that follows from the number of images",
     accuracy="depends on the images; README.md has what was measured",
-    cost="0.8 M parameters; about 17 minutes for 5,000 images on two CPU cores",
-    model={"embed_dim": 128, "depth": 6, "num_heads": 4, "drop_path_rate": 0.0},
-    # For more than 20,000 images.
-    training={
-        "epochs": 20,
-        "batch_size": 128,
-        "precision": "float32",
-        # Top-1 of SPT + LSA on CIFAR-100's validation split: Muon reached 48.1 % in six epochs at rate 2e-3, and 47.6 %
-        # after four of six at rate 4e-3. AdamW needed more than ten epochs to get there.
-        "optimizer": "muon",
-        "learning_rate": 4e-3,
-        "warmup_fraction": 0.1,
-        "ema_decay": 0.0,
-        "policy": "none",
-        "erasing_probability": 0.0,
-        "mixup_alpha": 0.0,
-        "cutmix_alpha": 0.0,
-        "mix_probability": 0.5,
-        "unmixed_fraction": 0.0,
-        "evaluation_interval": 2,
-        "patience": 8,
-    },
+    cost="0.8 M parameters; for 5,000 images a third of what a training of laptop takes",
+    # For more than 20,000 images: nearly the recipe of laptop.
+    training={"epochs": 20, "patience": 8, "mix_probability": 0.5},
     # Measured on 5,000 images (50 of each CIFAR-100 class), SPT + LSA, after 30 of 60 epochs: top-1 on the validation
     # split was 31.6 % and rising with strong augmentation. With flips and crops alone it was 27.6 %, and the model
     # already knew 93 % of its training images.
