@@ -1,7 +1,7 @@
 """The page in Chromium, as a visitor has it, with the bundled models.
 
-Needs a Chromium; with REQUIRE_BROWSER=1 its absence is a failure. With SCREENSHOTS=FOLDER an image of every view is kept
-there, for each width, theme and language.
+Needs a Chromium; with REQUIRE_BROWSER=1 its absence is a failure. With SCREENSHOTS=FOLDER an image of every view is
+kept there, for each width, theme and language.
 """
 
 import csv
