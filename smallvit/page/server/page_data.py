@@ -56,7 +56,7 @@ def page_data(
             "pixels": images.MAX_PIXELS,
             "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
         },
-        "links": {"source": _source(), "api": "gradio_api/info", "credits": "credits", "licence": None},
+        "links": {"source": _source(), "credits": "credits"},
         "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
         "problems": list(problems),
         "version": smallvit.__version__,

@@ -68,7 +68,7 @@ function tellStory() {
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
   const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
   const values = { a_truth: aTruth(truth), truth: className(truth), answer_vit: className(said(plain)), answer_both: className(said(both)) };
-  return rich(`**${t(`header.story_${key}`, values)}**`);
+  return rich(`**${t(`header.story_${key}`, values)}** ${t("header.story_end")}`);
 }
 
 export function switchLanguage(other) {
@@ -80,7 +80,7 @@ export function switchLanguage(other) {
 function makeFooter() {
   const variants = Object.fromEntries(usable().filter((one) => one.test).map((one) => [one.variant, one]));
   const figures = ["vit", "spt", "lsa", "spt_lsa"].map((name) => variants[name]?.test);
-  const [source, api, credits, licence] = list("header.footer");
+  const [source, api, credits] = list("header.footer");
   fill(document.getElementById("footer"),
     figures.every(Boolean) && h("p", {}, t("header.evidence", {
       n: count(figures[0].n), a: percent(figures[0].top1), b: percent(figures[1].top1), c: percent(figures[2].top1), d: percent(figures[3].top1),
@@ -88,9 +88,9 @@ function makeFooter() {
     h("p", {}, h("a", { href: "https://arxiv.org/abs/2112.13492" }, t("header.paper")), " ", t("header.privacy"), " ", t("header.dotted")),
     h("p", { class: "links" },
       page.links.source && h("a", { href: page.links.source }, source),
-      h("a", { href: page.links.api }, api),
+      h("a", { href: "#view=use", onclick: (event) => { event.preventDefault(); set({ view: "use" }); scrollTo({ top: 0 }); } }, api),
       h("a", { href: page.links.credits }, credits),
-      page.links.licence && h("a", { href: page.links.licence }, licence)));
+    ));
 }
 
 async function makeViews() {
@@ -137,9 +137,8 @@ addEventListener("hashchange", () => { // only a visitor changes the hash: the p
 function waitForModels() {
   setTimeout(async () => {
     try {
-      const { models } = await call("/page_status", {});
       const before = usable().length;
-      page.models.splice(0, page.models.length, ...models);
+      Object.assign(page, await call("/page_status", {})); // models, the pair, and the classes of the models
       if (!before && usable().length) location.reload();
       showAbsent();
       set({ models: Symbol("changed") }); // every view is shown again

@@ -121,7 +121,7 @@ export const superclassName = (raw) => (has(`superclass.${raw}`) ? t(`superclass
 /** The truth within a sentence: "a lion", "an apple", "cattle", "the sea"; in Korean the name alone. */
 export function aTruth(raw) {
   const english = raw.replaceAll("_", " ");
-  if (!has(`class.${raw}`)) return `of the class ${english}`;
+  if (!has(`class.${raw}`)) return t("value.of_class", { truth: english });
   if (english === "cattle") return english;
   if (english === "sea") return `the ${english}`;
   return `${/^[aeiou]/.test(english) ? "an" : "a"} ${english}`;
@@ -132,5 +132,5 @@ export function sentences(parts) {
   return parts.filter(Boolean).join(" ").replace(/(^|[.!?] )([a-z])/g, (_, before, letter) => before + letter.toUpperCase());
 }
 
-const NUMBERS = { en: { 1: "the model", 2: "both models", 3: "all three models", 4: "all four models" }, ko: { 1: "이 모델", 2: "두 모델", 3: "세 모델", 4: "네 모델" } };
-export const allModels = (number) => NUMBERS[language][number] ?? (language === "ko" ? `${number}개 모델` : `all ${number} models`);
+/** "both models", "all four models" */
+export const allModels = (number) => list("value.all_models")[number - 2] ?? list("value.all_models")[0];

@@ -211,6 +211,6 @@ function coverTakeaway(models, covered) {
     if (drop <= 0) return t("hold.T.no_drop", { answer: className(classKey(one, answer.answer)) });
     return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", { model: inSentence(one), k: decisive, total, drop: percent(drop), row, column });
   });
-  if (!hidden) parts.push(t("hold.T+.caution"));
+  if (!hidden) parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
   return sentences(parts);
 }

@@ -7,6 +7,8 @@ import { frame, inSentence } from "./view.js";
 import { list, t } from "../text.js";
 import { model, set, state } from "../state.js";
 
+const ENDPOINTS = ["classify", "compare", "what_if", "patches", "tau", "attention"];
+
 export function makeView(section) {
   const view = frame(section, "use");
   const [python, client, train, card, cite, copyText] = list("use.headings");
@@ -19,7 +21,8 @@ export function makeView(section) {
       told.textContent = t("use.copied");
     } catch { told.textContent = t("error.copy_failed"); }
   }));
-  view.body.append(...["python", "client", "train", "cite"].map((name) => h("div", {}, h("h3", {}, parts[name]), block(name))),
+  const endpoints = h("dl", { class: "endpoints" }, ENDPOINTS.map((name) => [h("dt", {}, h("code", {}, `/${name}`)), h("dd", {}, t(`use.api.${name}`))]));
+  view.body.append(...["python", "client", "train", "cite"].map((name) => h("div", {}, h("h3", {}, parts[name]), block(name), name === "client" && endpoints)),
     h("details", {}, h("summary", {}, card), block("card")), told,
     h("p", { class: "next" }, button(t("use.next"), () => { set({ view: "photo" }); document.getElementById("file").click(); })));
   let drawn = null;
