@@ -54,12 +54,12 @@ def compile_function(
 
     Returns:
         A function of the same arguments that any number of threads may call. Every new shape of the arguments is
-        compiled once.
+        compiled once; TensorFlow without XLA compiles at most twice, the second time for any number of images.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=xla, autograph=False)
+        return tf.function(function, jit_compile=xla, autograph=False, reduce_retracing=not xla)
 
     if keras.backend.backend() == "torch":
         import torch

@@ -131,6 +131,10 @@ class Classifier:
         """
         return self._predict(image)
 
+    def predict_many(self, images: np.ndarray) -> np.ndarray:
+        """Classify images, uint8 [B, S, S, 3], in one batch: probabilities, NumPy [B, K]. Nothing is cached."""
+        return self._classify(images)
+
     def warm_up(self) -> None:
         """Compile the function of `predict`, and measure its latency."""
         side = self.record.data_image_size

@@ -1,16 +1,19 @@
 """The API for programs. Gradio's API page shows the types and docstrings of these functions."""
 
 import math
-from typing import TypedDict
+from collections.abc import Callable, Iterable
+from typing import Any, TypedDict
 
-import gradio as gr
+import numpy as np
 from gradio.data_classes import FileData
 
 from smallvit.errors import UserError
 from smallvit.inference import attention as attention_summaries
+from smallvit.inference.classifier import Explanation
 from smallvit.layers.tokenization import SHIFT_NAMES
-from smallvit.page.components.image_input import load_upload, user_error_as_gradio_error
-from smallvit.page.context import EVENT_QUEUE, PageContext
+from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, milliseconds, parse_factors
+from smallvit.page.server.models import ModelStore
+from smallvit.page.server.photos import image_of_request, load_upload
 
 
 class Class(TypedDict):
@@ -63,8 +66,8 @@ class Attention(TypedDict):
     rollout: list[list[float]]
 
 
-def add_endpoints(page: PageContext) -> None:
-    """Add the endpoints `/classify`, `/patches`, `/tau` and `/attention`."""
+def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
+    """Return the endpoints, each under the name of its function: `/classify` and so on."""
 
     def classify(image: FileData, models: str = "") -> list[ModelAnswer]:
         """Classify an image with one or more models.
@@ -76,19 +79,57 @@ def add_endpoints(page: PageContext) -> None:
         Returns:
             For each model: its five most probable classes, whether it is unsure, and its median milliseconds.
         """
-        square = load_upload(original_file(image))
         names = [name.strip() for name in str(models or "").split(",") if name.strip()]
-        answers = {name: page.answer(name, square) for name in names or page.models.default_pair}
+        return answers(image, names or store.default_pair)
+
+    def compare(image: FileData) -> list[ModelAnswer]:
+        """Classify an image with all models.
+
+        Args:
+            image: an image file; its centre square is used.
+
+        Returns:
+            As `/classify`, for every model that is here.
+        """
+        return answers(image, store.folders)
+
+    def what_if(image: FileData, model: str = "", factors: list[float] | float = 1.0, mask: bool = True) -> ModelAnswer:
+        """Classify an image with a model whose attention is changed; the model itself stays as it is.
+
+        Args:
+            image: an image file; its centre square is used.
+            model: the name of a model; empty takes the second that the page opens with.
+            factors: every temperature tau is multiplied by this number; or a list with one number for each layer.
+                From 0.1 to 8.
+            mask: false gives patches back their attention to themselves, which a model with LSA masks.
+
+        Returns:
+            As `/classify`, for one model. The milliseconds are those of the unchanged model.
+        """
+        model = model or store.default_pair[1]
+        record = store.record(model)
+        checked = parse_factors(factors, record.model.depth)
+        square = load_upload(image_of_request(image))
+        classifier = store.get(model)
+        return answer(model, classifier.what_if(given_image(record, square), checked, mask is not False))
+
+    def answers(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
+        square = load_upload(image_of_request(image))
         return [
-            {
-                "model": name,
-                "title": page.models.titles[name],
-                "classes": [{"name": label, "probability": probability} for label, probability in answer.top.items()],
-                "unsure": answer.unsure,
-                "milliseconds": answer.milliseconds,
-            }
-            for name, answer in answers.items()
+            answer(name, store.get(name).predict(given_image(store.record(name), square)))
+            for name in dict.fromkeys(names)
         ]
+
+    def answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
+        classifier = store.get(name)
+        top = classifier.top_k(probabilities, NUM_TOP_CLASSES)
+        return {
+            "model": name,
+            "title": store.titles[name],
+            "classes": [{"name": label, "probability": probability} for label, probability in top.items()],
+            "unsure": classifier.is_unsure(probabilities),
+            "milliseconds": milliseconds(classifier),
+        }
 
     def patches(image: FileData, model: str = "") -> Patches:
         """Shift an image as a model with Shifted Patch Tokenization does; a plain model returns the original only.
@@ -100,11 +141,11 @@ def add_endpoints(page: PageContext) -> None:
         Returns:
             The original and the four shifted images, as the model gets them.
         """
-        model = model or page.models.default_pair[1]
-        explanation = page.explain(model, original_file(image))
+        model = model or store.default_pair[1]
+        explanation = explain(model, image)
         return {
             "model": model,
-            "patch_size": page.record(model).model.patch_size,
+            "patch_size": store.record(model).model.patch_size,
             "images": [
                 {"name": name, "pixels": pixels.tolist()}
                 for name, pixels in zip(SHIFT_NAMES, explanation.shifted_images, strict=False)
@@ -120,13 +161,13 @@ def add_endpoints(page: PageContext) -> None:
         Returns:
             The temperatures by layer, and their initial value sqrt(head_dim), which a plain model keeps.
         """
-        model = model or page.models.default_pair[1]
-        config = page.record(model).model
+        model = model or store.default_pair[1]
+        config = store.record(model).model
         return {
             "model": model,
             "start": math.sqrt(config.head_dim),
             "learned": config.use_lsa,
-            "tau": page.classifier(model).taus.tolist(),
+            "tau": store.get(model).taus.tolist(),
         }
 
     def attention(
@@ -146,8 +187,8 @@ def add_endpoints(page: PageContext) -> None:
             The attention to every patch, the attention of tokens to themselves in every layer, and the attention
             rollout.
         """
-        model = model or page.models.default_pair[1]
-        config = page.record(model).model
+        model = model or store.default_pair[1]
+        config = store.record(model).model
         for field, value, lowest, highest in (
             ("layer", layer, 1, config.depth),
             ("head", head, 0, config.num_heads),
@@ -156,7 +197,7 @@ def add_endpoints(page: PageContext) -> None:
         ):
             if not isinstance(value, int) or not lowest <= value <= highest:
                 raise UserError(f"The {field} is {value}; {model} has {lowest} to {highest}.")
-        maps = page.explain(model, original_file(image)).attention
+        maps = explain(model, image).attention
         head_index = head - 1 if head else None
         weights = attention_summaries.attention_from_patch(maps, layer - 1, head_index, (row - 1, column - 1))
         return {
@@ -166,11 +207,8 @@ def add_endpoints(page: PageContext) -> None:
             "rollout": attention_summaries.attention_rollout(maps, config.pooling == "cls").tolist(),
         }
 
-    def original_file(image: FileData) -> str | bytes:
-        """Return the path or the bytes of an image. `gr.api` passes the JSON of the request, not a `FileData`."""
-        if not isinstance(image, dict):
-            raise UserError("There is no image. Send an image file.")
-        return page.image.original_file(image.get("path"), image.get("url"))
+    def explain(model: str, image: FileData) -> Explanation:
+        square = load_upload(image_of_request(image))
+        return store.get(model).explain(given_image(store.record(model), square))
 
-    for function in (classify, patches, tau, attention):
-        gr.api(user_error_as_gradio_error()(function), **EVENT_QUEUE)
+    return [classify, compare, what_if, patches, tau, attention]

@@ -1,7 +1,6 @@
 """Uploads are deleted within the hour: an own folder for uploads, and a thread that deletes old files there.
 
-Gradio's `delete_cache` deletes only what this process received. It misses the stored values of deep links, and the
-files of a process that was killed.
+Gradio's `delete_cache` deletes only what this process received. It misses the files of a process that was killed.
 """
 
 import os
@@ -9,7 +8,6 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import gradio as gr
@@ -42,36 +40,31 @@ def use_own_upload_folder() -> Path:
     return folder
 
 
-def delete_old_files(folder: Path, max_age_seconds: float, protected_paths: Iterable[str | Path] = ()) -> None:
+def delete_old_files(folder: Path, max_age_seconds: float) -> None:
     """Delete old files in a folder and its subfolders, then the subfolders that are empty.
 
     Args:
         folder: the upload folder.
         max_age_seconds: age by ctime, which counts from when the file came to this folder.
-        protected_paths: files to keep. Their time is updated, so that other processes keep them too.
     """
-    protected = {os.path.abspath(path) for path in protected_paths}
     for path in sorted(Path(folder).rglob("*"), reverse=True):  # the content of a folder before the folder
         try:
             if path.is_dir():
                 if time.time() - path.stat().st_ctime > max_age_seconds:  # an upload may just have made a young one
                     path.rmdir()
-            elif os.path.abspath(path) in protected:
-                os.utime(path)
             elif time.time() - path.lstat().st_ctime > max_age_seconds:
                 path.unlink()
         except OSError:
             pass  # another process was faster, or the folder is not empty
 
 
-def delete_old_files_regularly(demo: gr.Blocks, folder: Path) -> None:
-    """Delete old uploads now and every `DELETE_INTERVAL_SECONDS`, in a thread; the examples of the page stay."""
+def delete_old_files_regularly(blocks: gr.Blocks, folder: Path) -> None:
+    """Delete old uploads now and every `DELETE_INTERVAL_SECONDS`, in a thread."""
 
     def run() -> None:
         while True:
-            examples = {path for block in list(demo.blocks.values()) for path in getattr(block, "keep_in_cache", ())}
-            delete_old_files(folder, MAX_AGE_SECONDS, examples)
-            for paths in demo.temp_file_sets:  # Gradio forgets only the files that it deleted itself
+            delete_old_files(folder, MAX_AGE_SECONDS)
+            for paths in blocks.temp_file_sets:  # Gradio forgets only the files that it deleted itself
                 paths -= {path for path in list(paths) if not os.path.exists(path)}
             time.sleep(DELETE_INTERVAL_SECONDS)
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,12 @@ from smallvit.inference.classifier import Classifier
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import RECORD_FILE, ModelFolder, read_model_folder
 from smallvit.model_folder.record import Record
+from smallvit.page.server.errors import PageError
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60
+"""A download that failed is tried again by the first visitor after so long."""
 
 
 class ModelStore:
@@ -39,6 +44,7 @@ class ModelStore:
         self.problems: list[str] = []
         self.downloads: dict[HubModel, str | None] = dict.fromkeys(hub_models)
         self._started_downloads: set[HubModel] = set()
+        self._last_start = 0.0
         self._loading: dict[str, Future[Classifier]] = {}
         self._lock = threading.Lock()
         self._loaders = ThreadPoolExecutor(2, thread_name_prefix="models")
@@ -67,19 +73,22 @@ class ModelStore:
         with self._lock:
             started = [model for model in self.downloads if model not in self._started_downloads]
             self._started_downloads.update(started)
+            self._last_start = time.monotonic()
             self.downloads = {**self.downloads, **dict.fromkeys(started)}
         for model in started:
             self._background.submit(self._download, model)
 
-    def wait_for_downloads(self) -> None:
-        """Wait until every started download has ended."""
-        self._background.submit(lambda: None).result()  # one thread runs one task after the other
+    def retry_downloads(self) -> None:
+        """Start failed downloads once more, unless the last try was less than `RETRY_SECONDS` ago."""
+        if any(self.downloads.values()) and time.monotonic() - self._last_start > RETRY_SECONDS:
+            self.start_downloads()
 
     def _download(self, model: HubModel) -> None:
         problem: dict[HubModel, str | None] = {}
         try:
             folder, commit = download_model_folder(model)
             self.commits[self._add(str(model), folder)] = commit
+            self.preload(self.default_pair)
         except UserError as error:
             log.warning("%s", error)
             problem = {model: str(error)}
@@ -90,15 +99,21 @@ class ModelStore:
             self._started_downloads.remove(model)
             self.downloads = {other: state for other, state in self.downloads.items() if other != model} | problem
 
+    def weights(self) -> dict[str, str]:
+        """{name: SHA-256 of the weights}."""
+        return {name: folder.weights["sha256"] for name, folder in self.folders.items()}
+
+    def loaded(self, name: str) -> Classifier | None:
+        """Return the classifier of a model if it is loaded already; never waits, starts nothing."""
+        future = self._loading.get(name)
+        if future is None or not future.done() or future.exception() is not None:
+            return None
+        return future.result()
+
     @property
     def titles(self) -> dict[str, str]:
         """{name: title on the page}."""
         return _titles(self.folders)
-
-    @property
-    def choices(self) -> list[tuple[str, str]]:
-        """(title, name) of each model, for a menu."""
-        return [(title, name) for name, title in self.titles.items()]
 
     def __len__(self) -> int:
         return len(self.folders)
@@ -107,10 +122,14 @@ class ModelStore:
     def default_pair(self) -> tuple[str, str]:
         """The names of the two models that the page opens with; one name twice if there is one model.
 
+        Raises `UserError` if there is none.
+
         The pair is the plain model and the model with both ideas of the first preset that has both. Models from the
         Hub come first, because somebody named them.
         """
         names = [name for name in self.folders if name in self.commits] or list(self.folders)
+        if not names:
+            raise no_models()
         for name in names:
             record = self.folders[name].record
             partners = [
@@ -128,7 +147,7 @@ class ModelStore:
     def record(self, name: str) -> Record:
         """Return the record of a model. Raises `UserError` if no model has that name."""
         if name not in self.folders:
-            raise UserError(f"There is no model {name!r} here. The models are {', '.join(self.folders)}.")
+            raise _unknown_model(name, list(self.folders)) if len(self) else no_models()
         return self.folders[name].record
 
     def repo_id(self, name: str) -> str | None:
@@ -139,10 +158,6 @@ class ModelStore:
         """Start to load models and to compile their functions, in the background."""
         for name in dict.fromkeys(names):
             self._load_in_background(name)
-
-    def is_ready(self, names: Iterable[str]) -> bool:
-        """Return whether the models are loaded; starts to load a model that is not."""
-        return all(self._load_in_background(name).done() for name in names)
 
     def get(self, name: str) -> Classifier:
         """Return the classifier of a model; waits until it is loaded.
@@ -168,8 +183,10 @@ class ModelStore:
             classifier = Classifier(self.folders[name])
         except UserError as error:
             log.warning("%s", error)
-            raise UserError(
-                f"The model {name} could not be loaded: its weights do not fit its {RECORD_FILE}."
+            raise PageError(
+                "model_damaged",
+                f"The model {name} could not be loaded: its weights do not fit its {RECORD_FILE}.",
+                model=name,
             ) from error
         classifier.warm_up()
         side = classifier.record.data_image_size
@@ -177,7 +194,19 @@ class ModelStore:
         # The functions of the other views are compiled later, on one core, while the first visitors are served.
         self._background.submit(classifier.explain, blank)
         self._background.submit(classifier.predict_translated, blank, MAX_TRANSLATION)
+        self._background.submit(classifier.predict_covered, blank)
         return classifier
+
+
+def no_models() -> PageError:
+    """The error of a page without any model."""
+    return PageError("no_models", "There is no model here. Train one with train.py, or name one with --models.")
+
+
+def _unknown_model(name: object, names: list[str]) -> PageError:
+    listed = ", ".join(names)
+    sentence = f"There is no model {name!r} here. The models are {listed}."
+    return PageError("model_unknown", sentence, name=str(name)[:80], names=listed)
 
 
 def hide_folder(error: UserError, path: str | Path) -> str:

@@ -1,28 +1,27 @@
-"""The start of the page: find models, examples and results, build the page, serve it."""
+"""The start of the page: find models and results, build the server, serve it."""
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-import gradio as gr
+from typing import Any
 
 from smallvit import files
-from smallvit.data.superclasses import by_superclass
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import find_model_folders
-from smallvit.page.build import LAUNCH_OPTIONS, QUEUE_OPTIONS, build_demo
+from smallvit.page.server.app import NOT_MEASURED, PageServer
 from smallvit.page.server.cleanup import delete_old_files_regularly, use_own_upload_folder
-from smallvit.page.server.models import ModelStore, hide_folder
+from smallvit.page.server.models import ModelStore, hide_folder, no_models
+from smallvit.report.measurements import read_measurements
 from smallvit.report.results import read_results
 
 log = logging.getLogger(__name__)
 
 
 def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
-    """Build the page for `sources`, see `find_models`, and serve it until it is interrupted.
+    """Build the server for `sources`, see `find_models`, and serve it until it is interrupted.
 
     Args:
         sources: models to show; empty takes those that SMALLVIT_MODELS names.
@@ -34,9 +33,9 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     """
     _register_gpu_function()
     uploads = use_own_upload_folder()
-    demo = create_demo(sources or os.environ.get("SMALLVIT_MODELS", "").split())
-    delete_old_files_regularly(demo, uploads)
-    demo.queue(**QUEUE_OPTIONS).launch(server_port=port, **LAUNCH_OPTIONS)
+    server = create_server(sources or os.environ.get("SMALLVIT_MODELS", "").split())
+    delete_old_files_regularly(server.blocks, uploads)
+    server.launch(server_port=port)
 
 
 def find_models(sources: Iterable[str | Path] = ()) -> tuple[ModelStore, list[str]]:
@@ -72,36 +71,27 @@ def find_models(sources: Iterable[str | Path] = ()) -> tuple[ModelStore, list[st
     return models, problems
 
 
-def create_demo(sources: Iterable[str | Path] = ()) -> gr.Blocks:
-    """Build the page for `sources`, see `find_models`. The default pair is loaded in the background."""
+def create_server(sources: Iterable[str | Path] = ()) -> PageServer:
+    """Build the server for `sources`, see `find_models`. The default pair is loaded in the background."""
     models, problems = find_models(sources)
     models.start_downloads()
-    if not len(models):
-        # A page cannot be built without a model, so the start waits for the downloads.
-        models.wait_for_downloads()
     if len(models):
         models.preload(models.default_pair)
-    else:
-        problems += [problem for problem in models.downloads.values() if problem]
+    elif not models.downloads:
+        problems.append(str(no_models()))
+    results = _read(read_results, [], files.RESULTS_FILE, problems)
+    measured = _read(lambda: read_measurements(models.weights()), NOT_MEASURED, files.ASSETS, problems)
+    return PageServer(models, problems, results, measured)
+
+
+def _read(function: Callable[[], Any], otherwise: Any, path: Path, problems: list[str]) -> Any:
+    """Return what a function reads at a path; if it cannot, add the problem and return `otherwise`."""
     try:
-        results = read_results()
+        return function()
     except UserError as error:
         log.warning("%s", error)
-        problems.append(hide_folder(error, files.RESULTS_FILE))
-        results = []
-    return build_demo(models, problems, find_examples(models), results)
-
-
-def find_examples(models: ModelStore) -> list[Path]:
-    """Return paths of example images: those in the model folders, else the bundled ones if a model knows their classes.
-
-    A Hub model may have other classes once it is downloaded. Until then the examples of the local models are shown.
-    """
-    from_folders = {path.name: path for folder in models.folders.values() for path in folder.examples}
-    if from_folders:
-        return list(from_folders.values())
-    is_cifar100 = any(by_superclass(folder.record.class_names) for folder in models.folders.values())
-    return sorted(files.EXAMPLE_IMAGES.glob("*.jpg")) if is_cifar100 else []
+        problems.append(hide_folder(error, path))
+        return otherwise
 
 
 def _register_gpu_function() -> None:

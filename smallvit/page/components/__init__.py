@@ -1,1 +1,0 @@
-"""Parts that views are built from. They know no view."""

@@ -1,0 +1,94 @@
+"""`build_app`: models in, the server out: Gradio's queue and API, with the page in front of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from smallvit import images
+from smallvit.page.server.api import public_endpoints
+from smallvit.page.server.cleanup import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
+from smallvit.page.server.downloads import patch_gradio_download
+from smallvit.page.server.errors import told_by_key, told_in_english
+from smallvit.page.server.examples import find_examples
+from smallvit.page.server.models import ModelStore
+from smallvit.page.server.page_api import page_endpoints
+from smallvit.page.server.page_data import page_data
+from smallvit.page.server.photos import Photos
+from smallvit.page.server.routes import RequestLimits
+from smallvit.page.server.test_images import find_test_images
+from smallvit.page.server.web import web_routes
+from smallvit.report.measurements import Measurements
+from smallvit.report.results import Result
+
+TITLE = "smallvit: Vision Transformers for small data sets"
+
+EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": 2}
+"""All endpoints share one queue. Two requests run at once; the others wait."""
+
+MAX_WAITING = 64
+"""So many requests may wait; the next one is told that the queue is full."""
+
+NOT_MEASURED = Measurements([], {}, {})
+
+
+class PageServer:
+    """Gradio's API with its queue, and the page's own routes.
+
+    `gradio.Server` is the same, but its queue has no limit and it reports to Gradio's makers that it was started.
+
+    Attributes:
+        blocks: the endpoints; `launch` serves them.
+    """
+
+    def __init__(
+        self,
+        models: ModelStore,
+        problems: Sequence[str] = (),
+        results: Sequence[Result] = (),
+        measured: Measurements = NOT_MEASURED,
+    ) -> None:
+        """Build the server.
+
+        Args:
+            models: the models that the page shows.
+            problems: sentences about what could not be read; the page shows them.
+            results: published results, for the table.
+            measured: what the studies measured about the models.
+        """
+        patch_gradio_download()
+        self.photos = Photos(find_examples(models.folders.values()), find_test_images())
+        with gr.Blocks(
+            title=TITLE,
+            mode="server",
+            analytics_enabled=False,
+            delete_cache=(DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS),
+        ) as self.blocks:
+            for function in public_endpoints(models):
+                gr.api(told_in_english(function), **EVENT_QUEUE)
+            for function in page_endpoints(models, self.photos):
+                gr.api(told_by_key(function), api_visibility="undocumented", **EVENT_QUEUE)
+        self.blocks.queue(max_size=MAX_WAITING)
+        self._models = models
+        self._known = (problems, results, measured)
+
+    def page_data(self) -> dict[str, Any]:
+        """Return the JSON values that the page carries now. A download that failed is tried again."""
+        self._models.retry_downloads()
+        return page_data(self._models, self.photos, *self._known)
+
+    def launch(self, **options: Any) -> tuple[Any, str, str]:
+        """Serve the page; options as for `gradio.Blocks.launch`."""
+        return self.blocks.launch(
+            app_kwargs={
+                "routes": web_routes(self.page_data, self.photos.examples),
+                "middleware": [Middleware(RequestLimits)],
+                "openapi_url": None,
+            },
+            max_file_size=images.MAX_BYTES,
+            state_session_capacity=200,
+            enable_monitoring=False,
+            ssr_mode=False,  # a Space sets it, but there is no page of Gradio to render
+            **options,
+        )

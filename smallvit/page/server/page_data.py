@@ -1,0 +1,181 @@
+"""What the browser is told about models, examples and results: the JSON in the page."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import smallvit
+from smallvit import images
+from smallvit.config import VARIANTS
+from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.errors import UserError
+from smallvit.page.server.cleanup import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
+from smallvit.page.server.examples import OPENING_EXAMPLE
+from smallvit.page.server.models import ModelStore
+from smallvit.page.server.photos import Photos
+from smallvit.page.server.usage import shown_path
+from smallvit.report.measurements import Measurements
+from smallvit.report.results import Result, with_folders
+
+
+def page_data(
+    models: ModelStore, photos: Photos, problems: Sequence[str], results: Sequence[Result], measured: Measurements
+) -> dict[str, Any]:
+    """Return what the page needs before its first request, as JSON values.
+
+    Args:
+        models: the models of the page.
+        photos: the examples and test images.
+        problems: sentences about what could not be read.
+        results: published results.
+        measured: what the studies measured about the models.
+    """
+    return {
+        **models_data(models),
+        "class_lists": [[name.replace("_", " ") for name in names] for names in _class_lists(models)],
+        "class_keys": _class_lists(models),
+        "examples": [
+            {
+                "id": name,
+                "truth": example.truth,
+                "author": example.author,
+                "licence": example.licence,
+                "source": example.source,
+            }
+            for name, example in photos.examples.items()
+        ],
+        "opening": OPENING_EXAMPLE if OPENING_EXAMPLE in photos.examples else next(iter(photos.examples), None),
+        "superclass": {name: superclass for superclass, names in SUPERCLASSES.items() for name in names},
+        "disagreement": measured.disagreement,
+        "consistency": measured.consistency,
+        "temperature": measured.temperature,
+        "results": _results(models, results),
+        "data": _data(models),
+        "limits": {
+            "bytes": images.MAX_BYTES,
+            "pixels": images.MAX_PIXELS,
+            "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
+        },
+        "links": {"source": _source(), "api": "gradio_api/info", "credits": "credits", "licence": None},
+        "has_test_images": photos.test_images is not None,
+        "problems": list(problems),
+        "version": smallvit.__version__,
+    }
+
+
+def models_data(models: ModelStore) -> dict[str, Any]:
+    """Return "models" and "pair", which change while models are loaded or downloaded."""
+    titles = _titles(models)
+    coming = [
+        {"name": str(model), "title": str(model), "source": {"repo": model.repo}, "status": problem or "downloading"}
+        for model, problem in models.downloads.items()
+    ]
+    here = [_model(models, name, titles[name]) for name in models.folders]
+    return {"models": [*here, *coming], "pair": list(models.default_pair) if here else []}
+
+
+def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
+    folder, record, config = models.folders[name], models.record(name), models.record(name).model
+    classifier = models.loaded(name)
+    return {
+        "name": name,
+        "title": title,
+        "variant": record.variant,
+        "preset": record.preset,
+        "seed": record.training.seed,
+        "image_size": config.image_size,
+        "patch_size": config.patch_size,
+        "grid_size": config.grid_size,
+        "depth": config.depth,
+        "num_heads": config.num_heads,
+        "head_dim": config.head_dim,
+        "embed_dim": config.embed_dim,
+        "use_spt": config.use_spt,
+        "use_lsa": config.use_lsa,
+        "cls": config.pooling == "cls",
+        "tau": None if classifier is None else classifier.taus.tolist(),
+        "tau_start": math.sqrt(config.head_dim),
+        "parameters": record.parameters,
+        "classes": _class_lists(models).index(record.class_names),
+        "unsure_below": record.unsure_below,
+        "data": record.data,
+        "fair_group": _fair_group(models, name),
+        "test": _split(record.metrics["test"], record.num_test),
+        "validation": _split(record.metrics["validation"], record.num_validation),
+        "history": folder.history,
+        "source": (
+            {"repo": models.repo_id(name), "commit": models.commits[name]}
+            if name in models.commits
+            else {"folder": shown_path(folder.path)}
+        ),
+        "status": "here",
+    }
+
+
+def _titles(models: ModelStore) -> dict[str, str]:
+    """{name: title}: the variant alone where no other model has it, else with preset and seed."""
+    variants = [folder.record.variant for folder in models.folders.values()]
+    return {
+        name: VARIANTS[folder.record.variant].title if variants.count(folder.record.variant) == 1 else title
+        for (name, title), folder in zip(models.titles.items(), models.folders.values(), strict=True)
+    }
+
+
+def _class_lists(models: ModelStore) -> list[list[str]]:
+    lists: list[list[str]] = []
+    for folder in models.folders.values():
+        if folder.record.class_names not in lists:
+            lists.append(folder.record.class_names)
+    return lists
+
+
+def _fair_group(models: ModelStore, name: str) -> int:
+    """The place of the first model that differs from this one in SPT and LSA alone, or is this one."""
+    names = list(models.folders)
+    return next(place for place, other in enumerate(names) if other == name or models.is_fair_pair(other, name))
+
+
+def _split(metrics: dict[str, float], count: int) -> dict[str, Any]:
+    return {"top1": metrics["top1"], "top5": metrics["top5"], "n": count}
+
+
+def _data(models: ModelStore) -> dict[str, Any] | None:
+    try:
+        record = models.record(models.default_pair[0])
+    except UserError:
+        return None
+    return {
+        "name": record.data,
+        "train": record.num_train,
+        "validation": record.num_validation,
+        "test": record.num_test,
+        "side": record.data_image_size,
+    }
+
+
+def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]:
+    """The rows of the table: model, preset, data, epochs, seed, parameters, top-1, top-5 (%), minutes, hardware."""
+    folders = models.folders.values()
+    shown = {folder.record.data for folder in folders}
+    return [
+        [
+            VARIANTS[result.variant].title,
+            result.preset,
+            result.data,
+            result.passes,
+            result.seed,
+            result.parameters,
+            round(100 * result.test["top1"], 2),
+            round(100 * result.test["top5"], 2),
+            round(result.seconds / 60, 1),
+            result.hardware,
+        ]
+        for result in with_folders([one for one in published if one.data in shown], folders)
+    ]
+
+
+def _source() -> str | None:
+    """The address of the source code, on a Space."""
+    space = os.environ.get("SPACE_ID")
+    return f"https://huggingface.co/spaces/{space}/tree/main" if space else None

@@ -1,0 +1,97 @@
+"""The routes that the server opens, and the limits of every request. Everything else that Gradio offers answers 404.
+
+Gradio has some seventy routes more: some answer outside the queue (`/gradio_api/run`), some fetch or serve files
+(`/proxy=`, `/file=`), some belong to components, accounts or development. tests/test_routes.py compares this list with
+the routes of the installed Gradio.
+"""
+
+from typing import Any
+
+from starlette.routing import compile_path
+
+from smallvit import images
+
+MAX_BODY_BYTES = 2 * images.MAX_BYTES
+"""Limit of a request body. An image in a `data:` URL takes 4/3 of its size."""
+
+OWN_ROUTES = {
+    "/": "GET",  # the page
+    "/web/{path:path}": "GET",  # its scripts and styles
+    "/texts/{language}.json": "GET",
+    "/example/{name:path}.jpg": "GET",
+    "/credits": "GET",  # who made the examples
+}
+GRADIO_ROUTES = {
+    "/config": "GET",  # what gradio_client and @gradio/client read first
+    "/gradio_api/info": "GET",  # the types of the endpoints
+    "/gradio_api/startup-events": "GET",  # the server itself asks once, to start the queue
+    "/gradio_api/upload": "POST",
+    "/gradio_api/upload_progress": "GET",
+    "/gradio_api/queue/join": "POST",  # every endpoint
+    "/gradio_api/queue/data": "GET",
+    "/gradio_api/cancel": "POST",
+    "/gradio_api/reset": "POST",  # gradio_client's way to cancel; it does nothing
+    "/gradio_api/heartbeat/{session_hash}": "GET",
+}
+OPEN_ROUTES = OWN_ROUTES | GRADIO_ROUTES
+"""{path: method}; a GET may be a HEAD too."""
+
+SECURITY_HEADERS = {
+    # No script, style or request but of this server. Other pages may show this one: a Space is shown in a frame.
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+
+_OPEN = [(compile_path(path)[0], method) for path, method in OPEN_ROUTES.items()]
+_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+def is_open(method: str, path: str) -> bool:
+    """Return whether the server answers a request, path without the root path of a proxy."""
+    method = "GET" if method == "HEAD" else method
+    return any(method == allowed and pattern.match(path) for pattern, allowed in _OPEN)
+
+
+class RequestLimits:
+    """ASGI middleware: 404 for what is not open, 413 for bodies above `MAX_BODY_BYTES`, security headers for all."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: dict) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_HEADERS]}
+            await send(message)
+
+        path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
+        if not is_open(scope["method"], path):
+            await _refuse(send_with_headers, 404)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
+            await _refuse(send_with_headers, 413)
+            return
+        num_bytes = 0
+
+        async def limited_receive() -> dict:
+            nonlocal num_bytes
+            message = await receive()
+            num_bytes += len(message.get("body", b""))
+            # The application sees a body above the limit as a broken connection.
+            return {"type": "http.disconnect"} if num_bytes > MAX_BODY_BYTES else message
+
+        await self.app(scope, limited_receive, send_with_headers)
+
+
+async def _refuse(send: Any, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b""})

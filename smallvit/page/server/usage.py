@@ -1,0 +1,101 @@
+"""Code to copy: Python, a client of this page, the training command, the citation."""
+
+import os
+import shlex
+from pathlib import Path
+
+import gradio as gr
+
+from smallvit.config import PRESETS, scaled_image_size, without_seed
+from smallvit.model_folder.card import CITATION, is_of_cifar100, model_card
+from smallvit.model_folder.record import Record
+from smallvit.page.server.models import ModelStore
+
+ROOT = Path(__file__).parents[3]
+
+
+def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
+    """Return the texts to copy for one model: "python", "client", "train", "card", "cite". Waits for the model."""
+    record = models.record(name)
+    return {
+        "python": _python(models, name),
+        "client": _CLIENT.format(address=_address(request), model=name),
+        "train": f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
+        "card": model_card(record, models.get(name).taus, models.repo_id(name)),
+        "cite": CITATION,
+    }
+
+
+def _python(models, name):
+    """Python that loads a model from the project, or from the Hub at the commit that the page shows."""
+    record, repo, imported = models.record(name), models.repo_id(name), ""
+    source = f'"{shown_path(models.folders[name].path)}"'
+    if repo is not None:
+        imported = "from huggingface_hub import snapshot_download\n"
+        source = f'snapshot_download("{repo}", revision="{models.commits[name]}")'
+    return _PYTHON.format(
+        imported=imported,
+        source=source,
+        side=record.data_image_size,
+        classes=len(record.class_names),
+    )
+
+
+def training_command(record: Record) -> str:
+    """Return a command that trains the same model. The recorded command may contain paths of the server."""
+    preset = PRESETS.get(record.preset)
+    words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
+    if not is_of_cifar100(record):
+        words += ["--data", _data(record)]
+    if record.started_from is not None:
+        words += ["--from", record.started_from]
+    elif side := scaled_image_size(record.preset, record.model.image_size, record.overrides):
+        words += ["--image-size", str(side)]
+    if preset is None or record.training.seed != preset.training.seed:
+        words += ["--seed", str(record.training.seed)]
+    overrides = without_seed(record.overrides)
+    if overrides:
+        words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
+    return shlex.join(words)
+
+
+def _data(record):
+    """The name of the data for `--data`. A record names an .npz file without its suffix."""
+    file = f"{record.data}.npz"
+    return file if file in record.command else record.data
+
+
+def _output_dir(record):
+    return "runs" if is_of_cifar100(record) else shlex.quote(f"runs/{record.data}")
+
+
+def shown_path(path):
+    """The path of a model folder within the project, else its name only: visitors must not see paths of the server."""
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def _address(request):
+    """The address of this page for a client: the name of the Space, else the URL at which the page was opened."""
+    return os.environ.get("SPACE_ID") or f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}/"
+
+
+_PYTHON = """\
+import keras
+{imported}import smallvit  # registers the model with Keras
+from smallvit.images import load_square, resize_square
+
+model = keras.saving.load_model({source})
+image = resize_square(load_square("image.jpg"), {side})  # uint8 [{side}, {side}, 3]
+logits = model(image[None])  # [1, {classes}]
+parts = model.intermediates(image[None])  # shifted images, patches, attention, tau ...
+"""
+
+_CLIENT = """\
+from gradio_client import Client, handle_file
+
+client = Client("{address}")
+for answer in client.predict(handle_file("image.jpg"), api_name="/classify"):
+    print(answer["title"], answer["classes"])
+tau = client.predict(model="{model}", api_name="/tau")["tau"]  # one list for each layer
+"""

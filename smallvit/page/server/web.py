@@ -1,0 +1,72 @@
+"""What the browser reads: the page with its data, scripts and styles, texts, example photos."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from smallvit import files
+from smallvit.page import texts
+from smallvit.page.server.examples import CREDITS_FILE, Example
+
+WEB_FOLDER = Path(__file__).parents[1] / "web"
+PLACE_OF_DATA = "<!--page-->"
+_REVALIDATE = {"cache-control": "no-cache"}  # the browser asks whether its copy is the newest
+
+
+class _WebFiles(StaticFiles):
+    """The files of `WEB_FOLDER`; the browser asks each time whether they have changed."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers.update(_REVALIDATE)
+        return response
+
+
+def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route | Mount]:
+    """Return the routes of `routes.OWN_ROUTES`.
+
+    Args:
+        page_data: returns the JSON values that the page carries.
+        examples: {id: example}.
+    """
+
+    def page(request: Request) -> Response:
+        language = texts.language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
+        return HTMLResponse(render_page(page_data(), language), headers={**_REVALIDATE, "vary": "accept-language"})
+
+    def text(request: Request) -> Response:
+        language = request.path_params["language"]
+        path = texts.FOLDER / f"{language}.json"
+        if language not in texts.LANGUAGES or not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, headers=_REVALIDATE)
+
+    def example(request: Request) -> Response:
+        found = examples.get(request.path_params["name"])
+        return FileResponse(found.path) if found else Response(status_code=404)
+
+    def credits(_: Request) -> Response:
+        return PlainTextResponse((files.EXAMPLE_IMAGES / CREDITS_FILE).read_text(encoding="utf-8"))
+
+    return [
+        Route("/", page),
+        Mount("/web", _WebFiles(directory=WEB_FOLDER)),
+        Route("/texts/{language}.json", text),
+        Route("/example/{name:path}.jpg", example),
+        Route("/credits", credits),
+    ]
+
+
+def render_page(data: dict[str, Any], language: str) -> str:
+    """Return index.html with the page data and the language in it."""
+    html = (WEB_FOLDER / "index.html").read_text(encoding="utf-8")
+    # Inside a script element only "<" could end it.
+    content = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    script = f'<script type="application/json" id="page">{content}</script>'
+    return html.replace('lang="en"', f'lang="{language}"', 1).replace(PLACE_OF_DATA, script, 1)

@@ -1,0 +1,91 @@
+// The answers to the photo: of every compared model to the photo as it is, and of A and B with the visitor's changes.
+
+import { call, latest } from "./api.js";
+import { changesOf, compared, isChanged, model, set, sides, state, subscribe } from "./state.js";
+import { fail, working } from "./status.js";
+
+/** {model name: answer} to the photo as it is; empty while a new photo is on its way. */
+export let unchanged = {};
+/** {model name: answer} of A and B with the changes. */
+export let current = {};
+
+const listeners = new Set();
+export const onAnswers = (listener) => listeners.add(listener);
+const tell = () => { for (const listener of listeners) listener(); };
+
+const ask = latest(
+  async (photo, names) => call("/page_answers", { photo, models: names, changes: {} }),
+  (answers) => {
+    working(false);
+    unchanged = { ...unchanged, ...Object.fromEntries(answers.map((one) => [one.model, one])) };
+    if (!isChanged()) current = pick(unchanged);
+    tell();
+    if (isChanged()) askChanged(state.photo);
+  },
+  failed,
+);
+
+const askChanged = latest(
+  async (photo) => {
+    const names = sides();
+    const groups = new Map(); // models with the same changes are asked together
+    for (const name of names) {
+      const key = JSON.stringify(changesOf(name));
+      groups.set(key, [...(groups.get(key) ?? []), name]);
+    }
+    const answers = await Promise.all([...groups].map(([changes, models]) => (
+      changes === "{}" && models.every((name) => unchanged[name])
+        ? models.map((name) => unchanged[name])
+        : call("/page_answers", { photo, models, changes: JSON.parse(changes) }))));
+    return answers.flat();
+  },
+  (answers) => { current = Object.fromEntries(answers.map((one) => [one.model, one])); tell(); },
+  failed,
+);
+
+const pick = (answers) => Object.fromEntries(sides().filter((name) => answers[name]).map((name) => [name, answers[name]]));
+
+function failed(error) {
+  working(false);
+  fail(error.message);
+  tell();
+}
+
+function missing() {
+  return [...new Set([...sides(), ...compared().map((one) => one.name)])].filter((name) => !unchanged[name] && model(name)?.status === "here");
+}
+
+subscribe((changed) => {
+  if (changed.has("photo")) {
+    ask.cancel();
+    askChanged.cancel();
+    unchanged = {};
+    current = {};
+    tell();
+  }
+  if (!state.photo || !state.info) return;
+  if (changed.has("info") || changed.has("a") || changed.has("b")) {
+    const names = missing();
+    if (names.length) { working(true); ask(state.photo, names); return; }
+  }
+  if (["info", "a", "b", "changes"].some((name) => changed.has(name))) {
+    if (isChanged()) askChanged(state.photo);
+    else { askChanged.cancel(); current = pick(unchanged); tell(); }
+  }
+});
+
+// Choosing a photo: what the server tells of it comes first, then the answers.
+const look = latest(
+  async (photo) => call("/page_photo", { photo }),
+  (info) => { set({ photo: info.photo ?? state.photo, info }); },
+  (error) => { working(false); set({ photo: null, info: null }); fail(error.message); },
+);
+
+/** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
+export function choose(photo, changes = null) {
+  look.cancel();
+  working(true);
+  set({ photo, info: null });
+  if (changes) set({ changes });
+  look(photo);
+}

@@ -1,0 +1,97 @@
+// The server: calls go through Gradio's queue by Gradio's own client.
+
+import { Client } from "./vendor/gradio-client.js";
+import { has, t } from "./text.js";
+
+let connection = null;
+
+const address = () => location.origin + location.pathname.replace(/\/$/, "");
+
+function connect() {
+  connection ??= Client.connect(address(), { events: ["status", "data"] });
+  connection.catch(() => { connection = null; });
+  return connection;
+}
+
+/** What went wrong, in the visitor's language. */
+export class PageError extends Error {}
+
+/** Call an endpoint and return its answer. `values` has its arguments in their order, which the client knows only of
+ *  documented endpoints by name. Throws `PageError`. */
+export async function call(name, values) {
+  let client;
+  try {
+    client = await connect();
+  } catch {
+    throw new PageError(t("error.server_gone"));
+  }
+  try {
+    return (await client.predict(name, Object.values(values))).data[0];
+  } catch (error) {
+    throw new PageError(sentence(error));
+  }
+}
+
+function sentence(error) {
+  const message = String(error?.message ?? error ?? "");
+  try {
+    const { key, values } = JSON.parse(message);
+    if (has(`error.${key}`)) return t(`error.${key}`, values);
+  } catch { /* not one of ours */ }
+  if (/queue.*full/i.test(message)) return t("error.busy", { n: 64 });
+  if (/connection|fetch|network/i.test(message)) return t("error.server_gone");
+  return message && !/^\{|^null$|undefined/.test(message) ? message : t("error.unexpected");
+}
+
+/** Upload a file and return the path that the server knows it by. Throws `PageError`. */
+export function upload(file, limit, onprogress) {
+  if (file.size > limit) {
+    const values = { size: (file.size / 1e6).toFixed(0), max: (limit / 1e6).toFixed(0) };
+    return Promise.reject(new PageError(t("error.too_large", values)));
+  }
+  if (file.size === 0) return Promise.reject(new PageError(t("error.empty_file")));
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how far an upload is
+    const form = new FormData();
+    form.append("files", file, file.name || "photo");
+    request.upload.onprogress = (event) => event.lengthComputable && onprogress(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status === 200) resolve(JSON.parse(request.responseText)[0]);
+      else reject(new PageError(t(request.status === 413 ? "error.too_large" : "error.upload_failed", { size: (file.size / 1e6).toFixed(0), max: (limit / 1e6).toFixed(0) })));
+    };
+    request.onerror = () => reject(new PageError(t("error.upload_failed")));
+    request.open("POST", `${address()}/gradio_api/upload`);
+    request.send(form);
+  });
+}
+
+/** Of calls that follow each other fast: one is under way, and of those that wait only the last is made.
+ *  `done(answer)` gets the answers, `failed(error)` the errors; an answer that was overtaken by `cancel` is dropped. */
+export function latest(make, done, failed) {
+  let running = false;
+  let waiting = null;
+  let generation = 0;
+  async function run(input) {
+    running = true;
+    const own = generation;
+    try {
+      const answer = await make(...input);
+      if (own === generation) done(answer, ...input);
+    } catch (error) {
+      if (own === generation) failed(error);
+    }
+    running = false;
+    if (waiting) {
+      const next = waiting;
+      waiting = null;
+      run(next);
+    }
+  }
+  const request = (...input) => { if (running) waiting = input; else run(input); };
+  request.cancel = () => { generation += 1; waiting = null; };
+  return request;
+}
+
+/** Bytes from base64. */
+export const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+export const uint16 = (text) => new Uint16Array(bytes(text).buffer);

@@ -1,0 +1,59 @@
+// Elements without strings of HTML: what a visitor or a model names is always text.
+
+/** h("p", {class: "lead", onclick: f}, "text", child): an element. Children that are null or false are left out. */
+export function h(tag, props = {}, ...children) {
+  const element = tag.startsWith("svg:")
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === null || value === undefined || (value === false && !name.startsWith("aria-"))) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
+    else element.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
+  }
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Replace the children of an element, and nothing if they would be the same text. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** A labelled slider over whole numbers. */
+export function slider(label, min, max, value, oninput, attributes = {}) {
+  const output = h("output", {}, String(value));
+  const input = h("input", {
+    type: "range", min, max, value, step: 1, ...attributes,
+    oninput: () => { output.textContent = input.value; oninput(Number(input.value)); },
+  });
+  const element = h("label", { class: "control" }, h("span", {}, label, " ", output), input);
+  element.set = (next) => { input.value = next; output.textContent = next; };
+  element.limit = (most) => { input.max = most; element.hidden = most < 2; };
+  return element;
+}
+
+/** A labelled menu; `options` are [value, text]. */
+export function menu(label, options, value, onchange) {
+  const select = h("select", { onchange: () => onchange(select.value) });
+  const element = h("label", { class: "control" }, h("span", {}, label), select);
+  element.setOptions = (next, chosen) => {
+    fill(select, next.map(([key, text]) => h("option", { value: key }, text)));
+    select.value = chosen;
+  };
+  element.setOptions(options, value);
+  element.set = (next) => { select.value = next; };
+  return element;
+}
+
+export function button(text, onclick, attributes = {}) {
+  return h("button", { type: "button", onclick, ...attributes }, text);
+}
+
+/** Save text or a blob as a file of the visitor. */
+export function save(name, content, type = "text/csv") {
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

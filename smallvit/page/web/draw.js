@@ -1,0 +1,95 @@
+// Pixels, patches and maps on canvases.
+
+import { h } from "./dom.js";
+import { bytes } from "./api.js";
+
+/** Draw RGB bytes [side, side, 3] crisp on a canvas; its size on the page is the style sheet's. */
+export function pixels(canvas, rgb, width, height = width) {
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height);
+  for (let source = 0, target = 0; source < rgb.length; source += 3, target += 4) {
+    image.data[target] = rgb[source];
+    image.data[target + 1] = rgb[source + 1];
+    image.data[target + 2] = rgb[source + 2];
+    image.data[target + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+export const canvas = (label, attributes = {}) => h("canvas", { role: "img", "aria-label": label, class: "pixels", ...attributes });
+
+/** The image of a photo at the size that a model sees, as RGB bytes. */
+export const seen = (info, one) => bytes(info.seen[one.image_size]);
+
+export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** The colour of each variant, as the style sheet has it. */
+export const color = (variant) => css(`--${variant}`);
+
+/** Blend two colours "#rrggbb": 0 gives the first, 1 the second. */
+export function blend(from, to, share) {
+  const part = (text, index) => Number.parseInt(text.slice(1 + 2 * index, 3 + 2 * index), 16);
+  return `rgb(${[0, 1, 2].map((index) => Math.round(part(from, index) + (part(to, index) - part(from, index)) * share)).join(" ")})`;
+}
+
+/** An image with a map over it: strength of a patch 0 to 1 is how much of the colour covers a darkened image.
+ *  Crossed patches are those that a mask hides. */
+export function overlay(target, rgb, side, grid, strengths, tint, { crossed = [], framed = null, scale = 8 } = {}) {
+  pixels(target, rgb, side);
+  const small = document.createElement("canvas");
+  pixels(small, rgb, side);
+  target.width = target.height = side * scale;
+  const context = target.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, target.width, target.height);
+  context.fillStyle = "rgb(0 0 0 / 55%)";
+  context.fillRect(0, 0, target.width, target.height);
+  const cell = target.width / grid;
+  strengths.forEach((strength, index) => {
+    context.globalAlpha = Math.min(1, Math.max(0, strength));
+    context.fillStyle = tint;
+    context.fillRect((index % grid) * cell, Math.floor(index / grid) * cell, cell, cell);
+  });
+  context.globalAlpha = 1;
+  context.strokeStyle = "rgb(255 255 255 / 90%)";
+  context.lineWidth = 2;
+  for (const index of crossed) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
+  if (framed !== null) frame(context, (framed % grid) * cell, Math.floor(framed / grid) * cell, cell);
+}
+
+function cross(context, x, y, cell) {
+  const inset = cell / 4;
+  context.beginPath();
+  context.moveTo(x + inset, y + inset);
+  context.lineTo(x + cell - inset, y + cell - inset);
+  context.moveTo(x + cell - inset, y + inset);
+  context.lineTo(x + inset, y + cell - inset);
+  context.stroke();
+}
+
+/** A frame that can be seen on any image: black, white, black. */
+export function frame(context, x, y, width, height = width) {
+  for (const [line, style] of [[6, "#000"], [3, "#fff"]]) {
+    context.lineWidth = line;
+    context.strokeStyle = style;
+    context.strokeRect(x + 3, y + 3, width - 6, height - 6);
+  }
+}
+
+/** A signed map: falls in one colour, rises in another; at most `most` in either direction. */
+export function signed(target, rgb, side, grid, values, most, falls, rises, options = {}) {
+  overlay(target, rgb, side, grid, values.map(() => 0), falls, { scale: options.scale });
+  const context = target.getContext("2d");
+  const cell = target.width / grid;
+  values.forEach((value, index) => {
+    context.globalAlpha = Math.min(1, Math.abs(value) / (most || 1));
+    context.fillStyle = value < 0 ? falls : rises;
+    context.fillRect((index % grid) * cell, Math.floor(index / grid) * cell, cell, cell);
+  });
+  context.globalAlpha = 1;
+  context.strokeStyle = "#fff";
+  context.lineWidth = 2;
+  for (const index of options.crossed ?? []) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
+}

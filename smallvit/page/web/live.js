@@ -1,0 +1,102 @@
+// The camera: frames go to the server one after the other, and both answers follow.
+
+import { PageError, call } from "./api.js";
+import { bars } from "./bars.js";
+import { best } from "./strip.js";
+import { button, fill, h } from "./dom.js";
+import { fail } from "./status.js";
+import { list, t } from "./text.js";
+import { model, sides, titleOf } from "./state.js";
+
+const SIDE = 160; // pixels of a frame that is sent: the models see 32
+const MINUTES = 10;
+
+export function makeLive(keep) {
+  const [startText, stopText, keepText] = list("live.buttons");
+  const [waiting, off] = list("live.live_states");
+  const video = h("video", { muted: true, playsinline: true, "aria-label": t("live.live_title") });
+  const answers = h("div", { class: "cards" });
+  const told = h("p", { class: "take small" });
+  const startButton = button(startText, start);
+  const stopButton = button(stopText, () => stop(off), { disabled: true });
+  const keepButton = button(keepText, () => shot(640)?.toBlob((blob) => { stop(off); keep(blob); }, "image/jpeg", 0.92), { disabled: true });
+  const element = h("div", { class: "live", hidden: true }, h("h3", {}, t("live.live_title")), h("p", { class: "caption" }, `${t("live.live_intro")} ${t("live.live_privacy")}`),
+    video, h("div", { class: "row" }, startButton, stopButton, keepButton), told, answers);
+  let stream = null;
+  let round = 0;
+
+  async function start() {
+    if (!navigator.mediaDevices?.getUserMedia) { fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure")); return; }
+    startButton.disabled = true;
+    told.textContent = waiting;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
+    } catch (error) {
+      startButton.disabled = false;
+      told.textContent = "";
+      const key = { NotAllowedError: "denied", NotReadableError: "busy" }[error.name] ?? "none";
+      fail(t(`error.camera_${key}`));
+      return;
+    }
+    video.srcObject = stream;
+    await video.play();
+    stopButton.disabled = keepButton.disabled = false;
+    for (const track of stream.getTracks()) track.addEventListener("ended", () => stop(list("error.camera_ended")[0]));
+    follow(++round);
+  }
+
+  async function follow(own) {
+    const began = performance.now();
+    let times = [];
+    while (own === round && stream) {
+      if (performance.now() - began > MINUTES * 60_000) { stop(list("error.camera_ended", { minutes: MINUTES })[1]); return; }
+      try {
+        const frame = shot(SIDE).toDataURL("image/jpeg", 0.85).split(",")[1];
+        const got = await call("/page_live", { frame, models: sides() });
+        if (own !== round) return;
+        times = [...times, performance.now()].slice(-10);
+        const fps = times.length > 1 ? (1000 * (times.length - 1) / (times.at(-1) - times[0])).toFixed(0) : "…";
+        tell(got, fps);
+      } catch (error) {
+        stop(error instanceof PageError ? error.message : t("error.unexpected"));
+        return;
+      }
+    }
+  }
+
+  function tell(got, fps) {
+    const [a, b] = got.map((answer) => [model(answer.model), answer]);
+    told.dataset.fps = fps;
+    told.textContent = !b || best(...a) === best(...b)
+      ? t("live.T.live_same", { answer: best(...a), fps })
+      : t("live.T.live_differ", { A: titleOf(a[0]), answerA: best(...a), B: titleOf(b[0]), answerB: best(...b), fps });
+    fill(answers, got.map((answer) => h("div", { class: "card", "data-variant": model(answer.model).variant }, h("h4", {}, titleOf(model(answer.model))), bars(model(answer.model), answer))));
+  }
+
+  function stop(text) {
+    round += 1;
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    stream = null;
+    stopButton.disabled = keepButton.disabled = true;
+    startButton.disabled = false;
+    told.textContent = text;
+  }
+
+  function shot(side) {
+    if (!video.videoWidth) return null;
+    const length = Math.min(video.videoWidth, video.videoHeight);
+    const canvas = h("canvas", { width: side, height: side });
+    canvas.getContext("2d").drawImage(video, (video.videoWidth - length) / 2, (video.videoHeight - length) / 2, length, length, 0, 0, side, side);
+    return canvas;
+  }
+
+  return {
+    element,
+    toggle() {
+      element.hidden = !element.hidden;
+      document.getElementById("camera").setAttribute("aria-expanded", !element.hidden);
+      if (element.hidden && stream) stop(off);
+      if (!element.hidden) start();
+    },
+  };
+}

@@ -1,0 +1,155 @@
+// The page: header, the strip with the answers, the views, and what the link says.
+
+import { answersInWords, makeStrip } from "./strip.js";
+import { button, fill, h } from "./dom.js";
+import { call } from "./api.js";
+import { count, language, list, loadTexts, percent, rich, t } from "./text.js";
+import { choose, onAnswers, unchanged } from "./answers.js";
+import { classKey, compared, model, page, readLink, set, state, subscribe, titleOf, usable } from "./state.js";
+import { clear, fail, working } from "./status.js";
+import { className, aTruth } from "./text.js";
+import { makeSettings } from "./settings.js";
+
+const VIEWS = ["photo", "token", "attention", "temperature", "hold", "training", "use"];
+
+async function start() {
+  const theme = new URLSearchParams(location.search).get("theme");
+  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+  await loadTexts();
+  document.title = t("header.page_title");
+  const skip = document.getElementById("skip");
+  skip.textContent = t("header.skip");
+  skip.addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main").focus(); });
+  makeHeader();
+  makeFooter();
+  if (!usable().length) {
+    document.body.classList.add("empty");
+    fail(t(page.models.some((one) => one.status === "downloading") ? "error.loading" : "error.no_models"));
+    if (page.models.length) waitForModels();
+    return;
+  }
+  const settings = makeSettings();
+  makeStrip(document.getElementById("strip"), VIEWS, settings);
+  subscribe((changed) => { if (changed.has("photo")) clear(); });
+  await makeViews();
+  open();
+  if (page.models.some((one) => one.status === "downloading")) waitForModels();
+}
+
+function makeHeader() {
+  const other = language === "ko" ? "en" : "ko";
+  const story = h("p", { id: "story" }, "\u00a0");
+  fill(document.getElementById("header"),
+    h("div", { class: "top" },
+      h("h1", {}, t("header.h1")),
+      button(t("header.language"), () => switchLanguage(other), { lang: other, "aria-label": t("header.language_label"), id: "language" })),
+    h("p", { class: "lead" }, t("header.lead")),
+    story,
+    page.problems.map((problem) => h("p", { class: "problem" }, problem)),
+    absent);
+  showAbsent();
+  onAnswers(() => { if (Object.keys(unchanged).length) fill(story, tellStory()); });
+}
+
+const absent = h("div", { role: "status" });
+
+/** Name the models that are on their way from the Hub, and those that cannot be had. */
+function showAbsent() {
+  fill(absent, page.models.filter((one) => one.status !== "here").map((one) => h("p", { class: "problem" },
+    one.status === "downloading" ? t("error.downloading", { model: one.name }) : `${one.name}: ${one.status}`)));
+}
+
+/** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
+function tellStory() {
+  const truth = state.info?.truth;
+  const plain = compared().find((one) => one.variant === "vit");
+  const both = compared().find((one) => one.variant === "spt_lsa");
+  if (!truth || !plain || !both || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
+  const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
+  const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
+  const values = { a_truth: aTruth(truth), truth: className(truth), answer_vit: className(said(plain)), answer_both: className(said(both)) };
+  return rich(`**${t(`header.story_${key}`, values)}**`);
+}
+
+export function switchLanguage(other) {
+  const url = new URL(location.href);
+  url.searchParams.set("lang", other);
+  location.assign(url);
+}
+
+function makeFooter() {
+  const variants = Object.fromEntries(usable().filter((one) => one.test).map((one) => [one.variant, one]));
+  const figures = ["vit", "spt", "lsa", "spt_lsa"].map((name) => variants[name]?.test);
+  const [source, api, credits, licence] = list("header.footer");
+  fill(document.getElementById("footer"),
+    figures.every(Boolean) && h("p", {}, t("header.evidence", {
+      n: count(figures[0].n), a: percent(figures[0].top1), b: percent(figures[1].top1), c: percent(figures[2].top1), d: percent(figures[3].top1),
+    })),
+    h("p", {}, h("a", { href: "https://arxiv.org/abs/2112.13492" }, t("header.paper")), " ", t("header.privacy"), " ", t("header.dotted")),
+    h("p", { class: "links" },
+      page.links.source && h("a", { href: page.links.source }, source),
+      h("a", { href: page.links.api }, api),
+      h("a", { href: page.links.credits }, credits),
+      page.links.licence && h("a", { href: page.links.licence }, licence)));
+}
+
+async function makeViews() {
+  const main = document.getElementById("main");
+  for (const name of VIEWS) {
+    const section = h("section", { id: `view-${name}`, "aria-labelledby": `title-${name}`, hidden: true });
+    main.append(section);
+    const { makeView } = await import(`./views/${name}.js`);
+    const view = makeView(section);
+    const refresh = () => { if (state.view === name) view.show(); };
+    subscribe(refresh);
+    onAnswers(refresh);
+  }
+  subscribe((changed) => { if (changed.has("view")) showView(true); });
+}
+
+function showView(moved) {
+  if (!VIEWS.includes(state.view)) set({ view: "photo" });
+  for (const name of VIEWS) document.getElementById(`view-${name}`).hidden = name !== state.view;
+  if (!moved) return;
+  const strip = document.getElementById("strip");
+  const top = document.getElementById("main").getBoundingClientRect().top + scrollY - strip.offsetHeight;
+  if (scrollY > top) scrollTo({ top });
+  document.getElementById(`title-${state.view}`)?.focus({ preventScroll: true });
+}
+
+function open() {
+  const { fields, changes, notes } = readLink();
+  const { photo, ...rest } = fields;
+  set(rest);
+  showView(false);
+  const first = page.examples.find((one) => one.id === page.opening) ?? page.examples[0];
+  if (photo || first) choose(photo ?? { example: first.id }, photo ? changes : null);
+  else { working(false); set({ info: null }); }
+  for (const note of notes) {
+    if (note === "damaged") fail(t("error.link_damaged"));
+    else fail(t("error.link_models", { model: note.model, other: titleOf(model(state.a)) }));
+  }
+}
+
+addEventListener("hashchange", () => { // only a visitor changes the hash: the page itself replaces the whole address
+  if (location.hash.includes("view=")) location.reload();
+});
+
+function waitForModels() {
+  setTimeout(async () => {
+    try {
+      const { models } = await call("/page_status", {});
+      const before = usable().length;
+      page.models.splice(0, page.models.length, ...models);
+      if (!before && usable().length) location.reload();
+      showAbsent();
+      set({ models: Symbol("changed") }); // every view is shown again
+    } catch { /* asked again */ }
+    if (page.models.some((one) => one.status === "downloading")) waitForModels();
+  }, 3000);
+}
+
+start().catch((error) => {
+  fail(t("error.unexpected"));
+  throw error;
+});

@@ -1,0 +1,58 @@
+// A grid of patches over an image: click one, or move with the arrow keys.
+
+import { fill, h } from "./dom.js";
+
+/**
+ * picker({label, onpick(index), name(index)}) has `element`, a square box to lay over a canvas, and
+ * set(grid, chosen, marked): the size of the grid, the index of the chosen patch, and those to show as pressed.
+ */
+export function picker({ label, onpick, name, toggles = false }) {
+  const element = h("div", { class: "picker", role: "grid", "aria-label": label });
+  let size = 0;
+  let buttons = [];
+
+  function build(grid) {
+    size = grid;
+    buttons = Array.from({ length: grid * grid }, (_, index) => h("button", {
+      type: "button", tabindex: -1, onclick: () => { focus(index); onpick(index); },
+    }));
+    element.style.setProperty("--grid", grid);
+    fill(element, Array.from({ length: grid }, (_, row) => h("div", { role: "row" },
+      buttons.slice(row * grid, (row + 1) * grid).map((one) => h("div", { role: "gridcell" }, one)))));
+  }
+
+  function focus(index) {
+    for (const [place, one] of buttons.entries()) one.tabIndex = place === index ? 0 : -1;
+    buttons[index].focus({ preventScroll: true });
+  }
+
+  element.addEventListener("keydown", (event) => {
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    const from = buttons.indexOf(document.activeElement);
+    if (!(event.key in moves) || from < 0) return;
+    event.preventDefault();
+    const [down, right] = moves[event.key];
+    const row = Math.min(size - 1, Math.max(0, Math.floor(from / size) + down));
+    const column = Math.min(size - 1, Math.max(0, (from % size) + right));
+    focus(row * size + column);
+    if (!toggles) onpick(row * size + column);
+  });
+
+  return {
+    element,
+    set(grid, chosen, marked = []) {
+      if (grid !== size) build(grid);
+      const pressed = new Set(marked);
+      for (const [index, one] of buttons.entries()) {
+        one.setAttribute("aria-label", name(index));
+        if (toggles) one.setAttribute("aria-pressed", pressed.has(index));
+        else if (index === chosen) one.setAttribute("aria-current", "true");
+        else one.removeAttribute("aria-current");
+      }
+      if (!buttons.some((one) => one.tabIndex === 0)) buttons[Math.max(0, chosen)].tabIndex = 0;
+      if (!element.contains(document.activeElement) && chosen >= 0) {
+        for (const [index, one] of buttons.entries()) one.tabIndex = index === chosen ? 0 : -1;
+      }
+    },
+  };
+}

@@ -1,0 +1,139 @@
+// What the visitor has chosen: one object, kept in the link so that a reload or a shared link brings it back.
+
+import { t } from "./text.js";
+
+const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], move: [0, 0] };
+
+export const page = JSON.parse(document.getElementById("page").textContent);
+
+export const state = {
+  view: "photo",
+  photo: null, // {example} | {upload} | {test_image}: what the server takes
+  info: null, // what /page_photo tells of it
+  a: page.pair[0],
+  b: page.pair[1] ?? page.pair[0],
+  row: 3, column: 4, // of the patch, from 1
+  layer: 3, head: 0, // from 1; head 0 is the mean of the heads
+  changes: { ...NO_CHANGES },
+};
+
+/** The name of a model on the page: of its variant, and what tells it from others of that variant. */
+export const titleOf = (one) => t(`name.${one.variant}`) + (one.suffix ? ` · ${one.suffix}` : "");
+
+export const model = (name) => page.models.find((one) => one.name === name);
+export const usable = () => page.models.filter((one) => one.status === "here");
+export const sides = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
+export const classes = (one) => page.class_lists[one.classes];
+export const classKey = (one, index) => page.class_keys[one.classes][index];
+
+/** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
+export function compared() {
+  const group = usable().filter((one) => one.fair_group === model(state.a)?.fair_group);
+  const names = group.map((one) => one.name);
+  const order = ["vit", "spt", "lsa", "spt_lsa"];
+  if (names.includes(state.b) && group.length > 1 && group.length <= 4 && new Set(group.map((one) => one.variant)).size === group.length) {
+    return group.sort((one, other) => order.indexOf(one.variant) - order.indexOf(other.variant));
+  }
+  return sides().map(model);
+}
+
+/** The other idea-free model of the same recipe, to compare spreads with. */
+export const plainOf = (one) => usable().find((other) => other.variant === "vit" && other.fair_group === one.fair_group);
+
+const listeners = new Set();
+
+/** Call `listener(changed)` after each change; `changed` has the names of the changed fields. */
+export const subscribe = (listener) => listeners.add(listener);
+
+/** Change fields of the state. */
+export function set(fields) {
+  const changed = new Set(Object.keys(fields).filter((name) => state[name] !== fields[name]));
+  if (!changed.size) return;
+  Object.assign(state, fields);
+  if (changed.has("photo")) state.changes = { ...NO_CHANGES };
+  if (changed.has("a") || changed.has("b")) state.changes = { ...NO_CHANGES, covered: state.changes.covered, move: state.changes.move };
+  remember();
+  for (const listener of listeners) listener(changed);
+}
+
+export const change = (fields) => set({ changes: { ...state.changes, ...fields } });
+export const undo = () => set({ changes: { ...NO_CHANGES } });
+export const isChanged = () => JSON.stringify(changesOf(state.a)) !== "{}" || JSON.stringify(changesOf(state.b)) !== "{}";
+
+/** The changes that apply to one model, as the server takes them. */
+export function changesOf(name) {
+  const { target, factor, layer, mask, covered, move } = state.changes;
+  const changes = {};
+  if (target === name) {
+    if (factor !== 1) Object.assign(changes, { factor, layer });
+    if (!mask) changes.mask = false;
+  }
+  if (covered.length) changes.covered = covered;
+  if (move[0] || move[1]) changes.move = move;
+  return changes;
+}
+
+// The link: #view=token&example=lion&a=…&row=3 …; what is as it was when the page opened is left out.
+const NUMBERS = ["row", "column", "layer", "head"];
+
+export function link() {
+  const parts = new URLSearchParams({ view: state.view });
+  for (const [kind, value] of Object.entries(state.photo ?? {})) parts.set(kind, value);
+  for (const name of ["a", "b", ...NUMBERS]) parts.set(name, state[name]);
+  const { target, factor, layer, mask, covered, move } = state.changes;
+  if (target && (factor !== 1 || !mask)) {
+    parts.set("change", target);
+    parts.set("factor", factor);
+    if (layer !== null) parts.set("in", layer);
+    if (!mask) parts.set("mask", "off");
+  }
+  if (covered.length) parts.set("covered", covered.join("."));
+  if (move[0] || move[1]) parts.set("move", move.join("."));
+  return `${location.origin}${location.pathname}${location.search}#${parts}`;
+}
+
+let timer = null;
+
+function remember() { // Chromium allows some hundred changes of the address in 30 s: a dragged slider makes more
+  clearTimeout(timer);
+  timer = setTimeout(() => history.replaceState(null, "", link()), 250);
+}
+
+/** Read the link: {fields, notes}. What cannot be read is left out, and a note of it made. */
+export function readLink() {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const fields = {};
+  const notes = [];
+  const damaged = () => notes.includes("damaged") || notes.push("damaged");
+  if (/^[a-z]+$/.test(parts.get("view") ?? "")) fields.view = parts.get("view");
+  const changes = { ...NO_CHANGES };
+  for (const name of ["a", "b"]) {
+    const wanted = parts.get(name);
+    if (wanted === null) continue;
+    if (model(wanted)?.status === "here") fields[name] = wanted;
+    else notes.push({ model: wanted });
+  }
+  for (const name of NUMBERS) {
+    if (!parts.has(name)) continue;
+    const number = Number(parts.get(name));
+    if (Number.isInteger(number) && number >= (name === "head" ? 0 : 1) && number < 1000) fields[name] = number;
+    else damaged();
+  }
+  if (parts.has("example")) fields.photo = { example: parts.get("example") };
+  else if (parts.has("upload")) fields.photo = { upload: parts.get("upload") };
+  else if (/^\d+$/.test(parts.get("test_image") ?? "")) fields.photo = { test_image: Number(parts.get("test_image")) };
+  if (parts.has("change")) {
+    const factor = Number(parts.get("factor") ?? 1);
+    if (model(parts.get("change")) && factor >= 0.1 && factor <= 8) {
+      Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
+      if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
+    } else damaged();
+  }
+  if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
+  if (parts.has("move")) {
+    const move = parts.get("move").split(".").map(Number);
+    if (move.length === 2 && move.every((one) => Number.isInteger(one) && Math.abs(one) <= 4)) changes.move = move;
+    else damaged();
+  }
+  return { fields, changes, notes };
+}

@@ -1,0 +1,216 @@
+// Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
+
+import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
+import { best, moveName } from "../strip.js";
+import { button, fill, h } from "../dom.js";
+import { bytes, call, latest } from "../api.js";
+import { canvas, pixels, seen, signed } from "../draw.js";
+import { change, classKey, model, page, sides, state, titleOf } from "../state.js";
+import { current, unchanged } from "../answers.js";
+import { fail } from "../status.js";
+import { frame, inSentence } from "./view.js";
+import { picker } from "../picker.js";
+
+const REACH = 4;
+const MOVES = (2 * REACH + 1) ** 2 - 1;
+
+export function makeView(section) {
+  const view = frame(section, "hold", "training");
+  const maps = h("div", { class: "maps" });
+  const legend = h("p", { class: "caption" });
+  const cellText = h("p", { class: "caption strong", role: "status" });
+  const backButton = button(t("hold.back"), () => change({ move: [0, 0] }));
+  const moved = canvas("", { class: "pixels seen" });
+  const shiftTake = h("p", { class: "take small" });
+  const coverTake = h("p", { class: "take small" });
+  const photo = canvas("");
+  const patches = picker({
+    label: t("hold.cover_hint"), toggles: true,
+    name: (index) => t("value.row_column", { row: Math.floor(index / grid()) + 1, column: (index % grid()) + 1 }),
+    onpick: toggle,
+  });
+  const [allText, lastText] = list("hold.cover_buttons");
+  const uncoverAll = button(allText, () => change({ covered: [] }));
+  const uncoverLast = button(lastText, () => change({ covered: state.changes.covered.slice(0, -1) }));
+  const covers = h("div", { class: "maps" });
+  const coverLegend = h("p", { class: "caption" });
+  const [axisRight, axisDown] = list("hold.axes");
+  view.body.append(
+    h("h3", {}, t("hold.shift_title")), h("p", { class: "intro" }, t("hold.shift_intro")), shiftTake,
+    h("div", { class: "split" }, h("div", { class: "grow" }, maps, h("p", { class: "caption" }, axisRight, " · ", axisDown), legend),
+      h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton)),
+    h("h3", {}, t("hold.cover_title")), h("p", { class: "intro" }, t("hold.cover_intro")), coverTake,
+    h("div", { class: "split" },
+      h("div", { class: "card narrow" }, h("div", { class: "pick" }, photo, patches.element), h("p", { class: "caption" }, t("hold.cover_hint"), " ", list("hold.fill")[1], "."), h("div", { class: "row" }, uncoverAll, uncoverLast)),
+      h("div", { class: "grow" }, covers, coverLegend)));
+
+  const grid = () => model(state.a).grid_size;
+  const known = { moves: new Map(), cover: new Map() };
+  const keyOf = (name) => JSON.stringify([state.photo, name]);
+  const ask = latest(
+    async (photo_, names) => {
+      for (const name of names) {
+        const key = JSON.stringify([photo_, name]);
+        if (!known.moves.has(key)) known.moves.set(key, await call("/page_moves", { photo: photo_, model: name }));
+        if (!known.cover.has(key)) known.cover.set(key, await call("/page_cover", { photo: photo_, model: name }));
+      }
+    },
+    () => show(),
+    (error) => fail(error.message),
+  );
+
+  function toggle(index) {
+    const { covered } = state.changes;
+    change({ covered: covered.includes(index) ? covered.filter((one) => one !== index) : [...covered, index] });
+  }
+
+  function show() {
+    view.intro(t("hold.intro"));
+    if (!state.info) return;
+    const models = sides().map(model);
+    const names = models.map((one) => one.name);
+    showPhoto(models[0]);
+    if (names.some((name) => !known.cover.has(keyOf(name)))) {
+      if (names.some((name) => unchanged[name])) ask(state.photo, names);
+      return;
+    }
+    const moves = names.map((name) => known.moves.get(keyOf(name)));
+    const covered = names.map((name) => known.cover.get(keyOf(name)));
+    const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
+    drawMoves(models, moves, kept);
+    drawCovers(models, covered);
+    shiftTake.textContent = shiftTakeaway(models, moves, kept);
+    coverTake.textContent = coverTakeaway(models, covered);
+    view.take(shiftTakeaway(models, moves, kept, true));
+  }
+
+  function showPhoto(one) {
+    const { covered, move } = state.changes;
+    const now = current[one.name];
+    pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
+    photo.setAttribute("aria-label", t("strip.photo_alt", { side: one.image_size }));
+    patches.set(one.grid_size, 0, covered);
+    uncoverAll.disabled = uncoverLast.disabled = !covered.length;
+    const isMoved = Boolean(move[0] || move[1]);
+    backButton.disabled = !isMoved;
+    pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
+    moved.setAttribute("aria-label", isMoved ? t("hold.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }));
+    cellText.textContent = isMoved ? sides().filter((name) => current[name]).map((name) => t("hold.cell", {
+      move: moveName(move), model: inSentence(model(name)), answer: best(model(name), current[name]), p: percent(current[name].top[0][1]),
+    })).join(" ") : "";
+  }
+
+  let drawnMoves = null;
+
+  function drawMoves(models, moves, kept) {
+    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.move]);
+    if (key === drawnMoves) return;
+    drawnMoves = key;
+    const focused = document.activeElement?.dataset?.move;
+    fill(maps, models.map((one, index) => movesGrid(one, moves[index], kept[index])));
+    if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
+    legend.textContent = [t("hold.legend", { answer: models.map((one, index) => className(classKey(one, moves[index].answer))).filter((name, index, all) => all.indexOf(name) === index).join(" / ") }), ...list("hold.notes", { P: models[0].patch_size })].join(" ");
+  }
+
+  function movesGrid(one, answer, kept) {
+    const said = className(classKey(one, answer.answer));
+    const flat = answer.probability.flat();
+    const cells = [];
+    const side = 2 * REACH + 1;
+    for (let row = 0; row < side; row += 1) {
+      cells.push(h("div", { role: "row" }, Array.from({ length: side }, (_, column) => {
+        const move = [column - REACH, row - REACH];
+        const here = !move[0] && !move[1];
+        const probability = answer.probability[row][column];
+        const other = answer.answers[row][column] !== answer.answer;
+        const label = t("hold.cell_label", { move: here ? t("hold.unmoved") : moveName(move), answer: className(classKey(one, answer.answers[row][column])), p: percent(answer.top[row][column]) });
+        return h("div", { role: "gridcell" }, h("button", {
+          type: "button", "aria-label": label, title: label, class: [other && "other", here && "here"].filter(Boolean).join(" "), tabindex: here ? 0 : -1,
+          "data-move": `${one.name} ${move}`, "aria-pressed": String(state.changes.move) === String(move), style: { "--share": probability },
+          onclick: () => change({ move }),
+        }));
+      })));
+    }
+    const element = h("div", { class: "moves", role: "grid", "data-variant": one.variant, "aria-label": t("hold.map_alt", {
+      model: titleOf(one), answer: said, total: flat.length, low: percent(Math.min(...flat)), high: percent(Math.max(...flat)), k: kept, n: MOVES,
+    }) }, cells);
+    element.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -side, ArrowDown: side }[event.key];
+      const buttons = [...element.querySelectorAll("button")];
+      const from = buttons.indexOf(document.activeElement);
+      if (!step || from < 0) return;
+      event.preventDefault();
+      const next = buttons[from + step];
+      if (!next || (Math.abs(step) === 1 && Math.floor(from / side) !== Math.floor((from + step) / side))) return;
+      for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
+      next.focus();
+    });
+    return h("figure", {}, h("figcaption", {}, titleOf(one)), element);
+  }
+
+  let drawnCovers = null;
+
+  function drawCovers(models, covered) {
+    const key = JSON.stringify([state.photo, models.map((one) => one.name)]);
+    if (key === drawnCovers) return;
+    drawnCovers = key;
+    const most = Math.max(0.01, ...covered.flatMap((one) => one.probability.map((p) => Math.abs(p - one.p0))));
+    fill(covers, models.map((one, index) => {
+      const answer = covered[index];
+      const image = canvas("");
+      const differences = answer.probability.map((p) => p - answer.p0);
+      const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
+      signed(image, seen(state.info, one), one.image_size, one.grid_size, differences, most, "#d55e00", "#56b4e9", { crossed: turned });
+      const { drop, row, column } = largestDrop(one, answer);
+      image.setAttribute("aria-label", t("hold.cover_alt", { model: titleOf(one), answer: className(classKey(one, answer.answer)), drop: percent(drop), row, column }));
+      return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
+    }));
+    coverLegend.textContent = t("hold.cover_legend", { answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "), max: percent(most) });
+  }
+
+  return { show };
+}
+
+function largestDrop(one, answer) {
+  const lowest = Math.min(...answer.probability);
+  const place = answer.probability.indexOf(lowest);
+  return { drop: answer.p0 - lowest, row: Math.floor(place / one.grid_size) + 1, column: (place % one.grid_size) + 1 };
+}
+
+function shiftTakeaway(models, moves, kept, withTest = false) {
+  const [a, b] = models;
+  if (!b) return t("hold.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
+  let sentence;
+  const [more, less] = kept[0] >= kept[1] ? [0, 1] : [1, 0];
+  if (kept[0] === kept[1]) sentence = t(kept[0] === MOVES ? "hold.T.all" : "hold.T.equal", { k: kept[0], n: MOVES });
+  else sentence = t("hold.T.more", { more: inSentence(models[more]), less: inSentence(models[less]), k1: kept[more], k2: kept[less], n: MOVES });
+  const parts = [sentence];
+  const truth = state.info.truth;
+  if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
+    parts.push(t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }));
+  } else if (withTest && page.consistency[a.name] && page.consistency[b.name]) {
+    parts.push(t("hold.T+.test", {
+      n_test: count(page.consistency[a.name].n), A: inSentence(a), cA: percent(page.consistency[a.name].share), B: inSentence(b), cB: percent(page.consistency[b.name].share),
+    }));
+  }
+  return sentences(parts);
+}
+
+function coverTakeaway(models, covered) {
+  const hidden = state.changes.covered.length;
+  const parts = models.map((one, index) => {
+    const [now, before] = [current[one.name], unchanged[one.name]];
+    const answer = covered[index];
+    const total = one.grid_size ** 2;
+    if (hidden && now && before) {
+      const same = now.top[0][0] === before.top[0][0];
+      return t(`hold.T.${same ? "kept" : "turned"}`, { n: hidden, total, model: inSentence(one), answer: best(one, now), answer0: best(one, before), p: percent(now.top[0][1]), p0: percent(before.top[0][1]) });
+    }
+    const { drop, row, column } = largestDrop(one, answer);
+    const decisive = answer.answers.filter((each) => each !== answer.answer).length;
+    if (drop <= 0) return t("hold.T.no_drop", { answer: className(classKey(one, answer.answer)) });
+    return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", { model: inSentence(one), k: decisive, total, drop: percent(drop), row, column });
+  });
+  if (!hidden) parts.push(t("hold.T+.caution"));
+  return sentences(parts);
+}

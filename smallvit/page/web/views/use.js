@@ -1,0 +1,40 @@
+// Use it: the code that loads the model, asks this page, trains the model again.
+
+import { button, fill, h } from "../dom.js";
+import { call, latest } from "../api.js";
+import { fail } from "../status.js";
+import { frame, inSentence } from "./view.js";
+import { list, t } from "../text.js";
+import { model, set, state } from "../state.js";
+
+export function makeView(section) {
+  const view = frame(section, "use");
+  const [python, client, train, card, cite, copyText] = list("use.headings");
+  const parts = { python, client, train, cite, card };
+  const blocks = Object.fromEntries(Object.keys(parts).map((name) => [name, h("code", {})]));
+  const told = h("p", { class: "caption", role: "status" });
+  const block = (name) => h("div", { class: "code" }, h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]), button(copyText, async () => {
+    try {
+      await navigator.clipboard.writeText(blocks[name].textContent);
+      told.textContent = t("use.copied");
+    } catch { told.textContent = t("error.copy_failed"); }
+  }));
+  view.body.append(...["python", "client", "train", "cite"].map((name) => h("div", {}, h("h3", {}, parts[name]), block(name))),
+    h("details", {}, h("summary", {}, card), block("card")), told,
+    h("p", { class: "next" }, button(t("use.next"), () => { set({ view: "photo" }); document.getElementById("file").click(); })));
+  let drawn = null;
+  const ask = latest((name) => call("/page_use", { model: name }), (answer) => {
+    for (const [name, code] of Object.entries(blocks)) fill(code, answer[name] ?? "");
+  }, (error) => { drawn = null; fail(error.message); });
+
+  function show() {
+    const one = model(state.b);
+    view.intro(t("use.intro"));
+    view.take(t("use.T.model", { model: inSentence(one) }).replaceAll("`", ""));
+    if (drawn === one.name) return;
+    drawn = one.name;
+    ask(one.name);
+  }
+
+  return { show };
+}

@@ -1,0 +1,43 @@
+// What every view has: a title, an introduction, a takeaway computed from what is on the screen, and what to try next.
+
+import { fill, h } from "../dom.js";
+import { rich, sentences, t } from "../text.js";
+import { model, set, state, titleOf } from "../state.js";
+
+/** {values for explanations of terms}: of the model that is chosen as B. */
+export function glossValues() {
+  const one = model(state.b);
+  return {
+    D: one.embed_dim, heads: one.num_heads, layers: one.depth, P: one.patch_size, n: one.grid_size ** 2, d: one.head_dim,
+    start: one.tau_start.toFixed(2), parameters: one.parameters.toLocaleString("en-US"),
+  };
+}
+
+/** Build the frame of a view: {take(sentences), body, intro(text)}. */
+export function frame(section, name, next = null) {
+  const intro = h("p", { class: "intro" });
+  const takeaway = h("p", { class: "take", "aria-live": "polite" });
+  const body = h("div", { class: "body" });
+  section.append(
+    h("h2", { id: `title-${name}`, tabindex: -1 }, t(`${name}.title`)), takeaway, intro, body,
+    ...(next ? [h("p", { class: "next" }, h("a", { href: `#view=${next}`, onclick: (event) => { event.preventDefault(); set({ view: next }); } }, t(`${name}.next`)))] : []));
+  const seen = { take: null, intro: null };
+  return {
+    body,
+    /** Show the takeaway: one or two sentences. */
+    take(...parts) {
+      const text = sentences(parts);
+      if (text === seen.take) return;
+      seen.take = text;
+      fill(takeaway, rich(text));
+    },
+    intro(text) {
+      if (text === seen.intro) return;
+      seen.intro = text;
+      fill(intro, rich(text, { values: glossValues(), seen: new Set() }));
+    },
+  };
+}
+
+/** The name of a model within a sentence. */
+export const inSentence = (one) => (titleOf(one) === t("name.vit") ? t("name.vit_in_sentence") : titleOf(one));
