@@ -64,7 +64,8 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_assets(wheel):
     expected = {f"smallvit/{name}" if name.startswith("assets/") else name for name in tracked}
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    assert expected | {"smallvit/assets/results.json", "smallvit/assets/robustness.json"} <= held
+    expected |= {f"smallvit/assets/{name}.json" for name in ("results", "robustness", "temperature")}
+    assert expected <= held
     assert {name.split("/")[0] for name in held} == {"smallvit", f"smallvit-{__version__}.dist-info"}
 
 

@@ -10,7 +10,7 @@ from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import results
 from smallvit.report.measurements import read_study
-from studies import calibration, robustness, study
+from studies import calibration, robustness, study, temperature
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -60,6 +60,19 @@ def test_what_is_said_of_calibration_was_measured():
     assert all(0.3 < 1 - second["ece"] / first["ece"] < 0.5 for first, second in zip(before, after, strict=True))
     gains = [first["nll"] - second["nll"] for first, second in zip(before, after, strict=True)]
     assert f"falls by {extremes(gains, '.3f')} nats" in said
+
+
+def test_the_table_of_temperature_is_what_was_measured():
+    measured = read_study("temperature")
+    assert study.with_tables(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
+    require_bundled_models_on_the_whole_test_split(measured)
+    for folder in FOLDERS:
+        one = measured[folder.path.name]
+        as_trained = one["factors"].index(1)
+        assert one["top1"][as_trained] == pytest.approx(folder.record.metrics["test"]["top1"], abs=1e-4)
+        assert one["changed"][as_trained] == 0
+        has_lsa = folder.record.model.use_lsa
+        assert [one["mask_off"] is not None, one["fixed"] is not None] == [has_lsa, has_lsa]
 
 
 def by_variant(measured):
