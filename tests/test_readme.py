@@ -100,3 +100,30 @@ def test_the_cards_say_what_the_results_say(folder):
         metrics = getattr(result, split)
         row = f"| {split} | {count:,} | {metrics['top1']:.2%} | {metrics['top5']:.2%} | {metrics['loss']:.3f} |"
         assert row in card
+
+
+def test_what_is_said_of_temperature_was_measured():
+    said = " ".join(DOCUMENT.split())
+    measured = by_variant(read_study("temperature"))
+
+    def at(factor, field="top1"):
+        return {variant: 100 * one[field][one["factors"].index(factor)] for variant, one in measured.items()}
+
+    def extremes(values):
+        return f"{min(values):.1f} to {max(values):.1f}"
+
+    trained = at(1)
+    for factor, verb in ((2, "A factor of 2 costs"), (0.5, "a factor of 0.5 costs")):
+        assert f"{verb} {extremes([trained[variant] - top1 for variant, top1 in at(factor).items()])} points" in said
+    assert all(max(one["top1"]) == one["top1"][one["factors"].index(1)] for one in measured.values())
+    assert f"changes {extremes(at(0.5, 'changed').values())} % of the answers" in said
+    low = at(0.1)
+    assert {f"{low[variant]:.0f}" for variant in ("spt", "spt_lsa")} == {"41"}
+    assert f"the others {low['lsa']:.0f} to {low['vit']:.0f} %" in said
+    fixed = {variant: 100 * measured[variant]["fixed"]["top1"] for variant in ("lsa", "spt_lsa")}
+    assert f"LSA has {fixed['spt_lsa']:.1f} % instead of {trained['spt_lsa']:.1f} %" in said
+    assert f"ViT + LSA {fixed['lsa']:.1f} % instead of {trained['lsa']:.1f} %" in said
+    off = {variant: measured[variant]["mask_off"] for variant in ("spt_lsa", "lsa")}
+    shares = [f"{100 * one['changed']:.1f}" for one in off.values()]
+    assert f"Without the mask {shares[0]} and {shares[1]} % of the answers change" in said
+    assert all(abs(100 * one["top1"] - trained[variant]) < 0.4 for variant, one in off.items())

@@ -106,7 +106,7 @@ function takeaway(models) {
   const truth = state.info.truth;
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
   const shown = (list_) => list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
-  const all = allModels(models.length);
+  const all = models.length > 1 ? allModels(models.length) : inSentence(models[0]);
   const four = models.length === 4;
   const variants = (list_) => list_.map((one) => one.variant).sort().join(" ");
   const distinct = new Set(models.map(said));
