@@ -199,7 +199,7 @@ def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
     port = url.rstrip("/").rpartition(":")[2]
     for address in (f"http://127.0.0.1:{port}/", "http://100.64.0.1/", "http://[2002:7f00:1::]/"):
         for endpoint in ("/classify", "/tau"):
-            with pytest.raises(AppError, match="leads to an address that is not public; nothing is fetched"):
+            with pytest.raises(AppError, match="is not on the public internet"):
                 client.predict({"path": address, **FILE_DATA}, api_name=endpoint)
 
 

@@ -58,11 +58,14 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
     assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
     assert load_square(str(read.examples[0])).shape == (30, 30, 3)
-    config = json.dumps(startup.create_demo([read.path]).get_config_file(), ensure_ascii=False, default=str)
-    assert '"고양이"' in config
-    assert "cifar" not in config.lower()
-    models, _ = startup.find_models([read.path])
-    assert startup.find_examples(models) == read.examples
+    told = startup.create_server([read.path]).page_data()
+    assert told["class_keys"] == [["개", "고양이", "새"]]
+    assert [(one["id"], one["truth"]) for one in told["examples"]] == [
+        ("개", "개"),
+        ("개 2", "개"),
+        ("고양이", "고양이"),
+        ("새", "새"),
+    ]
 
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5
@@ -143,7 +146,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     assert "pets: 40 training images, the validation images among them, and 10 test images of 2 classes" in caplog.text
     for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
         assert row in lines
-    assert "cat/broken.png is left out: The image is damaged" in caplog.text
+    assert "cat/broken.png is left out: The file is damaged" in caplog.text
     assert "vit: images of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
     assert any("4 epochs of 5 steps, about" in line for line in lines)
     assert list(place.iterdir()) == []

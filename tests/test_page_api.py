@@ -220,7 +220,7 @@ def test_what_if_and_compare_for_programs(served, image):
         ("/page_answers", (LION, [BOTH], {"covered": [9]}), "api_range"),
         ("/page_token", (LION, VIT, 0, 1), "api_range"),
         ("/page_photo", ({"test_image": 30}), "no_photo"),
-        ("/page_photo", ({"url": "http://127.0.0.1/lion.jpg"}), None),
+        ("/page_photo", ({"url": "http://127.0.0.1/lion.jpg"}), "url_private"),
     ],
     ids=str,
 )

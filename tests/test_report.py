@@ -296,7 +296,7 @@ def test_how_it_was_made(page):
     for part in (
         "models\nViT (seed 0), ViT + SPT + LSA (seed 0)\n",
         "command\npython train.py --preset laptop",
-        "data\nmy images: 54 training, 6 validation and 30 test images, 32 × 32 pixels",
+        "data\nCIFAR-100: 54 training, 6 validation and 30 test images, 32 × 32 pixels",
         "recipe\npreset laptop: adamw",
         "hardware\na test, 2 cores, float32",
         "date\n2026-01-31",

@@ -29,7 +29,6 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {
-        "default": os.environ.get("SMALLVIT_DATA") or None,
         "metavar": "PATH",
         "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; an .npz "
         "file with x_train, y_train and so on; the folder cifar-100-python or cifar-100-python.tar.gz; or cifar100, "
@@ -93,7 +92,8 @@ _OPTIONS |= {
 def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str]) -> None:
     """Add some of the shared options to a parser or a group."""
     for name in names:
-        group.add_argument(name, **_OPTIONS[name])
+        default = {"default": os.environ.get("SMALLVIT_DATA") or None} if name == "--data" else {}
+        group.add_argument(name, **_OPTIONS[name], **default)
 
 
 def presets_table() -> str:

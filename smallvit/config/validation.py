@@ -54,6 +54,8 @@ def require_types(config: Any) -> None:
 
 def is_of_type(value: object, kind: Any) -> bool:
     """Return whether a value has the type that an annotation names; whole numbers are floats, booleans no numbers."""
+    if kind is Any:
+        return True
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is None:
         accepted = (int, float) if kind is float else kind
