@@ -1,7 +1,6 @@
 """`train.py` on images of one's own, from the folder to the model folder, and from there on to other images."""
 
 import io
-import json
 import logging
 import shutil
 

@@ -92,7 +92,7 @@ _OPTIONS |= {
 def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str]) -> None:
     """Add some of the shared options to a parser or a group."""
     for name in names:
-        default = {"default": os.environ.get("SMALLVIT_DATA") or None} if name == "--data" else {}
+        default: dict[str, Any] = {"default": os.environ.get("SMALLVIT_DATA") or None} if name == "--data" else {}
         group.add_argument(name, **_OPTIONS[name], **default)
 
 

@@ -34,12 +34,13 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     # TensorFlow warns of every function that is compiled for a second number of images.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     _register_gpu_function()
-    images.start_decoding()
     uploads = use_own_upload_folder()
     server = create_server(sources or os.environ.get("SMALLVIT_MODELS", "").split())
     delete_old_files_regularly(server.blocks, uploads)
     try:
-        server.launch(server_port=port)
+        server.launch(server_port=port, prevent_thread_lock=True)
+        images.start_decoding()  # now, so that it does not keep the page from being up
+        server.blocks.block_thread()
     finally:
         server.models.close()
 

@@ -58,7 +58,7 @@ export function makeStrip(element, views, settings) {
   const nav = h("nav", { "aria-label": t("strip.menu") }, h("ol", {}, views.map((name) => h("li", {}, links[name]))));
   element.setAttribute("role", "region");
   element.setAttribute("aria-label", t("strip.label"));
-  fill(element, h("div", { class: "bar" }, photo, h("div", { class: "words" }, truth, says), settings.button), change, menu, nav, announced);
+  fill(element, h("div", { class: "bar" }, photo, h("div", { class: "words" }, truth, says), change, settings.button), menu, nav, announced);
   const narrow = matchMedia("(max-width: 700px)");
   const place = () => { // one list of links: beneath the strip, or in a menu
     if (narrow.matches) menu.append(nav);

@@ -136,8 +136,8 @@ export function makeView(section) {
       let x = FROM + index * GAP + (column - 1) * cell, y = (row - 1) * cell, side = cell;
       if (spt ? step === 2 : step === 1) [x, y, side] = [FROM + index * GAP + 3.5, 25, 10];
       if (spt && step === 3) [x, y, side] = [40 + QUADRANT[index][0], 25 + QUADRANT[index][1], 10];
-      if (spt && step >= 4) [x, y, side] = [2 + index * 19.2 + 6.1, 0, 7];
-      if (!spt && step === 2) [x, y, side] = [46.5, 0, 7];
+      if (spt && step >= 4) [x, y, side] = [2 + index * 19.2 + 6.1, 1, 7];
+      if (!spt && step === 2) [x, y, side] = [46.5, 1, 7];
       piece.style.left = `${x}%`;
       piece.style.width = `${side}%`;
       piece.style.setProperty("--top", y);
