@@ -236,7 +236,7 @@ def _matmul_flops(precision, size=2048):
 
     matrix = ops.cast(np.random.default_rng(0).normal(size=(size, size)), precision)
     # The sum keeps the result from being copied; ten products keep one call's start from counting.
-    function = compilation.compile_function(lambda x: ops.sum(_chain(ops, x)), [])
+    function = compilation.compile_function(lambda x: ops.cast(ops.sum(_chain(ops, x)), "float32"), [])
     _timed(function, matrix)
     return 10 * 2 * size**3 / _per_call(lambda: _timed(function, matrix), 2)
 

@@ -12,7 +12,9 @@ export let current = {};
 
 const listeners = new Set();
 export const onAnswers = (listener) => listeners.add(listener);
-const tell = () => { for (const listener of listeners) listener(); };
+const tell = () => {
+  for (const listener of listeners) listener();
+};
 
 const ask = latest(
   async (photo, names) => call("/page_answers", { photo, models: names, changes: {} }),
@@ -36,17 +38,28 @@ const askChanged = latest(
       const key = JSON.stringify(changesOf(name));
       groups.set(key, [...(groups.get(key) ?? []), name]);
     }
-    const answers = await Promise.all([...groups].map(([changes, models]) => (
-      changes === "{}" && models.every((name) => unchanged[name])
-        ? models.map((name) => unchanged[name])
-        : call("/page_answers", { photo, models, changes: JSON.parse(changes) }))));
+    const answers = await Promise.all(
+      [...groups].map(([changes, models]) =>
+        changes === "{}" && models.every((name) => unchanged[name])
+          ? models.map((name) => unchanged[name])
+          : call("/page_answers", { photo, models, changes: JSON.parse(changes) }),
+      ),
+    );
     return answers.flat();
   },
-  (answers) => { current = Object.fromEntries(answers.map((one) => [one.model, one])); tell(); },
+  (answers) => {
+    current = Object.fromEntries(answers.map((one) => [one.model, one]));
+    tell();
+  },
   failed,
 );
 
-const pick = (answers) => Object.fromEntries(sides().filter((name) => answers[name]).map((name) => [name, answers[name]]));
+const pick = (answers) =>
+  Object.fromEntries(
+    sides()
+      .filter((name) => answers[name])
+      .map((name) => [name, answers[name]]),
+  );
 
 function failed(error) {
   working(false);
@@ -72,11 +85,19 @@ subscribe((changed) => {
   if (!state.photo || !state.info) return;
   if (changed.has("info") || changed.has("a") || changed.has("b")) {
     const names = missing();
-    if (names.length) { working(names.some((name) => sides().includes(name))); ask(state.photo, names); return; }
+    if (names.length) {
+      working(names.some((name) => sides().includes(name)));
+      ask(state.photo, names);
+      return;
+    }
   }
   if (["info", "a", "b", "changes"].some((name) => changed.has(name))) {
     if (isChanged()) askChanged(state.photo);
-    else { askChanged.cancel(); current = pick(unchanged); tell(); }
+    else {
+      askChanged.cancel();
+      current = pick(unchanged);
+      tell();
+    }
   }
 });
 
@@ -87,7 +108,11 @@ const look = latest(
     set(state.photo?.url ? { photo: info.photo, info } : { info }); // what lay at an address is an upload from now on
     for (const note of info.notes) fail(t(`error.${note}`));
   },
-  (error) => { working(false); set({ photo: null, info: null }); fail(error.message); },
+  (error) => {
+    working(false);
+    set({ photo: null, info: null });
+    fail(error.message);
+  },
 );
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */

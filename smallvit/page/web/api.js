@@ -9,7 +9,9 @@ const address = () => location.origin + location.pathname.replace(/\/$/, "");
 
 function connect() {
   connection ??= Client.connect(address(), { events: ["status", "data"] });
-  connection.catch(() => { connection = null; });
+  connection.catch(() => {
+    connection = null;
+  });
   return connection;
 }
 
@@ -37,7 +39,9 @@ function inWords(error) {
   try {
     const { key, values, sentence } = JSON.parse(message);
     return has(`error.${key}`) ? t(`error.${key}`, values) : sentence;
-  } catch { /* not one of ours */ }
+  } catch {
+    /* not one of ours */
+  }
   if (/queue.*full/i.test(message)) return t("error.busy", { n: 64 });
   if (/connection|fetch|network/i.test(message)) return t("error.server_gone");
   return message && !/^\{|^null$|undefined/.test(message) ? message : t("error.unexpected");
@@ -57,7 +61,15 @@ export function upload(file, limit, onprogress) {
     request.upload.onprogress = (event) => event.lengthComputable && onprogress(event.loaded / event.total);
     request.onload = () => {
       if (request.status === 200) resolve(JSON.parse(request.responseText)[0]);
-      else reject(new PageError(t(request.status === 413 ? "error.too_large" : "error.upload_failed", { size: (file.size / 1e6).toFixed(0), max: (limit / 1e6).toFixed(0) })));
+      else
+        reject(
+          new PageError(
+            t(request.status === 413 ? "error.too_large" : "error.upload_failed", {
+              size: (file.size / 1e6).toFixed(0),
+              max: (limit / 1e6).toFixed(0),
+            }),
+          ),
+        );
     };
     request.onerror = () => reject(new PageError(t("error.upload_failed")));
     request.open("POST", `${address()}/gradio_api/upload`);
@@ -87,8 +99,14 @@ export function latest(make, done, failed) {
       run(next);
     }
   }
-  const request = (...input) => { if (running) waiting = input; else run(input); };
-  request.cancel = () => { generation += 1; waiting = null; };
+  const request = (...input) => {
+    if (running) waiting = input;
+    else run(input);
+  };
+  request.cancel = () => {
+    generation += 1;
+    waiting = null;
+  };
   return request;
 }
 

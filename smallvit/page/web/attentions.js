@@ -34,8 +34,13 @@ export function attentionAsker(show) {
 export function row(one, answer, head, patch) {
   const number = one.grid_size ** 2;
   const heads = head ? [head - 1] : [...Array(one.num_heads).keys()];
-  return Array.from({ length: number }, (_, index) => (
-    heads.reduce((sum, each) => sum + answer.weights[(each * number + patch) * number + index], 0) / heads.length / 65535));
+  return Array.from(
+    { length: number },
+    (_, index) =>
+      heads.reduce((sum, each) => sum + answer.weights[(each * number + patch) * number + index], 0) /
+      heads.length /
+      65535,
+  );
 }
 
 /** exp(entropy): over how many patches attention is spread. */

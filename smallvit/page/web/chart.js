@@ -4,7 +4,10 @@ import { h } from "./dom.js";
 
 const WIDTH = 560;
 const HEIGHT = 250;
-const LEFT = 48, RIGHT = 12, TOP = 26, BOTTOM = 38;
+const LEFT = 48,
+  RIGHT = 12,
+  TOP = 26,
+  BOTTOM = 38;
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 
 /**
@@ -29,39 +32,86 @@ export function lineChart(lines, options) {
     parts.push(h("svg:line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: py(y), y2: py(y) }));
     parts.push(h("svg:text", { x: LEFT - 8, y: py(y) + 4, "text-anchor": "end" }, y.toFixed(digits)));
   }
-  const xticks = options.ticks ?? niceTicks(Math.min(...xs), Math.max(...xs)).filter((x) => scale(x) >= x0 && scale(x) <= x1);
-  for (const x of xticks) parts.push(h("svg:text", { x: px(x), y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, String(x)));
-  parts.push(h("svg:text", { class: "title", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, options.x));
+  const xticks =
+    options.ticks ?? niceTicks(Math.min(...xs), Math.max(...xs)).filter((x) => scale(x) >= x0 && scale(x) <= x1);
+  for (const x of xticks)
+    parts.push(h("svg:text", { x: px(x), y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, String(x)));
+  parts.push(
+    h("svg:text", { class: "title", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, options.x),
+  );
   parts.push(h("svg:text", { class: "title", x: 4, y: 11 }, options.y));
   if (options.reference) {
     const y = py(options.reference.y);
     parts.push(h("svg:line", { class: "reference", x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y }));
-    parts.push(h("svg:text", { class: "title", x: WIDTH - RIGHT, y: y - 5, "text-anchor": "end" }, options.reference.name));
+    parts.push(
+      h("svg:text", { class: "title", x: WIDTH - RIGHT, y: y - 5, "text-anchor": "end" }, options.reference.name),
+    );
   }
   for (const line of lines) {
-    const path = line.points.map(([x, y], index) => `${index ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
-    if (!line.dots) parts.push(h("svg:path", { class: "line", d: path, stroke: line.color, "stroke-dasharray": DASHES[line.dashed ?? 0] }));
+    const path = line.points
+      .map(([x, y], index) => `${index ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`)
+      .join("");
+    if (!line.dots)
+      parts.push(
+        h("svg:path", { class: "line", d: path, stroke: line.color, "stroke-dasharray": DASHES[line.dashed ?? 0] }),
+      );
     const radius = line.points.length > 40 ? 0 : line.dots ? 4 : 3;
-    if (radius) for (const [x, y, name] of line.points) {
-      parts.push(h("svg:circle", { cx: px(x), cy: py(y), r: radius, fill: line.color }, h("svg:title", {}, `${name ?? line.name}: ${options.x} ${x}, ${options.y} ${y.toFixed(Math.max(digits, 1))}`)));
-    }
+    if (radius)
+      for (const [x, y, name] of line.points) {
+        parts.push(
+          h(
+            "svg:circle",
+            { cx: px(x), cy: py(y), r: radius, fill: line.color },
+            h(
+              "svg:title",
+              {},
+              `${name ?? line.name}: ${options.x} ${x}, ${options.y} ${y.toFixed(Math.max(digits, 1))}`,
+            ),
+          ),
+        );
+      }
   }
   for (const mark of options.marks ?? []) {
     parts.push(h("svg:line", { class: "mark", x1: px(mark.x), x2: px(mark.x), y1: TOP, y2: HEIGHT - BOTTOM }));
     if (mark.name) parts.push(h("svg:text", { class: "title", x: px(mark.x) + 5, y: TOP + 10 }, mark.name));
   }
-  const svg = h("svg:svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": options.label, class: "chart" }, parts);
-  const legend = lines.filter((line) => line.name && !line.quiet).map((line) => h("li", {},
-    h("svg:svg", { viewBox: "0 0 26 10", width: 26, height: 10, "aria-hidden": "true" },
-      h("svg:line", { x1: 1, x2: 25, y1: 5, y2: 5, stroke: line.color, "stroke-width": 3, "stroke-dasharray": DASHES[line.dashed ?? 0] })),
-    line.name));
+  const svg = h(
+    "svg:svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": options.label, class: "chart" },
+    parts,
+  );
+  const legend = lines
+    .filter((line) => line.name && !line.quiet)
+    .map((line) =>
+      h(
+        "li",
+        {},
+        h(
+          "svg:svg",
+          { viewBox: "0 0 26 10", width: 26, height: 10, "aria-hidden": "true" },
+          h("svg:line", {
+            x1: 1,
+            x2: 25,
+            y1: 5,
+            y2: 5,
+            stroke: line.color,
+            "stroke-width": 3,
+            "stroke-dasharray": DASHES[line.dashed ?? 0],
+          }),
+        ),
+        line.name,
+      ),
+    );
   return legend.length > 1 ? h("figure", {}, svg, h("ul", { class: "legend" }, legend)) : h("figure", {}, svg);
 }
 
 function niceTicks(low, high) {
   const span = high - low || 1;
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(span / 4))).find((one) => span / one <= 6);
+  const step = [1, 2, 2.5, 5, 10]
+    .map((factor) => factor * 10 ** Math.floor(Math.log10(span / 4)))
+    .find((one) => span / one <= 6);
   const ticks = [];
-  for (let tick = Math.floor(low / step) * step; tick < high + step * 0.999; tick += step) ticks.push(Number(tick.toFixed(10)));
+  for (let tick = Math.floor(low / step) * step; tick < high + step * 0.999; tick += step)
+    ticks.push(Number(tick.toFixed(10)));
   return ticks;
 }

@@ -17,7 +17,9 @@ export function h(tag, props = {}, ...children) {
 
 /** Replace the children of an element, and nothing if they would be the same text. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -25,12 +27,26 @@ export function fill(element, ...children) {
 export function slider(label, min, max, value, oninput, attributes = {}) {
   const output = h("b", {}, String(value)); // <output> would take the label from the input
   const input = h("input", {
-    type: "range", min, max, value, step: 1, ...attributes,
-    oninput: () => { output.textContent = input.value; oninput(Number(input.value)); },
+    type: "range",
+    min,
+    max,
+    value,
+    step: 1,
+    ...attributes,
+    oninput: () => {
+      output.textContent = input.value;
+      oninput(Number(input.value));
+    },
   });
   const element = h("label", { class: "control" }, h("span", {}, label, " ", output), input);
-  element.set = (next) => { input.value = next; output.textContent = next; };
-  element.limit = (most) => { input.max = most; element.hidden = most < 2; };
+  element.set = (next) => {
+    input.value = next;
+    output.textContent = next;
+  };
+  element.limit = (most) => {
+    input.max = most;
+    element.hidden = most < 2;
+  };
   return element;
 }
 
@@ -39,11 +55,16 @@ export function menu(label, options, value, onchange) {
   const select = h("select", { onchange: () => onchange(select.value) });
   const element = h("label", { class: "control" }, h("span", {}, label), select);
   element.setOptions = (next, chosen) => {
-    fill(select, next.map(([key, text]) => h("option", { value: key }, text)));
+    fill(
+      select,
+      next.map(([key, text]) => h("option", { value: key }, text)),
+    );
     select.value = chosen;
   };
   element.setOptions(options, value);
-  element.set = (next) => { select.value = next; };
+  element.set = (next) => {
+    select.value = next;
+  };
   return element;
 }
 

@@ -18,7 +18,8 @@ export function pixels(canvas, rgb, width, height = width) {
   return canvas;
 }
 
-export const canvas = (label, attributes = {}) => h("canvas", { role: "img", "aria-label": label, class: "pixels", ...attributes });
+export const canvas = (label, attributes = {}) =>
+  h("canvas", { role: "img", "aria-label": label, class: "pixels", ...attributes });
 
 /** The image of a photo at the size that a model sees, as RGB bytes. */
 export const seen = (info, one) => bytes(info.seen[one.image_size]);
@@ -27,12 +28,6 @@ export const css = (name) => getComputedStyle(document.documentElement).getPrope
 
 /** The colour of each variant, as the style sheet has it. */
 export const color = (variant) => css(`--${variant}`);
-
-/** Blend two colours "#rrggbb": 0 gives the first, 1 the second. */
-export function blend(from, to, share) {
-  const part = (text, index) => Number.parseInt(text.slice(1 + 2 * index, 3 + 2 * index), 16);
-  return `rgb(${[0, 1, 2].map((index) => Math.round(part(from, index) + (part(to, index) - part(from, index)) * share)).join(" ")})`;
-}
 
 /** An image with a map over it: strength of a patch 0 to 1 is how much of the colour covers a darkened image.
  *  Crossed patches are those that a mask hides. */
@@ -71,7 +66,10 @@ function cross(context, x, y, cell) {
 
 /** A frame that can be seen on any image: black, white, black. */
 export function frame(context, x, y, width, height = width) {
-  for (const [line, style] of [[6, "#000"], [3, "#fff"]]) {
+  for (const [line, style] of [
+    [6, "#000"],
+    [3, "#fff"],
+  ]) {
     context.lineWidth = line;
     context.strokeStyle = style;
     context.strokeRect(x + 3, y + 3, width - 6, height - 6);
@@ -80,7 +78,15 @@ export function frame(context, x, y, width, height = width) {
 
 /** A signed map: falls in one colour, rises in another; at most `most` in either direction. */
 export function signed(target, rgb, side, grid, values, most, falls, rises, options = {}) {
-  overlay(target, rgb, side, grid, values.map(() => 0), falls, { scale: options.scale });
+  overlay(
+    target,
+    rgb,
+    side,
+    grid,
+    values.map(() => 0),
+    falls,
+    { scale: options.scale },
+  );
   const context = target.getContext("2d");
   const cell = target.width / grid;
   values.forEach((value, index) => {
@@ -91,5 +97,6 @@ export function signed(target, rgb, side, grid, values, most, falls, rises, opti
   context.globalAlpha = 1;
   context.strokeStyle = "#fff";
   context.lineWidth = 2;
-  for (const index of options.crossed ?? []) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
+  for (const index of options.crossed ?? [])
+    cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
 }

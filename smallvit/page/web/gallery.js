@@ -18,8 +18,22 @@ export function makeGallery() {
   const [moreText] = list("gallery.buttons");
   const more = button(moreText, () => load(sides(), cell, row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
-  const element = h("div", { class: "gallery" }, h("h3", { id: "gallery" }, t("gallery.title")), h("p", { class: "intro" }, t("gallery.intro")), takeaway, cells, row, empty, more,
-    h("p", { class: "caption" }, page.has_test_images ? t("gallery.source_test") : t("gallery.source_examples", { n: page.examples.length })));
+  const element = h(
+    "div",
+    { class: "gallery" },
+    h("h3", { id: "gallery" }, t("gallery.title")),
+    h("p", { class: "intro" }, t("gallery.intro")),
+    takeaway,
+    cells,
+    row,
+    empty,
+    more,
+    h(
+      "p",
+      { class: "caption" },
+      page.has_test_images ? t("gallery.source_test") : t("gallery.source_examples", { n: page.examples.length }),
+    ),
+  );
   let cell = null;
   let pair = null;
 
@@ -38,9 +52,31 @@ export function makeGallery() {
   function thumb(image, [a, b]) {
     const picture = canvas("");
     pixels(picture, bytes(image.seen), a.image_size);
-    const values = { truth: className(image.truth), A: titleOf(a), answerA: className(classKey(a, image.answers[0])), B: titleOf(b), answerB: className(classKey(b, image.answers[1])) };
+    const values = {
+      truth: className(image.truth),
+      A: titleOf(a),
+      answerA: className(classKey(a, image.answers[0])),
+      B: titleOf(b),
+      answerB: className(classKey(b, image.answers[1])),
+    };
     picture.setAttribute("aria-label", t("gallery.image_alt", values));
-    return h("li", {}, h("button", { type: "button", "data-photo": Object.keys(image.photo)[0], onclick: () => { choose(image.photo); scrollTo({ top: 0 }); } }, picture, h("span", {}, className(image.truth))));
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          "data-photo": Object.keys(image.photo)[0],
+          onclick: () => {
+            choose(image.photo);
+            scrollTo({ top: 0 });
+          },
+        },
+        picture,
+        h("span", {}, className(image.truth)),
+      ),
+    );
   }
 
   function show() {
@@ -55,18 +91,47 @@ export function makeGallery() {
     const [a, b] = names.map(model);
     const found = page.disagreement.find(({ models }) => models.includes(a.name) && models.includes(b.name));
     const swapped = found && found.models[0] !== a.name;
-    const counts = found && { both: found.both, first: swapped ? found.only_second : found.only_first, second: swapped ? found.only_first : found.only_second, neither: found.neither };
+    const counts = found && {
+      both: found.both,
+      first: swapped ? found.only_second : found.only_first,
+      second: swapped ? found.only_first : found.only_second,
+      neither: found.neither,
+    };
     takeaway.hidden = !found;
     if (found) {
-      const values = { A: inSentence(a), B: inSentence(b), n: count(found.different_answers), total: count(found.n), a: count(counts.first), b: count(counts.second), pvalue: pvalue(found.p) };
+      const values = {
+        A: inSentence(a),
+        B: inSentence(b),
+        n: count(found.different_answers),
+        total: count(found.n),
+        a: count(counts.first),
+        b: count(counts.second),
+        pvalue: pvalue(found.p),
+      };
       const both = found.different_answers - counts.first - counts.second;
-      takeaway.textContent = sentences([t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values), both > 0 && t("gallery.T+.both_wrong", { w: count(both) })]);
+      takeaway.textContent = sentences([
+        t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values),
+        both > 0 && t("gallery.T+.both_wrong", { w: count(both) }),
+      ]);
     }
     const names4 = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
-    fill(cells, CELLS.map((name, index) => button(
-      counts ? `${names4[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}` : names4[index],
-      () => { cell = name; for (const [place, one] of [...cells.children].entries()) one.setAttribute("aria-pressed", CELLS[place] === name); load(names, name, 0); },
-      { "aria-pressed": false })));
+    fill(
+      cells,
+      CELLS.map((name, index) =>
+        button(
+          counts
+            ? `${names4[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}`
+            : names4[index],
+          () => {
+            cell = name;
+            for (const [place, one] of [...cells.children].entries())
+              one.setAttribute("aria-pressed", CELLS[place] === name);
+            load(names, name, 0);
+          },
+          { "aria-pressed": false },
+        ),
+      ),
+    );
   }
 
   return { element, show };

@@ -19,14 +19,37 @@ export function makeLive(keep) {
   const told = h("p", { class: "take small" });
   const startButton = button(startText, start);
   const stopButton = button(stopText, () => stop(off), { disabled: true });
-  const keepButton = button(keepText, () => shot(640)?.toBlob((blob) => { stop(off); keep(blob); }, "image/jpeg", 0.92), { disabled: true });
-  const element = h("div", { class: "live", hidden: true }, h("h3", {}, t("live.live_title")), h("p", { class: "caption" }, `${t("live.live_intro")} ${t("live.live_privacy")}`),
-    video, h("div", { class: "row" }, startButton, stopButton, keepButton), told, answers);
+  const keepButton = button(
+    keepText,
+    () =>
+      shot(640)?.toBlob(
+        (blob) => {
+          stop(off);
+          keep(blob);
+        },
+        "image/jpeg",
+        0.92,
+      ),
+    { disabled: true },
+  );
+  const element = h(
+    "div",
+    { class: "live", hidden: true },
+    h("h3", {}, t("live.live_title")),
+    h("p", { class: "caption" }, `${t("live.live_intro")} ${t("live.live_privacy")}`),
+    video,
+    h("div", { class: "row" }, startButton, stopButton, keepButton),
+    told,
+    answers,
+  );
   let stream = null;
   let round = 0;
 
   async function start() {
-    if (!navigator.mediaDevices?.getUserMedia) { fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure")); return; }
+    if (!navigator.mediaDevices?.getUserMedia) {
+      fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
+      return;
+    }
     startButton.disabled = true;
     told.textContent = waiting;
     try {
@@ -49,13 +72,16 @@ export function makeLive(keep) {
     const began = performance.now();
     let times = [];
     while (own === round && stream) {
-      if (performance.now() - began > MINUTES * 60_000) { stop(list("error.camera_ended", { minutes: MINUTES })[1]); return; }
+      if (performance.now() - began > MINUTES * 60_000) {
+        stop(list("error.camera_ended", { minutes: MINUTES })[1]);
+        return;
+      }
       try {
         const frame = shot(SIDE).toDataURL("image/jpeg", 0.85).split(",")[1];
         const got = await call("/page_live", { frame, models: sides() });
         if (own !== round) return;
         times = [...times, performance.now()].slice(-10);
-        const fps = times.length > 1 ? (1000 * (times.length - 1) / (times.at(-1) - times[0])).toFixed(0) : "…";
+        const fps = times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(0) : "…";
         tell(got, fps);
       } catch (error) {
         stop(error instanceof PageError ? error.message : t("error.unexpected"));
@@ -67,10 +93,27 @@ export function makeLive(keep) {
   function tell(got, fps) {
     const [a, b] = got.map((answer) => [model(answer.model), answer]);
     told.dataset.fps = fps;
-    told.textContent = !b || best(...a) === best(...b)
-      ? t("live.T.live_same", { answer: best(...a), fps })
-      : t("live.T.live_differ", { A: titleOf(a[0]), answerA: best(...a), B: titleOf(b[0]), answerB: best(...b), fps });
-    fill(answers, got.map((answer) => h("div", { class: "card", "data-variant": model(answer.model).variant }, h("h4", {}, titleOf(model(answer.model))), bars(model(answer.model), answer))));
+    told.textContent =
+      !b || best(...a) === best(...b)
+        ? t("live.T.live_same", { answer: best(...a), fps })
+        : t("live.T.live_differ", {
+            A: titleOf(a[0]),
+            answerA: best(...a),
+            B: titleOf(b[0]),
+            answerB: best(...b),
+            fps,
+          });
+    fill(
+      answers,
+      got.map((answer) =>
+        h(
+          "div",
+          { class: "card", "data-variant": model(answer.model).variant },
+          h("h4", {}, titleOf(model(answer.model))),
+          bars(model(answer.model), answer),
+        ),
+      ),
+    );
   }
 
   function stop(text) {
@@ -86,7 +129,19 @@ export function makeLive(keep) {
     if (!video.videoWidth) return null;
     const length = Math.min(video.videoWidth, video.videoHeight);
     const canvas = h("canvas", { width: side, height: side });
-    canvas.getContext("2d").drawImage(video, (video.videoWidth - length) / 2, (video.videoHeight - length) / 2, length, length, 0, 0, side, side);
+    canvas
+      .getContext("2d")
+      .drawImage(
+        video,
+        (video.videoWidth - length) / 2,
+        (video.videoHeight - length) / 2,
+        length,
+        length,
+        0,
+        0,
+        side,
+        side,
+      );
     return canvas;
   }
 

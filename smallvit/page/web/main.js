@@ -19,7 +19,10 @@ async function start() {
   document.title = t("header.page_title");
   const skip = document.getElementById("skip");
   skip.textContent = t("header.skip");
-  skip.addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main").focus(); });
+  skip.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  });
   makeHeader();
   if (!usable().length) {
     document.body.classList.add("empty");
@@ -29,7 +32,9 @@ async function start() {
   }
   const settings = makeSettings();
   makeStrip(document.getElementById("strip"), VIEWS, settings);
-  subscribe((changed) => { if (changed.has("photo")) clear(); });
+  subscribe((changed) => {
+    if (changed.has("photo")) clear();
+  });
   await makeViews();
   makeFooter(); // last, so that nothing is pushed down
   open();
@@ -39,24 +44,45 @@ async function start() {
 function makeHeader() {
   const other = language === "ko" ? "en" : "ko";
   const story = h("p", { id: "story" }, "\u00a0");
-  fill(document.getElementById("header"),
-    h("div", { class: "top" },
+  fill(
+    document.getElementById("header"),
+    h(
+      "div",
+      { class: "top" },
       h("h1", {}, t("header.h1")),
-      button(t("header.language"), () => switchLanguage(other), { lang: other, "aria-label": t("header.language_label"), id: "language" })),
+      button(t("header.language"), () => switchLanguage(other), {
+        lang: other,
+        "aria-label": t("header.language_label"),
+        id: "language",
+      }),
+    ),
     h("p", { class: "lead" }, t("header.lead")),
     story,
     page.problems.map((problem) => h("p", { class: "problem" }, problem)),
-    absent);
+    absent,
+  );
   showAbsent();
-  onAnswers(() => { if (Object.keys(unchanged).length) fill(story, tellStory()); });
+  onAnswers(() => {
+    if (Object.keys(unchanged).length) fill(story, tellStory());
+  });
 }
 
 const absent = h("div", { role: "status" });
 
 /** Name the models that are on their way from the Hub, and those that cannot be had. */
 function showAbsent() {
-  fill(absent, page.models.filter((one) => one.status !== "here").map((one) => h("p", { class: "problem" },
-    one.status === "downloading" ? t("error.downloading", { model: one.name }) : `${one.name}: ${one.status}`)));
+  fill(
+    absent,
+    page.models
+      .filter((one) => one.status !== "here")
+      .map((one) =>
+        h(
+          "p",
+          { class: "problem" },
+          one.status === "downloading" ? t("error.downloading", { model: one.name }) : `${one.name}: ${one.status}`,
+        ),
+      ),
+  );
 }
 
 /** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
@@ -67,7 +93,12 @@ function tellStory() {
   if (!truth || !plain || !both || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
   const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
-  const values = { a_truth: aTruth(truth), truth: className(truth), answer_vit: className(said(plain)), answer_both: className(said(both)) };
+  const values = {
+    a_truth: aTruth(truth),
+    truth: className(truth),
+    answer_vit: className(said(plain)),
+    answer_both: className(said(both)),
+  };
   return rich(`**${t(`header.story_${key}`, values)}** ${t("header.story_end")}`);
 }
 
@@ -78,19 +109,55 @@ export function switchLanguage(other) {
 }
 
 function makeFooter() {
-  const variants = Object.fromEntries(usable().filter((one) => one.test).map((one) => [one.variant, one]));
+  const variants = Object.fromEntries(
+    usable()
+      .filter((one) => one.test)
+      .map((one) => [one.variant, one]),
+  );
   const figures = ["vit", "spt", "lsa", "spt_lsa"].map((name) => variants[name]?.test);
   const [source, api, credits] = list("header.footer");
-  fill(document.getElementById("footer"),
-    figures.every(Boolean) && h("p", {}, t("header.evidence", {
-      n: count(figures[0].n), a: percent(figures[0].top1), b: percent(figures[1].top1), c: percent(figures[2].top1), d: percent(figures[3].top1),
-    })),
-    h("p", {}, h("a", { href: "https://arxiv.org/abs/2112.13492" }, t("header.paper")), " ", t("header.privacy"), " ", t("header.dotted")),
-    h("p", { class: "links" },
+  fill(
+    document.getElementById("footer"),
+    figures.every(Boolean) &&
+      h(
+        "p",
+        {},
+        t("header.evidence", {
+          n: count(figures[0].n),
+          a: percent(figures[0].top1),
+          b: percent(figures[1].top1),
+          c: percent(figures[2].top1),
+          d: percent(figures[3].top1),
+        }),
+      ),
+    h(
+      "p",
+      {},
+      h("a", { href: "https://arxiv.org/abs/2112.13492" }, t("header.paper")),
+      " ",
+      t("header.privacy"),
+      " ",
+      t("header.dotted"),
+    ),
+    h(
+      "p",
+      { class: "links" },
       page.links.source && h("a", { href: page.links.source }, source),
-      h("a", { href: "#view=use", onclick: (event) => { event.preventDefault(); set({ view: "use" }); scrollTo({ top: 0 }); } }, api),
+      h(
+        "a",
+        {
+          href: "#view=use",
+          onclick: (event) => {
+            event.preventDefault();
+            set({ view: "use" });
+            scrollTo({ top: 0 });
+          },
+        },
+        api,
+      ),
       h("a", { href: page.links.credits }, credits),
-    ));
+    ),
+  );
 }
 
 async function makeViews() {
@@ -99,11 +166,15 @@ async function makeViews() {
     const section = h("section", { id: `view-${name}`, "aria-labelledby": `title-${name}`, hidden: true });
     document.getElementById("main").append(section);
     const view = modules[index].makeView(section);
-    const refresh = () => { if (state.view === name) view.show(); };
+    const refresh = () => {
+      if (state.view === name) view.show();
+    };
     subscribe(refresh);
     onAnswers(refresh);
   }
-  subscribe((changed) => { if (changed.has("view")) showView(true); });
+  subscribe((changed) => {
+    if (changed.has("view")) showView(true);
+  });
 }
 
 function showView(moved) {
@@ -123,14 +194,18 @@ function open() {
   showView(false);
   const first = page.examples.find((one) => one.id === page.opening) ?? page.examples[0];
   if (photo || first) choose(photo ?? { example: first.id }, photo ? changes : null);
-  else { working(false); set({ info: null }); }
+  else {
+    working(false);
+    set({ info: null });
+  }
   for (const note of notes) {
     if (note === "damaged") fail(t("error.link_damaged"));
     else fail(t("error.link_models", { model: note.model, other: titleOf(model(state.a)) }));
   }
 }
 
-addEventListener("hashchange", () => { // only a visitor changes the hash: the page itself replaces the whole address
+addEventListener("hashchange", () => {
+  // only a visitor changes the hash: the page itself replaces the whole address
   if (location.hash.includes("view=")) location.reload();
 });
 
@@ -142,7 +217,9 @@ function waitForModels() {
       if (!before && usable().length) location.reload();
       showAbsent();
       set({ models: Symbol("changed") }); // every view is shown again
-    } catch { /* asked again */ }
+    } catch {
+      /* asked again */
+    }
     if (page.models.some((one) => one.status === "downloading")) waitForModels();
   }, 3000);
 }

@@ -13,12 +13,27 @@ export function picker({ label, onpick, name, toggles = false }) {
 
   function build(grid) {
     size = grid;
-    buttons = Array.from({ length: grid * grid }, (_, index) => h("button", {
-      type: "button", tabindex: -1, onclick: () => { focus(index); onpick(index); },
-    }));
+    buttons = Array.from({ length: grid * grid }, (_, index) =>
+      h("button", {
+        type: "button",
+        tabindex: -1,
+        onclick: () => {
+          focus(index);
+          onpick(index);
+        },
+      }),
+    );
     element.style.setProperty("--grid", grid);
-    fill(element, Array.from({ length: grid }, (_, row) => h("div", { role: "row" },
-      buttons.slice(row * grid, (row + 1) * grid).map((one) => h("div", { role: "gridcell" }, one)))));
+    fill(
+      element,
+      Array.from({ length: grid }, (_, row) =>
+        h(
+          "div",
+          { role: "row" },
+          buttons.slice(row * grid, (row + 1) * grid).map((one) => h("div", { role: "gridcell" }, one)),
+        ),
+      ),
+    );
   }
 
   function focus(index) {

@@ -13,29 +13,63 @@ export function makeSettings() {
   const [title, languageLabel, labelA, labelB, swap, done] = list("live.settings");
   const [share, copy, saveAs, copied] = list("live.share");
   const options = () => usable().map((one) => [one.name, titleOf(one)]);
-  const menuA = menu(labelA, options(), state.a, (name) => { set({ a: name }); show(); });
-  const menuB = menu(labelB, options(), state.b, (name) => { set({ b: name }); show(); });
+  const menuA = menu(labelA, options(), state.a, (name) => {
+    set({ a: name });
+    show();
+  });
+  const menuB = menu(labelB, options(), state.b, (name) => {
+    set({ b: name });
+    show();
+  });
   const fair = h("p", { class: "caption" });
   const source = h("p", { class: "caption" });
-  const languages = menu(languageLabel, [["en", "English"], ["ko", "한국어"]], language, switchLanguage);
+  const languages = menu(
+    languageLabel,
+    [
+      ["en", "English"],
+      ["ko", "한국어"],
+    ],
+    language,
+    switchLanguage,
+  );
   const told = h("p", { class: "caption", role: "status" });
   const lasts = h("p", { class: "caption" });
-  const dialog = h("dialog", { "aria-labelledby": "settings-title" },
+  const dialog = h(
+    "dialog",
+    { "aria-labelledby": "settings-title" },
     h("h2", { id: "settings-title" }, title),
-    h("div", { class: "row" }, menuA, menuB, button(swap, () => { set({ a: state.b, b: state.a }); show(); })),
-    h("p", { class: "caption" }, t("live.models_note")), fair, source,
+    h(
+      "div",
+      { class: "row" },
+      menuA,
+      menuB,
+      button(swap, () => {
+        set({ a: state.b, b: state.a });
+        show();
+      }),
+    ),
+    h("p", { class: "caption" }, t("live.models_note")),
+    fair,
+    source,
     languages,
     h("h3", {}, share),
-    h("div", { class: "row" },
+    h(
+      "div",
+      { class: "row" },
       button(copy, async () => {
         try {
           await navigator.clipboard.writeText(link());
           told.textContent = copied;
-        } catch { told.textContent = t("error.copy_failed"); }
+        } catch {
+          told.textContent = t("error.copy_failed");
+        }
       }),
-      button(saveAs, savePicture)),
-    lasts, told,
-    button(done, () => dialog.close(), { class: "primary" }));
+      button(saveAs, savePicture),
+    ),
+    lasts,
+    told,
+    button(done, () => dialog.close(), { class: "primary" }),
+  );
   document.body.append(dialog);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
@@ -44,23 +78,42 @@ export function makeSettings() {
     menuB.setOptions(options(), state.b);
     const [a, b] = [model(state.a), model(state.b)];
     fair.textContent = t(a !== b && a.fair_group === b.fair_group ? "live.fair" : "live.unfair");
-    source.textContent = sides().map((name) => `${titleOf(model(name))}: ${whence(model(name))}`).join(" · ");
-    lasts.textContent = state.photo?.upload ? t("live.link_photo", { minutes: page.limits.minutes_kept }) : t("live.link_example");
+    source.textContent = sides()
+      .map((name) => `${titleOf(model(name))}: ${whence(model(name))}`)
+      .join(" · ");
+    lasts.textContent = state.photo?.upload
+      ? t("live.link_photo", { minutes: page.limits.minutes_kept })
+      : t("live.link_example");
     told.textContent = "";
   }
 
-  return { button: button(`${title} · ${share}`, () => { show(); dialog.showModal(); }, { class: "settings", "aria-haspopup": "dialog" }) };
+  return {
+    button: button(
+      `${title} · ${share}`,
+      () => {
+        show();
+        dialog.showModal();
+      },
+      { class: "settings", "aria-haspopup": "dialog" },
+    ),
+  };
 }
 
 function whence({ source }) {
-  const [hub, folder] = list("live.source", { repo: source.repo, commit: source.commit?.slice(0, 7), folder: source.folder });
+  const [hub, folder] = list("live.source", {
+    repo: source.repo,
+    commit: source.commit?.slice(0, 7),
+    folder: source.folder,
+  });
   return source.repo ? hub : folder;
 }
 
 /** A picture to share: the photo, both answers, what is changed. */
 async function savePicture() {
   try {
-    const width = 1000, height = 520, side = 440;
+    const width = 1000,
+      height = 520,
+      side = 440;
     const canvas = h("canvas", { width, height });
     const context = canvas.getContext("2d");
     context.fillStyle = css("--bg");
@@ -82,7 +135,11 @@ async function savePicture() {
       const one = model(name);
       const answer = current[name];
       write(titleOf(one), "22px", color(one.variant));
-      write(`${className(classKey(one, answer.top[0][0]))} ${percent(answer.top[0][1])}\u00a0%`, "bold 34px", css("--ink"));
+      write(
+        `${className(classKey(one, answer.top[0][0]))} ${percent(answer.top[0][1])}\u00a0%`,
+        "bold 34px",
+        css("--ink"),
+      );
       y += 16;
     }
     if (setting()) write(setting(), "20px", css("--soft"));
@@ -90,5 +147,7 @@ async function savePicture() {
     write("smallvit", "20px", css("--soft"));
     canvas.setAttribute("aria-label", answersInWords());
     canvas.toBlob((blob) => (blob ? save("smallvit.png", blob) : fail(t("error.save_failed"))));
-  } catch { fail(t("error.save_failed")); }
+  } catch {
+    fail(t("error.save_failed"));
+  }
 }

@@ -13,38 +13,96 @@ const FEW = 8;
 /** {element: the buttons, examples: the row of example photos, show()} */
 export function makeSources() {
   const [uploadText, camera, paste, byAddress] = list("photo.sources");
-  const input = h("input", { type: "file", accept: "image/*", class: "sr", tabindex: -1, "aria-label": uploadText, id: "file", onchange: () => { take(input.files); input.value = ""; } });
-  const address = h("input", { type: "url", inputmode: "url", "aria-label": byAddress, placeholder: "https://", name: "address" });
-  const form = h("form", { class: "row", hidden: true, onsubmit: (event) => { event.preventDefault(); if (address.value.trim()) choose({ url: address.value.trim() }); } },
-    address, h("button", { type: "submit" }, t("photo.url_go")));
+  const input = h("input", {
+    type: "file",
+    accept: "image/*",
+    class: "sr",
+    tabindex: -1,
+    "aria-label": uploadText,
+    id: "file",
+    onchange: () => {
+      take(input.files);
+      input.value = "";
+    },
+  });
+  const address = h("input", {
+    type: "url",
+    inputmode: "url",
+    "aria-label": byAddress,
+    placeholder: "https://",
+    name: "address",
+  });
+  const form = h(
+    "form",
+    {
+      class: "row",
+      hidden: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        if (address.value.trim()) choose({ url: address.value.trim() });
+      },
+    },
+    address,
+    h("button", { type: "submit" }, t("photo.url_go")),
+  );
   const live = makeLive(takeBlob);
-  const element = h("div", {},
-    h("div", { class: "row buttons" },
+  const element = h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "row buttons" },
       button(uploadText, () => input.click(), { class: "primary" }),
       button(camera, () => live.toggle(), { "aria-expanded": "false", id: "camera" }),
       button(paste, fromClipboard),
-      button(byAddress, () => { form.hidden = !form.hidden; if (!form.hidden) address.focus(); })),
-    input, form, h("p", { class: "caption" }, t("photo.limits")), live.element);
+      button(byAddress, () => {
+        form.hidden = !form.hidden;
+        if (!form.hidden) address.focus();
+      }),
+    ),
+    input,
+    form,
+    h("p", { class: "caption" }, t("photo.limits")),
+    live.element,
+  );
 
   const [examplesText, more, any] = list("photo.examples");
   const row = h("ul", { class: "thumbs" });
-  const moreButton = button(more, () => { isOpen = true; show(); });
+  const moreButton = button(more, () => {
+    isOpen = true;
+    show();
+  });
   let isOpen = false;
   let drawn = null;
-  const examples = h("div", { class: "examples", hidden: !page.examples.length },
-    h("h3", {}, examplesText), row,
-    h("div", { class: "row" }, moreButton, button(any, () => {
-      const others = page.examples.filter((one) => one.id !== state.photo?.example);
-      choose({ example: others[Math.floor(Math.random() * others.length)].id });
-    })));
+  const examples = h(
+    "div",
+    { class: "examples", hidden: !page.examples.length },
+    h("h3", {}, examplesText),
+    row,
+    h(
+      "div",
+      { class: "row" },
+      moreButton,
+      button(any, () => {
+        const others = page.examples.filter((one) => one.id !== state.photo?.example);
+        choose({ example: others[Math.floor(Math.random() * others.length)].id });
+      }),
+    ),
+  );
 
-  addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
   for (const name of ["dragleave", "dragend"]) addEventListener(name, () => document.body.classList.remove("dragging"));
   addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
     const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry?.());
-    if (entries.some((entry) => entry?.isDirectory)) { fail(list("error.folder")[0]); return; }
+    if (entries.some((entry) => entry?.isDirectory)) {
+      fail(list("error.folder")[0]);
+      return;
+    }
     take(event.dataTransfer?.files ?? []);
   });
   addEventListener("paste", (event) => {
@@ -65,11 +123,28 @@ export function makeSources() {
     moreButton.hidden = shown.length === page.examples.length;
     if (drawn !== shown.length) {
       drawn = shown.length;
-      fill(row, shown.map((one) => h("li", {}, h("button", { type: "button", "data-example": one.id, onclick: () => choose({ example: one.id }) },
-        h("img", { src: `example/${one.id}.jpg?small`, alt: "", width: 72, height: 72, loading: "lazy" }),
-        h("span", { "aria-label": t("photo.example_alt", { truth: className(one.truth) }) }, className(one.truth))))));
+      fill(
+        row,
+        shown.map((one) =>
+          h(
+            "li",
+            {},
+            h(
+              "button",
+              { type: "button", "data-example": one.id, onclick: () => choose({ example: one.id }) },
+              h("img", { src: `example/${one.id}.jpg?small`, alt: "", width: 72, height: 72, loading: "lazy" }),
+              h(
+                "span",
+                { "aria-label": t("photo.example_alt", { truth: className(one.truth) }) },
+                className(one.truth),
+              ),
+            ),
+          ),
+        ),
+      );
     }
-    for (const one of row.querySelectorAll("button")) one.setAttribute("aria-pressed", one.dataset.example === state.photo?.example);
+    for (const one of row.querySelectorAll("button"))
+      one.setAttribute("aria-pressed", one.dataset.example === state.photo?.example);
   }
 
   return { element, examples, show };
@@ -83,7 +158,9 @@ async function fromClipboard() {
       if (type) return await takeBlob(await item.getType(type));
     }
     fail(none);
-  } catch { fail(refused); }
+  } catch {
+    fail(refused);
+  }
 }
 
 /** Upload a file or a frame of the camera, and take it as the photo. */
@@ -92,7 +169,9 @@ async function takeBlob(blob) {
   working(true);
   const [uploading] = list("error.uploading");
   try {
-    const path = await upload(blob, page.limits.bytes, (share) => working(true, uploading.replace("{p}", Math.round(100 * share))));
+    const path = await upload(blob, page.limits.bytes, (share) =>
+      working(true, uploading.replace("{p}", Math.round(100 * share))),
+    );
     choose({ upload: path });
   } catch (error) {
     working(false);

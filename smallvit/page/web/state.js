@@ -12,8 +12,10 @@ export const state = {
   info: null, // what /page_photo tells of it
   a: page.pair[0],
   b: page.pair[1] ?? page.pair[0],
-  row: 3, column: 4, // of the patch, from 1
-  layer: 3, head: 0, // from 1; head 0 is the mean of the heads
+  row: 3,
+  column: 4, // of the patch, from 1
+  layer: 3,
+  head: 0, // from 1; head 0 is the mean of the heads
   changes: { ...NO_CHANGES },
 };
 
@@ -31,14 +33,20 @@ export function compared() {
   const group = usable().filter((one) => one.fair_group === model(state.a)?.fair_group);
   const names = group.map((one) => one.name);
   const order = ["vit", "spt", "lsa", "spt_lsa"];
-  if (names.includes(state.b) && group.length > 1 && group.length <= 4 && new Set(group.map((one) => one.variant)).size === group.length) {
+  if (
+    names.includes(state.b) &&
+    group.length > 1 &&
+    group.length <= 4 &&
+    new Set(group.map((one) => one.variant)).size === group.length
+  ) {
     return group.sort((one, other) => order.indexOf(one.variant) - order.indexOf(other.variant));
   }
   return sides().map(model);
 }
 
 /** The other idea-free model of the same recipe, to compare spreads with. */
-export const plainOf = (one) => usable().find((other) => other.variant === "vit" && other.fair_group === one.fair_group);
+export const plainOf = (one) =>
+  usable().find((other) => other.variant === "vit" && other.fair_group === one.fair_group);
 
 const listeners = new Set();
 
@@ -51,14 +59,16 @@ export function set(fields) {
   if (!changed.size) return;
   Object.assign(state, fields);
   if (changed.has("photo")) state.changes = { ...NO_CHANGES };
-  if (changed.has("a") || changed.has("b")) state.changes = { ...NO_CHANGES, covered: state.changes.covered, move: state.changes.move };
+  if (changed.has("a") || changed.has("b"))
+    state.changes = { ...NO_CHANGES, covered: state.changes.covered, move: state.changes.move };
   remember();
   for (const listener of listeners) listener(changed);
 }
 
 export const change = (fields) => set({ changes: { ...state.changes, ...fields } });
 export const undo = () => set({ changes: { ...NO_CHANGES } });
-export const isChanged = () => JSON.stringify(changesOf(state.a)) !== "{}" || JSON.stringify(changesOf(state.b)) !== "{}";
+export const isChanged = () =>
+  JSON.stringify(changesOf(state.a)) !== "{}" || JSON.stringify(changesOf(state.b)) !== "{}";
 
 /** The changes that apply to one model, as the server takes them. */
 export function changesOf(name) {
@@ -94,7 +104,8 @@ export function link() {
 
 let timer = null;
 
-function remember() { // Chromium allows some hundred changes of the address in 30 s: a dragged slider makes more
+function remember() {
+  // Chromium allows some hundred changes of the address in 30 s: a dragged slider makes more
   clearTimeout(timer);
   timer = setTimeout(() => history.replaceState(null, "", link()), 250);
 }

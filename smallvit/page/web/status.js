@@ -22,6 +22,9 @@ export function clear() {
 export function working(isWorking, text = null) {
   clearTimeout(slow);
   document.body.classList.toggle("working", isWorking);
-  busy.textContent = isWorking ? text ?? t("strip.computing") : "";
-  if (isWorking) slow = setTimeout(() => { busy.textContent = t("error.slow"); }, 12_000);
+  busy.textContent = isWorking ? (text ?? t("strip.computing")) : "";
+  if (isWorking)
+    slow = setTimeout(() => {
+      busy.textContent = t("error.slow");
+    }, 12_000);
 }

@@ -21,7 +21,11 @@ export const scopeName = (layer) => (layer === null ? t("value.scope_all") : t("
 export function setting() {
   const { factor, layer, mask, covered, move, target } = state.changes;
   const [tau, maskOff, patches, moved] = list("strip.settings", {
-    factor: times(factor), scope: scopeName(layer), n: covered.length, total: (model(state.a).grid_size) ** 2, move: moveName(move),
+    factor: times(factor),
+    scope: scopeName(layer),
+    n: covered.length,
+    total: model(state.a).grid_size ** 2,
+    move: moveName(move),
   });
   const parts = [];
   if (target && factor !== 1) parts.push(tau);
@@ -39,7 +43,12 @@ export function answersInWords() {
   if (!a[1]) return "\u00a0";
   if (state.a === state.b || !b[1]) return `${titleOf(a[0])}: ${best(...a)} ${percent(a[1].top[0][1])}\u00a0%`;
   return t("strip.announce", {
-    A: titleOf(a[0]), answerA: best(...a), pA: percent(a[1].top[0][1]), B: titleOf(b[0]), answerB: best(...b), pB: percent(b[1].top[0][1]),
+    A: titleOf(a[0]),
+    answerA: best(...a),
+    pA: percent(a[1].top[0][1]),
+    B: titleOf(b[0]),
+    answerB: best(...b),
+    pB: percent(b[1].top[0][1]),
   });
 }
 
@@ -50,17 +59,46 @@ export function makeStrip(element, views, settings) {
   const what = h("span", {});
   const change = h("div", { class: "what-if", hidden: true }, what, button(t("strip.undo"), undo));
   const announced = h("p", { class: "sr", "aria-live": "polite" });
-  const links = Object.fromEntries(views.map((name) => [name, h("a", {
-    href: `#view=${name}`, onclick: (event) => { event.preventDefault(); menu.open = false; set({ view: name }); },
-  }, t(`${name}.tab`))]));
+  const links = Object.fromEntries(
+    views.map((name) => [
+      name,
+      h(
+        "a",
+        {
+          href: `#view=${name}`,
+          onclick: (event) => {
+            event.preventDefault();
+            menu.open = false;
+            set({ view: name });
+          },
+        },
+        t(`${name}.tab`),
+      ),
+    ]),
+  );
   const here = h("span", {});
   const menu = h("details", { class: "menu" }, h("summary", {}, t("strip.menu"), ": ", here), h("ul", {}));
-  const nav = h("nav", { "aria-label": t("strip.menu") }, h("ol", {}, views.map((name) => h("li", {}, links[name]))));
+  const nav = h(
+    "nav",
+    { "aria-label": t("strip.menu") },
+    h(
+      "ol",
+      {},
+      views.map((name) => h("li", {}, links[name])),
+    ),
+  );
   element.setAttribute("role", "region");
   element.setAttribute("aria-label", t("strip.label"));
-  fill(element, h("div", { class: "bar" }, photo, h("div", { class: "words" }, truth, says), change, settings.button), menu, nav, announced);
+  fill(
+    element,
+    h("div", { class: "bar" }, photo, h("div", { class: "words" }, truth, says), change, settings.button),
+    menu,
+    nav,
+    announced,
+  );
   const narrow = matchMedia("(max-width: 700px)");
-  const place = () => { // one list of links: beneath the strip, or in a menu
+  const place = () => {
+    // one list of links: beneath the strip, or in a menu
     if (narrow.matches) menu.append(nav);
     else element.insertBefore(nav, announced);
     menu.hidden = !narrow.matches;
@@ -81,29 +119,50 @@ export function makeStrip(element, views, settings) {
     photo.setAttribute("aria-label", info ? t("strip.photo_alt", { side: one.image_size }) : "");
     if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seen(info, one), one.image_size);
     else photo.getContext("2d").clearRect(0, 0, photo.width, photo.height);
-    truth.textContent = info ? (info.truth ? t("strip.truth", { a_truth: aTruth(info.truth), truth: className(info.truth) }) : t("strip.unknown")) : "\u00a0";
+    truth.textContent = info
+      ? info.truth
+        ? t("strip.truth", { a_truth: aTruth(info.truth), truth: className(info.truth) })
+        : t("strip.unknown")
+      : "\u00a0";
     fill(says, sides().map(say));
     const told = setting();
     change.hidden = told === null;
     if (told) what.textContent = t("strip.what_if", { setting: told });
     const words = answersInWords();
-    if (current[state.a] && words !== spoken) { spoken = words; announced.textContent = words; }
+    if (current[state.a] && words !== spoken) {
+      spoken = words;
+      announced.textContent = words;
+    }
   }
 
   function say(name) {
     const one = model(name);
     const answer = current[name];
-    const line = h("span", { class: "say", "data-variant": one.variant }, h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "who" }, titleOf(one)));
+    const line = h(
+      "span",
+      { class: "say", "data-variant": one.variant },
+      h("span", { class: "dot", "aria-hidden": "true" }),
+      h("span", { class: "who" }, titleOf(one)),
+    );
     if (!answer) return line;
     const [right, wrong, unsure] = list("strip.marks");
     const truth = state.info?.truth;
     const said = classKey(one, answer.top[0][0]);
     line.append(h("b", {}, className(said)), " ", h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`));
-    if (truth) line.append(h("span", { class: said === truth ? "right" : "wrong" }, h("span", { class: "sr" }, said === truth ? right : wrong)));
+    if (truth)
+      line.append(
+        h(
+          "span",
+          { class: said === truth ? "right" : "wrong" },
+          h("span", { class: "sr" }, said === truth ? right : wrong),
+        ),
+      );
     if (answer.unsure) line.append(h("span", { class: "unsure" }, unsure));
     const before = unchanged[name];
     if (before && JSON.stringify(changesOf(name)) !== "{}") {
-      line.append(h("span", { class: "was" }, t("strip.was", { answer0: best(one, before), p0: percent(before.top[0][1]) })));
+      line.append(
+        h("span", { class: "was" }, t("strip.was", { answer0: best(one, before), p0: percent(before.top[0][1]) })),
+      );
     }
     return line;
   }

@@ -30,26 +30,60 @@ function replaced(text, values) {
 
 /** Text with **bold** parts as nodes; the first appearance of each term gets its explanation. */
 export function rich(text, glossed = null) {
-  return text.split("**").map((part, index) => {
-    const nodes = glossed ? withGlosses(part, glossed) : [part];
-    return index % 2 ? h("b", {}, nodes) : nodes;
-  }).flat();
+  return text
+    .split("**")
+    .map((part, index) => {
+      const nodes = glossed ? withGlosses(part, glossed) : [part];
+      return index % 2 ? h("b", {}, nodes) : nodes;
+    })
+    .flat();
 }
 
 // The words that carry an explanation, longest first where one contains another.
 const TERMS = {
   en: [
-    ["McNemar", /McNemar/], ["standard_error", /standard error/i], ["top-1", /top-1/i], ["augmentation", /augment(?:ed|ation)/i],
-    ["validation", /validation|held out/i], ["temperature", /temperature/i], ["logit", /logits?/i], ["mask", /\bmask/i],
-    ["query", /\bqueries\b/i], ["EMA", /\bEMA\b/], ["epoch", /\bepochs?\b/i], ["unsure", /\bunsure\b/i],
-    ["attention", /\battention\b/i], ["entropy", /\bcovers\b|\bspreads?\b/i], ["head", /\bheads?\b/i], ["layer", /\blayers?\b/i],
-    ["token", /\btokens?\b/i], ["patch", /\bpatch(?:es)?\b/i], ["seed", /\bseeds?\b/i], ["parameter", /\bparameters\b/i],
+    ["McNemar", /McNemar/],
+    ["standard_error", /standard error/i],
+    ["top-1", /top-1/i],
+    ["augmentation", /augment(?:ed|ation)/i],
+    ["validation", /validation|held out/i],
+    ["temperature", /temperature/i],
+    ["logit", /logits?/i],
+    ["mask", /\bmask/i],
+    ["query", /\bqueries\b/i],
+    ["EMA", /\bEMA\b/],
+    ["epoch", /\bepochs?\b/i],
+    ["unsure", /\bunsure\b/i],
+    ["attention", /\battention\b/i],
+    ["entropy", /\bcovers\b|\bspreads?\b/i],
+    ["head", /\bheads?\b/i],
+    ["layer", /\blayers?\b/i],
+    ["token", /\btokens?\b/i],
+    ["patch", /\bpatch(?:es)?\b/i],
+    ["seed", /\bseeds?\b/i],
+    ["parameter", /\bparameters\b/i],
   ],
   ko: [
-    ["McNemar", /맥니마 검정/], ["standard_error", /표준 오차/], ["top-1", /top-1 정확도/], ["augmentation", /증강/],
-    ["validation", /검증 이미지/], ["temperature", /온도/], ["logit", /로짓/], ["mask", /마스크/], ["query", /쿼리/],
-    ["EMA", /EMA/], ["epoch", /에포크/], ["unsure", /확신이? ?낮/], ["attention", /어텐션/], ["entropy", /퍼[지집]/], ["head", /헤드/],
-    ["layer", /레이어/], ["token", /토큰/], ["patch", /패치/], ["seed", /시드/], ["parameter", /파라미터/],
+    ["McNemar", /맥니마 검정/],
+    ["standard_error", /표준 오차/],
+    ["top-1", /top-1 정확도/],
+    ["augmentation", /증강/],
+    ["validation", /검증 이미지/],
+    ["temperature", /온도/],
+    ["logit", /로짓/],
+    ["mask", /마스크/],
+    ["query", /쿼리/],
+    ["EMA", /EMA/],
+    ["epoch", /에포크/],
+    ["unsure", /확신이? ?낮/],
+    ["attention", /어텐션/],
+    ["entropy", /퍼[지집]/],
+    ["head", /헤드/],
+    ["layer", /레이어/],
+    ["token", /토큰/],
+    ["patch", /패치/],
+    ["seed", /시드/],
+    ["parameter", /파라미터/],
   ],
 };
 
@@ -75,13 +109,21 @@ function withGlosses(text, { values, seen }) {
 let bubble = null;
 
 function gloss(word, explanation) {
-  const element = h("button", {
-    type: "button", class: "gloss", "aria-label": `${word}: ${explanation}`,
-    onmouseenter: () => show(element, explanation), onmouseleave: hide,
-    onfocus: () => show(element, explanation), onblur: hide,
-    onclick: () => show(element, explanation),
-    onkeydown: (event) => event.key === "Escape" && hide(),
-  }, word);
+  const element = h(
+    "button",
+    {
+      type: "button",
+      class: "gloss",
+      "aria-label": `${word}: ${explanation}`,
+      onmouseenter: () => show(element, explanation),
+      onmouseleave: hide,
+      onfocus: () => show(element, explanation),
+      onblur: hide,
+      onclick: () => show(element, explanation),
+      onkeydown: (event) => event.key === "Escape" && hide(),
+    },
+    word,
+  );
   return element;
 }
 
@@ -129,7 +171,10 @@ export function aTruth(raw) {
 
 /** Sentences after each other, each with a capital letter: a name within a sentence, "the plain ViT", may begin one. */
 export function sentences(parts) {
-  return parts.filter(Boolean).join(" ").replace(/(^|[.!?] )([a-z])/g, (_, before, letter) => before + letter.toUpperCase());
+  return parts
+    .filter(Boolean)
+    .join(" ")
+    .replace(/(^|[.!?] )([a-z])/g, (_, before, letter) => before + letter.toUpperCase());
 }
 
 /** "both models", "all four models" */

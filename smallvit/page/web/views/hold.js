@@ -25,7 +25,8 @@ export function makeView(section) {
   const coverTake = h("p", { class: "take small" });
   const photo = canvas("");
   const patches = picker({
-    label: t("hold.cover_hint"), toggles: true,
+    label: t("hold.cover_hint"),
+    toggles: true,
     name: (index) => t("value.row_column", { row: Math.floor(index / grid()) + 1, column: (index % grid()) + 1 }),
     onpick: toggle,
   });
@@ -36,13 +37,31 @@ export function makeView(section) {
   const coverLegend = h("p", { class: "caption" });
   const [axisRight, axisDown] = list("hold.axes");
   view.body.append(
-    h("h3", {}, t("hold.shift_title")), h("p", { class: "intro" }, t("hold.shift_intro")), shiftTake,
-    h("div", { class: "split" }, h("div", { class: "grow" }, maps, h("p", { class: "caption" }, axisRight, " · ", axisDown), legend),
-      h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton)),
-    h("h3", {}, t("hold.cover_title")), h("p", { class: "intro" }, t("hold.cover_intro")), coverTake,
-    h("div", { class: "split" },
-      h("div", { class: "card narrow" }, h("div", { class: "pick" }, photo, patches.element), h("p", { class: "caption" }, t("hold.cover_hint"), " ", list("hold.fill")[1], "."), h("div", { class: "row" }, uncoverAll, uncoverLast)),
-      h("div", { class: "grow" }, covers, coverLegend)));
+    h("h3", {}, t("hold.shift_title")),
+    h("p", { class: "intro" }, t("hold.shift_intro")),
+    shiftTake,
+    h(
+      "div",
+      { class: "split" },
+      h("div", { class: "grow" }, maps, h("p", { class: "caption" }, axisRight, " · ", axisDown), legend),
+      h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton),
+    ),
+    h("h3", {}, t("hold.cover_title")),
+    h("p", { class: "intro" }, t("hold.cover_intro")),
+    coverTake,
+    h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        { class: "card narrow" },
+        h("div", { class: "pick" }, photo, patches.element),
+        h("p", { class: "caption" }, t("hold.cover_hint"), " ", list("hold.fill")[1], "."),
+        h("div", { class: "row" }, uncoverAll, uncoverLast),
+      ),
+      h("div", { class: "grow" }, covers, coverLegend),
+    ),
+  );
 
   const grid = () => model(state.a).grid_size;
   const known = { moves: new Map(), cover: new Map() };
@@ -94,10 +113,23 @@ export function makeView(section) {
     const isMoved = Boolean(move[0] || move[1]);
     backButton.disabled = !isMoved;
     pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
-    moved.setAttribute("aria-label", isMoved ? t("hold.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }));
-    cellText.textContent = isMoved ? sides().filter((name) => current[name]).map((name) => t("hold.cell", {
-      move: moveName(move), model: inSentence(model(name)), answer: best(model(name), current[name]), p: percent(current[name].top[0][1]),
-    })).join(" ") : "";
+    moved.setAttribute(
+      "aria-label",
+      isMoved ? t("hold.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }),
+    );
+    cellText.textContent = isMoved
+      ? sides()
+          .filter((name) => current[name])
+          .map((name) =>
+            t("hold.cell", {
+              move: moveName(move),
+              model: inSentence(model(name)),
+              answer: best(model(name), current[name]),
+              p: percent(current[name].top[0][1]),
+            }),
+          )
+          .join(" ")
+      : "";
   }
 
   let drawnMoves = null;
@@ -107,9 +139,20 @@ export function makeView(section) {
     if (key === drawnMoves) return;
     drawnMoves = key;
     const focused = document.activeElement?.dataset?.move;
-    fill(maps, models.map((one, index) => movesGrid(one, moves[index], kept[index])));
+    fill(
+      maps,
+      models.map((one, index) => movesGrid(one, moves[index], kept[index])),
+    );
     if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
-    legend.textContent = [t("hold.legend", { answer: models.map((one, index) => className(classKey(one, moves[index].answer))).filter((name, index, all) => all.indexOf(name) === index).join(" / ") }), ...list("hold.notes", { P: models[0].patch_size })].join(" ");
+    legend.textContent = [
+      t("hold.legend", {
+        answer: models
+          .map((one, index) => className(classKey(one, moves[index].answer)))
+          .filter((name, index, all) => all.indexOf(name) === index)
+          .join(" / "),
+      }),
+      ...list("hold.notes", { P: models[0].patch_size }),
+    ].join(" ");
   }
 
   function movesGrid(one, answer, kept) {
@@ -118,22 +161,57 @@ export function makeView(section) {
     const cells = [];
     const side = 2 * REACH + 1;
     for (let row = 0; row < side; row += 1) {
-      cells.push(h("div", { role: "row" }, Array.from({ length: side }, (_, column) => {
-        const move = [column - REACH, row - REACH];
-        const here = !move[0] && !move[1];
-        const probability = answer.probability[row][column];
-        const other = answer.answers[row][column] !== answer.answer;
-        const label = t("hold.cell_label", { move: here ? t("hold.unmoved") : moveName(move), answer: className(classKey(one, answer.answers[row][column])), p: percent(answer.top[row][column]) });
-        return h("div", { role: "gridcell" }, h("button", {
-          type: "button", "aria-label": label, title: label, class: [other && "other", here && "here"].filter(Boolean).join(" "), tabindex: here ? 0 : -1,
-          "data-move": `${one.name} ${move}`, "aria-pressed": String(state.changes.move) === String(move), style: { "--share": probability },
-          onclick: () => change({ move }),
-        }));
-      })));
+      cells.push(
+        h(
+          "div",
+          { role: "row" },
+          Array.from({ length: side }, (_, column) => {
+            const move = [column - REACH, row - REACH];
+            const here = !move[0] && !move[1];
+            const probability = answer.probability[row][column];
+            const other = answer.answers[row][column] !== answer.answer;
+            const label = t("hold.cell_label", {
+              move: here ? t("hold.unmoved") : moveName(move),
+              answer: className(classKey(one, answer.answers[row][column])),
+              p: percent(answer.top[row][column]),
+            });
+            return h(
+              "div",
+              { role: "gridcell" },
+              h("button", {
+                type: "button",
+                "aria-label": label,
+                title: label,
+                class: [other && "other", here && "here"].filter(Boolean).join(" "),
+                tabindex: here ? 0 : -1,
+                "data-move": `${one.name} ${move}`,
+                "aria-pressed": String(state.changes.move) === String(move),
+                style: { "--share": probability },
+                onclick: () => change({ move }),
+              }),
+            );
+          }),
+        ),
+      );
     }
-    const element = h("div", { class: "moves", role: "grid", "data-variant": one.variant, "aria-label": t("hold.map_alt", {
-      model: titleOf(one), answer: said, total: flat.length, low: percent(Math.min(...flat)), high: percent(Math.max(...flat)), k: kept, n: MOVES,
-    }) }, cells);
+    const element = h(
+      "div",
+      {
+        class: "moves",
+        role: "grid",
+        "data-variant": one.variant,
+        "aria-label": t("hold.map_alt", {
+          model: titleOf(one),
+          answer: said,
+          total: flat.length,
+          low: percent(Math.min(...flat)),
+          high: percent(Math.max(...flat)),
+          k: kept,
+          n: MOVES,
+        }),
+      },
+      cells,
+    );
     element.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -side, ArrowDown: side }[event.key];
       const buttons = [...element.querySelectorAll("button")];
@@ -155,17 +233,34 @@ export function makeView(section) {
     if (key === drawnCovers) return;
     drawnCovers = key;
     const most = Math.max(0.01, ...covered.flatMap((one) => one.probability.map((p) => Math.abs(p - one.p0))));
-    fill(covers, models.map((one, index) => {
-      const answer = covered[index];
-      const image = canvas("");
-      const differences = answer.probability.map((p) => p - answer.p0);
-      const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
-      signed(image, seen(state.info, one), one.image_size, one.grid_size, differences, most, "#d55e00", "#56b4e9", { crossed: turned });
-      const { drop, row, column } = largestDrop(one, answer);
-      image.setAttribute("aria-label", t("hold.cover_alt", { model: titleOf(one), answer: className(classKey(one, answer.answer)), drop: percent(drop), row, column }));
-      return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
-    }));
-    coverLegend.textContent = t("hold.cover_legend", { answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "), max: percent(most) });
+    fill(
+      covers,
+      models.map((one, index) => {
+        const answer = covered[index];
+        const image = canvas("");
+        const differences = answer.probability.map((p) => p - answer.p0);
+        const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
+        signed(image, seen(state.info, one), one.image_size, one.grid_size, differences, most, "#d55e00", "#56b4e9", {
+          crossed: turned,
+        });
+        const { drop, row, column } = largestDrop(one, answer);
+        image.setAttribute(
+          "aria-label",
+          t("hold.cover_alt", {
+            model: titleOf(one),
+            answer: className(classKey(one, answer.answer)),
+            drop: percent(drop),
+            row,
+            column,
+          }),
+        );
+        return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
+      }),
+    );
+    coverLegend.textContent = t("hold.cover_legend", {
+      answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "),
+      max: percent(most),
+    });
   }
 
   return { show };
@@ -183,15 +278,30 @@ function shiftTakeaway(models, moves, kept, withTest = false) {
   let sentence;
   const [more, less] = kept[0] >= kept[1] ? [0, 1] : [1, 0];
   if (kept[0] === kept[1]) sentence = t(kept[0] === MOVES ? "hold.T.all" : "hold.T.equal", { k: kept[0], n: MOVES });
-  else sentence = t("hold.T.more", { more: inSentence(models[more]), less: inSentence(models[less]), k1: kept[more], k2: kept[less], n: MOVES });
+  else
+    sentence = t("hold.T.more", {
+      more: inSentence(models[more]),
+      less: inSentence(models[less]),
+      k1: kept[more],
+      k2: kept[less],
+      n: MOVES,
+    });
   const parts = [sentence];
   const truth = state.info.truth;
   if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
-    parts.push(t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }));
+    parts.push(
+      t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }),
+    );
   } else if (withTest && page.consistency[a.name] && page.consistency[b.name]) {
-    parts.push(t("hold.T+.test", {
-      n_test: count(page.consistency[a.name].n), A: inSentence(a), cA: percent(page.consistency[a.name].share), B: inSentence(b), cB: percent(page.consistency[b.name].share),
-    }));
+    parts.push(
+      t("hold.T+.test", {
+        n_test: count(page.consistency[a.name].n),
+        A: inSentence(a),
+        cA: percent(page.consistency[a.name].share),
+        B: inSentence(b),
+        cB: percent(page.consistency[b.name].share),
+      }),
+    );
   }
   return sentences(parts);
 }
@@ -204,12 +314,27 @@ function coverTakeaway(models, covered) {
     const total = one.grid_size ** 2;
     if (hidden && now && before) {
       const same = now.top[0][0] === before.top[0][0];
-      return t(`hold.T.${same ? "kept" : "turned"}`, { n: hidden, total, model: inSentence(one), answer: best(one, now), answer0: best(one, before), p: percent(now.top[0][1]), p0: percent(before.top[0][1]) });
+      return t(`hold.T.${same ? "kept" : "turned"}`, {
+        n: hidden,
+        total,
+        model: inSentence(one),
+        answer: best(one, now),
+        answer0: best(one, before),
+        p: percent(now.top[0][1]),
+        p0: percent(before.top[0][1]),
+      });
     }
     const { drop, row, column } = largestDrop(one, answer);
     const decisive = answer.answers.filter((each) => each !== answer.answer).length;
     if (drop <= 0) return t("hold.T.no_drop", { answer: className(classKey(one, answer.answer)) });
-    return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", { model: inSentence(one), k: decisive, total, drop: percent(drop), row, column });
+    return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", {
+      model: inSentence(one),
+      k: decisive,
+      total,
+      drop: percent(drop),
+      row,
+      column,
+    });
   });
   if (!hidden) parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
   return sentences(parts);

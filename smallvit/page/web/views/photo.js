@@ -25,12 +25,22 @@ export function makeView(section) {
   const gallery = makeGallery();
   const next = h("p", { class: "next" });
   view.body.append(
-    h("div", { class: "split" },
-      h("div", { class: "card photo" }, h("div", { class: "photo-frame" }, holder), h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)), sources.element),
-      h("div", { class: "grow" }, cards, known, data)),
+    h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        { class: "card photo" },
+        h("div", { class: "photo-frame" }, holder),
+        h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)),
+        sources.element,
+      ),
+      h("div", { class: "grow" }, cards, known, data),
+    ),
     sources.examples,
     next,
-    gallery.element);
+    gallery.element,
+  );
 
   function show() {
     const { info } = state;
@@ -44,16 +54,20 @@ export function makeView(section) {
       preview.width = info.width;
       preview.height = info.height;
       const [left, top, side] = info.crop;
-      crop.style.left = `${100 * left / info.width}%`;
-      crop.style.top = `${100 * top / info.height}%`;
-      crop.style.width = `${100 * side / info.width}%`;
-      crop.style.height = `${100 * side / info.height}%`;
+      crop.style.left = `${(100 * left) / info.width}%`;
+      crop.style.top = `${(100 * top) / info.height}%`;
+      crop.style.width = `${(100 * side) / info.width}%`;
+      crop.style.height = `${(100 * side) / info.height}%`;
       pixels(small, seen(info, first), first.image_size);
       small.setAttribute("aria-label", t("photo.seen_alt", { side: first.image_size }));
     }
     caption.textContent = t("photo.frame", { side: first.image_size });
     const example = page.examples.find((one) => one.id === state.photo?.example);
-    fill(credit, example && (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)));
+    fill(
+      credit,
+      example &&
+        (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
+    );
     fill(cards, models.map(card));
     const names = page.class_keys[first.classes];
     known.firstChild.textContent = t("photo.classes", { count: names.length });
@@ -61,10 +75,16 @@ export function makeView(section) {
       known.dataset.of = first.classes;
       known.lastChild.textContent = names.map(className).join(", ");
     }
-    data.textContent = page.data ? t("photo.data", {
-      data: page.data.name, train: count(page.data.train), val: count(page.data.validation), test: count(page.data.test),
-      count: classes(first).length, side: page.data.side,
-    }) : "";
+    data.textContent = page.data
+      ? t("photo.data", {
+          data: page.data.name,
+          train: count(page.data.train),
+          val: count(page.data.validation),
+          test: count(page.data.test),
+          count: classes(first).length,
+          side: page.data.side,
+        })
+      : "";
     sources.show();
     gallery.show();
     fill(next, links());
@@ -76,10 +96,26 @@ export function makeView(section) {
 
 /** What to try next: the view of a token, and the photos on which A and B differ. */
 function links() {
-  const found = page.disagreement.find(({ models }) => sides().length === 2 && sides().every((name) => models.includes(name)));
+  const found = page.disagreement.find(
+    ({ models }) => sides().length === 2 && sides().every((name) => models.includes(name)),
+  );
   const [token, differ] = list("photo.next", { share: found && percent(found.different_answers / found.n) });
-  const link = (text, onclick) => h("a", { href: "#", onclick: (event) => { event.preventDefault(); onclick(); } }, text);
-  return [link(token, () => set({ view: "token" })), found && [" · ", link(differ, () => document.getElementById("gallery").scrollIntoView())]];
+  const link = (text, onclick) =>
+    h(
+      "a",
+      {
+        href: "#",
+        onclick: (event) => {
+          event.preventDefault();
+          onclick();
+        },
+      },
+      text,
+    );
+  return [
+    link(token, () => set({ view: "token" })),
+    found && [" · ", link(differ, () => document.getElementById("gallery").scrollIntoView())],
+  ];
 }
 
 function card(one) {
@@ -89,15 +125,43 @@ function card(one) {
   const [right, wrong, unsure] = list("strip.marks");
   const [useA, useB] = list("photo.choose");
   const [isA, isB] = list("photo.chosen");
-  const chooser = (side, use, is) => button(state[side] === one.name ? is : use, () => set({ [side]: one.name }), { "aria-pressed": state[side] === one.name });
-  return h("article", { class: "card answer", "data-variant": one.variant, "aria-label": titleOf(one) },
+  const chooser = (side, use, is) =>
+    button(state[side] === one.name ? is : use, () => set({ [side]: one.name }), {
+      "aria-pressed": state[side] === one.name,
+    });
+  return h(
+    "article",
+    { class: "card answer", "data-variant": one.variant, "aria-label": titleOf(one) },
     h("h3", {}, titleOf(one)),
-    h("p", { class: "said" },
-      answer ? [h("b", {}, className(said)), truth && h("span", { class: said === truth ? "right" : "wrong" }, " ", said === truth ? right : wrong), answer.unsure && h("span", { class: "unsure" }, unsure)] : "\u00a0"),
-    answer ? bars(one, answer) : h("ol", { class: "bars" }, [1, 2, 3].map(() => h("li", {}, "\u00a0"))),
-    h("p", { class: "caption" }, one.test ? t("photo.card_accuracy", { acc: percent(one.test.top1), n: count(one.test.n) }) : t("photo.card_size", { parameters: count(one.parameters) }),
-      h("br"), answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0"),
-    page.models.length > 1 && h("div", { class: "row" }, chooser("a", useA, isA), chooser("b", useB, isB)));
+    h(
+      "p",
+      { class: "said" },
+      answer
+        ? [
+            h("b", {}, className(said)),
+            truth && h("span", { class: said === truth ? "right" : "wrong" }, " ", said === truth ? right : wrong),
+            answer.unsure && h("span", { class: "unsure" }, unsure),
+          ]
+        : "\u00a0",
+    ),
+    answer
+      ? bars(one, answer)
+      : h(
+          "ol",
+          { class: "bars" },
+          [1, 2, 3].map(() => h("li", {}, "\u00a0")),
+        ),
+    h(
+      "p",
+      { class: "caption" },
+      one.test
+        ? t("photo.card_accuracy", { acc: percent(one.test.top1), n: count(one.test.n) })
+        : t("photo.card_size", { parameters: count(one.parameters) }),
+      h("br"),
+      answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0",
+    ),
+    page.models.length > 1 && h("div", { class: "row" }, chooser("a", useA, isA), chooser("b", useB, isB)),
+  );
 }
 
 function takeaway(models) {
@@ -105,20 +169,37 @@ function takeaway(models) {
   if (!state.info || answered.length < models.length) return ["\u00a0"];
   const truth = state.info.truth;
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
-  const shown = (list_) => list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
+  const shown = (list_) =>
+    list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
   const all = models.length > 1 ? allModels(models.length) : inSentence(models[0]);
   const four = models.length === 4;
-  const variants = (list_) => list_.map((one) => one.variant).sort().join(" ");
+  const variants = (list_) =>
+    list_
+      .map((one) => one.variant)
+      .sort()
+      .join(" ");
   const distinct = new Set(models.map(said));
   const right = models.filter((one) => said(one) === truth);
   const wrong = models.filter((one) => said(one) !== truth);
   const values = {
-    all_models: all, All_models: all, truth: truth && className(truth), a_truth: truth && aTruth(truth),
-    answer: className(said(models[0])), answers: shown(truth ? wrong : models), right_models: right.map(inSentence).join(", "),
+    all_models: all,
+    All_models: all,
+    truth: truth && className(truth),
+    a_truth: truth && aTruth(truth),
+    answer: className(said(models[0])),
+    answers: shown(truth ? wrong : models),
+    right_models: right.map(inSentence).join(", "),
   };
   let key;
   if (truth) {
-    const sets = { "spt spt_lsa": "spt_only", "lsa spt_lsa": "lsa_only", spt_lsa: "both_only", vit: "plain_only", "lsa vit": "no_spt_only", "spt vit": "no_lsa_only" };
+    const sets = {
+      "spt spt_lsa": "spt_only",
+      "lsa spt_lsa": "lsa_only",
+      spt_lsa: "both_only",
+      vit: "plain_only",
+      "lsa vit": "no_spt_only",
+      "spt vit": "no_lsa_only",
+    };
     if (!wrong.length) key = "all_right";
     else if (!right.length) key = distinct.size === 1 ? "all_wrong_same" : "all_wrong";
     else if (four && variants(right) in sets) key = sets[variants(right)];
@@ -141,7 +222,11 @@ function takeaway(models) {
         const lonely = models.find((one) => models.filter((other) => said(other) === said(one)).length === 1);
         if (lonely) {
           key = "one_differs";
-          Object.assign(values, { model: inSentence(lonely), other: className(said(lonely)), answer: className(said(models.find((one) => one !== lonely))) });
+          Object.assign(values, {
+            model: inSentence(lonely),
+            other: className(said(lonely)),
+            answer: className(said(models.find((one) => one !== lonely))),
+          });
         }
       }
     }
@@ -155,10 +240,17 @@ function second(models, right, wrong, said) {
   if (models.every(unsure)) return t("photo.T+.unsure_all", { count: classes(models[0]).length });
   if (state.info.truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
   const kind = page.superclass[state.info.truth];
-  if (kind && wrong.length && wrong.every((one) => page.superclass[said(one)] === kind)) return t("photo.T+.close", { superclass: superclassName(kind) });
+  if (kind && wrong.length && wrong.every((one) => page.superclass[said(one)] === kind))
+    return t("photo.T+.close", { superclass: superclassName(kind) });
   const [a, b] = sides().map(model);
   if (a?.test && b?.test) {
-    return t("photo.T+.one_photo", { n: count(a.test.n), A: inSentence(a), accA: percent(a.test.top1), B: inSentence(b), accB: percent(b.test.top1) });
+    return t("photo.T+.one_photo", {
+      n: count(a.test.n),
+      A: inSentence(a),
+      accA: percent(a.test.top1),
+      B: inSentence(b),
+      accB: percent(b.test.top1),
+    });
   }
   return null;
 }

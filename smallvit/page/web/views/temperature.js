@@ -21,16 +21,31 @@ export function makeView(section) {
   const [scopeText, modelText, resetText] = list("temperature.controls");
   const factorLabel = h("b", {});
   const input = h("input", {
-    type: "range", min: Math.log10(LOW), max: Math.log10(HIGH), step: 0.01, value: 0, id: "factor",
+    type: "range",
+    min: Math.log10(LOW),
+    max: Math.log10(HIGH),
+    step: 0.01,
+    value: 0,
+    id: "factor",
     oninput: () => {
       const power = Number(input.value);
       change({ target: target(), factor: Math.abs(power) < SNAP ? 1 : Number((10 ** power).toPrecision(3)) });
     },
   });
   const ends = h("div", { class: "ends", "aria-hidden": "true" });
-  const scope = menu(scopeText, [], "all", (value) => { change({ target: target(), layer: value === "all" ? null : Number(value) }); if (value !== "all") set({ layer: Number(value) }); });
-  const which = menu(modelText, [], "", (name) => { chosen = name; change({ target: name, factor: 1, mask: true, layer: null }); });
-  const mask = h("input", { type: "checkbox", id: "mask", onchange: () => change({ target: target(), mask: !mask.checked }) });
+  const scope = menu(scopeText, [], "all", (value) => {
+    change({ target: target(), layer: value === "all" ? null : Number(value) });
+    if (value !== "all") set({ layer: Number(value) });
+  });
+  const which = menu(modelText, [], "", (name) => {
+    chosen = name;
+    change({ target: name, factor: 1, mask: true, layer: null });
+  });
+  const mask = h("input", {
+    type: "checkbox",
+    id: "mask",
+    onchange: () => change({ target: target(), mask: !mask.checked }),
+  });
   const maskText = h("span", {});
   const reset = button(resetText, () => change({ factor: 1, mask: true, layer: null, target: null }));
   const answer = h("div", { class: "live-answer" });
@@ -47,18 +62,45 @@ export function makeView(section) {
   const dotsCaption = h("p", { class: "caption" });
   const table = h("table", {});
   view.body.append(
-    h("div", { class: "card controls-card" },
-      h("p", { class: "control wide", "aria-hidden": "true" }, factorLabel), input, ends,
+    h(
+      "div",
+      { class: "card controls-card" },
+      h("p", { class: "control wide", "aria-hidden": "true" }, factorLabel),
+      input,
+      ends,
       h("div", { class: "row" }, which, scope, h("label", { class: "check" }, mask, maskText), reset),
-      h("p", { class: "caption" }, t("temperature.slider_hint"))),
-    h("div", { class: "split" },
+      h("p", { class: "caption" }, t("temperature.slider_hint")),
+    ),
+    h(
+      "div",
+      { class: "split" },
       h("div", { class: "card narrow" }, answer, h("div", { class: "pick" }, map, patches.element), mapCaption),
-      h("div", { class: "grow card" }, h("h3", {}, t("temperature.curve_title")), curve, curveTake)),
-    h("div", { class: "card" }, h("h3", {}, t("temperature.dots_title")), dots, dotsCaption,
-      h("details", {}, h("summary", {}, t("temperature.table")), h("div", { class: "scroll" }, table), button(t("temperature.csv"), () => save("tau.csv", csv())))));
+      h("div", { class: "grow card" }, h("h3", {}, t("temperature.curve_title")), curve, curveTake),
+    ),
+    h(
+      "div",
+      { class: "card" },
+      h("h3", {}, t("temperature.dots_title")),
+      dots,
+      dotsCaption,
+      h(
+        "details",
+        {},
+        h("summary", {}, t("temperature.table")),
+        h("div", { class: "scroll" }, table),
+        button(t("temperature.csv"), () => save("tau.csv", csv())),
+      ),
+    ),
+  );
 
   let chosen = null;
-  const target = () => (sides().includes(chosen) ? chosen : (chosen = sides().find((name) => name === state.b && model(name).use_lsa) ?? sides().find((name) => model(name).use_lsa) ?? state.b));
+  const target = () =>
+    sides().includes(chosen)
+      ? chosen
+      : (chosen =
+          sides().find((name) => name === state.b && model(name).use_lsa) ??
+          sides().find((name) => model(name).use_lsa) ??
+          state.b);
   const grid = () => model(target()).grid_size;
   const ask = attentionAsker(() => show());
   const askBefore = attentionAsker(() => show());
@@ -67,15 +109,33 @@ export function makeView(section) {
   function show() {
     if (state.changes.target && sides().includes(state.changes.target)) chosen = state.changes.target;
     const one = model(target());
-    const { factor, layer, mask: masked } = state.changes.target === one.name ? state.changes : { factor: 1, layer: null, mask: true };
+    const {
+      factor,
+      layer,
+      mask: masked,
+    } = state.changes.target === one.name ? state.changes : { factor: 1, layer: null, mask: true };
     view.intro(t("temperature.intro", { start: one.tau_start.toFixed(2) }));
-    which.setOptions(sides().map((name) => [name, titleOf(model(name))]), one.name);
-    scope.setOptions([["all", t("value.scope_all")], ...Array.from({ length: one.depth }, (_, index) => [index + 1, t("value.scope_layer", { layer: index + 1 })])], layer ?? "all");
+    which.setOptions(
+      sides().map((name) => [name, titleOf(model(name))]),
+      one.name,
+    );
+    scope.setOptions(
+      [
+        ["all", t("value.scope_all")],
+        ...Array.from({ length: one.depth }, (_, index) => [index + 1, t("value.scope_layer", { layer: index + 1 })]),
+      ],
+      layer ?? "all",
+    );
     factorLabel.textContent = `${t("temperature.slider", { factor: times(factor) })}${factor === 1 ? "" : `, ${scopeName(layer)}`}`;
     input.setAttribute("aria-label", factorLabel.textContent);
     input.setAttribute("aria-valuetext", `× ${times(factor)}`);
     if (document.activeElement !== input) input.value = Math.log10(factor);
-    fill(ends, list(one.use_lsa ? "temperature.slider_ends" : "temperature.slider_ends_fixed").map((text) => h("span", {}, text)));
+    fill(
+      ends,
+      list(one.use_lsa ? "temperature.slider_ends" : "temperature.slider_ends_fixed").map((text) =>
+        h("span", {}, text),
+      ),
+    );
     mask.disabled = !one.use_lsa;
     mask.checked = one.use_lsa ? !masked : true;
     maskText.textContent = one.use_lsa ? t("temperature.mask") : t("temperature.mask_none", { model: titleOf(one) });
@@ -84,7 +144,18 @@ export function makeView(section) {
     drawDots(one);
     if (!state.info) return;
     const [now, before] = [current[one.name], unchanged[one.name]];
-    if (now) fill(answer, h("p", { class: "said", "data-variant": one.variant }, h("span", { class: "dot" }), `${titleOf(one)}: `, h("b", {}, best(one, now))), bars(one, now, 5));
+    if (now)
+      fill(
+        answer,
+        h(
+          "p",
+          { class: "said", "data-variant": one.variant },
+          h("span", { class: "dot" }),
+          `${titleOf(one)}: `,
+          h("b", {}, best(one, now)),
+        ),
+        bars(one, now, 5),
+      );
     const chosenLayer = Math.min(state.layer, one.depth);
     const attention = ask(one.name, chosenLayer, changesOf(one.name));
     const learned = askBefore(one.name, chosenLayer, {});
@@ -92,7 +163,21 @@ export function makeView(section) {
     const ofPlain = plain && plain !== one ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
     if (attention) drawMap(one, attention, chosenLayer);
     if (now && before && attention && learned && (!plain || plain === one || ofPlain)) {
-      view.take(...takeaway({ one, factor, layer, masked, now, before, attention, learned, chosenLayer, plain: plain === one ? null : plain, ofPlain }));
+      view.take(
+        ...takeaway({
+          one,
+          factor,
+          layer,
+          masked,
+          now,
+          before,
+          attention,
+          learned,
+          chosenLayer,
+          plain: plain === one ? null : plain,
+          ofPlain,
+        }),
+      );
     }
   }
 
@@ -102,11 +187,30 @@ export function makeView(section) {
     const head = Math.min(state.head, one.num_heads);
     const shares = rowOf(one, attention, head, patch);
     const most = Math.max(...shares);
-    overlay(map, seen(state.info, one), one.image_size, one.grid_size, shares.map((share) => share / most), color(one.variant), { framed: patch, crossed: masks(one) ? [patch] : [] });
+    overlay(
+      map,
+      seen(state.info, one),
+      one.image_size,
+      one.grid_size,
+      shares.map((share) => share / most),
+      color(one.variant),
+      { framed: patch, crossed: masks(one) ? [patch] : [] },
+    );
     const headName = head ? t("value.head", { head }) : t("value.head_mean");
-    map.setAttribute("aria-label", t("attention.map_alt", {
-      model: titleOf(one), layer, head: headName, row, column, spread: Math.round(spread(shares)), reach: one.grid_size ** 2 - Number(masks(one)), self: percent(shares[patch]), p: percent(most),
-    }));
+    map.setAttribute(
+      "aria-label",
+      t("attention.map_alt", {
+        model: titleOf(one),
+        layer,
+        head: headName,
+        row,
+        column,
+        spread: Math.round(spread(shares)),
+        reach: one.grid_size ** 2 - Number(masks(one)),
+        self: percent(shares[patch]),
+        p: percent(most),
+      }),
+    );
     mapCaption.textContent = t("temperature.map_caption", { layer, head: headName, max: percent(most) });
     patches.set(one.grid_size, patch);
   }
@@ -125,12 +229,23 @@ export function makeView(section) {
     }
     const series = measured.factors.map((each, index) => [each, 100 * measured.top1[index]]);
     const [x, y] = list("temperature.curve_axes");
-    fill(curve, lineChart([{ name: titleOf(one), color: color(one.variant), points: series }], {
-      x, y, log: true, from: 0, ticks: [0.1, 0.25, 0.5, 1, 2, 4, 8],
-      reference: measured.fixed && { y: 100 * measured.fixed.top1, name: t("temperature.curve_fixed_mark") },
-      marks: [{ x: factor, name: `× ${times(factor)}` }],
-      label: t("temperature.curve_alt", { model: titleOf(one), n: count(measured.n), list: series.map(([each, top1]) => `× ${each}: ${top1.toFixed(1)} %`).join(", ") }),
-    }));
+    fill(
+      curve,
+      lineChart([{ name: titleOf(one), color: color(one.variant), points: series }], {
+        x,
+        y,
+        log: true,
+        from: 0,
+        ticks: [0.1, 0.25, 0.5, 1, 2, 4, 8],
+        reference: measured.fixed && { y: 100 * measured.fixed.top1, name: t("temperature.curve_fixed_mark") },
+        marks: [{ x: factor, name: `× ${times(factor)}` }],
+        label: t("temperature.curve_alt", {
+          model: titleOf(one),
+          n: count(measured.n),
+          list: series.map(([each, top1]) => `× ${each}: ${top1.toFixed(1)} %`).join(", "),
+        }),
+      }),
+    );
     curveTake.textContent = curveSentences(one, measured, factor, layer, masked).join(" ");
   }
 
@@ -144,21 +259,76 @@ export function makeView(section) {
     const start = one.tau_start;
     const [x, y] = list("temperature.dots_axes");
     const heads = one.tau[0].length;
-    const spots = one.tau.flatMap((ofLayer, index) => ofLayer.map((tau, head) => [index + 1 + (heads > 1 ? (head / (heads - 1) - 0.5) * 0.5 : 0), tau, t("value.head", { head: head + 1 })]));
-    const values = { total: flat.length, layers: one.tau.length, low: Math.min(...flat).toFixed(2), high: Math.max(...flat).toFixed(2), start: start.toFixed(2) };
-    fill(dots, lineChart([{ name: titleOf(one), color: color(one.variant), points: spots, dots: true }], {
-      x, y, ticks: one.tau.map((_, index) => index + 1), reference: { y: start, name: `√d = ${start.toFixed(2)}` }, label: t("temperature.dots_alt", values),
-    }));
+    const spots = one.tau.flatMap((ofLayer, index) =>
+      ofLayer.map((tau, head) => [
+        index + 1 + (heads > 1 ? (head / (heads - 1) - 0.5) * 0.5 : 0),
+        tau,
+        t("value.head", { head: head + 1 }),
+      ]),
+    );
+    const values = {
+      total: flat.length,
+      layers: one.tau.length,
+      low: Math.min(...flat).toFixed(2),
+      high: Math.max(...flat).toFixed(2),
+      start: start.toFixed(2),
+    };
+    fill(
+      dots,
+      lineChart([{ name: titleOf(one), color: color(one.variant), points: spots, dots: true }], {
+        x,
+        y,
+        ticks: one.tau.map((_, index) => index + 1),
+        reference: { y: start, name: `√d = ${start.toFixed(2)}` },
+        label: t("temperature.dots_alt", values),
+      }),
+    );
     dotsCaption.textContent = t("temperature.dots_caption", {
-      ...values, up: flat.filter((tau) => tau > 1.0001 * start).length, down: flat.filter((tau) => tau < 0.9999 * start).length,
+      ...values,
+      up: flat.filter((tau) => tau > 1.0001 * start).length,
+      down: flat.filter((tau) => tau < 0.9999 * start).length,
     });
     const columns = list("temperature.columns").slice(0, 5);
-    fill(table, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows(one).map((row) => h("tr", {}, row.map((cell) => h("td", {}, typeof cell === "number" && !Number.isInteger(cell) ? cell.toFixed(3) : String(cell)))))));
+    fill(
+      table,
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows(one).map((row) =>
+          h(
+            "tr",
+            {},
+            row.map((cell) =>
+              h("td", {}, typeof cell === "number" && !Number.isInteger(cell) ? cell.toFixed(3) : String(cell)),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
-  const rows = (one) => one.tau.flatMap((ofLayer, layer) => ofLayer.map((tau, head) => [titleOf(one), layer + 1, ofLayer.length > 1 ? head + 1 : "", one.tau_start, tau]));
-  const csv = () => ["model,layer,head,start,tau", ...sides().map(model).filter((one) => one.tau).flatMap(rows).map((row) => row.join(","))].join("\n");
+  const rows = (one) =>
+    one.tau.flatMap((ofLayer, layer) =>
+      ofLayer.map((tau, head) => [titleOf(one), layer + 1, ofLayer.length > 1 ? head + 1 : "", one.tau_start, tau]),
+    );
+  const csv = () =>
+    [
+      "model,layer,head,start,tau",
+      ...sides()
+        .map(model)
+        .filter((one) => one.tau)
+        .flatMap(rows)
+        .map((row) => row.join(",")),
+    ].join("\n");
 
   return { show };
 }
@@ -171,25 +341,51 @@ function takeaway({ one, factor, layer, masked, now, before, attention, learned,
   const p = now.top[0][1];
   const p0 = before.top.find(([index]) => index === now.top[0][0])?.[1] ?? before.top[0][1];
   const values = {
-    model: name, factor: times(factor), scope: scopeName(layer), answer: className(said), answer0: className(said0), p: percent(p), p0: percent(said === said0 ? before.top[0][1] : p0),
-    layer: chosenLayer, spread: Math.round(spreads(attention)), spread0: Math.round(spreads(learned)), reach: one.grid_size ** 2 - Number(one.use_lsa && masked),
+    model: name,
+    factor: times(factor),
+    scope: scopeName(layer),
+    answer: className(said),
+    answer0: className(said0),
+    p: percent(p),
+    p0: percent(said === said0 ? before.top[0][1] : p0),
+    layer: chosenLayer,
+    spread: Math.round(spreads(attention)),
+    spread0: Math.round(spreads(learned)),
+    reach: one.grid_size ** 2 - Number(one.use_lsa && masked),
   };
   if (factor !== 1 && !masked) return [t(`temperature.T.two_${said === said0 ? "keep" : "turn"}`, values)];
-  if (!masked) return [t(`temperature.T.mask_${said === said0 ? "keeps" : "turns"}`, values), t("temperature.T+.self", { layer: chosenLayer, self: percent(attention.self[chosenLayer - 1]) })];
+  if (!masked)
+    return [
+      t(`temperature.T.mask_${said === said0 ? "keeps" : "turns"}`, values),
+      t("temperature.T+.self", { layer: chosenLayer, self: percent(attention.self[chosenLayer - 1]) }),
+    ];
   if (factor !== 1) {
     const truth = state.info.truth;
     const key = said === said0 ? "keeps" : said === truth ? "turns_right" : said0 === truth ? "turns_wrong" : "turns";
-    return [t(`temperature.T.${key}`, values), layer === null || layer === chosenLayer ? t("temperature.T+.spread", values) : null];
+    return [
+      t(`temperature.T.${key}`, values),
+      layer === null || layer === chosenLayer ? t("temperature.T+.spread", values) : null,
+    ];
   }
   if (!one.use_lsa) {
     const all = learned.spread.map(Math.round);
-    return [t("temperature.T.constant", { ...values, start: one.tau_start.toFixed(2), low: Math.min(...all), high: Math.max(...all) })];
+    return [
+      t("temperature.T.constant", {
+        ...values,
+        start: one.tau_start.toFixed(2),
+        low: Math.min(...all),
+        high: Math.max(...all),
+      }),
+    ];
   }
   const start = one.tau_start;
-  const tau = one.tau ? one.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / one.tau[chosenLayer - 1].length : start;
+  const tau = one.tau
+    ? one.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / one.tau[chosenLayer - 1].length
+    : start;
   Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)), reach });
   if (!plain) return [t("temperature.T.no_plain", values), t("temperature.T+.why")];
-  const own = spreads(learned) / reach, others = spreads(ofPlain) / plain.grid_size ** 2;
+  const own = spreads(learned) / reach,
+    others = spreads(ofPlain) / plain.grid_size ** 2;
   Object.assign(values, { spread0: Math.round(spreads(ofPlain)), reach0: plain.grid_size ** 2 });
   const direction = own > 1.1 * others ? "wider" : own < 0.9 * others ? "narrower" : null;
   const moved = tau > 1.01 * start ? "up" : tau < 0.99 * start ? "down" : null;
@@ -207,22 +403,57 @@ function curveSentences(one, measured, factor, layer, masked) {
   if (layer !== null && factor !== 1) return [t("temperature.curve_none")];
   if (!masked) {
     if (factor !== 1 || !measured.mask_off) return [t("temperature.curve_none")];
-    return [t("temperature.curve_mask", { share: percent(measured.mask_off.changed), diff: points(measured.mask_off.top1 - at1), acc: percent(measured.mask_off.top1) })];
+    return [
+      t("temperature.curve_mask", {
+        share: percent(measured.mask_off.changed),
+        diff: points(measured.mask_off.top1 - at1),
+        acc: percent(measured.mask_off.top1),
+      }),
+    ];
   }
   if (factor === 1) {
     const top = Math.max(...top1);
     const best_ = factors[top1.indexOf(top)];
     const key = top <= at1 ? "best" : top - at1 <= error ? "near" : "not_best";
-    const first = t(`temperature.curve_${key}`, { ...values, acc: percent(at1), best: times(best_), acc_best: percent(top) });
-    return measured.fixed ? [first, t("temperature.curve_fixed", { start: one.tau_start.toFixed(2), model: name, acc: percent(measured.fixed.top1), n: count(n) })] : [first];
+    const first = t(`temperature.curve_${key}`, {
+      ...values,
+      acc: percent(at1),
+      best: times(best_),
+      acc_best: percent(top),
+    });
+    return measured.fixed
+      ? [
+          first,
+          t("temperature.curve_fixed", {
+            start: one.tau_start.toFixed(2),
+            model: name,
+            acc: percent(measured.fixed.top1),
+            n: count(n),
+          }),
+        ]
+      : [first];
   }
   const nearest = factors.findIndex((each) => Math.abs(Math.log(each / factor)) < 0.03);
   if (nearest >= 0) {
     const acc = top1[nearest];
     const key = Math.abs(acc - at1) > error ? "differs" : "level";
-    return [t(`temperature.curve_${key}`, { ...values, factor: times(factors[nearest]), acc: percent(acc), diff: points(acc - at1) })];
+    return [
+      t(`temperature.curve_${key}`, {
+        ...values,
+        factor: times(factors[nearest]),
+        acc: percent(acc),
+        diff: points(acc - at1),
+      }),
+    ];
   }
   const above = factors.findIndex((each) => each > factor);
   if (above < 1) return [t("temperature.curve_none")];
-  return [t("temperature.curve_between", { acc_below: percent(top1[above - 1]), below: times(factors[above - 1]), acc_above: percent(top1[above]), above: times(factors[above]) })];
+  return [
+    t("temperature.curve_between", {
+      acc_below: percent(top1[above - 1]),
+      below: times(factors[above - 1]),
+      acc_above: percent(top1[above]),
+      above: times(factors[above]),
+    }),
+  ];
 }

@@ -10,8 +10,16 @@ import { model, set, sides, state, titleOf } from "../state.js";
 import { picker } from "../picker.js";
 
 // Where things are on the stage, in hundredths of its width.
-const GRID = 17, GAP = 20, FROM = 1.5;
-const QUADRANT = [[5, 5], [10, 10], [10, 0], [0, 10], [0, 0]]; // of the original, left-up, left-down, right-up, right-down
+const GRID = 17,
+  GAP = 20,
+  FROM = 1.5;
+const QUADRANT = [
+  [5, 5],
+  [10, 10],
+  [10, 0],
+  [0, 10],
+  [0, 0],
+]; // of the original, left-up, left-down, right-up, right-down
 const STEP_MS = 2200;
 
 export function makeView(section) {
@@ -20,10 +28,16 @@ export function makeView(section) {
   const patches = picker({
     label: t("token.hint"),
     name: (index) => t("value.row_column", place(index)),
-    onpick: (index) => { // the pieces of a patch that is clicked fly at once
+    onpick: (index) => {
+      // the pieces of a patch that is clicked fly at once
       wanted = "play";
       set({ row: place(index).row, column: place(index).column });
-      if (drawn && !waiting) { wanted = null; pause(); go(0); begin(); }
+      if (drawn && !waiting) {
+        wanted = null;
+        pause();
+        go(0);
+        begin();
+      }
     },
   });
   const [rowText, columnText] = list("token.sliders");
@@ -34,16 +48,42 @@ export function makeView(section) {
   const said = h("p", { class: "step", role: "status" });
   const [playText, pauseText, nextText, backText, startText] = list("token.buttons");
   const play = button(playText, () => (timer ? pause() : begin()), { class: "primary" });
-  const next = button(nextText, () => { pause(); go(step + 1); });
-  const back = button(backText, () => { pause(); go(step - 1); });
-  const first = button(startText, () => { pause(); go(0); });
+  const next = button(nextText, () => {
+    pause();
+    go(step + 1);
+  });
+  const back = button(backText, () => {
+    pause();
+    go(step - 1);
+  });
+  const first = button(startText, () => {
+    pause();
+    go(0);
+  });
   const progress = h("span", { class: "caption" });
-  view.body.append(h("div", { class: "split" },
-    h("div", { class: "card narrow" },
-      h("div", { class: "pick" }, photo, patches.element),
-      h("p", { class: "caption" }, t("token.legend_frame"), " ", t("token.hint")), rows, columns),
-    h("div", { class: "grow card" }, which, stage, said, h("div", { class: "row" }, play, back, next, first, progress),
-      h("p", { class: "caption hatch" }, t("token.legend_hatched")))));
+  view.body.append(
+    h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        { class: "card narrow" },
+        h("div", { class: "pick" }, photo, patches.element),
+        h("p", { class: "caption" }, t("token.legend_frame"), " ", t("token.hint")),
+        rows,
+        columns,
+      ),
+      h(
+        "div",
+        { class: "grow card" },
+        which,
+        stage,
+        said,
+        h("div", { class: "row" }, play, back, next, first, progress),
+        h("p", { class: "caption hatch" }, t("token.legend_hatched")),
+      ),
+    ),
+  );
 
   const isStill = matchMedia("(prefers-reduced-motion: reduce)");
   let step = 0;
@@ -62,20 +102,47 @@ export function makeView(section) {
   const ask = latest(
     (name, row, column) => call("/page_token", { photo: state.photo, model: name, row, column }),
     (answer, name, row, column) => build(model(name), answer, row, column),
-    (error) => { waiting = false; fail(error.message); },
+    (error) => {
+      waiting = false;
+      fail(error.message);
+    },
   );
 
   function show() {
     const names = sides();
-    if (!names.includes(chosen)) chosen = names.find((name) => name === state.b && model(name).use_spt) ?? names.find((name) => model(name).use_spt) ?? state.a;
+    if (!names.includes(chosen))
+      chosen =
+        names.find((name) => name === state.b && model(name).use_spt) ??
+        names.find((name) => model(name).use_spt) ??
+        state.a;
     const one = model(chosen);
     const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
-    fill(which, names.length > 1 && names.map((name) => button(titleOf(model(name)), () => { chosen = name; step = 0; show(); }, { "aria-pressed": name === chosen, "data-variant": model(name).variant })));
+    fill(
+      which,
+      names.length > 1 &&
+        names.map((name) =>
+          button(
+            titleOf(model(name)),
+            () => {
+              chosen = name;
+              step = 0;
+              show();
+            },
+            { "aria-pressed": name === chosen, "data-variant": model(name).variant },
+          ),
+        ),
+    );
     const values = tokenValues(one, row, column);
     view.intro(t("token.intro", values));
     const anySpt = names.some((name) => model(name).use_spt);
     view.take(t(`token.T.${!anySpt ? "none" : values.n < values.total ? "border" : "inside"}`, values));
-    for (const [control, value] of [[rows, row], [columns, column]]) { control.limit(one.grid_size); control.set(value); }
+    for (const [control, value] of [
+      [rows, row],
+      [columns, column],
+    ]) {
+      control.limit(one.grid_size);
+      control.set(value);
+    }
     patches.set(one.grid_size, (row - 1) * one.grid_size + column - 1);
     if (!state.info) return;
     drawPhoto(photo, one, row, column, anySpt);
@@ -96,20 +163,38 @@ export function makeView(section) {
     const glosses = list("token.piece_gloss");
     const bytesOf = one.image_size ** 2 * 3;
     parts.grids = Array.from({ length: number }, (_, index) => {
-      const image = canvas(t("token.grid_alt", { name: names[index], n: one.grid_size ** 2, row, column }), { class: "pixels grid" });
+      const image = canvas(t("token.grid_alt", { name: names[index], n: one.grid_size ** 2, row, column }), {
+        class: "pixels grid",
+      });
       drawGrid(image, shifted.subarray(index * bytesOf, (index + 1) * bytesOf), one, row, column, index, number);
-      return h("figure", { class: "piece-grid", style: { left: `${FROM + index * GAP}%`, width: `${GRID}%` } }, image, h("figcaption", {}, names[index]));
+      return h(
+        "figure",
+        { class: "piece-grid", style: { left: `${FROM + index * GAP}%`, width: `${GRID}%` } },
+        image,
+        h("figcaption", {}, names[index]),
+      );
     });
     parts.pieces = Array.from({ length: number }, (_, index) => {
-      const image = h("canvas", { class: "pixels piece", title: index ? glosses[index - 1] : names[0], "aria-hidden": "true" });
+      const image = h("canvas", {
+        class: "pixels piece",
+        title: index ? glosses[index - 1] : names[0],
+        "aria-hidden": "true",
+      });
       pixels(image, pieces.subarray(index * size * size * 3, (index + 1) * size * size * 3), size);
       return image;
     });
     const total = size * size * 3 * number;
     parts.before = strip(byPiece(answer.before, number, size), number);
     parts.after = strip(byPiece(answer.numbers, number, size), number);
-    const [low, high] = [Math.min(...answer.token), Math.max(...answer.token)].map((value) => value.toFixed(1).replace("-", "−"));
-    parts.token = h("figure", { class: "barcode" }, barcode(answer.token, t("token.token_alt", { D: one.embed_dim, low, high })), h("figcaption", {}, t("token.legend_token", { D: one.embed_dim, low, high })));
+    const [low, high] = [Math.min(...answer.token), Math.max(...answer.token)].map((value) =>
+      value.toFixed(1).replace("-", "−"),
+    );
+    parts.token = h(
+      "figure",
+      { class: "barcode" },
+      barcode(answer.token, t("token.token_alt", { D: one.embed_dim, low, high })),
+      h("figcaption", {}, t("token.legend_token", { D: one.embed_dim, low, high })),
+    );
     parts.total = total;
     parts.one = one;
     parts.place = [row, column];
@@ -128,12 +213,17 @@ export function makeView(section) {
   function go(wanted) {
     if (!parts.one) return;
     step = Math.max(0, Math.min(last(), wanted));
-    const { one, place: [row, column] } = parts;
+    const {
+      one,
+      place: [row, column],
+    } = parts;
     const spt = one.use_spt;
     const cell = GRID / one.grid_size;
     parts.grids.forEach((grid, index) => grid.classList.toggle("away", (index > 0 && step < 1) || (spt && step >= 4)));
     parts.pieces.forEach((piece, index) => {
-      let x = FROM + index * GAP + (column - 1) * cell, y = (row - 1) * cell, side = cell;
+      let x = FROM + index * GAP + (column - 1) * cell,
+        y = (row - 1) * cell,
+        side = cell;
       if (spt ? step === 2 : step === 1) [x, y, side] = [FROM + index * GAP + 3.5, 25, 10];
       if (spt && step === 3) [x, y, side] = [40 + QUADRANT[index][0], 25 + QUADRANT[index][1], 10];
       if (spt && step >= 4) [x, y, side] = [2 + index * 19.2 + 6.1, 1, 7];
@@ -148,7 +238,14 @@ export function makeView(section) {
     parts.before.classList.toggle("away", spt ? step < 4 : step < 2);
     parts.after.classList.toggle("away", !spt || step < 5);
     parts.token.classList.toggle("away", spt ? step < 6 : step < 2);
-    const values = { ...tokenValues(one, row, column), row, column, half: one.patch_size / 2, numbers: parts.total, D: one.embed_dim };
+    const values = {
+      ...tokenValues(one, row, column),
+      row,
+      column,
+      half: one.patch_size / 2,
+      numbers: parts.total,
+      D: one.embed_dim,
+    };
     const key = spt ? `step_${step}` : ["step_0", "step_0", "step_plain"][step];
     said.textContent = t(`token.${key}`, values);
     stage.setAttribute("aria-label", said.textContent);
@@ -162,7 +259,10 @@ export function makeView(section) {
     if (step === last()) go(0);
     play.textContent = pauseText;
     timer = setInterval(() => {
-      if (state.view !== "token" || step === last()) { pause(); return; }
+      if (state.view !== "token" || step === last()) {
+        pause();
+        return;
+      }
       go(step + 1);
     }, STEP_MS);
     if (atOnce) go(step + 1);
@@ -179,13 +279,17 @@ export function makeView(section) {
 
 /** What the sentences about a token need: sizes of the patch and of the window, and how much of it is in the image. */
 function tokenValues(one, row, column) {
-  const size = one.patch_size, half = size / 2, side = one.image_size;
+  const size = one.patch_size,
+    half = size / 2,
+    side = one.image_size;
   const inside = (index) => Math.min(side, index * size + half) - Math.max(0, (index - 1) * size - half);
   return { P: size, W: 2 * size, area: 4, total: 4 * size * size, n: inside(row) * inside(column) };
 }
 
 function drawPhoto(target, one, row, column, spt) {
-  const scale = 12, side = one.image_size, size = one.patch_size;
+  const scale = 12,
+    side = one.image_size,
+    size = one.patch_size;
   const small = document.createElement("canvas");
   pixels(small, seen(state.info, one), side);
   target.width = target.height = side * scale;
@@ -200,7 +304,7 @@ function drawPhoto(target, one, row, column, spt) {
   }
   if (spt) {
     context.setLineDash([12, 8]);
-    drawFrame(context, ((column - 1.5) * size) * scale, ((row - 1.5) * size) * scale, 2 * size * scale);
+    drawFrame(context, (column - 1.5) * size * scale, (row - 1.5) * size * scale, 2 * size * scale);
     context.setLineDash([]);
   }
   drawFrame(context, (column - 1) * size * scale, (row - 1) * size * scale, size * scale);
@@ -208,14 +312,16 @@ function drawPhoto(target, one, row, column, spt) {
 }
 
 function drawGrid(target, rgb, one, row, column, index, number) {
-  const scale = 6, side = one.image_size, size = one.patch_size;
+  const scale = 6,
+    side = one.image_size,
+    size = one.patch_size;
   const small = document.createElement("canvas");
   pixels(small, rgb, side);
   target.width = target.height = side * scale;
   const context = target.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, side * scale, side * scale);
-  if (number > 1 && index) hatch(context, side * scale, size * scale / 2, index);
+  if (number > 1 && index) hatch(context, side * scale, (size * scale) / 2, index);
   context.strokeStyle = "rgb(255 255 255 / 60%)";
   for (let line = 1; line < one.grid_size; line += 1) {
     context.strokeRect(line * size * scale, -1, 0, side * scale + 2);
@@ -247,7 +353,8 @@ function hatch(context, side, width, index) {
 function byPiece(numbers, number, size) {
   const ordered = [];
   for (let piece = 0; piece < number; piece += 1) {
-    for (let pixel = 0; pixel < size * size; pixel += 1) ordered.push(...numbers.slice((pixel * number + piece) * 3, (pixel * number + piece + 1) * 3));
+    for (let pixel = 0; pixel < size * size; pixel += 1)
+      ordered.push(...numbers.slice((pixel * number + piece) * 3, (pixel * number + piece + 1) * 3));
   }
   return ordered;
 }
@@ -259,18 +366,20 @@ function strip(numbers, number) {
   numbers.forEach((value, index) => {
     const level = Math.round(255 / (1 + Math.exp(-1.6 * value)));
     context.fillStyle = `rgb(${level} ${level} ${level})`;
-    context.fillRect(index + Math.floor(index * number / numbers.length), 0, 1, 1);
+    context.fillRect(index + Math.floor((index * number) / numbers.length), 0, 1, 1);
   });
   return h("div", { class: "numbers" }, image);
 }
 
 function barcode(token, label) {
-  const width = 4, height = 60, most = Math.max(...token.map(Math.abs)) || 1;
+  const width = 4,
+    height = 60,
+    most = Math.max(...token.map(Math.abs)) || 1;
   const image = canvas(label, { width: token.length * width, height });
   const context = image.getContext("2d");
   context.fillStyle = css("--ink");
   token.forEach((value, index) => {
-    const length = (height / 2) * Math.abs(value) / most;
+    const length = ((height / 2) * Math.abs(value)) / most;
     context.fillRect(index * width, value > 0 ? height / 2 - length : height / 2, width - 1, Math.max(1, length));
   });
   return image;

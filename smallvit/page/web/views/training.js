@@ -11,8 +11,14 @@ export function makeView(section) {
   const view = frame(section, "training", "use");
   const charts = h("div", { class: "charts" });
   const table = h("table", {});
-  view.body.append(charts, h("p", { class: "caption" }, t("training.augmented")), h("h3", {}, t("training.table")), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("training.table") }, table),
-    h("p", { class: "caption" }, t("training.seeds"), " ", t("training.minutes")), button(t("training.csv"), () => save("results.csv", csv())));
+  view.body.append(
+    charts,
+    h("p", { class: "caption" }, t("training.augmented")),
+    h("h3", {}, t("training.table")),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("training.table") }, table),
+    h("p", { class: "caption" }, t("training.seeds"), " ", t("training.minutes")),
+    button(t("training.csv"), () => save("results.csv", csv())),
+  );
   let drawn = null;
 
   function show() {
@@ -22,37 +28,92 @@ export function makeView(section) {
     drawn = key;
     const [a] = models;
     const epochs = a.history.at(-1)?.epoch ?? 0;
-    if (page.data) view.intro(t("training.intro", { train: count(page.data.train), epochs, val: count(page.data.validation) }));
+    if (page.data)
+      view.intro(t("training.intro", { train: count(page.data.train), epochs, val: count(page.data.validation) }));
     view.take(...takeaway(models));
     const [x, top1, loss] = list("training.axes");
-    fill(charts, [["top1", 100, top1], ["loss", 1, loss]].map(([field, factor, y]) => curves(models, field, factor, x, y)));
-    fill(table, h("thead", {}, h("tr", {}, list("training.columns").map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, page.results.map((row) => h("tr", {}, row.map((cell) => h("td", {}, typeof cell === "number" ? count1(cell) : String(cell)))))));
+    fill(
+      charts,
+      [
+        ["top1", 100, top1],
+        ["loss", 1, loss],
+      ].map(([field, factor, y]) => curves(models, field, factor, x, y)),
+    );
+    fill(
+      table,
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          list("training.columns").map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        page.results.map((row) =>
+          h(
+            "tr",
+            {},
+            row.map((cell) => h("td", {}, typeof cell === "number" ? count1(cell) : String(cell))),
+          ),
+        ),
+      ),
+    );
   }
 
   return { show };
 }
 
 const count1 = (number) => (Number.isInteger(number) ? count(number) : number.toFixed(1));
-const csv = () => ["model,preset,data,epochs,seed,parameters,top1,top5,minutes,hardware", ...page.results.map((row) => row.map((cell) => (/[",]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell)).join(","))].join("\n");
+const csv = () =>
+  [
+    "model,preset,data,epochs,seed,parameters,top1,top5,minutes,hardware",
+    ...page.results.map((row) =>
+      row.map((cell) => (/[",]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell)).join(","),
+    ),
+  ].join("\n");
 
 function curves(models, field, factor, x, y) {
   const [training, validation, averaged] = list("training.lines");
-  const lines = models.flatMap((one, index) => [["", training, 1], ["val_", validation, 0], ["ema_val_", averaged, 2]].map(([prefix, name, dashed]) => ({
-    name: `${titleOf(one)}, ${name}`, color: models.length > 1 && models[0].variant === models[1].variant && index ? "#cc79a7" : color(one.variant), dashed,
-    points: one.history.filter((epoch) => prefix + field in epoch).map((epoch) => [epoch.epoch, factor * epoch[prefix + field]]),
-  }))).filter((line) => line.points.length);
+  const lines = models
+    .flatMap((one, index) =>
+      [
+        ["", training, 1],
+        ["val_", validation, 0],
+        ["ema_val_", averaged, 2],
+      ].map(([prefix, name, dashed]) => ({
+        name: `${titleOf(one)}, ${name}`,
+        color: models.length > 1 && models[0].variant === models[1].variant && index ? "#cc79a7" : color(one.variant),
+        dashed,
+        points: one.history
+          .filter((epoch) => prefix + field in epoch)
+          .map((epoch) => [epoch.epoch, factor * epoch[prefix + field]]),
+      })),
+    )
+    .filter((line) => line.points.length);
   if (!lines.length) return null;
-  const last = (one, key) => { const value = one.history.findLast((epoch) => key in epoch)?.[key]; return value === undefined ? "–" : (factor * value).toFixed(field === "loss" ? 2 : 1); };
-  const label = models.map((one) => t("training.curve_alt", { model: titleOf(one), what: y, v1: last(one, field), v2: last(one, `val_${field}`) })).join(" ");
+  const last = (one, key) => {
+    const value = one.history.findLast((epoch) => key in epoch)?.[key];
+    return value === undefined ? "–" : (factor * value).toFixed(field === "loss" ? 2 : 1);
+  };
+  const label = models
+    .map((one) =>
+      t("training.curve_alt", { model: titleOf(one), what: y, v1: last(one, field), v2: last(one, `val_${field}`) }),
+    )
+    .join(" ");
   return lineChart(lines, { x, y, from: 0, label });
 }
 
 function takeaway(models) {
-  const ends = models.map((one) => {
-    const training = one.history.findLast((epoch) => "top1" in epoch)?.top1;
-    return { one, training, validation: one.validation?.top1 };
-  }).filter((end) => end.training !== undefined && end.validation !== undefined);
+  const ends = models
+    .map((one) => {
+      const training = one.history.findLast((epoch) => "top1" in epoch)?.top1;
+      return { one, training, validation: one.validation?.top1 };
+    })
+    .filter((end) => end.training !== undefined && end.validation !== undefined);
   const sentences = [];
   if (ends.length) {
     const { one, training, validation } = ends.at(-1);
@@ -66,10 +127,20 @@ function takeaway(models) {
   const found = page.disagreement.find((each) => each.models.includes(a.name) && each.models.includes(b.name));
   if (found && a.test && b.test) {
     const [better, worse] = a.test.top1 >= b.test.top1 ? [a, b] : [b, a];
-    sentences.push(t(found.p < 0.05 ? "training.T+.p_small" : "training.T+.p_large", {
-      n: count(found.n), better: inSentence(better), acc1: percent(better.test.top1), worse: inSentence(worse), acc2: percent(worse.test.top1),
-      A: inSentence(a), accA: percent(a.test.top1), B: inSentence(b), accB: percent(b.test.top1), pvalue: pvalue(found.p),
-    }));
+    sentences.push(
+      t(found.p < 0.05 ? "training.T+.p_small" : "training.T+.p_large", {
+        n: count(found.n),
+        better: inSentence(better),
+        acc1: percent(better.test.top1),
+        worse: inSentence(worse),
+        acc2: percent(worse.test.top1),
+        A: inSentence(a),
+        accA: percent(a.test.top1),
+        B: inSentence(b),
+        accB: percent(b.test.top1),
+        pvalue: pvalue(found.p),
+      }),
+    );
   }
   return sentences;
 }

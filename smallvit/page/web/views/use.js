@@ -15,20 +15,51 @@ export function makeView(section) {
   const parts = { python, client, train, cite, card };
   const blocks = Object.fromEntries(Object.keys(parts).map((name) => [name, h("code", {})]));
   const told = h("p", { class: "caption", role: "status" });
-  const block = (name) => h("div", { class: "code" }, h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]), button(copyText, async () => {
-    try {
-      await navigator.clipboard.writeText(blocks[name].textContent);
-      told.textContent = t("use.copied");
-    } catch { told.textContent = t("error.copy_failed"); }
-  }));
-  const endpoints = h("dl", { class: "endpoints" }, ENDPOINTS.map((name) => [h("dt", {}, h("code", {}, `/${name}`)), h("dd", {}, t(`use.api.${name}`))]));
-  view.body.append(...["python", "client", "train", "cite"].map((name) => h("div", {}, h("h3", {}, parts[name]), block(name), name === "client" && endpoints)),
-    h("details", {}, h("summary", {}, card), block("card")), told,
-    h("p", { class: "next" }, button(t("use.next"), () => { set({ view: "photo" }); document.getElementById("file").click(); })));
+  const block = (name) =>
+    h(
+      "div",
+      { class: "code" },
+      h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]),
+      button(copyText, async () => {
+        try {
+          await navigator.clipboard.writeText(blocks[name].textContent);
+          told.textContent = t("use.copied");
+        } catch {
+          told.textContent = t("error.copy_failed");
+        }
+      }),
+    );
+  const endpoints = h(
+    "dl",
+    { class: "endpoints" },
+    ENDPOINTS.map((name) => [h("dt", {}, h("code", {}, `/${name}`)), h("dd", {}, t(`use.api.${name}`))]),
+  );
+  view.body.append(
+    ...["python", "client", "train", "cite"].map((name) =>
+      h("div", {}, h("h3", {}, parts[name]), block(name), name === "client" && endpoints),
+    ),
+    h("details", {}, h("summary", {}, card), block("card")),
+    told,
+    h(
+      "p",
+      { class: "next" },
+      button(t("use.next"), () => {
+        set({ view: "photo" });
+        document.getElementById("file").click();
+      }),
+    ),
+  );
   let drawn = null;
-  const ask = latest((name) => call("/page_use", { model: name }), (answer) => {
-    for (const [name, code] of Object.entries(blocks)) fill(code, answer[name] ?? "");
-  }, (error) => { drawn = null; fail(error.message); });
+  const ask = latest(
+    (name) => call("/page_use", { model: name }),
+    (answer) => {
+      for (const [name, code] of Object.entries(blocks)) fill(code, answer[name] ?? "");
+    },
+    (error) => {
+      drawn = null;
+      fail(error.message);
+    },
+  );
 
   function show() {
     const one = model(state.b);

@@ -8,8 +8,14 @@ import { model, set, state, titleOf } from "../state.js";
 export function glossValues() {
   const one = model(state.b);
   return {
-    D: one.embed_dim, heads: one.num_heads, layers: one.depth, P: one.patch_size, n: one.grid_size ** 2, d: one.head_dim,
-    start: one.tau_start.toFixed(2), parameters: one.parameters.toLocaleString("en-US"),
+    D: one.embed_dim,
+    heads: one.num_heads,
+    layers: one.depth,
+    P: one.patch_size,
+    n: one.grid_size ** 2,
+    d: one.head_dim,
+    start: one.tau_start.toFixed(2),
+    parameters: one.parameters.toLocaleString("en-US"),
   };
 }
 
@@ -19,8 +25,30 @@ export function frame(section, name, next = null) {
   const takeaway = h("p", { class: "take", "aria-live": "polite" });
   const body = h("div", { class: "body" });
   section.append(
-    h("h2", { id: `title-${name}`, tabindex: -1 }, t(`${name}.title`)), takeaway, intro, body,
-    ...(next ? [h("p", { class: "next" }, h("a", { href: `#view=${next}`, onclick: (event) => { event.preventDefault(); set({ view: next }); } }, t(`${name}.next`)))] : []));
+    h("h2", { id: `title-${name}`, tabindex: -1 }, t(`${name}.title`)),
+    takeaway,
+    intro,
+    body,
+    ...(next
+      ? [
+          h(
+            "p",
+            { class: "next" },
+            h(
+              "a",
+              {
+                href: `#view=${next}`,
+                onclick: (event) => {
+                  event.preventDefault();
+                  set({ view: next });
+                },
+              },
+              t(`${name}.next`),
+            ),
+          ),
+        ]
+      : []),
+  );
   const seen = { take: null, intro: null };
   return {
     body,
