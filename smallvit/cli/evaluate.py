@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from smallvit.cli.models import add_models_option
+
 SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
 LOG_STREAM = "stdout"
 
@@ -16,15 +18,7 @@ the images of the training: the accuracy on the test split again, compared with 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "--models",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="model folders, folders of model folders, or models USER/REPO[@REVISION] on the Hub (default: the bundled "
-        "models)",
-    )
+    add_models_option(parser)
     parser.add_argument(
         "--data",
         default=os.environ.get("SMALLVIT_DATA") or None,

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from smallvit.cli.models import add_models_option
 from smallvit.errors import UserError
 
 SUMMARY = "Label images with trained models: a table with a row for each image and model."
@@ -29,15 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="files, folders (with all their subfolders), patterns such as 'photos/*.jpg', http(s) addresses",
     )
-    parser.add_argument(
-        "--models",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="model folders, folders of model folders, or models USER/REPO[@REVISION] on the Hub (default: the bundled "
-        "models)",
-    )
+    add_models_option(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="CSV file to write, or JSON if it ends in .json (default: stdout)"
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from smallvit.cli.models import add_models_option
 from smallvit.errors import UserError
 
 SUMMARY = "Open the page that compares two Vision Transformers on your image."
@@ -10,15 +11,7 @@ LOG_STREAM = "stderr"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "--models",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="model folders that `train` wrote, folders of model folders, or models USER/REPO[@REVISION] on the Hub "
-        "(default: $SMALLVIT_MODELS, separated by spaces; else the bundled models)",
-    )
+    add_models_option(parser, "$SMALLVIT_MODELS, separated by spaces; else the bundled models")
     parser.add_argument(
         "--port",
         type=_port_number,

@@ -61,14 +61,12 @@ class Photo(NamedTuple):
 
     Attributes:
         square: what `load_square` returns: uint8 [S, S, 3], 1 <= S <= `MAX_SIDE`.
-        shown_square: the same square in the resolution that a page shows: uint8 [T, T, 3], S <= T <= `MAX_SHOWN_SIDE`.
         whole: the photo, reduced to at most `MAX_SHOWN_SIDE` a side: uint8 [h, w, 3].
         width, height: of the photo in the file, upright, in pixels.
         notes: "animated" if only the first of several frames was used; "damaged" if a part is missing.
     """
 
     square: np.ndarray
-    shown_square: np.ndarray
     whole: np.ndarray
     width: int
     height: int
@@ -114,14 +112,14 @@ def decode_photo(data: bytes) -> Photo:
         is_progressive = "progressive" in image.info
         checksum = _checksum(image) if name == "JPEG" else 0
         centre = _centre(image, orientation)
-        boxes = [(centre, MAX_SIDE), (centre, MAX_SHOWN_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
-        square, shown_square, whole = _reduced(image, orientation, boxes)
+        boxes = [(centre, MAX_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
+        square, whole = _reduced(image, orientation, boxes)
     if name == "JPEG" and is_complete and not (is_progressive and size[0] * size[1] > _LARGE_PROGRESSIVE_PIXELS):
         with _decoded(jpeg.with_noise(data, end), name) as (image, *_):
             is_complete = _checksum(image) == checksum
     width, height = size if orientation < 5 else size[::-1]
     notes = [note for note, holds in (("animated", is_animated), ("damaged", not is_complete)) if holds]
-    return Photo(square, shown_square, whole, width, height, tuple(notes))
+    return Photo(square, whole, width, height, tuple(notes))
 
 
 def resize_square(square: np.ndarray, side: int) -> np.ndarray:

@@ -217,9 +217,9 @@ class _Worker:
     def receive_photo(self) -> Photo:
         """Receive the answer to a photo. Raises `_Refused`, or another error for an answer that cannot be."""
         header = self._receive_header()
-        square, shown_square, whole = self._receive_arrays(header, 3)
+        square, whole = self._receive_arrays(header, 2)
         notes = tuple(note for note in _NOTES if note in header["notes"])
-        return Photo(square, shown_square, whole, int(header["width"]), int(header["height"]), notes)
+        return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
     def receive_square(self, side: int) -> np.ndarray:
         """Receive the answer to one path. Raises `_Refused`, or another error for an answer that cannot be."""

@@ -90,7 +90,7 @@ def _answer(file: IO[bytes], cpu_seconds: float, decode: Callable[..., Any], *ar
 def _photo(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
     photo = decode_photo(data)
     header = {"width": photo.width, "height": photo.height, "notes": photo.notes}
-    return header, [photo.square, photo.shown_square, photo.whole]
+    return header, [photo.square, photo.whole]
 
 
 def _square(path: str, side: int) -> tuple[dict[str, Any], list[np.ndarray]]:

@@ -48,7 +48,7 @@ class Photos:
         kind, value = self._parse(photo)
         if kind == "test_image":
             pixels = self._test_image(value)[0]
-            return images.Photo(pixels, pixels, pixels, pixels.shape[1], pixels.shape[0], ())
+            return images.Photo(pixels, pixels, pixels.shape[1], pixels.shape[0], ())
         return self._decoded(kind, value)
 
     def truth(self, photo: dict[str, Any]) -> str | None:

@@ -1,15 +1,18 @@
 // A grid of patches over an image: click one, or move with the arrow keys.
 
 import { fill, h } from "./dom.js";
+import { t } from "./text.js";
 
 /**
- * picker({label, onpick(index), name(index)}) has `element`, a square box to lay over a canvas, and
+ * picker({label, onpick({row, column}, index), toggles}) has `element`, a square box to lay over a canvas, and
  * set(grid, chosen, marked): the size of the grid, the index of the chosen patch, and those to show as pressed.
  */
-export function picker({ label, onpick, name, toggles = false }) {
+export function picker({ label, onpick, toggles = false }) {
   const element = h("div", { class: "picker", role: "grid", "aria-label": label });
   let size = 0;
   let buttons = [];
+
+  const place = (index) => ({ row: Math.floor(index / size) + 1, column: (index % size) + 1 }); // from 1
 
   function build(grid) {
     size = grid;
@@ -19,7 +22,7 @@ export function picker({ label, onpick, name, toggles = false }) {
         tabindex: -1,
         onclick: () => {
           focus(index);
-          onpick(index);
+          onpick(place(index), index);
         },
       }),
     );
@@ -37,7 +40,7 @@ export function picker({ label, onpick, name, toggles = false }) {
   }
 
   function focus(index) {
-    for (const [place, one] of buttons.entries()) one.tabIndex = place === index ? 0 : -1;
+    for (const [other, one] of buttons.entries()) one.tabIndex = other === index ? 0 : -1;
     buttons[index].focus({ preventScroll: true });
   }
 
@@ -50,7 +53,7 @@ export function picker({ label, onpick, name, toggles = false }) {
     const row = Math.min(size - 1, Math.max(0, Math.floor(from / size) + down));
     const column = Math.min(size - 1, Math.max(0, (from % size) + right));
     focus(row * size + column);
-    if (!toggles) onpick(row * size + column);
+    if (!toggles) onpick(place(row * size + column), row * size + column);
   });
 
   return {
@@ -59,7 +62,7 @@ export function picker({ label, onpick, name, toggles = false }) {
       if (grid !== size) build(grid);
       const pressed = new Set(marked);
       for (const [index, one] of buttons.entries()) {
-        one.setAttribute("aria-label", name(index));
+        one.setAttribute("aria-label", t("value.row_column", place(index)));
         if (toggles) one.setAttribute("aria-pressed", pressed.has(index));
         else if (index === chosen) one.setAttribute("aria-current", "true");
         else one.removeAttribute("aria-current");

@@ -77,7 +77,7 @@ export function makeStrip(element, views, settings) {
     ]),
   );
   const here = h("span", {});
-  const menu = h("details", { class: "menu" }, h("summary", {}, t("strip.menu"), ": ", here), h("ul", {}));
+  const menu = h("details", { class: "menu" }, h("summary", {}, t("strip.menu"), ": ", here));
   const nav = h(
     "nav",
     { "aria-label": t("strip.menu") },

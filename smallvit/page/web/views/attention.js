@@ -60,9 +60,7 @@ export function makeView(section) {
       const image = canvas("");
       const patches = picker({
         label: t("attention.hint"),
-        name: (place) =>
-          t("value.row_column", { row: Math.floor(place / grid(index)) + 1, column: (place % grid(index)) + 1 }),
-        onpick: (place) => set({ row: Math.floor(place / grid(index)) + 1, column: (place % grid(index)) + 1 }),
+        onpick: set,
       });
       const title = h("figcaption", {});
       slots.set(index, {
@@ -74,8 +72,6 @@ export function makeView(section) {
     }
     return slots.get(index);
   }
-
-  const grid = (index) => model(sides()[index] ?? state.a).grid_size;
 
   function show() {
     const models = sides().map(model);

@@ -27,8 +27,7 @@ export function makeView(section) {
   const patches = picker({
     label: t("hold.cover_hint"),
     toggles: true,
-    name: (index) => t("value.row_column", { row: Math.floor(index / grid()) + 1, column: (index % grid()) + 1 }),
-    onpick: toggle,
+    onpick: (_, index) => toggle(index),
   });
   const [allText, lastText] = list("hold.cover_buttons");
   const uncoverAll = button(allText, () => change({ covered: [] }));
@@ -63,7 +62,6 @@ export function makeView(section) {
     ),
   );
 
-  const grid = () => model(state.a).grid_size;
   const known = { moves: new Map(), cover: new Map() };
   const keyOf = (name) => JSON.stringify([state.photo, name]);
   const ask = latest(

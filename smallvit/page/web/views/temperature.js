@@ -52,8 +52,7 @@ export function makeView(section) {
   const map = canvas("");
   const patches = picker({
     label: t("attention.hint"),
-    name: (index) => t("value.row_column", { row: Math.floor(index / grid()) + 1, column: (index % grid()) + 1 }),
-    onpick: (index) => set({ row: Math.floor(index / grid()) + 1, column: (index % grid()) + 1 }),
+    onpick: set,
   });
   const mapCaption = h("p", { class: "caption" });
   const curve = h("div", {});
@@ -101,7 +100,6 @@ export function makeView(section) {
           sides().find((name) => name === state.b && model(name).use_lsa) ??
           sides().find((name) => model(name).use_lsa) ??
           state.b);
-  const grid = () => model(target()).grid_size;
   const ask = attentionAsker(() => show());
   const askBefore = attentionAsker(() => show());
   const askPlain = attentionAsker(() => show());

@@ -27,11 +27,10 @@ export function makeView(section) {
   const photo = canvas("", { class: "pixels" });
   const patches = picker({
     label: t("token.hint"),
-    name: (index) => t("value.row_column", place(index)),
-    onpick: (index) => {
+    onpick: (place) => {
       // the pieces of a patch that is clicked fly at once
       wanted = "play";
-      set({ row: place(index).row, column: place(index).column });
+      set(place);
       if (drawn && !waiting) {
         wanted = null;
         pause();
@@ -93,11 +92,6 @@ export function makeView(section) {
   let drawn = null; // what the stage shows
   let chosen = null; // the model whose token it is
   const parts = {};
-
-  const place = (index) => {
-    const grid = model(chosen ?? state.a).grid_size;
-    return { row: Math.floor(index / grid) + 1, column: (index % grid) + 1 };
-  };
 
   const ask = latest(
     (name, row, column) => call("/page_token", { photo: state.photo, model: name, row, column }),

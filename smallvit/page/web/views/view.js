@@ -5,7 +5,7 @@ import { rich, sentences, t } from "../text.js";
 import { model, set, state, titleOf } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
-export function glossValues() {
+function glossValues() {
   const one = model(state.b);
   return {
     D: one.embed_dim,
