@@ -183,9 +183,10 @@ class TestInitialWeights:
             numpy(embedding_initializer(name)((300, 500))) for name in ("unit_normal", "small_normal", "keras")
         )
         assert unit.std() == pytest.approx(1, rel=0.01)
-        # Truncated at two standard deviations, which leaves 0.88 of the standard deviation.
+        # Truncated at two standard deviations, which leaves 0.88 of the standard deviation. Keras on PyTorch draws each
+        # number four times at most, so about four in a million lie outside.
         assert small.std() == pytest.approx(0.88 * 0.02, rel=0.01)
-        assert np.abs(small).max() <= 0.04
+        assert np.mean(np.abs(small) > 0.04) < 1e-4
         assert keras_like.std() == pytest.approx(0.1 / math.sqrt(12), rel=0.01)
 
 
