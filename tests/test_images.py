@@ -103,14 +103,15 @@ def test_the_rest_is_cut_off_the_image_as_it_stands_upright(orientation, size):
     np.testing.assert_array_equal(load_square(content), centre(upright))
 
 
-@pytest.mark.parametrize("size", [(800, 1700), (1601, 3300)])
-def test_a_large_jpeg_is_decoded_reduced_but_never_below_384(size, monkeypatch):
+@pytest.mark.parametrize("size", [(1001, 1700), (1601, 3300)])
+def test_a_large_jpeg_is_decoded_reduced_but_never_below_256(size, monkeypatch):
     decoded = []
     reduced = load._reduced
     monkeypatch.setattr(load, "_reduced", lambda image, *rest: decoded.append(image.size) or reduced(image, *rest))
-    assert load_square(save(photo(*size), "JPEG")).shape == (MAX_SIDE, MAX_SIDE, 3)
-    factor = 2 if size[0] < 1536 else 4
+    square = load_square(save(photo(*size), "JPEG"))
+    factor = 2 if size[0] < 1024 else 4
     assert decoded == [(-(-size[1] // factor), -(-size[0] // factor))]
+    assert square.shape == (min(MAX_SIDE, decoded[0][1]),) * 2 + (3,)
 
 
 # Transparency and modes

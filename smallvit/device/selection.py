@@ -63,6 +63,8 @@ def prepare_environment() -> None:
     # with XLA does not use oneDNN, and an image on the page takes no longer without it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # The operations of a small model take less time than threads need to hand them on.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if os.environ.get("SPACES_ZERO_GPU"):
         # On a ZeroGPU Space PyTorch reports a GPU, but only functions that request it can use it. For these models a
         # request takes longer than computing on the CPU.

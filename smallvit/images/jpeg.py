@@ -29,4 +29,4 @@ def with_noise(data: bytes, end: int) -> bytes:
 
     If pixels are missing there, a decoder takes the noise for them, and the image changes. If not, it stays.
     """
-    return data[:end] + _FILLER + END
+    return data[:end].rstrip(b"\xff") + _FILLER + END  # a last byte 255 would make a marker of the noise

@@ -22,6 +22,7 @@ from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
 MAX_SHOWN_SIDE = 512  # of the photo on the page
+_MIN_JPEG_SIDE = 256  # a JPEG is reduced while it is decoded, its shorter side not below this
 _LARGE_PROGRESSIVE_PIXELS = 16_000_000  # to decode a larger one twice takes too long
 
 # First bytes of each format. Only the decoder of this format is tried.
@@ -109,12 +110,12 @@ def decode_photo(data: bytes) -> Photo:
             data = data[:end] + jpeg.END  # without it, Pillow refuses the image
     with _decoded(data, name) as (image, orientation, size):
         is_animated = name not in ("JPEG", "TIFF") and getattr(image, "is_animated", False)
-        is_progressive = "progressive" in image.info
-        checksum = _checksum(image) if name == "JPEG" else 0
+        may_lack_end = name == "JPEG" and is_complete and _may_lack_end(image, size)
+        checksum = _checksum(image) if may_lack_end else 0
         centre = _centre(image, orientation)
         boxes = [(centre, MAX_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
         square, whole = _reduced(image, orientation, boxes)
-    if name == "JPEG" and is_complete and not (is_progressive and size[0] * size[1] > _LARGE_PROGRESSIVE_PIXELS):
+    if may_lack_end:
         with _decoded(jpeg.with_noise(data, end), name) as (image, *_):
             is_complete = _checksum(image) == checksum
     width, height = size if orientation < 5 else size[::-1]
@@ -196,7 +197,7 @@ def _decoded(data: bytes, name: str) -> Iterator[tuple[Image.Image, int, tuple[i
             size = image.size
             if size[0] * size[1] > MAX_PIXELS:
                 raise ImageError("too_many_pixels", width=size[0], height=size[1])
-            image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at a half, quarter or eighth of its size
+            image.draft(None, (_MIN_JPEG_SIDE, _MIN_JPEG_SIDE))  # to a half, a quarter or an eighth
             # With blocks smaller than a row, the time for a row grows with the square of its width.
             image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
             image.load()
@@ -276,6 +277,15 @@ def _resized(image, box, most):
 
 def _turned(image, orientation):
     return np.asarray(image.transpose(_TURNS[orientation]) if orientation in _TURNS else image)
+
+
+def _may_lack_end(image, size):
+    """Whether a JPEG with an end marker may still lack its last pixels, so that a second decoding is worth its time."""
+    if "progressive" in image.info:  # its last pixels are merely less sharp
+        return size[0] * size[1] <= _LARGE_PROGRESSIVE_PIXELS
+    last = image.crop((max(0, image.width - 2), image.height - 1, image.width, image.height))
+    bands = last.getextrema() if len(last.getbands()) > 1 else [last.getextrema()]
+    return all(lowest == highest and 126 <= lowest <= 129 for lowest, highest in bands)  # decoders fill with grey
 
 
 def _checksum(image):
