@@ -6,12 +6,16 @@ from smallvit.errors import UserError
 
 SENTENCES = {
     "not_image": "The file is no image that can be read; use {formats}.",
-    "other_format": "The file is {what}; save it as a PNG or JPEG photo.",
+    "svg": "The file is an SVG drawing; save it as a PNG or JPEG photo.",
+    "pdf": "The file is a PDF document; save it as a PNG or JPEG photo.",
+    "heic": "The file is a HEIC photo; save it as a PNG or JPEG photo.",
     "empty_file": "The file is empty; choose another one.",
     "damaged": "The file is damaged or cut off; save or download it again.",
+    "too_costly": "The file takes too much time or memory to decode; choose another one.",
     "unreadable": "The file cannot be read ({reason}); choose another one.",
     "too_large": "The file has {size} MB; choose one of up to {max} MB.",
     "too_many_pixels": "The photo has {width} × {height} pixels; reduce it to at most 40 million.",
+    "far_too_many_pixels": "The photo has far more than {max} million pixels; reduce it.",
     "folder": "That is a folder or a device; choose a file.",
     "file_gone": "The photo is no longer kept; upload it again.",
     "url_malformed": "The image URL is malformed; it should look like https://host/photo.jpg.",

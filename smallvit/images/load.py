@@ -40,9 +40,9 @@ FORMATS = tuple(name for name in _SIGNATURES if name != "AVIF" or features.check
 # Atomic groups prevent backtracking, so each byte is looked at once.
 _SVG = rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+(?:<!DOCTYPE\s+svg\b|<(?:\w+:)?svg[\s/>])"
 _UNSUPPORTED_FORMATS = {
-    "SVG": ("an SVG drawing", _SVG),
-    "PDF": ("a PDF document", rb".{0,1000}?%PDF-"),
-    "HEIC": ("a HEIC photo", rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)"),
+    "svg": _SVG,
+    "pdf": rb".{0,1000}?%PDF-",
+    "heic": rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)",
 }
 
 _ORIENTATION = 0x0112
@@ -156,9 +156,9 @@ def image_format(data: bytes) -> str:
         if _begins(data, _SIGNATURES[name]):
             return name
     head = data[:4096]
-    for kind, (what, pattern) in _UNSUPPORTED_FORMATS.items():
+    for key, pattern in _UNSUPPORTED_FORMATS.items():
         if _begins(head, pattern) or _begins(head.replace(b"\0", b""), pattern):  # without zeros: UTF-16
-            raise ImageError("other_format", what=what, kind=kind)
+            raise ImageError(key)
     raise ImageError("not_image", formats=", ".join(FORMATS))
 
 
@@ -205,10 +205,9 @@ def _decoded(data: bytes, name: str) -> Iterator[tuple[Image.Image, int, tuple[i
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        reason = f"it has far more than {MAX_PIXELS // 1_000_000} million pixels"
-        raise ImageError("unreadable", reason=reason) from None
+        raise ImageError("far_too_many_pixels", max=MAX_PIXELS // 1_000_000) from None
     except MemoryError as error:
-        raise ImageError("unreadable", reason="decoding it takes too much memory") from error
+        raise ImageError("too_costly") from error
     except Exception as error:  # Pillow raises nearly anything for damage: OSError, RuntimeError, struct.error
         raise ImageError("damaged") from error
 

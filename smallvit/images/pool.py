@@ -152,7 +152,7 @@ class DecodingPool:
             if worker:
                 worker.end()
             worker = None
-            raise ImageError("unreadable", reason="decoding it takes too much time or memory") from error
+            raise ImageError("too_costly") from error
         except BaseException:
             if worker:
                 worker.end()  # an answer may be under way

@@ -41,8 +41,15 @@ export function makeView(section) {
     shiftTake,
     h(
       "div",
-      { class: "split" },
-      h("div", { class: "grow" }, maps, h("p", { class: "caption" }, axisRight, " · ", axisDown), legend),
+      { class: "split shift" },
+      h(
+        "div",
+        { class: "grow" },
+        maps,
+        h("p", { class: "caption" }, axisRight, " · ", axisDown),
+        legend,
+        h("p", { class: "caption narrow-only" }, t("hold.narrow")),
+      ),
       h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton),
     ),
     h("h3", {}, t("hold.cover_title")),
@@ -211,13 +218,14 @@ export function makeView(section) {
       cells,
     );
     element.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -side, ArrowDown: side }[event.key];
-      const buttons = [...element.querySelectorAll("button")];
+      const buttons = [...element.querySelectorAll("button")].filter((each) => each.offsetParent);
+      const across = Math.sqrt(buttons.length);
+      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
       const from = buttons.indexOf(document.activeElement);
       if (!step || from < 0) return;
       event.preventDefault();
       const next = buttons[from + step];
-      if (!next || (Math.abs(step) === 1 && Math.floor(from / side) !== Math.floor((from + step) / side))) return;
+      if (!next || (Math.abs(step) === 1 && Math.floor(from / across) !== Math.floor((from + step) / across))) return;
       for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
       next.focus();
     });

@@ -1,11 +1,11 @@
-// Training: the curves of A and B, and the results of all models.
+// Training: the curves of A and B, those of all four models beside each other, and the results of all models.
 
 import { button, fill, h, save } from "../dom.js";
 import { color } from "../draw.js";
 import { count, list, percent, pvalue, t } from "../text.js";
 import { frame, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
-import { model, page, sides, titleOf } from "../state.js";
+import { compared, model, page, sides, titleOf } from "../state.js";
 
 export function makeView(section) {
   const view = frame(section, "training", "use");
@@ -23,7 +23,8 @@ export function makeView(section) {
 
   function show() {
     const models = sides().map(model);
-    const key = models.map((one) => one.name).join(" ");
+    const all = compared();
+    const key = [...models, ...all].map((one) => one.name).join(" ");
     if (key === drawn) return;
     drawn = key;
     const [a] = models;
@@ -38,6 +39,7 @@ export function makeView(section) {
         ["top1", 100, top1],
         ["loss", 1, loss],
       ].map(([field, factor, y]) => curves(models, field, factor, x, y)),
+      all.length > 2 && comparedCurves(all, x, top1),
     );
     fill(
       table,
@@ -105,6 +107,26 @@ function curves(models, field, factor, x, y) {
     )
     .join(" ");
   return lineChart(lines, { x, y, from: 0, label });
+}
+
+function comparedCurves(models, x, y) {
+  const lines = models.map((one, index) => ({
+    name: titleOf(one),
+    color: color(one.variant),
+    dashed: index,
+    points: one.history.filter((epoch) => "val_top1" in epoch).map((epoch) => [epoch.epoch, 100 * epoch.val_top1]),
+  }));
+  const ends = lines
+    .filter((line) => line.points.length)
+    .map((line) => `${line.name} ${line.points.at(-1)[1].toFixed(1)} %`)
+    .join(", ");
+  if (!ends) return null;
+  return h(
+    "div",
+    {},
+    h("h3", {}, t("training.all")),
+    lineChart(lines, { x, y, label: t("training.all_alt", { ends }) }),
+  );
 }
 
 function takeaway(models) {
