@@ -6,14 +6,15 @@ Sizes are in bytes, times in seconds.
 # Images. A photo of a phone or camera has up to 20 MB and 40 megapixels.
 MAX_IMAGE_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
+MAX_PIXELS_OF_FORMAT = {"WEBP": 16_000_000, "AVIF": 24_000_000}  # their decoders hold several copies of an image
 MAX_PERCENT_CHARACTERS = 1_000_000  # of a percent-encoded data URL: decoding takes many times its size in memory
 DOWNLOAD_SECONDS = 15  # for an image at an address, redirects included: a visitor waits no longer
 MAX_REDIRECTS = 5  # honest servers send on once or twice
 
-# The decoding of one image in its process. Photos of 40 megapixels take 0.4 to 2.4 s, see docs/security.md.
-DECODE_CPU_SECONDS = 4  # a file that takes longer was built to keep the processor busy
+# The decoding of one image in its process. Photos of 40 megapixels take 0.1 to 1.6 s, see docs/security.md.
+DECODE_CPU_SECONDS = 2  # a file that takes longer was built to keep the processor busy
 DECODE_WALL_SECONDS = 15  # more than the CPU time, because the machine may be busy; the only time limit on Windows
-DECODE_MEMORY_BYTES = 700 * 2**20  # above the process at rest: what Pillow takes for a WebP of 40 megapixels
+DECODE_MEMORY_BYTES = 300_000_000  # above the process at rest: what Pillow takes for a PNG of 40 megapixels with alpha
 DECODING_PROCESSES = 2  # a file that uses up its time must not block the next visitor
 
 # The same for images that the user trains on: nobody attacks there, and a slow machine must not lose an image.

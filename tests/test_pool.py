@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from smallvit import limits
 from smallvit.images import FORMATS, ImageError, load_square, pool
@@ -54,6 +55,16 @@ def test_a_photo_is_upright_whole_and_has_its_size(decoding):
     np.testing.assert_array_equal(small.square, noise(4, 6)[:, 1:5])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "AVIF"])
+def test_the_largest_photos_are_read(format, decoding):
+    pixels = limits.MAX_PIXELS_OF_FORMAT.get(format, limits.MAX_PIXELS)
+    height = int((pixels / 1.5) ** 0.5)
+    large = Image.fromarray(photo(60, 90)).resize((pixels // height, height), Image.Resampling.NEAREST)
+    options = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}, "TIFF": {"compression": "tiff_deflate"}}.get(format, {})
+    assert decoding.photo(save(np.asarray(large), format, **options)).height == height
+
+
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
 def test_the_first_frame_of_an_animation_is_noted(format, decoding):
     found = decoding.photo(animation(format))
@@ -77,7 +88,7 @@ def test_an_error_has_a_key_and_values(decoding):
     with pytest.raises(ImageError) as caught:
         decoding.photo(save(np.zeros((5000, 9000), np.uint8), "PNG"))
     assert caught.value.key == "too_many_pixels"
-    assert caught.value.values == {"width": 9000, "height": 5000}
+    assert caught.value.values == {"width": 9000, "height": 5000, "max": 40, "format": "PNG"}
     with pytest.raises(ImageError) as caught:
         decoding.photo(b"<svg/>")
     assert caught.value.key == "svg"

@@ -14,7 +14,9 @@ SENTENCES = {
     "too_costly": "The file takes too much time or memory to decode; choose another one.",
     "unreadable": "The file cannot be read ({reason}); choose another one.",
     "too_large": "The file has {size} MB; choose one of up to {max} MB.",
-    "too_many_pixels": "The photo has {width} × {height} pixels; reduce it to at most 40 million.",
+    "too_many_pixels": (
+        "The photo has {width} × {height} pixels; reduce it to at most {max} million, the limit for {format}."
+    ),
     "far_too_many_pixels": "The photo has far more than {max} million pixels; reduce it.",
     "folder": "That is a folder or a device; choose a file.",
     "file_gone": "The photo is no longer kept; upload it again.",

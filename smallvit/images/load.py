@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, features
 from smallvit.files import NotARegularFileError, open_regular
 from smallvit.images import jpeg
 from smallvit.images.errors import ImageError
-from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS
+from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
 MAX_SHOWN_SIDE = 512  # of the photo on the page
@@ -100,7 +100,7 @@ def decode_photo(data: bytes) -> Photo:
     """Decode an image in this process. Of a JPEG that is cut off, what there is is decoded.
 
     Raises:
-        ImageError: as `load_square`.
+        ImageError: as `load_square`; also for an image that is larger than `MAX_PIXELS_OF_FORMAT` allows.
     """
     name = image_format(data)
     is_complete = True
@@ -108,7 +108,7 @@ def decode_photo(data: bytes) -> Photo:
         end, is_complete = jpeg.end_of_image(data)
         if not is_complete:
             data = data[:end] + jpeg.END  # without it, Pillow refuses the image
-    with _decoded(data, name) as (image, orientation, size):
+    with _decoded(data, name, MAX_PIXELS_OF_FORMAT.get(name, MAX_PIXELS)) as (image, orientation, size):
         is_animated = name not in ("JPEG", "TIFF") and getattr(image, "is_animated", False)
         may_lack_end = name == "JPEG" and is_complete and _may_lack_end(image, size)
         checksum = _checksum(image) if may_lack_end else 0
@@ -186,7 +186,7 @@ def _too_large(size):
 
 
 @contextmanager
-def _decoded(data: bytes, name: str) -> Iterator[tuple[Image.Image, int, tuple[int, int]]]:
+def _decoded(data: bytes, name: str, most: int = MAX_PIXELS) -> Iterator[tuple[Image.Image, int, tuple[int, int]]]:
     """Yield (decoded image, perhaps reduced and not yet upright; its EXIF orientation; width and height in the file).
 
     Raises:
@@ -195,8 +195,8 @@ def _decoded(data: bytes, name: str) -> Iterator[tuple[Image.Image, int, tuple[i
     try:
         with Image.open(io.BytesIO(data), formats=(name,)) as image:
             size = image.size
-            if size[0] * size[1] > MAX_PIXELS:
-                raise ImageError("too_many_pixels", width=size[0], height=size[1])
+            if size[0] * size[1] > most:
+                raise ImageError("too_many_pixels", width=size[0], height=size[1], max=most // 1_000_000, format=name)
             image.draft(None, (_MIN_JPEG_SIDE, _MIN_JPEG_SIDE))  # to a half, a quarter or an eighth
             # With blocks smaller than a row, the time for a row grows with the square of its width.
             image.decodermaxblock = max(image.decodermaxblock, 4 * image.width)
@@ -255,16 +255,24 @@ def _reduced(image, orientation, boxes):
 
 
 def _reduced_on_white(image, boxes):
+    if image.mode == "P":
+        image.apply_transparency()
+        palette = np.array(image.getpalette("RGBA"), np.uint8).reshape(-1, 1, 4)
+        white = Image.new("RGBA", (1, len(palette)), "white")
+        white.alpha_composite(Image.fromarray(palette))
+        image.putpalette(white.convert("RGB").tobytes())
+        image = image.convert("RGB")
+        return [_resized(image, box, most) for box, most in boxes]
     # Channel by channel, because resizing RGBA would multiply by alpha again, in a copy of the whole image.
-    if image.mode != "RGBA":
+    if image.mode not in ("LA", "RGBA"):
         image = image.convert("RGBA")
     transparency = ImageChops.invert(image.getchannel("A"))
     channels = []
-    for name in "RGB":
+    for name in image.mode[:-1]:
         channel = image.getchannel(name)
         channel.paste(255, (0, 0, *image.size), transparency)
         channels.append([_resized(channel, box, most) for box, most in boxes])
-    return [Image.merge("RGB", parts) for parts in zip(*channels, strict=True)]
+    return [Image.merge("RGB", parts * 3 if len(parts) == 1 else parts) for parts in zip(*channels, strict=True)]
 
 
 def _resized(image, box, most):

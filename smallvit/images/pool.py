@@ -52,7 +52,8 @@ def load_photo(source: str | os.PathLike[str] | bytes) -> Photo:
     Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once.
 
     Args:
-        source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
+        source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
+            formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
 
     Raises:
         ImageError: the file has another format, is damaged or too large, or takes too long or too much memory to
