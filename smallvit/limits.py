@@ -15,7 +15,11 @@ MAX_REDIRECTS = 5  # honest servers send on once or twice
 DECODE_CPU_SECONDS = 2  # a file that takes longer was built to keep the processor busy
 DECODE_WALL_SECONDS = 15  # more than the CPU time, because the machine may be busy; the only time limit on Windows
 DECODE_MEMORY_BYTES = 300_000_000  # above the process at rest: what Pillow takes for a PNG of 40 megapixels with alpha
-DECODING_PROCESSES = 2  # a file that uses up its time must not block the next visitor
+DECODING_PROCESSES = 2
+# A file that takes longer begins again in a process for such files, so that the next visitor does not wait for it.
+QUICK_DECODE_CPU_SECONDS = 0.4  # a photo of 12 megapixels takes 0.03 s as a JPEG, 0.4 s as a PNG
+QUICK_DECODE_WALL_SECONDS = 4
+SLOW_QUEUE_SECONDS = 3  # so long such a file waits for the process; then the visitor is told to try again
 
 # The same for images that the user trains on: nobody attacks there, and a slow machine must not lose an image.
 OWN_DECODE_CPU_SECONDS = 30

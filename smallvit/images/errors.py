@@ -12,6 +12,7 @@ SENTENCES = {
     "empty_file": "The file is empty; choose another one.",
     "damaged": "The file is damaged or cut off; save or download it again.",
     "too_costly": "The file takes too much time or memory to decode; choose another one.",
+    "busy": "The server is decoding other files that take long; try again in a moment.",
     "unreadable": "The file cannot be read ({reason}); choose another one.",
     "too_large": "The file has {size} MB; choose one of up to {max} MB.",
     "too_many_pixels": (

@@ -37,34 +37,43 @@ class DecodingLimits(NamedTuple):
     memory_bytes: int  # above the process at rest
 
 
+QUICK = DecodingLimits(limits.QUICK_DECODE_CPU_SECONDS, limits.QUICK_DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
 STRANGERS = DecodingLimits(limits.DECODE_CPU_SECONDS, limits.DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
 OWN = DecodingLimits(limits.OWN_DECODE_CPU_SECONDS, limits.OWN_DECODE_WALL_SECONDS, limits.OWN_DECODE_MEMORY_BYTES)
 
 
 def start_decoding() -> None:
     """Start the processes of `load_photo`, so that the first visitor does not wait for them."""
-    _shared_pool().start()
+    for pool in _shared_pools():
+        pool.start()
 
 
 def load_photo(source: str | os.PathLike[str] | bytes) -> Photo:
     """Decode an image of a stranger in another process. Of a JPEG that is cut off, what there is is decoded.
 
-    Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once.
+    Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once. An image that takes
+    longer than `QUICK` allows begins again in another process, where one such image is decoded at a time.
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
             formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
 
     Raises:
-        ImageError: the file has another format, is damaged or too large, or takes too long or too much memory to
-            decode. The message has no path.
+        ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
+            or would have to wait for others that take long. The message has no path.
     """
-    return _shared_pool().photo(source)
+    quick, slow = _shared_pools()
+    try:
+        return quick.photo(source)
+    except ImageError as error:
+        if error.key != "too_costly":
+            raise
+    return slow.photo(source)
 
 
 @functools.cache
-def _shared_pool() -> "DecodingPool":
-    return DecodingPool(limits.DECODING_PROCESSES, STRANGERS)
+def _shared_pools() -> tuple["DecodingPool", "DecodingPool"]:
+    return DecodingPool(limits.DECODING_PROCESSES, QUICK), DecodingPool(1, STRANGERS, limits.SLOW_QUEUE_SECONDS)
 
 
 class DecodingPool:
@@ -73,10 +82,12 @@ class DecodingPool:
     Args:
         processes: how many images are decoded at once.
         decoding_limits: of each of them.
+        queue_seconds: how long an image waits until a process is free; None waits for ever.
     """
 
-    def __init__(self, processes: int, decoding_limits: DecodingLimits) -> None:
+    def __init__(self, processes: int, decoding_limits: DecodingLimits, queue_seconds: float | None = None) -> None:
         self._limits = decoding_limits
+        self._queue_seconds = queue_seconds
         self._processes = processes
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()  # last in, first out: few stay warm
         for _ in range(processes):
@@ -142,7 +153,10 @@ class DecodingPool:
 
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
-        worker = self._idle.get()
+        try:
+            worker = self._idle.get(timeout=self._queue_seconds)
+        except queue.Empty:
+            raise ImageError("busy") from None
         try:
             worker = worker or _Worker(self._limits)
             yield worker

@@ -63,6 +63,8 @@ def main() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread would reserve address space
     Image.MAX_IMAGE_PIXELS = None  # ours is lower, and comes with a sentence
     _decode_something()
+    if hasattr(os, "nice"):
+        os.nice(5)  # the answers of the models come first
     _limit_memory(memory)
     write_message(answers, {"ready": True})
     with suppress(EOFError):

@@ -258,9 +258,13 @@ def _write(write, content, path, epoch):
     try:
         write(content)
     except OSError as error:
+        rest = (
+            "the one before it is whole: make room and continue with --resume"
+            if path.exists()
+            else "make room and start again"
+        )
         raise UserError(
-            f"The checkpoint {path} could not be written after epoch {epoch} ({error.strerror or error}); "
-            "the one before it is whole: make room and continue with --resume."
+            f"The checkpoint {path} could not be written after epoch {epoch} ({error.strerror or error}); {rest}."
         ) from error
 
 

@@ -24,8 +24,11 @@ from smallvit.report.results import Result
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
-EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": 2}
-"""All endpoints share one queue. Two requests run at once; the others wait."""
+EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": 16}
+"""All endpoints share one queue. So many requests run at once; the others wait.
+
+Each function of a model computes for one request at a time. The number is above that of the cores because a request
+whose image takes long to decode waits for another process."""
 
 MAX_WAITING = 64
 """So many requests may wait; the next one is told that the queue is full."""
