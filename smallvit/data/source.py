@@ -9,6 +9,8 @@ import numpy as np
 
 from smallvit.data.cifar100 import find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
+from smallvit.data.duplicates import number_equal_images
+from smallvit.data.findings import Findings, find
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
 from smallvit.data.split import hold_out
@@ -73,7 +75,9 @@ def load_dataset(source: Source) -> Dataset:
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
         dataset = _load_own(source)
-    return dataset if source.limit is None else _limit(dataset, source.limit)
+    if source.limit is not None:
+        dataset = _limit(dataset, source.limit)
+    return dataset._replace(findings=_find(dataset)) if dataset.is_own else dataset
 
 
 def _load_own(source: Source) -> Dataset:
@@ -82,8 +86,10 @@ def _load_own(source: Source) -> Dataset:
     else:
         loaded = read_image_folder(str(source.path), source.image_size, source.strict)
     train, test = loaded.splits["train"], loaded.splits.get("test")
+    (groups,) = number_equal_images([train])
+    train = train._replace(groups=groups)
     if test is None:
-        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED)
+        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
         train, test = train.take(kept), train.take(held_out)
     for file, sentence in loaded.damaged[:_MAX_NAMED]:
         log.warning("%s is left out: %s", escape_name(file), sentence)
@@ -92,6 +98,11 @@ def _load_own(source: Source) -> Dataset:
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
     return Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+
+
+def _find(dataset: Dataset) -> Findings:
+    splits = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return find({name: split for name, split in splits.items() if split is not None}, dataset.class_names)
 
 
 def _limit(dataset: Dataset, limit: int) -> Dataset:

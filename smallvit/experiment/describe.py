@@ -1,10 +1,11 @@
 """What an experiment logs before its first training: the plan, the data, warnings."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from smallvit.data import Dataset, find_duplicates
+from smallvit.data import Dataset, Findings
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.errors import escape_name
@@ -63,18 +64,18 @@ def log_faster_backend(command: str) -> None:
         log.info("%s is installed too, and trains faster on a CPU: KERAS_BACKEND=%s %s", title, name, command)
 
 
-def warn_of_duplicates(dataset: Dataset, training) -> None:
-    """Warn of images with the same pixels in more than one split."""
-    train, validation = train_validation_splits(dataset, training)
-    splits = {"training": train, "validation": validation, "test": dataset.test}
-    duplicates = find_duplicates(splits)
-    if duplicates:
-        places = (f"{splits[name].describe(index)} ({name})" for name, index in duplicates[0])
-        log.warning(
-            "Images that are in more than one split: %d. The measured accuracy may be too high. The first: %s",
-            len(duplicates),
-            ", ".join(places),
-        )
+def log_findings(findings: Findings, file: Path | None = None) -> None:
+    """Log what was found among the images, as warnings if something is wrong, and where the whole list is.
+
+    Args:
+        findings: of the data set.
+        file: where the list was written; None if it was not.
+    """
+    is_wrong = findings.has_leak or findings.contradicting
+    for sentence in findings.sentences():
+        log.log(logging.WARNING if is_wrong else logging.INFO, "%s", sentence)
+    if file is not None:
+        log.info("all of them: %s", file)
 
 
 def warn_of_leakage(runs, dataset: Dataset) -> None:

@@ -227,6 +227,10 @@ def train_validation_splits(dataset: Dataset, train_config: TrainConfig) -> tupl
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     train, validation = hold_out(
-        dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed
+        dataset.train.labels,
+        train_config.validation_split,
+        train_config.split,
+        train_config.seed,
+        dataset.train.groups,
     )
     return dataset.train.take(train), dataset.train.take(validation)

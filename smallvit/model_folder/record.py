@@ -49,7 +49,8 @@ class Record:
     command: str  # a path outside the working directory is cut to its last part
     date: str
     started_from: str | None = None  # the model whose weights, except the classifier's, the training began with
-    test_sha256: str | None = None  # of the test images and labels, see `training.split_sha256`
+    test_sha256: str | None = None  # of the test images and labels, see `data.digest.split_sha256`
+    findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`
 
     def __post_init__(self) -> None:
         require_types(self)
