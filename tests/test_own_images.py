@@ -200,3 +200,28 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
     assert sorted(chosen) == sorted(["class.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
     ant = next(content for name, content in chosen.items() if name == "class.png")
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(ant))), images[1])
+
+
+def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    folder = write_images(place / "pets", {"cat": 20, "dog": 16})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
+    assert train.main([*options, "--time-limit", "1e-9"]) == 0
+    assert "The report comes when the models of all 3 folds are trained: --resume" in caplog.text
+    assert not (place / "runs/pets/report.html").exists()
+    assert train.main([*options, "--resume"]) == 0
+    records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2, 3)]
+    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [
+        (1, 3, 12),
+        (2, 3, 12),
+        (3, 3, 12),
+    ]
+    top1 = sum(record.metrics["test"]["top1"] for record in records) / 3
+    html = (place / "runs/pets/report.html").read_text(encoding="utf-8")
+    assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
+    assert "on the 36 test images" in html
+    assert "The images are in 3 folds." in html
+    capsys.readouterr()
+    assert train.main([*options, "--test-split", "0.3"]) == 2
+    assert "--folds and --test-split both say which images are for the test; give one." in capsys.readouterr().err
+    assert len(list(folder.rglob("*.png"))) == 36

@@ -38,6 +38,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the value that the models were trained with; of no effect for new images (default: %(default)s)",
     )
+    parser.add_argument(
+        "--group-by",
+        metavar="GROUP",
+        help="the value that the models were trained with; of no effect for new images (default: no groups)",
+    )
 
 
 def run(options, words, door, failures) -> None:
@@ -45,5 +50,5 @@ def run(options, words, door, failures) -> None:
     from smallvit.data import Source
     from smallvit.experiment.evaluate import evaluate_models
 
-    source = Source(options.data, test_split=options.test_split)
+    source = Source(options.data, test_split=options.test_split, group_by=options.group_by)
     failures += evaluate_models(options.models, source, options.output_dir)

@@ -69,6 +69,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "share of the images for the test split, in (0, 1), if the data has none (default: 0.2)",
     },
+    "--group-by": {
+        "metavar": "GROUP",
+        "help": "keep images of one group, such as a patient, in one split: the column of a CSV file, or a regular "
+        r"expression with one group for the path of an image, such as '(patient\d+)_' (default: no groups)",
+    },
+    "--folds": {
+        "type": int,
+        "metavar": "K",
+        "help": "train K models of each variant, each tested on one of K folds of the images, and put their answers "
+        "together; for sets too small for one test split (default: one test split)",
+    },
     "--strict": {
         "action": "store_true",
         "help": "refuse a folder with unreadable files (default: leave them out)",

@@ -49,6 +49,7 @@ class Dataset(NamedTuple):
         pixel_mean, pixel_std: mean and standard deviation of each channel over the training images, pixels in [0, 1].
         validation: validation images if the source has them, else None.
         is_own: True for the user's own images, False for CIFAR-100.
+        folds: int [n], the fold of each training image, from 0; `test` is then empty, see `of_fold`. None has no folds.
         findings: copies and the like among the user's own images; None if nobody looked for them.
     """
 
@@ -60,7 +61,29 @@ class Dataset(NamedTuple):
     pixel_std: tuple[float, float, float]
     validation: Split | None = None
     is_own: bool = False
+    folds: np.ndarray | None = None
     findings: "Findings | None" = None
+
+    @property
+    def num_folds(self) -> int:
+        """The number of folds; 0 if there are none."""
+        return 0 if self.folds is None else int(self.folds.max()) + 1
+
+    @property
+    def num_train(self) -> int:
+        """How many images a model is trained and validated on; with folds, about so many."""
+        return (
+            len(self.train.labels) * (self.num_folds - 1) // self.num_folds
+            if self.num_folds
+            else len(self.train.labels)
+        )
+
+    def of_fold(self, fold: int | None) -> "Dataset":
+        """The data set with the images of a fold as test images, and the others as training images. None: unchanged."""
+        if fold is None or self.folds is None:
+            return self
+        train, test = (self.train.take(np.flatnonzero(part)) for part in (self.folds != fold, self.folds == fold))
+        return self._replace(train=train, test=test, folds=None)
 
 
 def iter_chunks(images: np.ndarray) -> Iterator[np.ndarray]:

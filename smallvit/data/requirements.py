@@ -27,11 +27,13 @@ class LoadedSplits(NamedTuple):
         splits: "train", and "validation" and "test" if the source has them. All images have one size.
         class_names: K names in the order of the labels.
         damaged: (relative path, sentence) of each file that was left out.
+        groups: split -> the group of each image, from the column that `--group-by` names; None without such a column.
     """
 
     splits: dict[str, Split]
     class_names: list[str]
     damaged: list[tuple[str, str]]
+    groups: dict[str, list[str]] | None = None
 
 
 def format_list(names: list[str], most: int = 3) -> str:

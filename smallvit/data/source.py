@@ -10,15 +10,17 @@ import numpy as np
 from smallvit.data.cifar100 import find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
 from smallvit.data.duplicates import number_equal_images
-from smallvit.data.findings import Findings, find
+from smallvit.data.findings import find
+from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
-from smallvit.data.split import hold_out
+from smallvit.data.split import divide, hold_out
 from smallvit.errors import UserError, escape_name
 
 log = logging.getLogger(__name__)
 
 _MAX_NAMED = 10  # damaged files that the log names
+_MAX_FOLDS = 20
 _TEST_SEED = 0  # constant: the test split must not change with the seed of the training
 
 
@@ -33,6 +35,9 @@ class Source(NamedTuple):
             constant seed.
         strict: True refuses a folder with files that cannot be read. False leaves the files out.
         limit: most images to use of each split, at least 1; None for all.
+        group_by: a column of a table, or a regular expression with one group, which is searched for in the path of each
+            image. Images of one group are never divided between splits that are drawn here. None has no groups.
+        folds: number of folds, 2 to 20, instead of a test split; None has no folds.
     """
 
     path: str | None = None
@@ -40,6 +45,8 @@ class Source(NamedTuple):
     test_split: float = 0.2
     strict: bool = False
     limit: int | None = None
+    group_by: str | None = None
+    folds: int | None = None
 
     @property
     def kind(self) -> str:
@@ -71,24 +78,48 @@ def load_dataset(source: Source) -> Dataset:
         raise UserError(f"--limit is {source.limit}; it must be at least 1.")
     if not 0 < source.test_split < 1:
         raise UserError(f"--test-split is {source.test_split:g}; it must be more than 0 and less than 1.")
+    if source.folds is not None and not 2 <= source.folds <= _MAX_FOLDS:
+        raise UserError(f"--folds is {source.folds}; it must be from 2 to {_MAX_FOLDS}.")
     if source.kind == "cifar100":
+        for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
+            if value is not None:
+                raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
-        dataset = _load_own(source)
+        dataset, groups_in_two_splits = _load_own(source)
     if source.limit is not None:
         dataset = _limit(dataset, source.limit)
-    return dataset._replace(findings=_find(dataset)) if dataset.is_own else dataset
+    if not dataset.is_own:
+        return dataset
+    if source.folds is not None:
+        dataset = dataset._replace(folds=_draw_folds(dataset, source.folds))
+    found = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = {name: split for name, split in found.items() if split is not None and len(split.labels)}
+    return dataset._replace(findings=find(splits, dataset.class_names, groups_in_two_splits))
 
 
-def _load_own(source: Source) -> Dataset:
+def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set, without its folds; and the groups that the source itself has in more than one split."""
     if source.kind == "npz":
         loaded = read_npz(str(source.path))
     else:
         loaded = read_image_folder(str(source.path), source.image_size, source.strict)
     train, test = loaded.splits["train"], loaded.splits.get("test")
-    (groups,) = number_equal_images([train])
-    train = train._replace(groups=groups)
-    if test is None:
+    if source.folds is not None and len(loaded.splits) > 1:
+        given = " and ".join(name for name in loaded.splits if name != "train")
+        raise UserError(f"--folds draws the test images itself, but {source.name} has {given} images; leave out one.")
+    groups = loaded.groups
+    if source.group_by is not None and groups is None:
+        groups = groups_by_pattern(source.group_by, loaded.splits, source.name)
+    namings = [number_equal_images([train])[0].tolist()]
+    if groups:
+        namings.append(groups["train"])
+        count = len({name for names in groups.values() for name in names})
+        log.info("--group-by: %d groups; each stays in one split", count)
+    train = train._replace(groups=number_groups(*namings))
+    if source.folds is not None:
+        test = train.take(slice(0, 0))
+    elif test is None:
         kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
         train, test = train.take(kept), train.take(held_out)
     for file, sentence in loaded.damaged[:_MAX_NAMED]:
@@ -97,12 +128,22 @@ def _load_own(source: Source) -> Dataset:
         log.warning("%d more files are left out; --strict refuses them", len(loaded.damaged) - _MAX_NAMED)
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
-    return Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+    dataset = Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+    return dataset, divided_groups(groups or {})
 
 
-def _find(dataset: Dataset) -> Findings:
-    splits = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return find({name: split for name, split in splits.items() if split is not None}, dataset.class_names)
+def _draw_folds(dataset: Dataset, count: int) -> np.ndarray:
+    """Divide the images into folds of about one size with the same shares of the classes: int [n], from 0."""
+    labels, groups = dataset.train.labels, dataset.train.groups
+    assert groups is not None
+    folds = divide(labels, [1 / count] * count, _TEST_SEED, groups)
+    for label, name in enumerate(dataset.class_names):
+        if len(np.unique(folds[labels == label])) == 1:
+            raise UserError(
+                f"--folds {count}: all images of the class {escape_name(name)} are equal or in one group, so that they "
+                "would be in one fold, and none is left to train on."
+            )
+    return folds
 
 
 def _limit(dataset: Dataset, limit: int) -> Dataset:

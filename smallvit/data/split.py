@@ -53,8 +53,9 @@ def divide(labels: np.ndarray, shares: Sequence[float], seed: int, groups: np.nd
     """Divide images into parts, so that each group is in one part, and each part has its share of each class.
 
     The groups are dealt out, the largest first. Each goes to the part p for which the sum over the classes c of
-    (x_pc - s_p n_c)^2 / (s_p n_c) grows least: x_pc images of the class are in the part, n_c in all, s_p is the share.
-    For groups of one image, this is the method of Webster and Sainte-Laguë. At the end, a part without any image of a
+    (x_pc - s_p n_c)^2 / (s_p n_c) grows least: x_pc images of the class are in the part, n_c in all, s_p is the share;
+    all images together count as one class more. For groups of one image and one class, this is the method of Webster
+    and Sainte-Laguë. At the end, a part without any image of a
     class gets the smallest group with the class that another part can spare.
 
     Args:
@@ -73,10 +74,13 @@ def divide(labels: np.ndarray, shares: Sequence[float], seed: int, groups: np.nd
     drawn = np.random.default_rng(seed).permutation(len(sizes))
     order = drawn[np.argsort(-sizes[drawn], kind="stable")]
     by_group = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
-    totals, s = np.bincount(labels), np.array(shares)
+    totals, s = np.append(np.bincount(labels), len(labels)), np.array(shares)
     counts = np.zeros((len(s), len(totals)), int)
     part_of = np.zeros(len(sizes), int)
-    classes = [np.unique(labels[members], return_counts=True) for members in by_group]
+    classes = []
+    for members in by_group:
+        of_class, g = np.unique(labels[members], return_counts=True)
+        classes.append((np.append(of_class, len(totals) - 1), np.append(g, len(members))))
     for group in order:
         of_class, g = classes[group]
         part = int((g * (2 * counts[:, of_class] + g) / (s[:, None] * totals[of_class])).sum(axis=1).argmin())

@@ -25,6 +25,8 @@ class ExperimentOptions:
         image_size: side in pixels to which a folder's images are resized; None takes the default of `data.Source`.
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
         strict: whether a folder with unreadable files is refused.
+        group_by: how images are grouped, see `data.Source`; None has no groups.
+        folds: number of folds of a cross-validation; None draws one test split.
         limit: number of images of each split to use; None uses all.
         examples: number of test images to put into each model folder.
         output_dir: folder for the model folders and the report; None is `runs`, or `runs/NAME` for custom data.
@@ -51,6 +53,8 @@ class ExperimentOptions:
     test_split: float | None = None
     strict: bool = False
     limit: int | None = None
+    group_by: str | None = None
+    folds: int | None = None
     examples: int = 0
     output_dir: Path | None = None
     resume: bool = False
@@ -69,4 +73,6 @@ class ExperimentOptions:
         """The data, and how to read it."""
         given: dict[str, Any] = {"image_size": self.image_size, "test_split": self.test_split}
         given = {name: value for name, value in given.items() if value is not None}
-        return Source(self.data, strict=self.strict, limit=self.limit, **given)
+        return Source(
+            self.data, strict=self.strict, limit=self.limit, group_by=self.group_by, folds=self.folds, **given
+        )

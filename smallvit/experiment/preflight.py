@@ -17,7 +17,7 @@ from smallvit.experiment.describe import (
     warn_of_leakage,
 )
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import Plan, train_validation_splits
+from smallvit.experiment.plan import Plan, run_splits
 from smallvit.experiment.prepare import Prepared
 from smallvit.files import atomic_file, hide_outside_path
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
@@ -80,8 +80,8 @@ def _load_finished_run(run, dataset):
     """The `ModelFolder` of a run that was finished before. Raises `UserError` if it was another training."""
     folder = read_model_folder(run.folder)
     record = folder.record
-    train, validation = train_validation_splits(dataset, run.training)
-    test_sha256 = split_sha256(dataset.test)
+    splits = run_splits(dataset, run)
+    test_sha256 = split_sha256(splits[2])
 
     def settings(data, class_names, initial, num_images, test_sha256, model, training):
         # If the numbers of images differ, so do the splits: some test images may have been training images.
@@ -104,7 +104,7 @@ def _load_finished_run(run, dataset):
             dataset.name,
             dataset.class_names,
             run.initial and hide_outside_path(run.initial.name),
-            [len(split.labels) for split in (train, validation, dataset.test)],
+            [len(split.labels) for split in splits],
             test_sha256,
             run.model,
             run.training,

@@ -50,6 +50,8 @@ class Record:
     date: str
     started_from: str | None = None  # the model whose weights, except the classifier's, the training began with
     test_sha256: str | None = None  # of the test images and labels, see `data.digest.split_sha256`
+    fold: int | None = None  # of --folds, from 1: its images are the test images
+    num_folds: int | None = None
     findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`
 
     def __post_init__(self) -> None:
@@ -106,7 +108,7 @@ class Record:
 
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
-        return training, self.data, with_variant(self.model, "vit"), self.started_from is None
+        return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
 
 
 def require_bounded(model: ModelConfig) -> None:
