@@ -50,6 +50,7 @@ class Dataset(NamedTuple):
         validation: validation images if the source has them, else None.
         is_own: True for the user's own images, False for CIFAR-100.
         folds: int [n], the fold of each training image, from 0; `test` is then empty, see `of_fold`. None has no folds.
+        value_range: what became black and white in images with more than 8 bits, see `LoadedSplits`.
         findings: copies and the like among the user's own images; None if nobody looked for them.
     """
 
@@ -62,6 +63,7 @@ class Dataset(NamedTuple):
     validation: Split | None = None
     is_own: bool = False
     folds: np.ndarray | None = None
+    value_range: tuple[float, float] | None = None
     findings: "Findings | None" = None
 
     @property

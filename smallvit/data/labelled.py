@@ -3,6 +3,7 @@
 import numpy as np
 
 from smallvit.data.dataset import Split
+from smallvit.data.decoded import Reading
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
 from smallvit.data.requirements import format_list
@@ -29,7 +30,8 @@ def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[t
     if source.kind == "npz":
         loaded = read_npz(path)
     else:
-        loaded = read_image_folder(path, source.image_size, source.strict, for_training=False)
+        reading = Reading(source.image_size, source.strict, for_training=False, value_range=source.value_range)
+        loaded = read_image_folder(path, reading)
     labels_of = {name: label for label, name in enumerate(class_names)}
     if unknown := [name for name in loaded.class_names if name not in labels_of]:
         raise UserError(

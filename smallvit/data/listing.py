@@ -9,7 +9,8 @@ subfolders. Every file below a class folder belongs to the class, at any depth a
 
 import logging
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,13 +40,17 @@ class Listing(NamedTuple):
         class_names: K names, sorted.
         files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
-        stats: (path, size, mtime, ctime) of each file, in the order of `files`.
+        stats: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of `files`.
+        key: what tells this listing from one of other files with the same names, such as the path of the folder.
+        contents: path or content of each file, in the order of `files`.
     """
 
     class_names: list[str]
     files: dict[str, list[str]]
     labels: dict[str, np.ndarray]
-    stats: list[tuple[str, int, int, int]]
+    stats: list[Any]
+    key: str
+    contents: Sequence[str | bytes]
 
 
 def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> Listing:
@@ -99,7 +104,8 @@ class _FolderListing:
                 self.source,
                 len(self.ignored_links),
             )
-        return Listing(class_names, files, labels, stats)
+        contents = [os.path.join(self.root, file) for of_split in files.values() for file in of_split]
+        return Listing(class_names, files, labels, stats, self.root, contents)
 
     def _scan(self, path):
         """Return ({name: `os.DirEntry`} of the folders, of the files) in one folder, by name."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from smallvit.data.cifar100 import find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
+from smallvit.data.decoded import RANGE_PERCENTILES, Reading
 from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
@@ -37,6 +38,7 @@ class Source(NamedTuple):
         limit: most images to use of each split, at least 1; None for all.
         group_by: a column of a table, or a regular expression with one group, which is searched for in the path of each
             image. Images of one group are never divided between splits that are drawn here. None has no groups.
+        value_range: black and white of images with more than 8 bits, as a model has recorded it; None computes it.
         folds: number of folds, 2 to 20, instead of a test split; None has no folds.
     """
 
@@ -47,6 +49,7 @@ class Source(NamedTuple):
     limit: int | None = None
     group_by: str | None = None
     folds: int | None = None
+    value_range: tuple[float, float] | None = None
 
     @property
     def kind(self) -> str:
@@ -103,7 +106,8 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
     if source.kind == "npz":
         loaded = read_npz(str(source.path))
     else:
-        loaded = read_image_folder(str(source.path), source.image_size, source.strict)
+        reading = Reading(source.image_size, source.strict, value_range=source.value_range)
+        loaded = read_image_folder(str(source.path), reading)
     train, test = loaded.splits["train"], loaded.splits.get("test")
     if source.folds is not None and len(loaded.splits) > 1:
         given = " and ".join(name for name in loaded.splits if name != "train")
@@ -126,9 +130,17 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         log.warning("%s is left out: %s", escape_name(file), sentence)
     if len(loaded.damaged) > _MAX_NAMED:
         log.warning("%d more files are left out; --strict refuses them", len(loaded.damaged) - _MAX_NAMED)
+    if loaded.value_range is not None:
+        log.info(
+            "Images with more than 8 bits: %g becomes black and %g white (percentiles %g and %g of all values), except "
+            "where a file tells its own range",
+            *loaded.value_range,
+            *RANGE_PERCENTILES,
+        )
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
     dataset = Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+    dataset = dataset._replace(value_range=loaded.value_range)
     return dataset, divided_groups(groups or {})
 
 

@@ -111,7 +111,7 @@ def _write_folder(run, ready, fitted, record, taus, test):
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     repository = options.publisher.repository(run.name) if options.publisher else None
     card = model_card(record, taus, repository)
-    examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.plan.source.path)
+    examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.view)
     try:
         with single_device():
             write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)
