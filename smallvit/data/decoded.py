@@ -86,7 +86,11 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
     require_images(source, listing.class_names, split_labels, reason)
-    return LoadedSplits(splits, listing.class_names, damaged, value_range=value_range)
+    groups = None
+    if listing.groups is not None:
+        kept = iter(np.array(listing.groups, object)[positions])
+        groups = {name: [next(kept) for _ in split.labels] for name, split in splits.items()}
+    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups)
 
 
 def _describe_damaged(damaged, most=3):
@@ -201,7 +205,7 @@ def _range_of(values: np.ndarray) -> ValueRange:
     return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
 
 
-def _decode(contents: Sequence[str | bytes], reading: Reading, bar: Any) -> Iterator[Any]:
+def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
     num_values = min(max(_SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0

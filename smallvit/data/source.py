@@ -2,21 +2,27 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.cifar100 import find_release, load_cifar100
+from smallvit.data.archive import is_archive, list_archive
+from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
-from smallvit.data.decoded import RANGE_PERCENTILES, Reading
+from smallvit.data.decoded import RANGE_PERCENTILES, Reading, read_listing
 from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
+from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
+from smallvit.data.requirements import MIN_CLASSES, LoadedSplits
 from smallvit.data.split import divide, hold_out
+from smallvit.data.table import list_table
 from smallvit.errors import UserError, escape_name
+from smallvit.files import safe_file_name
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +35,9 @@ class Source(NamedTuple):
     """Where the images come from and how they are read.
 
     Attributes:
-        path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release, of a folder with a subfolder
-            for each class (optionally in train/, val/ and test/), or of an `.npz` file (see `read_npz`).
+        path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release; of a folder with a subfolder
+            for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
+            Parquet file (see `table`); of an `.npz` file (see `read_npz`); or USER/NAME on the Hub (see `hub`).
         image_size: side in pixels to which the images of a folder are resized. Other sources keep their size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
@@ -39,6 +46,7 @@ class Source(NamedTuple):
         group_by: a column of a table, or a regular expression with one group, which is searched for in the path of each
             image. Images of one group are never divided between splits that are drawn here. None has no groups.
         value_range: black and white of images with more than 8 bits, as a model has recorded it; None computes it.
+        image_column, label_column: of a table or a data set of the Hub; None looks for them.
         folds: number of folds, 2 to 20, instead of a test split; None has no folds.
     """
 
@@ -50,25 +58,79 @@ class Source(NamedTuple):
     group_by: str | None = None
     folds: int | None = None
     value_range: tuple[float, float] | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
     @property
     def kind(self) -> str:
-        """ "cifar100", "folder" or "npz". A path that does not exist is "cifar100", and loading it raises the error."""
+        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hub", or "unknown"."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
         # os.path.expanduser and isdir accept any text; `Path.expanduser` raises for an unknown user.
         path = Path(os.path.expanduser(self.path))
-        if path.suffix.lower() == ".npz":
+        if os.path.isdir(path):
+            return "cifar100" if find_release(path) else "hub" if has_parquet(path) else "folder"
+        suffix = path.suffix.lower()
+        if suffix == ".npz":
             return "npz"
-        return "folder" if os.path.isdir(path) and not find_release(path) else "cifar100"
+        if is_archive(path.name):
+            return "cifar100" if path.name.startswith(PYTHON_FOLDER) else "archive"
+        if suffix in (".csv", ".tsv", ".parquet"):
+            return "hub" if suffix == ".parquet" and is_embedded(path) else "table"
+        return "hub" if is_hub_name(self.path) and not os.path.lexists(path) else "unknown"
 
     @property
     def name(self) -> str:
-        """The data set's name: "CIFAR-100", or the name of the folder or file."""
+        """The data set's name: "CIFAR-100", the name of the folder or file, or USER/NAME."""
         if self.kind == "cifar100":
             return "CIFAR-100"
-        path = Path(os.path.realpath(os.path.expanduser(str(self.path))))
-        return escape_name(path.stem if self.kind == "npz" else path.name)
+        given = os.path.expanduser(str(self.path))
+        if not os.path.exists(given):
+            return escape_name(str(self.path).rstrip("/"))
+        name = os.path.basename(os.path.realpath(given))
+        return escape_name(name if os.path.isdir(given) else re.sub(r"(\.tar)?\.\w+$", "", name))
+
+    @property
+    def folder_name(self) -> str:
+        """The name as the name of a folder."""
+        return safe_file_name(Path(self.name).name)
+
+
+def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
+    """Read the user's own images from any source but CIFAR-100.
+
+    Args:
+        source: any kind but "cifar100".
+        for_training: False accepts any number of classes and images, at least one.
+
+    Raises:
+        UserError: the source cannot be read, or has too few images or classes.
+    """
+    path, kind = str(source.path), source.kind
+    reading = Reading(source.image_size, source.strict, for_training, source.value_range)
+    if source.image_column or source.label_column:
+        option = "--image-column" if source.image_column else "--label-column"
+        if kind not in ("table", "hub"):
+            raise UserError(f"{option} is for tables and data sets of the Hub; {escape_name(path)} has no columns.")
+    if kind == "npz":
+        return read_npz(path)
+    if kind == "folder":
+        return read_image_folder(path, reading)
+    columns = (source.image_column, source.label_column, source.group_by)
+    if kind == "archive":
+        listing = list_archive(path, MIN_CLASSES if for_training else 1)
+    elif kind == "table":
+        listing = list_table(path, *columns, reading)
+    elif kind == "hub":
+        listing = list_hub(path, *columns, reading)
+    else:
+        shown, is_there = escape_name(path), os.path.lexists(os.path.expanduser(path))
+        problem = f"{shown} is no data set that can be read" if is_there else f"There is no {shown}"
+        raise UserError(
+            f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
+            "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
+        )
+    return read_listing(escape_name(path), listing, reading)
 
 
 def load_dataset(source: Source) -> Dataset:
@@ -103,11 +165,7 @@ def load_dataset(source: Source) -> Dataset:
 
 def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
     """The data set, without its folds; and the groups that the source itself has in more than one split."""
-    if source.kind == "npz":
-        loaded = read_npz(str(source.path))
-    else:
-        reading = Reading(source.image_size, source.strict, value_range=source.value_range)
-        loaded = read_image_folder(str(source.path), reading)
+    loaded = read_splits(source)
     train, test = loaded.splits["train"], loaded.splits.get("test")
     if source.folds is not None and len(loaded.splits) > 1:
         given = " and ".join(name for name in loaded.splits if name != "train")

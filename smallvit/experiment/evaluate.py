@@ -57,7 +57,7 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
                 "trained."
             )
         return verify_models(list(models), source)
-    evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.name))
+    evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.folder_name))
     return []
 
 

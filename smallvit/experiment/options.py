@@ -26,6 +26,7 @@ class ExperimentOptions:
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
         strict: whether a folder with unreadable files is refused.
         group_by: how images are grouped, see `data.Source`; None has no groups.
+        image_column, label_column: of a table or a data set of the Hub; None looks for them.
         folds: number of folds of a cross-validation; None draws one test split.
         limit: number of images of each split to use; None uses all.
         examples: number of test images to put into each model folder.
@@ -55,6 +56,8 @@ class ExperimentOptions:
     limit: int | None = None
     group_by: str | None = None
     folds: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
     examples: int = 0
     output_dir: Path | None = None
     resume: bool = False
@@ -73,6 +76,5 @@ class ExperimentOptions:
         """The data, and how to read it."""
         given: dict[str, Any] = {"image_size": self.image_size, "test_split": self.test_split}
         given = {name: value for name, value in given.items() if value is not None}
-        return Source(
-            self.data, strict=self.strict, limit=self.limit, group_by=self.group_by, folds=self.folds, **given
-        )
+        names = ("strict", "limit", "group_by", "folds", "image_column", "label_column")
+        return Source(self.data, **given, **{name: getattr(self, name) for name in names})

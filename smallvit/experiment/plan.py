@@ -167,7 +167,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
     is_cifar100 = source.kind == "cifar100"
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
-    output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.name))
+    output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))
     if options.init_from is None:
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)

@@ -122,12 +122,13 @@ class DecodingPool:
             return worker.receive_photo()
 
     def views(
-        self, sources: Iterable[str | bytes], views: Sequence[View], num_values: int = 0
+        self, sources: Iterable[str | bytes | ImageError], views: Sequence[View], num_values: int = 0
     ) -> Iterator[Decoded | ImageError]:
         """Decode files, in their order, some ahead of the reader.
 
         Args:
-            sources: paths or contents of files; taken as they are needed.
+            sources: paths or contents of files, taken as they are needed. An error stands for a file without content,
+                and comes back in its place.
             views: what to return of each, at least one.
             num_values: see `Decoded.values`.
 
@@ -149,7 +150,13 @@ class DecodingPool:
                     future.cancel()
 
     def _views(
-        self, views: Sequence[View], num_values: int, sources: Sequence[str | bytes]
+        self, views: Sequence[View], num_values: int, sources: Sequence[str | bytes | ImageError]
+    ) -> list[Decoded | ImageError]:
+        decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], views, num_values))
+        return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
+
+    def _decode(
+        self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int
     ) -> list[Decoded | ImageError]:
         results: list[Decoded | ImageError] = []
         while len(results) < len(sources):
@@ -294,8 +301,8 @@ class _Worker:
         ]
 
 
-def _batches(sources: Iterable[str | bytes]) -> Iterator[list[str | bytes]]:
-    batch: list[str | bytes] = []
+def _batches(sources: Iterable[str | bytes | ImageError]) -> Iterator[list[str | bytes | ImageError]]:
+    batch: list[str | bytes | ImageError] = []
     size = 0
     for source in sources:
         size += len(source) if isinstance(source, bytes) else 0
