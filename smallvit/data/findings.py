@@ -94,9 +94,10 @@ class Findings:
         if self.similar:
             leak = len(self.similar_in_two_splits)
             example = (self.similar_in_two_splits or self.similar)[0]
+            pairs = "pair of images looks" if len(self.similar) == 1 else "pairs of images look"
             places = "The measured accuracy may be too high" if leak else "None of these pairs is in two splits"
             found.append(
-                f"{len(self.similar):,} pair{'s' if len(self.similar) > 1 else ''} of images look nearly the same, "
+                f"{len(self.similar):,} {pairs} nearly the same, "
                 f"{leak:,} of them in two splits, such as {_places(example)}. {places}."
             )
         if self.divided_groups:

@@ -73,14 +73,17 @@ def divide(labels: np.ndarray, shares: Sequence[float], seed: int, groups: np.nd
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     drawn = np.random.default_rng(seed).permutation(len(sizes))
     order = drawn[np.argsort(-sizes[drawn], kind="stable")]
-    by_group = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
     totals, s = np.append(np.bincount(labels), len(labels)), np.array(shares)
     counts = np.zeros((len(s), len(totals)), int)
     part_of = np.zeros(len(sizes), int)
-    classes = []
-    for members in by_group:
-        of_class, g = np.unique(labels[members], return_counts=True)
-        classes.append((np.append(of_class, len(totals) - 1), np.append(g, len(members))))
+    # The classes of each group, and how many images of each: pairs of group and class, sorted by group.
+    num_classes = len(totals) - 1
+    pairs, of_pair = np.unique(group_of * num_classes + labels, return_counts=True)
+    ends = np.searchsorted(pairs, np.arange(1, len(sizes)) * num_classes)
+    classes = [
+        (np.append(pair % num_classes, num_classes), np.append(g, g.sum()))
+        for pair, g in zip(np.split(pairs, ends), np.split(of_pair, ends), strict=True)
+    ]
     for group in order:
         of_class, g = classes[group]
         part = int((g * (2 * counts[:, of_class] + g) / (s[:, None] * totals[of_class])).sum(axis=1).argmin())
