@@ -9,7 +9,7 @@ from PIL import Image
 
 ValueRange = tuple[float, float]  # the values that become black and white; what lies outside is clipped
 
-_BAND = 256  # rows at once; bounds the memory of NumPy
+_TILE = (256, 4096)  # rows and columns at once; bounds the memory of NumPy
 _USUAL_LIMITS = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 _SAMPLE_SEED = 0
 
@@ -44,7 +44,7 @@ def _range_in_png(image, data):
     # programs do.
     low, top = (1 << (16 - bits)) - 1, (1 << bits) - 1
     is_scaled = is_plain = True
-    for values in _bands(image):
+    for _, values in _tiles(image):
         rest = values & low
         is_scaled &= bool(np.all((rest == 0) | (rest == values >> bits)))
         is_plain &= int(values.max()) <= top
@@ -86,7 +86,10 @@ def guess_range(image: Image.Image) -> ValueRange:
     largest value on, or to the largest value beyond; of floating-point values within 0-1, from 0 to 1.
     """
     low, high = 0.0, 0.0
-    for values in _bands(image):
+    for _, values in _tiles(image):
+        if values.dtype.kind in "iu":
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            continue
         finite = values[np.isfinite(values)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
@@ -102,14 +105,17 @@ def to_grey(image: Image.Image, value_range: ValueRange) -> Image.Image:
     """Scale a deep image to mode "L": a value v becomes 255 (v - low) / (high - low), rounded. NaN becomes black."""
     low, high = map(float, value_range)
     transparent = image.info.get("transparency")
-    result, y = Image.new("L", image.size), 0
-    for values in _bands(image):
+
+    def scale(values):
         scaled = np.nan_to_num((values - low) * (255 / (high - low)), nan=0).clip(0, 255) + 0.5
         grey = scaled.astype(np.uint8)
-        if isinstance(transparent, int):
-            grey = np.where(values == transparent, np.uint8(255), grey)
-        result.paste(Image.fromarray(grey), (0, y))
-        y += len(values)
+        return np.where(values == transparent, np.uint8(255), grey) if isinstance(transparent, int) else grey
+
+    table = scale(np.arange(2**16))
+    result = Image.new("L", image.size)
+    for place, values in _tiles(image):
+        # Of values of 16 bits, each is computed once.
+        result.paste(Image.fromarray(table[values] if values.dtype == np.uint16 else scale(values)), place)
     return result
 
 
@@ -121,6 +127,10 @@ def sample_values(image: Image.Image, box: tuple[int, int, int, int], count: int
     return values[np.isfinite(values)].astype(float).tolist()
 
 
-def _bands(image):
-    for y in range(0, image.height, _BAND):
-        yield np.asarray(image.crop((0, y, image.width, min(y + _BAND, image.height))))
+def _tiles(image):
+    """Yield ((left, top), values) of parts of an image."""
+    rows, columns = _TILE
+    for y in range(0, image.height, rows):
+        for x in range(0, image.width, columns):
+            box = (x, y, min(x + columns, image.width), min(y + rows, image.height))
+            yield (x, y), np.asarray(image.crop(box))
