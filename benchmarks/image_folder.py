@@ -41,11 +41,12 @@ def measure(how, folder):
 
     import datasets  # noqa: F401  imported by `read_image_folder` otherwise
 
+    from smallvit.data.decoded import Reading
     from smallvit.data.image_folder import read_image_folder
 
     before = _peak_megabytes(resource)
     started = time.perf_counter()
-    images = read_image_folder(folder, 32).splits["train"]
+    images = read_image_folder(folder, Reading(32)).splits["train"]
     if how == "one epoch":
         order = np.random.default_rng(0).permutation(len(images.labels))
         for start in range(0, len(order), _BATCH):

@@ -375,7 +375,7 @@ def _good():
             lambda: grey(upright()[..., 0]),
         ),
         Good(
-            "int32.tiff", lambda: save(photo()[..., 0].astype(np.int32) * 256, "TIFF"), lambda: grey(upright()[..., 0])
+            "int32.tiff", lambda: save(photo()[..., 0].astype(np.int32) * 257, "TIFF"), lambda: grey(upright()[..., 0])
         ),
         Good("0-1.tiff", lambda: save(photo()[..., 0] / np.float32(255), "TIFF"), lambda: grey(upright()[..., 0])),
         Good("0-255.tiff", lambda: save(photo()[..., 0].astype(np.float32), "TIFF"), lambda: grey(upright()[..., 0])),

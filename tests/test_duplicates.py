@@ -1,50 +1,128 @@
-"""Images of equal pixels in more than one split."""
+"""Equal and similar images: found, kept in one split, and told of."""
+
+import io
 
 import numpy as np
+import pytest
+from PIL import Image
 
-from smallvit.data import Split, find_duplicates
+from smallvit.data import Source, Split, hold_out, load_dataset
+from smallvit.data.duplicates import find_similar_images, number_equal_images
+from smallvit.data.findings import find
+from smallvit.data.split import divide
+from smallvit.errors import UserError
+from tests.test_sources import write_images
 
 
-def split(*values):
+def split(*values, labels=None):
     """Images of 2 x 2, each of one value all over."""
     images = np.array(values, np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    return Split(images, np.zeros(len(values), np.int32))
+    return Split(images, np.zeros(len(values), np.int32) if labels is None else np.array(labels, np.int32))
 
 
-def test_every_place_of_an_image_is_named():
-    splits = {
-        "train": split(5, 1, 2, 3, 2, 9),
-        "held out": split(7, 2, 8, 8),
-        "test": split(3, 6, 5, 2, 7),
-    }
-    assert find_duplicates(splits) == [
-        [("train", 0), ("test", 2)],  # 5
-        [("train", 2), ("train", 4), ("held out", 1), ("test", 3)],  # 2
-        [("train", 3), ("test", 0)],  # 3
-        [("held out", 0), ("test", 4)],  # 7; that 8 is there twice within one split is nobody's concern
+def blobs(count, side, rng):
+    """Images that look different from each other: uint8 [n, S, S, 3]."""
+    small = rng.integers(0, 256, (count, 6, 5, 3), np.uint8)
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in small])
+
+
+def as_jpeg(image, quality):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def test_equal_pixels_are_one_number_and_one_pixel_makes_another_image():
+    first, second = split(5, 1, 5), split(1, 2, 2, 5)
+    second.images[2, 1, 1, 2] += 1
+    found = number_equal_images([first, split(), second])
+    assert [part.tolist() for part in found] == [[0, 1, 0], [], [1, 2, 3, 0]]
+
+
+def test_copies_and_contradicting_labels_are_named_with_their_splits():
+    training, test = split(5, 1, 5, 7, 9, labels=[0, 1, 0, 1, 0]), split(8, 7, 1, labels=[0, 0, 1])
+    found = find({"training": training, "test": test}, ["ant", "bee"])
+    assert [[(place.split, place.number) for place in group] for group in found.equal] == [
+        [("training", 0), ("training", 2)],  # 5
+        [("training", 1), ("test", 2)],  # 1
+        [("training", 3), ("test", 1)],  # 7, a bee in training and an ant in test
     ]
+    assert found.counts() == {
+        "equal": 3,
+        "contradicting": 1,
+        "equal_in_two_splits": 2,
+        "similar": 0,  # images of one colour have no features that could be similar
+        "similar_in_two_splits": 0,
+        "divided_groups": 0,
+    }
+    assert found.has_leak
+    assert found.sentences() == [
+        "3 images are equal to another one, pixel by pixel.",
+        "2 images are in more than one split, such as image 1 (training) and image 2 (test). The measured accuracy may "
+        "be too high.",
+        "1 image is there with different classes: image 3 (bee) and image 1 (ant). Correct the labels: no model can be "
+        "right on both.",
+    ]
+    nothing = find({"training": split(1, 2), "test": split(3)}, ["ant"])
+    assert not nothing.has_leak
+    assert nothing.sentences() == ["No two images are equal or look nearly the same."]
 
 
-def test_one_pixel_makes_another_image():
-    first, second = split(1, 2), split(1, 2)
-    second.images[0, 1, 1, 2] += 1
-    assert find_duplicates({"train": first, "test": second}) == [[("train", 1), ("test", 1)]]
+def test_photos_saved_again_are_similar_and_others_are_not(rng, tmp_path):
+    images = blobs(300, 36, rng)
+    copies = np.stack(
+        [as_jpeg(image, 80) for image in images[:40]] + [(image * 0.9).astype(np.uint8) for image in images[40:60]]
+    )
+    parts = [Split(images, np.zeros(300, np.int32)), Split(copies, np.zeros(60, np.int32))]
+    found = find_similar_images(parts, np.arange(360))
+    assert set(found) <= {(index, 300 + index) for index in range(60)}
+    assert len(found) >= 57
+    assert found == sorted(found)
+    findings = find({"training": parts[0], "test": parts[1]}, ["ant"])
+    assert len(findings.similar_in_two_splits) == len(found)
+    assert "of images look nearly the same" in findings.sentences()[0]
+    findings.write_csv(tmp_path / "all.csv")
+    rows = (tmp_path / "all.csv").read_text().splitlines()
+    assert rows[:3] == ["kind,number,split,image,class", "similar,1,training,image 0,ant", "similar,1,test,image 0,ant"]
+    assert len(rows) == 1 + 2 * len(found)
 
 
-def test_empty_splits_and_none_have_no_duplicates():
-    assert find_duplicates({}) == []
-    assert find_duplicates({"train": split(), "test": split()}) == []
-    assert find_duplicates({"train": split(4, 4)}) == []
-    found = find_duplicates({"train": split(), "held out": split(4), "other": split(), "test": split(1, 4)})
-    assert found == [[("held out", 0), ("test", 1)]]
+def test_a_group_is_never_divided_and_classes_keep_their_shares(rng):
+    groups = rng.integers(0, 120, 1000)
+    labels = rng.choice(3, 1000, p=[0.7, 0.2, 0.1])
+    for seed in (0, 1):
+        kept, held_out = hold_out(labels, 0.2, "stratified", seed, groups)
+        assert not set(groups[kept]) & set(groups[held_out])
+        assert sorted([*kept, *held_out]) == list(range(1000))
+        shares = np.bincount(labels[held_out]) / np.bincount(labels)
+        np.testing.assert_allclose(shares, 0.2, atol=0.03)
+    # Without any group of two, the choice is the one that published results depend on.
+    alone = hold_out(labels, 0.2, "stratified", 1, np.arange(1000))
+    np.testing.assert_array_equal(alone[1], hold_out(labels, 0.2, "stratified", 1)[1])
 
 
-def test_among_many_images_exactly_the_equal_ones_are_found(rng):
-    values = rng.integers(0, 256, 300)
-    places = {}
-    for position, value in enumerate(values.tolist()):
-        name, start = ("train", 0) if position < 200 else ("test", 200)
-        places.setdefault(value, []).append((name, position - start))
-    expected = [group for group in places.values() if len({name for name, _ in group}) == 2]
-    assert len(expected) > 20
-    assert find_duplicates({"train": split(*values[:200]), "test": split(*values[200:])}) == expected
+def test_parts_are_dealt_by_hand_computed_shares():
+    # Six ants one by one, and a group of two ants and two bees, dealt first: into the larger part.
+    labels = np.array([0, 0, 1, 1, 0, 0, 0, 0, 0, 0])
+    groups = np.array([9, 9, 9, 9, 1, 2, 3, 4, 5, 6])
+    parts = divide(labels, [0.75, 0.25], 0, groups)
+    assert parts[:4].tolist() == [0, 0, 0, 0]
+    assert np.bincount(parts[4:]).tolist() == [4, 2]  # 6 of 8 ants, and 2 of 8
+    # A class with two groups is in both parts, although a tenth of three images is none.
+    parts = divide(np.array([0, 0, 0]), [0.9, 0.1], 0, np.array([7, 7, 8]))
+    assert parts.tolist() == [0, 0, 1]
+    with pytest.raises(UserError, match=r"cannot be divided into 3 parts.* only 2 such groups"):
+        divide(np.array([0, 0, 0]), [1 / 3] * 3, 0, np.array([7, 7, 8]))
+
+
+def test_copies_in_a_folder_stay_in_one_split(tmp_path):
+    folder = write_images(tmp_path / "pets", {"ant": 40, "bee": 30})
+    for number in range(12):
+        (folder / "ant" / f"copy of {number}.png").write_bytes((folder / "ant" / f"{number}.png").read_bytes())
+    dataset = load_dataset(Source(str(folder)))
+    assert dataset.findings.counts()["equal"] == 12
+    assert dataset.findings.in_two_splits == []
+    assert "Equal images are always in the same split." in dataset.findings.sentences()
+    kept, held_out = hold_out(dataset.train.labels, 0.3, "stratified", 5, dataset.train.groups)
+    pixels = [{image.tobytes() for image in dataset.train.images[part]} for part in (kept, held_out)]
+    assert not pixels[0] & pixels[1]

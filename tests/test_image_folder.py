@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smallvit.data import Source, image_folder, load_dataset
+from smallvit.data import Source, load_dataset
+from smallvit.data import decoded as decoded_images
+from smallvit.data.decoded import Reading
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.listing import list_images
 from smallvit.errors import UserError
@@ -54,7 +56,7 @@ def images(tmp_path):
 
 
 def read(path, **options):
-    return read_image_folder(path, SIDE, **options)
+    return read_image_folder(path, Reading(SIDE, **options))
 
 
 def colors(split):
@@ -85,20 +87,20 @@ def pool():
 @pytest.fixture(autouse=True)
 def one_pool(monkeypatch, pool):
     """All tests share the decoding processes, because a start takes a moment."""
-    monkeypatch.setattr(image_folder, "DecodingPool", lambda *_: nullcontext(pool))
+    monkeypatch.setattr(decoded_images, "DecodingPool", lambda *_: nullcontext(pool))
 
 
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the files that are decoded from now on."""
     names = []
-    squares = DecodingPool.squares
+    views = DecodingPool.views
 
-    def listed(pool, root, files, side):
-        names.extend(Path(file).name for file in files)
-        return squares(pool, root, files, side)
+    def listed(pool, sources, *others):
+        names.extend(Path(file).name for file in sources)
+        return views(pool, sources, *others)
 
-    monkeypatch.setattr(DecodingPool, "squares", listed)
+    monkeypatch.setattr(DecodingPool, "views", listed)
     return names
 
 
@@ -106,10 +108,10 @@ def decoded(monkeypatch):
 def no_decoder(monkeypatch):
     """A function after which nothing can be decoded any more."""
 
-    def fail(pool, root, files, side):
-        raise AssertionError(f"{root} is decoded")
+    def fail(pool, sources, *others):
+        raise AssertionError(f"{sources[0]} is decoded")
 
-    return lambda: monkeypatch.setattr(DecodingPool, "squares", fail)
+    return lambda: monkeypatch.setattr(DecodingPool, "views", fail)
 
 
 # What belongs to which class
@@ -375,7 +377,7 @@ def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
     for format in FORMATS:
         (root / "bee" / f"{format}.jpg").write_bytes(save(photo(31, 40), format))
     (root / "bee/none").write_bytes(save(photo(31, 40), "PNG"))
-    found = read_image_folder(root, 16)
+    found = read_image_folder(root, Reading(16))
     train = found.splits["train"]
     assert found.damaged == []
     assert sorted(train.files[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
@@ -401,13 +403,13 @@ def test_mixed_channels_become_red_green_and_blue(tmp_path):
         (root / "bee" / name).write_bytes(content)
     found = read(root, strict=True)
     assert colors(found.splits["train"].take(slice(30, 35))) == [color for _, color in list(files.values())[:5]]
-    three = read_image_folder(root, 3).splits["train"].images[35]
+    three = read_image_folder(root, Reading(3)).splits["train"].images[35]
     assert three.tolist() == [[[*RED], [*BLUE], [0, 255, 0]]] * 3
 
 
 def test_files_are_decoded_in_parallel_and_stay_in_order(images, monkeypatch):
-    monkeypatch.setattr(decoding, "_FILES_AT_ONCE", 5)  # the last of 32 images come in fewer
-    monkeypatch.setattr(decoding, "_BATCH", 2)
+    monkeypatch.setattr(decoding, "_BATCH", 5)  # the last of 32 images come in fewer
+    monkeypatch.setattr(decoding, "_BATCHES_AHEAD", 2)
     assert colors(read(images).splits["train"]) == [(label, i, 7) for label in (0, 1) for i in range(16)]
 
 
@@ -556,7 +558,7 @@ def test_a_changed_folder_is_read_anew(images, decoded, do, expected):
     assert len(decoded) == len(found.labels) == len(expected) + 16
 
 
-@pytest.mark.parametrize("what", ["smallvit.data.image_folder.DECODER_VERSION", "PIL.__version__"])
+@pytest.mark.parametrize("what", ["smallvit.data.decoded.DECODER_VERSION", "PIL.__version__"])
 def test_another_decoder_reads_anew(images, decoded, monkeypatch, what):
     read(images)
     monkeypatch.setattr(what, "another")
@@ -566,15 +568,15 @@ def test_another_decoder_reads_anew(images, decoded, monkeypatch, what):
 
 def test_every_size_is_kept(images, decoded):
     for size in (SIDE, 3, SIDE, 3):
-        assert read_image_folder(images, size).splits["train"].images.shape == (32, size, size, 3)
+        assert read_image_folder(images, Reading(size)).splits["train"].images.shape == (32, size, size, 3)
     assert len(decoded) == 64
 
 
 def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache):
-    def interrupted(pool, root, files, side):
+    def interrupted(pool, sources, *others):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(DecodingPool, "squares", interrupted)
+    monkeypatch.setattr(DecodingPool, "views", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(images)
     assert not any(file.suffix == ".arrow" for file in cache.rglob("*"))
@@ -595,15 +597,14 @@ def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_
 
 
 def test_a_file_that_the_disk_could_not_read_is_read_again_by_the_next_run(images, monkeypatch):
-    squares = DecodingPool.squares
+    views = DecodingPool.views
 
-    def fail_once(pool, root, files, side):
-        for file, result in zip(files, squares(pool, root, files, side), strict=True):
-            yield (
-                ImageError.from_os_error(OSError(errno.EIO, "Input/output error")) if file == "ant/003.png" else result
-            )
+    def fail_once(pool, sources, *others):
+        for file, result in zip(sources, views(pool, sources, *others), strict=True):
+            failed = file.endswith("ant/003.png")
+            yield ImageError.from_os_error(OSError(errno.EIO, "Input/output error")) if failed else result
 
-    monkeypatch.setattr(DecodingPool, "squares", fail_once)
+    monkeypatch.setattr(DecodingPool, "views", fail_once)
     assert len(read(images).splits["train"].labels) == 31
     monkeypatch.undo()
     assert len(read(images).splits["train"].labels) == 32

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from smallvit.errors import UserError
 from smallvit.images import MAX_SIDE, load, load_square, resize_square
@@ -141,7 +142,7 @@ def test_a_transparent_grey_of_sixteen_bits_becomes_white():
     [
         ([0, 0.5, 1], [0, 128, 255]),
         ([0, 0.5, 1.5], [0, 1, 2]),  # not all of them within 0-1
-        ([-5, 100.4, 300], [0, 100, 255]),
+        ([-5, 100.4, 300], [0, 26, 76]),  # from -5 to 1,023
         ([np.nan, 0.5, 1], [0, 128, 255]),
         ([np.inf, 100, -np.inf], [255, 100, 0]),
     ],
@@ -151,9 +152,33 @@ def test_floating_point_values_are_fractions_or_bytes(values, expected):
     assert load_square(save(pixels, "TIFF"))[1, :, 0].tolist() == expected
 
 
-def test_negative_integers_are_black():
-    pixels = np.array([[-1, 256], [70000, -70000]], np.int32)
-    assert load_square(save(pixels, "TIFF"))[..., 0].tolist() == [[0, 1], [255, 0]]
+def test_the_range_of_an_image_alone_is_the_usual_one_above_its_largest_value():
+    for largest, limit in ((200, 255), (1000, 1023), (4000, 4095), (60000, 65535), (70000, 70000)):
+        pixels = np.array([[0, largest], [limit // 2, 0]], np.int32)
+        expected = [[0, round(255 * largest / limit)], [round(255 * (limit // 2) / limit), 0]]
+        np.testing.assert_allclose(load_square(save(pixels, "TIFF"))[..., 0], expected, atol=1)
+    hounsfield = np.array([[-1000, 23], [3095, -1000]], np.int32)  # -1,000 to 4,095
+    assert load_square(save(hounsfield, "TIFF"))[..., 0].tolist() == [[0, 51], [205, 0]]
+
+
+def test_a_file_tells_its_own_range():
+    twelve = np.array([[0, 1000], [2047, 4095]], np.uint16)
+    dark = twelve // 8  # no value above 511, and yet 4,095 is white
+    raw = corpus.rows(dark.astype(">u2"))
+    significant = corpus.chunk(b"sBIT", bytes([12]))
+    expected = [[0, 8], [16, 32]]
+    assert load_square(corpus.png_file((2, 2), 16, 0, raw, significant))[..., 0].tolist() == expected
+    # As the standard wants it, the twelve bits are the upper ones.
+    for scaled in (twelve << 4, twelve << 4 | twelve >> 8):
+        png = corpus.png_file((2, 2), 16, 0, corpus.rows(scaled.astype(">u2")), significant)
+        np.testing.assert_allclose(load_square(png)[..., 0], [[0, 62], [127, 255]], atol=1)
+    for tags in ({281: 4095}, {280: 0, 281: 4095}):
+        ifd = ImageFileDirectory_v2()
+        ifd.update(tags)
+        assert load_square(save(dark, "TIFF", tiffinfo=ifd))[..., 0].tolist() == expected
+    # Told ranges come before recorded ones, and recorded ones before the guess.
+    assert load_square(save(dark, "TIFF", tiffinfo=ifd), (0, 511))[..., 0].tolist() == expected
+    assert load_square(save(dark, "PNG"), (125, 380))[..., 0].tolist() == [[0, 0], [130, 255]]
 
 
 def test_memory_that_runs_out_is_a_sentence(monkeypatch):

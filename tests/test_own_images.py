@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -49,10 +50,21 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     card = (read.path / "README.md").read_text(encoding="utf-8")
     assert "cifar" not in card.lower()
     assert "on 내 사진" in card
-    assert (
-        "Images that are in more than one split: 1. The measured accuracy may be too high. The first: " in caplog.text
+    told_of = (
+        "1 image is there with different classes: 개/again.png (개) and 고양이/again.png (고양이) and 새/3.png (새)."
     )
-    assert "again.png (" in caplog.text
+    assert told_of in caplog.text
+    assert record.findings["contradicting"] == 1
+    assert record.findings["equal_in_two_splits"] == 0
+    runs = place / "runs/내 사진"
+    assert [line.split(",")[3] for line in (runs / "duplicates.csv").read_text(encoding="utf-8").splitlines()[1:4]] == [
+        "개/again.png",
+        "고양이/again.png",
+        "새/3.png",
+    ]
+    html = (runs / "report.html").read_text(encoding="utf-8")
+    assert told_of in html
+    assert "The test images had no part in any choice." in html
 
     # Each class has one before any has two; they are the files' own pixels, not what the models are given of them.
     assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
@@ -123,7 +135,7 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     folder.joinpath("ape").rename(folder / "cat")
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
-    assert "whose number of training images is 29, not 30" in capsys.readouterr().err
+    assert re.search(r"whose number of \w+ images is \d+, not \d+", capsys.readouterr().err)
 
     images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
     arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
@@ -188,3 +200,28 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
     assert sorted(chosen) == sorted(["class.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
     ant = next(content for name, content in chosen.items() if name == "class.png")
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(ant))), images[1])
+
+
+def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    folder = write_images(place / "pets", {"cat": 20, "dog": 16})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
+    assert train.main([*options, "--time-limit", "1e-9"]) == 0
+    assert "The report comes when the models of all 3 folds are trained: --resume" in caplog.text
+    assert not (place / "runs/pets/report.html").exists()
+    assert train.main([*options, "--resume"]) == 0
+    records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2, 3)]
+    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [
+        (1, 3, 12),
+        (2, 3, 12),
+        (3, 3, 12),
+    ]
+    top1 = sum(record.metrics["test"]["top1"] for record in records) / 3
+    html = (place / "runs/pets/report.html").read_text(encoding="utf-8")
+    assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
+    assert "on the 36 test images" in html
+    assert "The images are in 3 folds." in html
+    capsys.readouterr()
+    assert train.main([*options, "--test-split", "0.3"]) == 2
+    assert "--folds and --test-split both say which images are for the test; give one." in capsys.readouterr().err
+    assert len(list(folder.rglob("*.png"))) == 36

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from smallvit import limits
-from smallvit.images import FORMATS, ImageError, load_square, pool
+from smallvit.images import FORMATS, ImageError, View, load_square, pool
 from smallvit.images.pool import OWN, STRANGERS, DecodingPool
 from tests import hostile
 from tests.image_corpus import GOOD, RED, animation, exif, noise, photo, save
@@ -102,9 +102,9 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
         (tmp_path / name).write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
     (tmp_path / "7.png").write_bytes(b"")
     with DecodingPool(2, OWN) as decoding:
-        found = list(decoding.squares(tmp_path, names, 4))
+        found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
     assert found[7].key == "empty_file"
-    assert [int(image[0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
+    assert [int(image.squares[0][0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
 
 
 # Limits
@@ -117,9 +117,9 @@ def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path, monkeypat
     (tmp_path / "slow.bmp").write_bytes(hostile.FILES["bmp runs ff00"]())
     names = ["0.png", "1.png", "slow.bmp", "2.png", "3.png"]
     with DecodingPool(1, OWN._replace(cpu_seconds=0.05)) as decoding:
-        found = list(decoding.squares(tmp_path, names, 4))
+        found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
     assert found[2].key == "too_costly"
-    assert [int(found[place][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
+    assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):

@@ -16,7 +16,7 @@ from smallvit import cli
 from smallvit.data import unlabelled
 from smallvit.errors import UserError
 from smallvit.evaluation.metrics import softmax
-from smallvit.images import load_square, resize_square
+from smallvit.images import View, load_square, pool, resize_square
 from tests import tiny
 
 COLUMNS = ["file", "model", "class", "probability", "unsure", "second", "third", "error"]
@@ -141,17 +141,18 @@ def test_an_address_is_downloaded(models, photos, monkeypatch):
         return (photos / "b.png").read_bytes()
 
     monkeypatch.setattr("smallvit.images.url.download_image", download)
-    (image,) = unlabelled.read_images(unlabelled.find_images(["https://example.org/cat.png"]), [16, 24])
-    np.testing.assert_array_equal(image.images[24], resize_square(load_square(photos / "b.png"), 24))
+    (image,) = unlabelled.read_images(unlabelled.find_images(["https://example.org/cat.png"]), [View(16), View(24)])
+    np.testing.assert_array_equal(image.images[View(24)], resize_square(load_square(photos / "b.png"), 24))
     assert image.content == (photos / "b.png").read_bytes()
 
 
 def test_images_come_in_order_however_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(unlabelled, "_FILES_AT_ONCE", 4)
+    monkeypatch.setattr(pool, "_BATCH", 2)
+    monkeypatch.setattr(pool, "_BATCHES_AHEAD", 2)
     for number in range(11):
         Image.new("RGB", (9, 7), (20 * number, 0, 0)).save(tmp_path / f"{number:02}.png")
-    images = list(unlabelled.read_images(unlabelled.find_images([str(tmp_path)]), [5]))
-    assert [image.images[5][0, 0, 0] for image in images] == [20 * number for number in range(11)]
+    images = list(unlabelled.read_images(unlabelled.find_images([str(tmp_path)]), [View(5)]))
+    assert [image.images[View(5)][0, 0, 0] for image in images] == [20 * number for number in range(11)]
     assert [os.path.basename(image.name) for image in images] == [f"{number:02}.png" for number in range(11)]
 
 

@@ -100,7 +100,7 @@ def test_a_channel_that_never_changes_can_be_divided_by():
             {"path": "~nobody of this name/p.npz"},
             r"There is no file ~nobody of this name/p\.npz; --data takes an \.npz file with",
         ),
-        ({"path": "n" * 300}, r"n cannot be read \(File name too long\)"),
+        ({"path": "n" * 300}, r"There is no n+; --data takes"),
         ({"path": f"{'n' * 300}.npz"}, r"n\.npz cannot be read \(File name too long\)"),
     ],
 )

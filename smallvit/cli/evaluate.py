@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         default=os.environ.get("SMALLVIT_DATA") or None,
-        metavar="PATH",
+        metavar="DATA",
         help="the labelled images, as for `train` (default: $SMALLVIT_DATA, else cifar100)",
     )
     parser.add_argument(
@@ -38,6 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the value that the models were trained with; of no effect for new images (default: %(default)s)",
     )
+    parser.add_argument("--image-column", metavar="NAME", help="as for `train` (default: one of a usual name)")
+    parser.add_argument("--label-column", metavar="NAME", help="as for `train` (default: one of a usual name)")
+    parser.add_argument(
+        "--group-by",
+        metavar="GROUP",
+        help="the value that the models were trained with; of no effect for new images (default: no groups)",
+    )
 
 
 def run(options, words, door, failures) -> None:
@@ -45,5 +52,11 @@ def run(options, words, door, failures) -> None:
     from smallvit.data import Source
     from smallvit.experiment.evaluate import evaluate_models
 
-    source = Source(options.data, test_split=options.test_split)
+    source = Source(
+        options.data,
+        test_split=options.test_split,
+        group_by=options.group_by,
+        image_column=options.image_column,
+        label_column=options.label_column,
+    )
     failures += evaluate_models(options.models, source, options.output_dir)

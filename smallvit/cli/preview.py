@@ -21,7 +21,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the file to write (default: %(default)s)",
     )
     add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--set", "--seed"))
-    add_recipe_options(parser, ("--validation-split", "--test-split", "--strict", "--limit"))
+    add_recipe_options(
+        parser,
+        ("--validation-split", "--test-split", "--image-column", "--label-column", "--group-by", "--strict", "--limit"),
+    )
 
 
 def run(options, words, door, failures) -> None:

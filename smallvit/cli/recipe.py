@@ -29,10 +29,19 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {
-        "metavar": "PATH",
-        "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; an .npz "
-        "file with x_train, y_train and so on; the folder cifar-100-python or cifar-100-python.tar.gz; or cifar100, "
-        "which Keras downloads (default: $SMALLVIT_DATA, else cifar100)",
+        "metavar": "DATA",
+        "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; a zip or "
+        "tar archive of one; a CSV, TSV or Parquet file with paths and classes; an .npz file with x_train, y_train and "
+        "so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or cifar-100-python.tar.gz; "
+        "or cifar100, which is downloaded (default: $SMALLVIT_DATA, else cifar100)",
+    },
+    "--image-column": {
+        "metavar": "NAME",
+        "help": "column of a table or data set with the images or their paths (default: one of a usual name)",
+    },
+    "--label-column": {
+        "metavar": "NAME",
+        "help": "column of a table or data set with the classes (default: one of a usual name)",
     },
     "--variant": {
         "nargs": "+",
@@ -68,6 +77,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "type": float,
         "metavar": "N",
         "help": "share of the images for the test split, in (0, 1), if the data has none (default: 0.2)",
+    },
+    "--group-by": {
+        "metavar": "GROUP",
+        "help": "keep images of one group, such as a patient, in one split: the column of a CSV file, or a regular "
+        r"expression with one group for the path of an image, such as '(patient\d+)_' (default: no groups)",
+    },
+    "--folds": {
+        "type": int,
+        "metavar": "K",
+        "help": "train K models of each variant, each tested on one of K folds of the images, and put their answers "
+        "together; for sets too small for one test split (default: one test split)",
     },
     "--strict": {
         "action": "store_true",

@@ -51,7 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
     data = parser.add_argument_group("data")
-    add_recipe_options(data, ("--test-split", "--strict", "--limit"))
+    add_recipe_options(
+        data, ("--test-split", "--image-column", "--label-column", "--group-by", "--folds", "--strict", "--limit")
+    )
     data.add_argument(
         "--examples",
         type=int,

@@ -2,15 +2,15 @@
 
 from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split, iter_chunks
-from smallvit.data.duplicates import find_duplicates
+from smallvit.data.findings import Findings
 from smallvit.data.source import Source, load_dataset
 from smallvit.data.split import hold_out, index_in_class
 
 __all__ = [
     "Dataset",
+    "Findings",
     "Source",
     "Split",
-    "find_duplicates",
     "hold_out",
     "index_in_class",
     "iter_chunks",

@@ -28,7 +28,7 @@ from smallvit.limits import MAX_CIFAR_FILE_BYTES
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 BINARY_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
-_PYTHON_FOLDER = "cifar-100-python"
+PYTHON_FOLDER = "cifar-100-python"
 _BINARY_FOLDER = "cifar-100-binary"
 _PYTHON_MD5 = {  # as torchvision lists them
     "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -75,13 +75,13 @@ def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
             return _read_tarball(path)
     raise UserError(
         f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
-        f"{_PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
+        f"{PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
     )
 
 
 def find_release(path: Path) -> Path | None:
     """Return the folder of a CIFAR-100 release: `path` itself or a folder in it, the binary release first."""
-    for folder in (path, path / _BINARY_FOLDER, path / _PYTHON_FOLDER):
+    for folder in (path, path / _BINARY_FOLDER, path / PYTHON_FOLDER):
         if _is_python(folder) or _has_files(folder, _BINARY_FILES):
             return folder
     return None
@@ -98,7 +98,7 @@ def _has_files(folder, names):
 def _download() -> Path:
     """Return the tarball in Keras's cache; download it unless it is there."""
     home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
-    path = Path(home, "datasets", f"{_PYTHON_FOLDER}.tar.gz")
+    path = Path(home, "datasets", f"{PYTHON_FOLDER}.tar.gz")
     try:
         if path.is_file() and file_hash(path) == CIFAR100_SHA256:
             return path
@@ -134,7 +134,7 @@ def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
         content = read_regular(path, MAX_CIFAR_FILE_BYTES)
         _require_published(path, "sha256", hashlib.sha256(content).hexdigest(), CIFAR100_SHA256)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            files = {name: archive.extractfile(f"{_PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
+            files = {name: archive.extractfile(f"{PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
             return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
 
 

@@ -1,11 +1,14 @@
 """Labelled images as NumPy arrays."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from smallvit.errors import escape_name
+
+if TYPE_CHECKING:
+    from smallvit.data.findings import Findings
 
 CHUNK_SIZE = 10_000  # images in each chunk of `iter_chunks`
 
@@ -18,15 +21,17 @@ class Split(NamedTuple):
         labels: int32 [n] in [0, K).
         files: str [n], the images' paths as `os.fsdecode` gives them, or None if the images are not files. Pass a path
             through `escape_name` before you show it.
+        groups: int64 [n], images of one group must not be divided between splits; None if all may be.
     """
 
     images: np.ndarray
     labels: np.ndarray
     files: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def take(self, indices: np.ndarray | slice) -> "Split":
         """Select images by a slice or an array of integers. An array copies the images into memory."""
-        return Split(self.images[indices], self.labels[indices], None if self.files is None else self.files[indices])
+        return Split(*(None if array is None else array[indices] for array in self))  # type: ignore[arg-type]
 
     def describe(self, index: int) -> str:
         """The file of an image, or its index if the image is not a file."""
@@ -44,6 +49,9 @@ class Dataset(NamedTuple):
         pixel_mean, pixel_std: mean and standard deviation of each channel over the training images, pixels in [0, 1].
         validation: validation images if the source has them, else None.
         is_own: True for the user's own images, False for CIFAR-100.
+        folds: int [n], the fold of each training image, from 0; `test` is then empty, see `of_fold`. None has no folds.
+        value_range: what became black and white in images with more than 8 bits, see `LoadedSplits`.
+        findings: copies and the like among the user's own images; None if nobody looked for them.
     """
 
     name: str
@@ -54,6 +62,30 @@ class Dataset(NamedTuple):
     pixel_std: tuple[float, float, float]
     validation: Split | None = None
     is_own: bool = False
+    folds: np.ndarray | None = None
+    value_range: tuple[float, float] | None = None
+    findings: "Findings | None" = None
+
+    @property
+    def num_folds(self) -> int:
+        """The number of folds; 0 if there are none."""
+        return 0 if self.folds is None else int(self.folds.max()) + 1
+
+    @property
+    def num_train(self) -> int:
+        """How many images a model is trained and validated on; with folds, about so many."""
+        return (
+            len(self.train.labels) * (self.num_folds - 1) // self.num_folds
+            if self.num_folds
+            else len(self.train.labels)
+        )
+
+    def of_fold(self, fold: int | None) -> "Dataset":
+        """The data set with the images of a fold as test images, and the others as training images. None: unchanged."""
+        if fold is None or self.folds is None:
+            return self
+        train, test = (self.train.take(np.flatnonzero(part)) for part in (self.folds != fold, self.folds == fold))
+        return self._replace(train=train, test=test, folds=None)
 
 
 def iter_chunks(images: np.ndarray) -> Iterator[np.ndarray]:

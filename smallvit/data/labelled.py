@@ -3,20 +3,18 @@
 import numpy as np
 
 from smallvit.data.dataset import Split
-from smallvit.data.image_folder import read_image_folder
-from smallvit.data.npz import read_npz
 from smallvit.data.requirements import format_list
-from smallvit.data.source import Source
+from smallvit.data.source import Source, read_splits
 from smallvit.errors import UserError, escape_name
 
 
 def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[tuple[str, str]]]:
-    """Read the images of a folder or an `.npz` file, labelled with the classes of a model.
+    """Read images that are labelled with the classes of a model.
 
     If the source has a test split, its images are taken; else all images.
 
     Args:
-        source: kind "folder" or "npz".
+        source: any kind but "cifar100".
         class_names: the K classes of the model.
 
     Returns:
@@ -26,10 +24,7 @@ def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[t
         UserError: the source cannot be read, or has a class that the model does not know.
     """
     path = str(source.path)
-    if source.kind == "npz":
-        loaded = read_npz(path)
-    else:
-        loaded = read_image_folder(path, source.image_size, source.strict, for_training=False)
+    loaded = read_splits(source, for_training=False)
     labels_of = {name: label for label, name in enumerate(class_names)}
     if unknown := [name for name in loaded.class_names if name not in labels_of]:
         raise UserError(

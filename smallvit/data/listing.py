@@ -9,12 +9,14 @@ subfolders. Every file below a class folder belongs to the class, at any depth a
 
 import logging
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list, require_classes
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.images import ImageError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ IGNORED_SUFFIXES = {
 }
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
 # Files beside the class folders with these suffixes are images without a class, others are notes.
-_IMAGE_SUFFIXES = {
+IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif", ".svg"),
 }
@@ -39,13 +41,19 @@ class Listing(NamedTuple):
         class_names: K names, sorted.
         files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
-        stats: (path, size, mtime, ctime) of each file, in the order of `files`.
+        stats: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of `files`.
+        key: what tells this listing from one of other files with the same names, such as the path of the folder.
+        contents: path or content of each file, or why it has none, in the order of `files`.
+        groups: the group of each file, in the order of `files`; None if no column names groups.
     """
 
     class_names: list[str]
     files: dict[str, list[str]]
     labels: dict[str, np.ndarray]
-    stats: list[tuple[str, int, int, int]]
+    stats: list[Any]
+    key: str
+    contents: Sequence[str | bytes | ImageError]
+    groups: list[str] | None = None
 
 
 def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> Listing:
@@ -58,11 +66,14 @@ def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> List
         UserError: the folder has no class folders, or cannot be read.
     """
     with os_error_as_user_error(root):
-        return _FolderListing(root).list(min_classes)
+        return FolderListing(root).list(min_classes)
 
 
-class _FolderListing:
-    """Paths are relative to the root. A path of a folder ends with "/", and the root's is ""."""
+class FolderListing:
+    """Lists a folder; a subclass may list what is not on disk by another `scan`.
+
+    Paths are relative to the root. A path of a folder ends with "/", and the root's is "".
+    """
 
     def __init__(self, root):
         self.root = os.path.realpath(root)
@@ -99,15 +110,16 @@ class _FolderListing:
                 self.source,
                 len(self.ignored_links),
             )
-        return Listing(class_names, files, labels, stats)
+        contents = [os.path.join(self.root, file) for of_split in files.values() for file in of_split]
+        return Listing(class_names, files, labels, stats, self.root, contents)
 
-    def _scan(self, path):
+    def scan(self, path):
         """Return ({name: `os.DirEntry`} of the folders, of the files) in one folder, by name."""
         folders, files = {}, {}
         here = os.path.join(self.root, path)
         with os_error_as_user_error(here), os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if _is_hidden(entry.name):
+                if is_hidden(entry.name):
                     continue
                 if entry.is_symlink() and not self._leads_to_new(entry.path, here):
                     self.ignored_links.add(entry.path)
@@ -126,7 +138,7 @@ class _FolderListing:
 
     def _files_below(self, path):
         """Return (path, size, mtime, ctime) of each file below a class folder, by path."""
-        folders, files = self._scan(path)
+        folders, files = self.scan(path)
         found = []
         for name, entry in files.items():
             stat = entry.stat()
@@ -141,7 +153,7 @@ class _FolderListing:
 
     def _find_splits(self):
         """Return split -> path of the folder with its class folders, {"train": ""} if there are no split folders."""
-        folders, _ = self._scan("")
+        folders, _ = self.scan("")
         named = {}
         for name in folders:
             if name.lower() in SPLIT_ALIASES:
@@ -149,7 +161,7 @@ class _FolderListing:
         others = [name for name in folders if name.lower() not in SPLIT_ALIASES]
         # A class may be called train: then the folder has images, not class folders.
         is_class = list(named) == ["train"] and [name.lower() for name in named["train"]] == ["train"]
-        if others and is_class and not self._scan(f"{named['train'][0]}/")[0]:
+        if others and is_class and not self.scan(f"{named['train'][0]}/")[0]:
             named = {}
         if not named:
             return {"train": ""}
@@ -169,7 +181,7 @@ class _FolderListing:
     def _find_classes(self, path):
         """Return the names of the class folders in a split."""
         where = f"{self.source}: {path}" if path else self.source
-        folders, files = self._scan(path)
+        folders, files = self.scan(path)
         images = _image_names(files)
         if not folders:
             found = f"images ({format_list(images)}) but no folders" if images else "no folders"
@@ -183,7 +195,7 @@ class _FolderListing:
 
     def _require_not_nested(self, folder):
         """Refuse an archive that was unpacked into a folder of its own name, and say where the classes are."""
-        inside, files = self._scan(f"{folder}/")
+        inside, files = self.scan(f"{folder}/")
         if len(inside) > 1 and not _image_names(files):
             raise UserError(
                 f"{self.source} has only the folder {escape_name(folder)}, with {len(inside):,} folders in it; if they "
@@ -193,10 +205,11 @@ class _FolderListing:
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder of this name is no image by its name alone."""
-    return _is_hidden(name) or _suffix(name) in IGNORED_SUFFIXES
+    return is_hidden(name) or _suffix(name) in IGNORED_SUFFIXES
 
 
-def _is_hidden(name):
+def is_hidden(name: str) -> bool:
+    """Whether a name begins with a dot, or is what an operating system leaves behind."""
     return name.startswith(".") or name.lower() in _LEFT_BEHIND
 
 
@@ -209,4 +222,4 @@ def _suffix(name):
 
 
 def _image_names(files):
-    return [name for name in files if _suffix(name) in _IMAGE_SUFFIXES]
+    return [name for name in files if _suffix(name) in IMAGE_SUFFIXES]

@@ -1,4 +1,7 @@
-"""Images in an `.npz` file: `x_train`, `y_train`, optionally the same for `val` and `test`, and `class_names`."""
+"""Images in an `.npz` file: `x_train`, `y_train`, optionally the same for `val` and `test`, and `class_names`.
+
+The names of MedMNIST are known too: `train_images`, `train_labels`, and so on.
+"""
 
 import os
 import zipfile
@@ -69,7 +72,10 @@ def read_npz(path: str | Path) -> LoadedSplits:
 
 
 def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
-    wanted = {f"{axis}_{suffix}" for axis in "xy" for suffix in ("train", "val", "test")} | {"class_names"}
+    suffixes = ("train", "val", "test")
+    wanted = {f"{axis}_{suffix}": f"{axis}_{suffix}" for axis in "xy" for suffix in suffixes}
+    medmnist = {f"{s}_{what}": f"{axis}_{s}" for axis, what in (("x", "images"), ("y", "labels")) for s in suffixes}
+    wanted |= {"class_names": "class_names"}
     if not zipfile.is_zipfile(file):
         raise UserError(
             f"{source} is not an .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
@@ -78,6 +84,8 @@ def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             # A few compressed bytes can expand to any size.
+            if "train_images" in archive.files:
+                wanted |= medmnist
             infos = archive.zip.infolist()
             size = sum(info.file_size for info in infos if info.filename.removesuffix(".npy") in wanted)
             if size > MAX_NPZ_BYTES:
@@ -88,7 +96,7 @@ def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
             arrays = {}
             for name in archive.files:
                 if name in wanted:
-                    arrays[name] = np.asarray(archive[name])  # bytes, if the member is not an array
+                    arrays[wanted[name]] = np.asarray(archive[name])  # bytes, if the member is not an array
             return arrays
     except UserError:
         raise
@@ -121,8 +129,13 @@ def _check_images(source: str, name: str, images: np.ndarray) -> np.ndarray:
 def _check_labels(source: str, name: str, labels: np.ndarray) -> np.ndarray:
     """Return labels as int32 [n]."""
     if labels.dtype.kind not in "iu" or not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
-        is_one_hot = labels.ndim == 2 and labels.shape[1] > 1
-        advice = f"use {name}.argmax(1)" if is_one_hot else "they must be integers [n] from 0 to K-1"
+        is_table = labels.ndim == 2 and labels.shape[1] > 1
+        if is_table and labels.dtype.kind in "iub" and np.any(labels.astype(bool).sum(axis=1) != 1):
+            raise UserError(
+                f"{source}: {name} is {labels.dtype} {list(labels.shape)} with several classes, or none, for an image; "
+                "a model here knows one class for each image."
+            )
+        advice = f"use {name}.argmax(1)" if is_table else "they must be integers [n] from 0 to K-1"
         raise UserError(f"{source}: {name} is {labels.dtype} {list(labels.shape)}; {advice}.")
     if len(labels) and not (labels.min() >= 0 and labels.max() < MAX_CLASSES):
         raise UserError(

@@ -27,11 +27,16 @@ class LoadedSplits(NamedTuple):
         splits: "train", and "validation" and "test" if the source has them. All images have one size.
         class_names: K names in the order of the labels.
         damaged: (relative path, sentence) of each file that was left out.
+        value_range: the values that became black and white in images with more than 8 bits that do not tell it
+            themselves, see `smallvit.images.value_range`; None if there are no such images.
+        groups: split -> the group of each image, from the column that `--group-by` names; None without such a column.
     """
 
     splits: dict[str, Split]
     class_names: list[str]
     damaged: list[tuple[str, str]]
+    value_range: tuple[float, float] | None = None
+    groups: dict[str, list[str]] | None = None
 
 
 def format_list(names: list[str], most: int = 3) -> str:

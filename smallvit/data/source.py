@@ -2,21 +2,32 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.cifar100 import find_release, load_cifar100
+from smallvit.data.archive import is_archive, list_archive
+from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
+from smallvit.data.decoded import RANGE_PERCENTILES, Reading, read_listing
+from smallvit.data.duplicates import number_equal_images
+from smallvit.data.findings import find
+from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
+from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
-from smallvit.data.split import hold_out
+from smallvit.data.requirements import MIN_CLASSES, LoadedSplits
+from smallvit.data.split import divide, hold_out
+from smallvit.data.table import list_table
 from smallvit.errors import UserError, escape_name
+from smallvit.files import safe_file_name
 
 log = logging.getLogger(__name__)
 
 _MAX_NAMED = 10  # damaged files that the log names
+_MAX_FOLDS = 20
 _TEST_SEED = 0  # constant: the test split must not change with the seed of the training
 
 
@@ -24,13 +35,19 @@ class Source(NamedTuple):
     """Where the images come from and how they are read.
 
     Attributes:
-        path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release, of a folder with a subfolder
-            for each class (optionally in train/, val/ and test/), or of an `.npz` file (see `read_npz`).
+        path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release; of a folder with a subfolder
+            for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
+            Parquet file (see `table`); of an `.npz` file (see `read_npz`); or USER/NAME on the Hub (see `hub`).
         image_size: side in pixels to which the images of a folder are resized. Other sources keep their size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
         strict: True refuses a folder with files that cannot be read. False leaves the files out.
         limit: most images to use of each split, at least 1; None for all.
+        group_by: a column of a table, or a regular expression with one group, which is searched for in the path of each
+            image. Images of one group are never divided between splits that are drawn here. None has no groups.
+        value_range: black and white of images with more than 8 bits, as a model has recorded it; None computes it.
+        image_column, label_column: of a table or a data set of the Hub; None looks for them.
+        folds: number of folds, 2 to 20, instead of a test split; None has no folds.
     """
 
     path: str | None = None
@@ -38,25 +55,82 @@ class Source(NamedTuple):
     test_split: float = 0.2
     strict: bool = False
     limit: int | None = None
+    group_by: str | None = None
+    folds: int | None = None
+    value_range: tuple[float, float] | None = None
+    image_column: str | None = None
+    label_column: str | None = None
 
     @property
     def kind(self) -> str:
-        """ "cifar100", "folder" or "npz". A path that does not exist is "cifar100", and loading it raises the error."""
+        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hub", or "unknown"."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
         # os.path.expanduser and isdir accept any text; `Path.expanduser` raises for an unknown user.
         path = Path(os.path.expanduser(self.path))
-        if path.suffix.lower() == ".npz":
+        if os.path.isdir(path):
+            return "cifar100" if find_release(path) else "hub" if has_parquet(path) else "folder"
+        suffix = path.suffix.lower()
+        if suffix == ".npz":
             return "npz"
-        return "folder" if os.path.isdir(path) and not find_release(path) else "cifar100"
+        if is_archive(path.name):
+            return "cifar100" if path.name.startswith(PYTHON_FOLDER) else "archive"
+        if suffix in (".csv", ".tsv", ".parquet"):
+            return "hub" if suffix == ".parquet" and is_embedded(path) else "table"
+        return "hub" if is_hub_name(self.path) and not os.path.lexists(path) else "unknown"
 
     @property
     def name(self) -> str:
-        """The data set's name: "CIFAR-100", or the name of the folder or file."""
+        """The data set's name: "CIFAR-100", the name of the folder or file, or USER/NAME."""
         if self.kind == "cifar100":
             return "CIFAR-100"
-        path = Path(os.path.realpath(os.path.expanduser(str(self.path))))
-        return escape_name(path.stem if self.kind == "npz" else path.name)
+        given = os.path.expanduser(str(self.path))
+        if not os.path.exists(given):
+            return escape_name(str(self.path).rstrip("/"))
+        name = os.path.basename(os.path.realpath(given))
+        return escape_name(name if os.path.isdir(given) else re.sub(r"(\.tar)?\.\w+$", "", name))
+
+    @property
+    def folder_name(self) -> str:
+        """The name as the name of a folder."""
+        return safe_file_name(Path(self.name).name)
+
+
+def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
+    """Read the user's own images from any source but CIFAR-100.
+
+    Args:
+        source: any kind but "cifar100".
+        for_training: False accepts any number of classes and images, at least one.
+
+    Raises:
+        UserError: the source cannot be read, or has too few images or classes.
+    """
+    path, kind = str(source.path), source.kind
+    reading = Reading(source.image_size, source.strict, for_training, source.value_range)
+    if source.image_column or source.label_column:
+        option = "--image-column" if source.image_column else "--label-column"
+        if kind not in ("table", "hub"):
+            raise UserError(f"{option} is for tables and data sets of the Hub; {escape_name(path)} has no columns.")
+    if kind == "npz":
+        return read_npz(path)
+    if kind == "folder":
+        return read_image_folder(path, reading)
+    columns = (source.image_column, source.label_column, source.group_by)
+    if kind == "archive":
+        listing = list_archive(path, MIN_CLASSES if for_training else 1)
+    elif kind == "table":
+        listing = list_table(path, *columns, reading)
+    elif kind == "hub":
+        listing = list_hub(path, *columns, reading)
+    else:
+        shown, is_there = escape_name(path), os.path.lexists(os.path.expanduser(path))
+        problem = f"{shown} is no data set that can be read" if is_there else f"There is no {shown}"
+        raise UserError(
+            f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
+            "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
+        )
+    return read_listing(escape_name(path), listing, reading)
 
 
 def load_dataset(source: Source) -> Dataset:
@@ -69,29 +143,77 @@ def load_dataset(source: Source) -> Dataset:
         raise UserError(f"--limit is {source.limit}; it must be at least 1.")
     if not 0 < source.test_split < 1:
         raise UserError(f"--test-split is {source.test_split:g}; it must be more than 0 and less than 1.")
+    if source.folds is not None and not 2 <= source.folds <= _MAX_FOLDS:
+        raise UserError(f"--folds is {source.folds}; it must be from 2 to {_MAX_FOLDS}.")
     if source.kind == "cifar100":
+        for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
+            if value is not None:
+                raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
-        dataset = _load_own(source)
-    return dataset if source.limit is None else _limit(dataset, source.limit)
+        dataset, groups_in_two_splits = _load_own(source)
+    if source.limit is not None:
+        dataset = _limit(dataset, source.limit)
+    if not dataset.is_own:
+        return dataset
+    if source.folds is not None:
+        dataset = dataset._replace(folds=_draw_folds(dataset, source.folds))
+    found = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = {name: split for name, split in found.items() if split is not None and len(split.labels)}
+    return dataset._replace(findings=find(splits, dataset.class_names, groups_in_two_splits))
 
 
-def _load_own(source: Source) -> Dataset:
-    if source.kind == "npz":
-        loaded = read_npz(str(source.path))
-    else:
-        loaded = read_image_folder(str(source.path), source.image_size, source.strict)
+def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set, without its folds; and the groups that the source itself has in more than one split."""
+    loaded = read_splits(source)
     train, test = loaded.splits["train"], loaded.splits.get("test")
-    if test is None:
-        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED)
+    if source.folds is not None and len(loaded.splits) > 1:
+        given = " and ".join(name for name in loaded.splits if name != "train")
+        raise UserError(f"--folds draws the test images itself, but {source.name} has {given} images; leave out one.")
+    groups = loaded.groups
+    if source.group_by is not None and groups is None:
+        groups = groups_by_pattern(source.group_by, loaded.splits, source.name)
+    namings = [number_equal_images([train])[0].tolist()]
+    if groups:
+        namings.append(groups["train"])
+        count = len({name for names in groups.values() for name in names})
+        log.info("--group-by: %d groups; each stays in one split", count)
+    train = train._replace(groups=number_groups(*namings))
+    if source.folds is not None:
+        test = train.take(slice(0, 0))
+    elif test is None:
+        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
         train, test = train.take(kept), train.take(held_out)
     for file, sentence in loaded.damaged[:_MAX_NAMED]:
         log.warning("%s is left out: %s", escape_name(file), sentence)
     if len(loaded.damaged) > _MAX_NAMED:
         log.warning("%d more files are left out; --strict refuses them", len(loaded.damaged) - _MAX_NAMED)
+    if loaded.value_range is not None:
+        log.info(
+            "Images with more than 8 bits: %g becomes black and %g white (percentiles %g and %g of all values), except "
+            "where a file tells its own range",
+            *loaded.value_range,
+            *RANGE_PERCENTILES,
+        )
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
-    return Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+    dataset = Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)
+    dataset = dataset._replace(value_range=loaded.value_range)
+    return dataset, divided_groups(groups or {})
+
+
+def _draw_folds(dataset: Dataset, count: int) -> np.ndarray:
+    """Divide the images into folds of about one size with the same shares of the classes: int [n], from 0."""
+    labels, groups = dataset.train.labels, dataset.train.groups
+    assert groups is not None
+    folds = divide(labels, [1 / count] * count, _TEST_SEED, groups)
+    for label, name in enumerate(dataset.class_names):
+        if len(np.unique(folds[labels == label])) == 1:
+            raise UserError(
+                f"--folds {count}: all images of the class {escape_name(name)} are equal or in one group, so that they "
+                "would be in one fold, and none is left to train on."
+            )
+    return folds
 
 
 def _limit(dataset: Dataset, limit: int) -> Dataset:

@@ -5,18 +5,17 @@ import glob
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from smallvit.data.listing import is_ignored
 from smallvit.errors import UserError
-from smallvit.images import load_square, resize_square
+from smallvit.images import OWN, DecodingPool, ImageError, View
+from smallvit.limits import MAX_DECODING_PROCESSES
 
-_FILES_AT_ONCE = 256  # decoded ahead of the reader; bounds the memory
-
-Sizes = dict[int, np.ndarray]
+_DOWNLOADS = 8  # at once
 
 
 class Unlabelled(NamedTuple):
@@ -24,13 +23,13 @@ class Unlabelled(NamedTuple):
 
     Attributes:
         name: path or address.
-        images: {side: uint8 [side, side, 3], 0-255}; empty if the image cannot be read.
+        images: {view: uint8 [S, S, 3], 0-255}; empty if the image cannot be read.
         content: what was downloaded from an address; None for a file.
         error: a sentence; "" if the image was read.
     """
 
     name: str
-    images: Sizes
+    images: dict[View, np.ndarray]
     content: bytes | None = None
     error: str = ""
 
@@ -75,41 +74,63 @@ def _files_below(folder: str) -> list[str]:
     return sorted(files)
 
 
-def read_images(found: dict[str, str], sizes: Iterable[int]) -> Iterator[Unlabelled]:
-    """Decode images with one thread for each core, in order.
+def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabelled]:
+    """Decode images in processes of their own, one for each core, in order.
 
-    Pillow's decoders release the interpreter lock, so threads decode as fast as processes. They go on while the caller
-    works on what came before.
+    Some are decoded ahead, while the caller works on what came before.
 
     Args:
         found: see `find_images`.
-        sizes: sides in pixels; each image is decoded once and resized to all of them.
+        views: what to return of each image.
     """
-    sides = sorted(set(sizes))
+    distinct = list(dict.fromkeys(views))
+    pending: deque[Unlabelled] = deque()  # in order, also those that have an error already
 
-    def read(name: str) -> Unlabelled:
-        if found[name]:
-            return Unlabelled(name, {}, error=found[name])
-        content = None
+    def sources() -> Iterator[str | bytes]:
+        for image in _with_downloads(found):
+            pending.append(image)
+            if not image.error:
+                yield image.name if image.content is None else image.content
+
+    processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(found) // 64)  # a start takes 0.3 s
+    with DecodingPool(processes, OWN) as pool:
+        for result in pool.views(sources(), distinct):
+            while pending[0].error:
+                yield pending.popleft()
+            image = pending.popleft()
+            if isinstance(result, ImageError):
+                yield image._replace(content=None, error=str(result))
+            else:
+                yield image._replace(images=dict(zip(distinct, result.squares, strict=True)))
+    yield from pending
+
+
+def _with_downloads(found: dict[str, str]) -> Iterator[Unlabelled]:
+    """The images without their pixels; what lies at an address is downloaded, some of it ahead."""
+
+    def downloaded(name: str) -> Unlabelled:
+        from smallvit.images.url import download_image  # its client takes a while to import
+
         try:
-            if is_address(name):
-                from smallvit.images.url import download_image  # its client takes a while to import
-
-                content = asyncio.run(download_image(name))
-            square = load_square(name if content is None else content)
+            return Unlabelled(name, {}, asyncio.run(download_image(name)))
         except UserError as error:
             return Unlabelled(name, {}, error=str(error))
-        return Unlabelled(name, {side: resize_square(square, side) for side in sides}, content)
 
-    with ThreadPoolExecutor() as pool:
-        waiting: deque = deque()
+    with ThreadPoolExecutor(_DOWNLOADS) as threads:
+        waiting: deque[Unlabelled | Future[Unlabelled]] = deque()
         try:
-            for name in found:
-                waiting.append(pool.submit(read, name))
-                if len(waiting) == _FILES_AT_ONCE:
-                    yield waiting.popleft().result()
+            for name, error in found.items():
+                is_remote = is_address(name) and not error
+                waiting.append(threads.submit(downloaded, name) if is_remote else Unlabelled(name, {}, error=error))
+                if len(waiting) == _DOWNLOADS:
+                    yield _result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         finally:
-            for future in waiting:  # the reader stopped
-                future.cancel()
+            for image in waiting:  # the reader stopped
+                if isinstance(image, Future):
+                    image.cancel()
+
+
+def _result(image: Unlabelled | Future[Unlabelled]) -> Unlabelled:
+    return image.result() if isinstance(image, Future) else image

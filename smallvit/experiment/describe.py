@@ -1,14 +1,15 @@
 """What an experiment logs before its first training: the plan, the data, warnings."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from smallvit.data import Dataset, find_duplicates
+from smallvit.data import Dataset, Findings
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.errors import escape_name
-from smallvit.experiment.plan import Plan, train_validation_splits
+from smallvit.experiment.plan import Plan, run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.fit import out_of_memory_as_user_error
 from smallvit.training.progress import log_start
@@ -27,13 +28,15 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     validation = "the validation images among them"
     if dataset.validation is not None:
         validation = f"{len(dataset.validation.labels)} validation"
+    test = f"and {len(dataset.test.labels)} test images"
+    if dataset.num_folds:
+        test = f"and the test images too: each of {dataset.num_folds} folds tests models trained on the others,"
     log.info(
-        "%s: %d training images, %s, and %d test images of %d classes; preset %s, %d epochs of batch %d, %s, peak "
-        "learning rate %g, %s",
+        "%s: %d training images, %s, %s of %d classes; preset %s, %d epochs of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
         len(dataset.train.labels),
         validation,
-        len(dataset.test.labels),
+        test,
         len(dataset.class_names),
         plan.preset_name,
         training.epochs,
@@ -63,18 +66,18 @@ def log_faster_backend(command: str) -> None:
         log.info("%s is installed too, and trains faster on a CPU: KERAS_BACKEND=%s %s", title, name, command)
 
 
-def warn_of_duplicates(dataset: Dataset, training) -> None:
-    """Warn of images with the same pixels in more than one split."""
-    train, validation = train_validation_splits(dataset, training)
-    splits = {"training": train, "validation": validation, "test": dataset.test}
-    duplicates = find_duplicates(splits)
-    if duplicates:
-        places = (f"{splits[name].describe(index)} ({name})" for name, index in duplicates[0])
-        log.warning(
-            "Images that are in more than one split: %d. The measured accuracy may be too high. The first: %s",
-            len(duplicates),
-            ", ".join(places),
-        )
+def log_findings(findings: Findings, file: Path | None = None) -> None:
+    """Log what was found among the images, as warnings if something is wrong, and where the whole list is.
+
+    Args:
+        findings: of the data set.
+        file: where the list was written; None if it was not.
+    """
+    is_wrong = findings.has_leak or findings.contradicting
+    for sentence in findings.sentences():
+        log.log(logging.WARNING if is_wrong else logging.INFO, "%s", sentence)
+    if file is not None:
+        log.info("all of them: %s", file)
 
 
 def warn_of_leakage(runs, dataset: Dataset) -> None:
@@ -85,10 +88,10 @@ def warn_of_leakage(runs, dataset: Dataset) -> None:
         record = run.initial.folder.record
         if record.data != dataset.name and record.class_names != dataset.class_names:
             continue
-        train, validation = train_validation_splits(dataset, run.training)
+        train, validation, test = run_splits(dataset, run)
         splits_before = record.num_train, record.num_validation, record.num_test, record.training.seed
-        splits_now = len(train.labels), len(validation.labels), len(dataset.test.labels), run.training.seed
-        if splits_before != splits_now or record.test_sha256 not in (None, split_sha256(dataset.test)):
+        splits_now = len(train.labels), len(validation.labels), len(test.labels), run.training.seed
+        if splits_before != splits_now or record.test_sha256 not in (None, split_sha256(test)):
             log.warning(
                 "%s was trained on %s with other splits. Some of today's validation or test images may have been its "
                 "training images. The measured accuracy may be too high.",
@@ -100,10 +103,12 @@ def warn_of_leakage(runs, dataset: Dataset) -> None:
 
 def describe_runs(plan: Plan, dataset: Dataset) -> None:
     """Log what would be trained, on which images, and for how long. Some steps of each run are measured."""
-    runs = plan.runs()
-    splits = *train_validation_splits(dataset, runs[0].training), dataset.test
+    runs = [run for run in plan.runs() if not run.fold]
+    splits = run_splits(dataset, runs[0])
     log_plan(plan, dataset)
     counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
+    if dataset.num_folds:
+        log.info("of %d folds, the first is shown; the others are like it", dataset.num_folds)
     log.info("%-24s%12s%12s%12s", "class", "training", "validation", "test")
     for name, *row in zip(dataset.class_names, *counts, strict=True):
         log.info("%-24s%12d%12d%12d", escape_name(name), *row)

@@ -13,7 +13,7 @@ from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
-from smallvit.experiment.verify import verify_models
+from smallvit.experiment.verify import source_for, verify_models
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_model_folders
 from smallvit.inference.predictor import Predictor, short_names
@@ -57,14 +57,14 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
                 "trained."
             )
         return verify_models(list(models), source)
-    evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.name))
+    evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.folder_name))
     return []
 
 
 def _was_tested_on(records: Sequence[Record], source: Source) -> bool:
     """Whether the test split of the source, as a training would draw it, is the one of a record."""
     try:
-        dataset = load_dataset(source._replace(image_size=records[0].data_image_size))
+        dataset = load_dataset(source_for(source, records[0]))
     except UserError:  # such as too few images to train on
         return False
     digest = split_sha256(dataset.test)
@@ -86,7 +86,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
     if output_dir.exists():
         raise UserError(f"{output_dir} is already there; give another --output-dir.")
     first = next(iter(records.values()))
-    test, damaged = load_labelled(source._replace(image_size=first.data_image_size), first.class_names)
+    test, damaged = load_labelled(source_for(source, first), first.class_names)
     for file, sentence in damaged[:_MAX_NAMED]:
         log.warning("%s is left out: %s", escape_name(file), sentence)
     if len(damaged) > _MAX_NAMED:
@@ -125,8 +125,8 @@ def _require_comparable(records: Mapping[str, Record]) -> None:
     for name in others:
         if records[name].class_names != records[first].class_names:
             raise UserError(f"{first} and {name} know different classes; evaluate them one by one.")
-        if records[name].data_image_size != records[first].data_image_size:
-            raise UserError(f"{first} and {name} see images of different sizes; evaluate them one by one.")
+        if records[name].view != records[first].view:
+            raise UserError(f"{first} and {name} see images of different sizes or ranges; evaluate them one by one.")
         key = records[name].variant, records[name].training.seed
         if key in seen:
             raise UserError(

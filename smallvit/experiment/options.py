@@ -25,6 +25,9 @@ class ExperimentOptions:
         image_size: side in pixels to which a folder's images are resized; None takes the default of `data.Source`.
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
         strict: whether a folder with unreadable files is refused.
+        group_by: how images are grouped, see `data.Source`; None has no groups.
+        image_column, label_column: of a table or a data set of the Hub; None looks for them.
+        folds: number of folds of a cross-validation; None draws one test split.
         limit: number of images of each split to use; None uses all.
         examples: number of test images to put into each model folder.
         output_dir: folder for the model folders and the report; None is `runs`, or `runs/NAME` for custom data.
@@ -51,6 +54,10 @@ class ExperimentOptions:
     test_split: float | None = None
     strict: bool = False
     limit: int | None = None
+    group_by: str | None = None
+    folds: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
     examples: int = 0
     output_dir: Path | None = None
     resume: bool = False
@@ -69,4 +76,5 @@ class ExperimentOptions:
         """The data, and how to read it."""
         given: dict[str, Any] = {"image_size": self.image_size, "test_split": self.test_split}
         given = {name: value for name, value in given.items() if value is not None}
-        return Source(self.data, strict=self.strict, limit=self.limit, **given)
+        names = ("strict", "limit", "group_by", "folds", "image_column", "label_column")
+        return Source(self.data, **given, **{name: getattr(self, name) for name in names})

@@ -1,6 +1,7 @@
 """The plan of an experiment: its runs, one for each variant and seed."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,11 +51,12 @@ class Run(NamedTuple):
     """The training of one variant with one seed.
 
     Attributes:
-        name: the variant, with `-seedS` if there are several seeds.
+        name: the variant, with `-seedS` if there are several seeds, and `-foldF`, F from 1, if there are folds.
         variant: name in `config.VARIANTS`.
         model, training: the configuration.
         folder: the model folder it will become.
         initial: its initial weights; None draws them.
+        fold: the fold that tests it, from 0; None without folds.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Run(NamedTuple):
     training: TrainConfig
     folder: Path
     initial: InitialWeights | None
+    fold: int | None = None
 
     @property
     def checkpoint(self) -> CheckpointFiles:
@@ -81,7 +84,7 @@ class Run(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The runs of an experiment: each variant with each seed, under one recipe.
+    """The runs of an experiment: each variant with each seed, and each fold if there are folds, under one recipe.
 
     Attributes:
         preset_name: name in `config.PRESETS`.
@@ -104,15 +107,17 @@ class Plan(NamedTuple):
     output_dir: Path
 
     def runs(self) -> list[Run]:
-        """The runs, all variants with the first seed first. Raises `UserError` if one is not possible."""
+        """The runs, all variants with the first seed and fold first. Raises `UserError` if one is not possible."""
         runs = []
+        folds = [None] if self.source.folds is None else range(self.source.folds)
         with value_error_as_user_error():
             model_config, train_config = with_overrides(self.preset, self.overrides)
             precision = backend.resolve_precision(train_config.precision)
             for seed in range(train_config.seed, train_config.seed + self.num_seeds):
                 training = dataclasses.replace(train_config, precision=precision, seed=seed)
-                for variant in self.variants:
+                for fold, variant in itertools.product(folds, self.variants):
                     name = f"{variant}-seed{seed}" if self.num_seeds > 1 else variant
+                    name += "" if fold is None else f"-fold{fold + 1}"
                     initial = self.initial.get(variant)
                     model = with_variant(model_config, variant)
                     if initial is not None:
@@ -120,7 +125,7 @@ class Plan(NamedTuple):
                     require_samplable(model, training)
                     require_bounded(model)
                     folder = self.output_dir / f"{self.preset_name}-{name}"
-                    runs.append(Run(name, variant, model, training, folder, initial))
+                    runs.append(Run(name, variant, model, training, folder, initial, fold))
         return runs
 
     def with_epochs(self, epochs: int) -> "Plan":
@@ -134,7 +139,7 @@ class Plan(NamedTuple):
             UserError: a model with so many classes is not possible.
         """
         with value_error_as_user_error():
-            model, training = with_overrides(self.preset, overrides_for_size(self.preset, len(dataset.train.labels)))
+            model, training = with_overrides(self.preset, overrides_for_size(self.preset, dataset.num_train))
             model = dataclasses.replace(
                 model,
                 num_classes=len(dataset.class_names),
@@ -154,13 +159,15 @@ def make_plan(options: ExperimentOptions) -> Plan:
     """
     if options.seeds < 1:
         raise UserError(f"--seeds is {options.seeds}; it must be at least 1.")
+    if options.folds is not None and options.test_split is not None:
+        raise UserError("--folds and --test-split both say which images are for the test; give one.")
     if not 0 <= options.examples <= MAX_EXAMPLES:
         raise UserError(f"--examples is {options.examples}; it must be from 0 to {MAX_EXAMPLES}.")
     source, variants, initial = options.source, list(dict.fromkeys(options.variant or DEFAULT_VARIANTS)), {}
     is_cifar100 = source.kind == "cifar100"
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
-    output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.name))
+    output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))
     if options.init_from is None:
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)
@@ -227,6 +234,16 @@ def train_validation_splits(dataset: Dataset, train_config: TrainConfig) -> tupl
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     train, validation = hold_out(
-        dataset.train.labels, train_config.validation_split, train_config.split, train_config.seed
+        dataset.train.labels,
+        train_config.validation_split,
+        train_config.split,
+        train_config.seed,
+        dataset.train.groups,
     )
     return dataset.train.take(train), dataset.train.take(validation)
+
+
+def run_splits(dataset: Dataset, run: Run) -> tuple[Split, Split, Split]:
+    """The training, validation and test split of a run."""
+    dataset = dataset.of_fold(run.fold)
+    return *train_validation_splits(dataset, run.training), dataset.test

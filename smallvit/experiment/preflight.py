@@ -4,21 +4,22 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from smallvit.data import Dataset
+from smallvit.data import Dataset, Findings
 from smallvit.data.digest import split_sha256
+from smallvit.data.findings import FINDINGS_FILE
 from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.experiment.describe import (
     describe_runs,
     log_faster_backend,
+    log_findings,
     log_plan,
-    warn_of_duplicates,
     warn_of_leakage,
 )
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import Plan, train_validation_splits
+from smallvit.experiment.plan import Plan, run_splits
 from smallvit.experiment.prepare import Prepared
-from smallvit.files import hide_outside_path
+from smallvit.files import atomic_file, hide_outside_path
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.training.settings import config_dict, require_same_settings
 from smallvit.training.time_limit import TimeLimit
@@ -50,10 +51,10 @@ def preflight(prepared: Prepared) -> Ready:
     options, plan, dataset = prepared.options, prepared.plan, prepared.dataset
     runs = plan.runs()
     if is_main_process():
-        if dataset.is_own:
-            warn_of_duplicates(dataset, runs[0].training)
         warn_of_leakage(runs, dataset)
     if options.dry_run:
+        if dataset.findings:
+            log_findings(dataset.findings)
         log_faster_backend(options.command)
         describe_runs(plan, dataset)
         return Ready(*prepared, {})
@@ -62,6 +63,8 @@ def preflight(prepared: Prepared) -> Ready:
         with os_error_as_user_error(plan.output_dir):
             finished.update((run.name, _load_finished_run(run, dataset)) for run in runs if run.folder.exists())
         _require_writable(plan.output_dir, "--output-dir")
+        if dataset.findings:
+            log_findings(dataset.findings, _write_findings(dataset.findings, plan.output_dir))
         if options.tensorboard is not None:
             _require_writable(options.tensorboard, "--tensorboard")
     if options.publisher:  # last, because the repositories stay on the Hub
@@ -77,8 +80,8 @@ def _load_finished_run(run, dataset):
     """The `ModelFolder` of a run that was finished before. Raises `UserError` if it was another training."""
     folder = read_model_folder(run.folder)
     record = folder.record
-    train, validation = train_validation_splits(dataset, run.training)
-    test_sha256 = split_sha256(dataset.test)
+    splits = run_splits(dataset, run)
+    test_sha256 = split_sha256(splits[2])
 
     def settings(data, class_names, initial, num_images, test_sha256, model, training):
         # If the numbers of images differ, so do the splits: some test images may have been training images.
@@ -101,7 +104,7 @@ def _load_finished_run(run, dataset):
             dataset.name,
             dataset.class_names,
             run.initial and hide_outside_path(run.initial.name),
-            [len(split.labels) for split in (train, validation, dataset.test)],
+            [len(split.labels) for split in splits],
             test_sha256,
             run.model,
             run.training,
@@ -110,6 +113,16 @@ def _load_finished_run(run, dataset):
         "another --output-dir trains anew beside it",
     )
     return folder
+
+
+def _write_findings(findings: Findings, folder: Path) -> Path | None:
+    """Write the list of equal and similar images; return its path, or None if there are none."""
+    if not findings.equal and not findings.similar:
+        return None
+    file = folder / FINDINGS_FILE
+    with os_error_as_user_error(file), atomic_file(file) as temporary:
+        findings.write_csv(temporary)
+    return file
 
 
 def _require_writable(folder, option):

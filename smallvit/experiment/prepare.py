@@ -10,7 +10,7 @@ from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import os_error_as_user_error
 from smallvit.experiment.check import Checked
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import Plan, train_validation_splits
+from smallvit.experiment.plan import Plan, run_splits
 from smallvit.training.fit import out_of_memory_as_user_error
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.time_limit import TimeLimit
@@ -73,7 +73,7 @@ def _epochs_for_hours(plan, dataset, hours):
     log.info("measuring the speed of this machine, which may take a minute for each variant")
     for run in runs:
         if run.variant not in speeds:
-            train, validation = train_validation_splits(dataset, run.training)
+            train, validation, _ = run_splits(dataset, run)
             with out_of_memory_as_user_error(run.training):
                 speeds[run.variant] = measure_speed(Trainer(run.model, run.training, train), validation)
     epochs = broadcast_json(epochs_within(3600 * hours, [speeds[run.variant] for run in runs]))

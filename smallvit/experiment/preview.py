@@ -12,7 +12,7 @@ from smallvit.augment import Augmentation
 from smallvit.errors import UserError
 from smallvit.experiment.check import check
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import train_validation_splits
+from smallvit.experiment.plan import run_splits
 from smallvit.experiment.prepare import prepare
 from smallvit.files import atomic_file
 from smallvit.report.plots import augmentation_preview
@@ -37,7 +37,7 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
     options = dataclasses.replace(options, dry_run=True, resume=False, hours=None, tensorboard=None)
     prepared = prepare(check(options))
     dataset, run = prepared.dataset, prepared.plan.runs()[0]
-    train, _ = train_validation_splits(dataset, run.training)
+    train, *_ = run_splits(dataset, run)
     title = f"{dataset.name}, preset {prepared.plan.preset_name}: images, and below each the augmented image"
     png = preview_augmentation(title, run.model, run.training, train, dataset.class_names)
     try:

@@ -82,4 +82,8 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         date=datetime.date.today().isoformat(),
         started_from=run.initial and hide_outside_path(run.initial.name),
         test_sha256=split_sha256(test),
+        value_range=ready.dataset.value_range and list(ready.dataset.value_range),
+        fold=None if run.fold is None else run.fold + 1,
+        num_folds=ready.plan.source.folds,
+        findings=ready.dataset.findings and ready.dataset.findings.counts(),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
 from smallvit.errors import UserError
+from smallvit.experiment.folds import pool_folds
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.train import FinishedRun
 from smallvit.files import atomic_file
@@ -29,19 +30,25 @@ def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> list[Path]:
     Raises:
         UserError: the report could not be written.
     """
-    models, folders = [], []
-    for run, model in finished_runs:
-        models.append(model)
-        folders.append(run.folder)
+    finished, folders = [], []
+    for one in finished_runs:
+        finished.append(one)
+        folders.append(one.run.folder)
         if ready.options.publisher:
-            ready.options.publisher.push(run.folder, run.name)
+            ready.options.publisher.push(one.run.folder, one.run.name)
+    models, dataset = [one.model for one in finished], ready.dataset
+    if dataset.num_folds and models:
+        models, dataset = pool_folds(finished, dataset), dataset._replace(test=dataset.train)
+        if not models or len(finished) < len(ready.plan.runs()):
+            log.warning("The report comes when the models of all %d folds are trained: --resume", dataset.num_folds)
+            return folders
     if not models:
         return []
     log.info("\n%s", format_results([model.record for model in models]))
     if is_main_process():
-        if sentences := conclusion(models, ready.dataset):
+        if sentences := conclusion(models, dataset):
             log.info("%s", sentences)
-        _write_report(ready.plan.output_dir / REPORT_FILE, models, ready.dataset)
+        _write_report(ready.plan.output_dir / REPORT_FILE, models, dataset)
     return folders
 
 
@@ -101,5 +108,6 @@ def push_folders(paths: list[Path], publisher: Publisher) -> None:
 
 def _run_name(path, record):
     """The name of the run that wrote a model folder, see `Run.name`."""
-    suffix = f"-seed{record.training.seed}"
-    return f"{record.variant}{suffix if path.name.endswith(suffix) else ''}"
+    fold = "" if record.fold is None else f"-fold{record.fold}"
+    seed = f"-seed{record.training.seed}"
+    return f"{record.variant}{seed if path.name.removesuffix(fold).endswith(seed) else ''}{fold}"

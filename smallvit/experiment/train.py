@@ -10,7 +10,7 @@ from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import UserError
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.experiment.plan import Run, train_validation_splits
+from smallvit.experiment.plan import Run, run_splits
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.provenance import make_record
 from smallvit.model_folder.card import model_card
@@ -55,7 +55,9 @@ def _train_runs(ready):
             log.info("%s: finished before, in %s", run.name, run.folder)
             if is_main_process():
                 run.checkpoint.delete()  # a process killed between the two steps leaves both
-                yield FinishedRun(run, _evaluate_finished(ready.finished[run.name], ready.dataset.test))
+                yield FinishedRun(
+                    run, _evaluate_finished(ready.finished[run.name], ready.dataset.of_fold(run.fold).test)
+                )
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training):
                 model = _train_run(run, ready)
@@ -74,7 +76,7 @@ def _evaluate_finished(folder, test):
 
 def _train_run(run, ready):
     """Train one run and write its folder; return its `EvaluatedModel`, or None if the time limit came first."""
-    train, validation = train_validation_splits(ready.dataset, run.training)
+    train, validation, test = run_splits(ready.dataset, run)
     logs = None
     if ready.options.tensorboard is not None and is_main_process():
         logs = ready.options.tensorboard / run.folder.name
@@ -92,24 +94,24 @@ def _train_run(run, ready):
         )
     if fitted is None:
         return None
-    predict, test = compile_prediction(fitted.model), ready.dataset.test
+    predict = compile_prediction(fitted.model)
     logits = predict_logits(predict, validation.images)
     # The test split is read only here: every choice is made by now.
     test_logits = predict_logits(predict, test.images)
     record = make_record(run, ready, fitted, (train, validation, test), logits, test_logits)
     taus = fitted.model.taus()  # in every process: they compute it together
     if is_main_process():
-        _write_folder(run, ready, fitted, record, taus)
+        _write_folder(run, ready, fitted, record, taus, test)
     return EvaluatedModel(record, *top1_predictions(test_logits, test.labels))
 
 
-def _write_folder(run, ready, fitted, record, taus):
+def _write_folder(run, ready, fitted, record, taus, test):
     """Write the model folder, then delete the checkpoint."""
-    options, dataset = ready.options, ready.dataset
+    options = ready.options
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     repository = options.publisher.repository(run.name) if options.publisher else None
     card = model_card(record, taus, repository)
-    examples = choose_examples(dataset.test, dataset.class_names, options.examples, ready.plan.source.path)
+    examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.view)
     try:
         with single_device():
             write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)

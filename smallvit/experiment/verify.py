@@ -12,10 +12,16 @@ from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.hub.download import resolve_model_folders
 from smallvit.model_folder.card import is_of_cifar100
+from smallvit.model_folder.record import Record
 
 TOLERANCE = 1.001e-4  # 0.01 percentage points, and a little more for the rounding of the difference
 
 log = logging.getLogger(__name__)
+
+
+def source_for(source: Source, record: Record) -> Source:
+    """The source, with the images as a model is given them."""
+    return source._replace(image_size=record.view.side, value_range=record.view.value_range)
 
 
 def verify_models(models: list[str], source: Source) -> list[str]:
@@ -39,7 +45,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     for name, folder in folders.items():
         if source.path is None and not is_of_cifar100(folder.record):
             raise UserError(f"{name} was measured on {folder.record.data}; --data must name those images.")
-    dataset = load_dataset(source._replace(image_size=next(iter(folders.values())).record.data_image_size))
+    dataset = load_dataset(source_for(source, next(iter(folders.values())).record))
     side = dataset.test.images.shape[1]
     for name, folder in folders.items():
         record = folder.record

@@ -4,7 +4,7 @@
 """
 
 from smallvit.images.errors import SENTENCES, ImageError
-from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, load_square, resize_square
+from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, View, load_square, resize_square
 from smallvit.images.pool import OWN, DecodingPool, load_photo, start_decoding
 from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
 from smallvit.limits import MAX_PIXELS
@@ -20,6 +20,7 @@ __all__ = [
     "DecodingPool",
     "ImageError",
     "Photo",
+    "View",
     "load_photo",
     "load_square",
     "resize_square",

@@ -8,7 +8,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from PIL import Image, ImageChops, features
 from smallvit.files import NotARegularFileError, open_regular
 from smallvit.images import jpeg
 from smallvit.images.errors import ImageError
+from smallvit.images.value_range import ValueRange, guess_range, is_deep, range_in_file, sample_values, to_grey
 from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
@@ -74,7 +75,20 @@ class Photo(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def load_square(source: str | os.PathLike[str] | bytes) -> np.ndarray:
+class View(NamedTuple):
+    """What a model is given of an image file.
+
+    Attributes:
+        side: S, side of the square in pixels.
+        value_range: the values that become black and white in an image with more than 8 bits that does not say so
+            itself, see `smallvit.images.value_range`; None guesses them from each image.
+    """
+
+    side: int
+    value_range: ValueRange | None = None
+
+
+def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange | None = None) -> np.ndarray:
     """Decode an image in this process: the centre square of its first frame, upright, with alpha composited on white.
 
     If the margin is odd, the extra pixel is cut on the right or at the bottom. A square larger than `MAX_SIDE` is
@@ -83,6 +97,7 @@ def load_square(source: str | os.PathLike[str] | bytes) -> np.ndarray:
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
+        value_range: see `View`.
 
     Returns:
         uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
@@ -92,12 +107,49 @@ def load_square(source: str | os.PathLike[str] | bytes) -> np.ndarray:
     """
     data = read_image_file(source)
     with _decoded(data, image_format(data)) as (image, orientation, _):
+        image = _with_8_bits(image, data, value_range)
         (square,) = _reduced(image, orientation, [(_centre(image, orientation), MAX_SIDE)])
         return square
 
 
-def decode_photo(data: bytes) -> Photo:
+def load_views(
+    source: str | os.PathLike[str] | bytes, views: Sequence[View], num_values: int = 0
+) -> tuple[list[np.ndarray], list[float] | None]:
+    """Decode an image in this process once, for several views.
+
+    Args:
+        source: see `load_square`.
+        views: at least one.
+        num_values: how many values to return of an image with more than 8 bits that does not tell its range.
+
+    Returns:
+        A square uint8 [S, S, 3] for each view; and values of pixels in the square, None unless they were asked for.
+
+    Raises:
+        ImageError: as `load_square`.
+    """
+    data = read_image_file(source)
+    with _decoded(data, image_format(data)) as (image, orientation, _):
+        box = _centre(image, orientation)
+        values, squares = None, {}
+        if is_deep(image):
+            if num_values and range_in_file(image, data) is None:
+                values = sample_values(image, box, num_values)
+            ranges = {view.value_range for view in views}
+        else:
+            ranges = {None}
+        for value_range in ranges:
+            (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
+        chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
+        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values
+
+
+def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
     """Decode an image in this process. Of a JPEG that is cut off, what there is is decoded.
+
+    Args:
+        data: content of the file.
+        value_range: see `View`.
 
     Raises:
         ImageError: as `load_square`; also for an image that is larger than `MAX_PIXELS_OF_FORMAT` allows.
@@ -113,6 +165,7 @@ def decode_photo(data: bytes) -> Photo:
         may_lack_end = name == "JPEG" and is_complete and _may_lack_end(image, size)
         checksum = _checksum(image) if may_lack_end else 0
         centre = _centre(image, orientation)
+        image = _with_8_bits(image, data, value_range)
         boxes = [(centre, MAX_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
         square, whole = _reduced(image, orientation, boxes)
     if may_lack_end:
@@ -237,17 +290,22 @@ def _centre(image, orientation):
     return left, top, left + edge, top + edge
 
 
+def _with_8_bits(image: Image.Image, data: bytes, value_range: ValueRange | None) -> Image.Image:
+    """The image, scaled to mode "L" if its values have more than 8 bits. Pillow would clip these values instead."""
+    if not is_deep(image):
+        return image
+    return to_grey(image, range_in_file(image, data) or value_range or guess_range(image))
+
+
 def _reduced(image, orientation, boxes):
     """Crop each (box, most) and reduce it to at most `most` pixels a side: upright, uint8 [h, w, 3].
 
     A new pixel is the average of the pixels that it covers. The code avoids copies of the whole image: an image of
     `MAX_PIXELS` takes 160 MB in mode RGBA.
     """
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_grey(image)
-    elif image.has_transparency_data:
+    if image.has_transparency_data:
         return [_turned(part, orientation) for part in _reduced_on_white(image, boxes)]
-    elif image.mode == "1":
+    if image.mode == "1":
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "RGBX"):
         image = image.convert("RGB")
@@ -298,31 +356,3 @@ def _may_lack_end(image, size):
 def _checksum(image):
     bands = range(0, image.height, 256)  # a copy of the whole image would take 120 MB
     return [zlib.crc32(image.crop((0, y, image.width, min(y + 256, image.height))).tobytes()) for y in bands]
-
-
-def _to_grey(image):
-    """Scale an image with 16 or 32 bits to mode "L". Pillow would clip the values instead."""
-    width, height = image.size
-    bands = [(0, y, width, min(y + 256, height)) for y in range(0, height, 256)]  # bounds the memory of NumPy
-
-    def values(band):
-        return np.asarray(image.crop(band))
-
-    if image.mode == "F":
-        # Values are either 0-1 or 0-255. NaN becomes black.
-        within_one = all(np.all((v >= 0) & (v <= 1) | np.isnan(v)) for v in map(values, bands))
-        scale = 255 if within_one else 1
-
-        def to_bytes(v):
-            return (np.nan_to_num(v, nan=0).clip(0, 255) * scale + 0.5).clip(0, 255)
-    else:
-        transparent = image.info.get("transparency")
-
-        def to_bytes(v):
-            grey = v.clip(0, 65535) >> 8
-            return np.where(v == transparent, 255, grey) if isinstance(transparent, int) else grey
-
-    result = Image.new("L", image.size)
-    for band in bands:
-        result.paste(Image.fromarray(to_bytes(values(band)).astype(np.uint8)), band[:2])
-    return result

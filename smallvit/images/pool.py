@@ -11,8 +11,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -20,12 +21,14 @@ import numpy as np
 
 from smallvit import limits
 from smallvit.images.errors import ImageError
-from smallvit.images.load import MAX_SHOWN_SIDE, Photo, image_format, read_image_file
+from smallvit.images.load import MAX_SHOWN_SIDE, Photo, View, image_format, read_image_file
+from smallvit.images.value_range import ValueRange
 from smallvit.images.worker import read_exactly, read_header, write_message
 
 _START_SECONDS = 120  # a start takes 0.3 s; a laptop may sleep in between
-_FILES_AT_ONCE = 1024  # bounds what waits in memory
-_BATCH = 32  # paths per request
+_BATCH = 32  # files per request
+_BATCH_BYTES = 4 * 2**20  # of contents per request, or a single file
+_BATCHES_AHEAD = 4  # per process; bounds what waits in memory
 _NOTES = ("animated", "damaged")
 
 
@@ -48,7 +51,7 @@ def start_decoding() -> None:
         pool.start()
 
 
-def load_photo(source: str | os.PathLike[str] | bytes) -> Photo:
+def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange | None = None) -> Photo:
     """Decode an image of a stranger in another process. Of a JPEG that is cut off, what there is is decoded.
 
     Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once. An image that takes
@@ -57,6 +60,7 @@ def load_photo(source: str | os.PathLike[str] | bytes) -> Photo:
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
             formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
+        value_range: see `View`.
 
     Raises:
         ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
@@ -64,16 +68,29 @@ def load_photo(source: str | os.PathLike[str] | bytes) -> Photo:
     """
     quick, slow = _shared_pools()
     try:
-        return quick.photo(source)
+        return quick.photo(source, value_range)
     except ImageError as error:
         if error.key != "too_costly":
             raise
-    return slow.photo(source)
+    return slow.photo(source, value_range)
 
 
 @functools.cache
 def _shared_pools() -> tuple["DecodingPool", "DecodingPool"]:
     return DecodingPool(limits.DECODING_PROCESSES, QUICK), DecodingPool(1, STRANGERS, limits.SLOW_QUEUE_SECONDS)
+
+
+class Decoded(NamedTuple):
+    """What was decoded of a file.
+
+    Attributes:
+        squares: uint8 [S, S, 3] for each view, see `View`.
+        values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
+            as many as were asked for. None for other images.
+    """
+
+    squares: list[np.ndarray]
+    values: np.ndarray | None = None
 
 
 class DecodingPool:
@@ -107,44 +124,60 @@ class DecodingPool:
         for worker in idle:
             self._idle.put(worker or _Worker(self._limits))
 
-    def photo(self, source: str | os.PathLike[str] | bytes) -> Photo:
+    def photo(self, source: str | os.PathLike[str] | bytes, value_range: ValueRange | None = None) -> Photo:
         """See `load_photo`."""
         data = read_image_file(source)
         image_format(data)  # what is no image is refused here
         with self._worker() as worker, worker.time_limit(self._limits.wall_seconds):
-            worker.send({"bytes": len(data)}, data)
+            worker.send({"bytes": len(data), "range": value_range}, data)
             return worker.receive_photo()
 
-    def squares(self, root: str | os.PathLike[str], files: Sequence[str], side: int) -> Iterator[Any]:
-        """Decode files, in their order.
+    def views(
+        self, sources: Iterable[str | bytes | ImageError], views: Sequence[View], num_values: int = 0
+    ) -> Iterator[Decoded | ImageError]:
+        """Decode files, in their order, some ahead of the reader.
 
         Args:
-            root: a folder.
-            files: paths relative to it.
-            side: S, side of the images to return, in pixels.
+            sources: paths or contents of files, taken as they are needed. An error stands for a file without content,
+                and comes back in its place.
+            views: what to return of each, at least one.
+            num_values: see `Decoded.values`.
 
         Yields:
-            For each file its square, uint8 [S, S, 3] (see `load_square` and `resize_square`), or the `ImageError` that
-            says why it cannot be read.
+            What was decoded of each file, or the `ImageError` that says why it cannot be read.
         """
-        paths = [os.path.join(root, file) for file in files]
+        decode = functools.partial(self._views, views, num_values)
         with ThreadPoolExecutor(self._processes) as threads:
-            for start in range(0, len(paths), _FILES_AT_ONCE):
-                stop = min(start + _FILES_AT_ONCE, len(paths))
-                batches = [paths[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH)]
-                for results in threads.map(functools.partial(self._squares, side), batches):
-                    yield from results
+            waiting: deque[Future[list[Decoded | ImageError]]] = deque()
+            try:
+                for batch in _batches(sources):
+                    waiting.append(threads.submit(decode, batch))
+                    if len(waiting) == _BATCHES_AHEAD * self._processes:
+                        yield from waiting.popleft().result()
+                while waiting:
+                    yield from waiting.popleft().result()
+            finally:
+                for future in waiting:  # the reader stopped
+                    future.cancel()
 
-    def _squares(self, side: int, paths: Sequence[str]) -> list[np.ndarray | ImageError]:
-        results: list[np.ndarray | ImageError] = []
-        while len(results) < len(paths):
-            rest = paths[len(results) :]
+    def _views(
+        self, views: Sequence[View], num_values: int, sources: Sequence[str | bytes | ImageError]
+    ) -> list[Decoded | ImageError]:
+        decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], views, num_values))
+        return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
+
+    def _decode(
+        self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int
+    ) -> list[Decoded | ImageError]:
+        results: list[Decoded | ImageError] = []
+        while len(results) < len(sources):
+            rest = sources[len(results) :]
             try:
                 with self._worker() as worker, worker.time_limit(self._limits.wall_seconds * len(rest)):
-                    worker.send({"paths": rest, "side": side})
+                    worker.send_files(rest, views, num_values)
                     for _ in rest:
                         try:
-                            results.append(worker.receive_square(side))
+                            results.append(worker.receive_views(views, num_values))
                         except _Refused as error:
                             results.append(error.reason)
             except ImageError as error:  # the process ended at this file
@@ -229,6 +262,21 @@ class _Worker:
         assert self._process.stdin
         write_message(self._process.stdin, header, content)
 
+    def send_files(self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int) -> None:
+        """Send a request for views of several files."""
+        contents = [source for source in sources if isinstance(source, bytes)]
+        files = [len(source) if isinstance(source, bytes) else source for source in sources]
+        # The process answers while it is still being sent files: without a thread, both could wait for each other.
+        request = {"files": files, "views": views, "num_values": num_values}
+        if contents:
+            threading.Thread(target=self._send_quietly, args=(request, b"".join(contents)), daemon=True).start()
+        else:
+            self.send(request)
+
+    def _send_quietly(self, header: dict[str, Any], content: bytes) -> None:
+        with suppress(OSError, ValueError):  # the process has ended, which the reader of its answers notices too
+            self.send(header, content)
+
     def receive_photo(self) -> Photo:
         """Receive the answer to a photo. Raises `_Refused`, or another error for an answer that cannot be."""
         header = self._receive_header()
@@ -236,12 +284,18 @@ class _Worker:
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_square(self, side: int) -> np.ndarray:
-        """Receive the answer to one path. Raises `_Refused`, or another error for an answer that cannot be."""
-        (square,) = self._receive_arrays(self._receive_header(), 1)
-        if square.shape != (side, side, 3):
-            raise ValueError(f"an image of shape {square.shape}")
-        return square
+    def receive_views(self, views: Sequence[View], num_values: int) -> Decoded:
+        """Receive the answer to one file. Raises `_Refused`, or another error for an answer that cannot be."""
+        header = self._receive_header()
+        squares = self._receive_arrays(header, len(views))
+        if [square.shape for square in squares] != [(view.side, view.side, 3) for view in views]:
+            raise ValueError(f"images of shapes {[square.shape for square in squares]}")
+        values = header.get("values")
+        if values is None:
+            return Decoded(squares)
+        if len(values) > num_values:
+            raise ValueError(f"{len(values)} values")
+        return Decoded(squares, np.array(values, np.float64))
 
     def _receive_header(self) -> dict[str, Any]:
         header = read_header(self._output)
@@ -259,6 +313,19 @@ class _Worker:
         return [
             np.frombuffer(content, np.uint8).reshape(shape) for content, shape in zip(contents, shapes, strict=True)
         ]
+
+
+def _batches(sources: Iterable[str | bytes | ImageError]) -> Iterator[list[str | bytes | ImageError]]:
+    batch: list[str | bytes | ImageError] = []
+    size = 0
+    for source in sources:
+        size += len(source) if isinstance(source, bytes) else 0
+        if batch and (len(batch) == _BATCH or size > _BATCH_BYTES):
+            yield batch
+            batch, size = [], len(source) if isinstance(source, bytes) else 0
+        batch.append(source)
+    if batch:
+        yield batch
 
 
 def _plain(value: object) -> str | int:

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import AvifImagePlugin, Image
 
 from smallvit.images.errors import ImageError
-from smallvit.images.load import FORMATS, decode_photo, load_square, resize_square
+from smallvit.images.load import FORMATS, View, decode_photo, load_views
+from smallvit.images.value_range import ValueRange
 
 MAX_HEADER_BYTES = 2**20
 
@@ -70,11 +71,14 @@ def main() -> None:
     with suppress(EOFError):
         while True:
             request = read_header(requests)
-            if "paths" in request:
-                for path in request["paths"]:
-                    _answer(answers, cpu_seconds, _square, path, request["side"])
+            if "files" in request:
+                views = [View(side, _range(given)) for side, given in request["views"]]
+                for file in request["files"]:  # a path, or the number of bytes that follow
+                    source = read_exactly(requests, file) if isinstance(file, int) else file
+                    _answer(answers, cpu_seconds, _squares, source, views, request["num_values"])
             else:
-                _answer(answers, cpu_seconds, _photo, read_exactly(requests, request["bytes"]))
+                content = read_exactly(requests, request["bytes"])
+                _answer(answers, cpu_seconds, _photo, content, _range(request["range"]))
 
 
 def _answer(file: IO[bytes], cpu_seconds: float, decode: Callable[..., Any], *arguments: Any) -> None:
@@ -89,14 +93,19 @@ def _answer(file: IO[bytes], cpu_seconds: float, decode: Callable[..., Any], *ar
     write_message(file, {**header, "shapes": shapes}, *(np.ascontiguousarray(array).data for array in arrays))
 
 
-def _photo(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
-    photo = decode_photo(data)
+def _range(given: list[float] | None) -> ValueRange | None:
+    return None if given is None else (given[0], given[1])
+
+
+def _photo(data: bytes, value_range: ValueRange | None) -> tuple[dict[str, Any], list[np.ndarray]]:
+    photo = decode_photo(data, value_range)
     header = {"width": photo.width, "height": photo.height, "notes": photo.notes}
     return header, [photo.square, photo.whole]
 
 
-def _square(path: str, side: int) -> tuple[dict[str, Any], list[np.ndarray]]:
-    return {}, [resize_square(load_square(path), side)]
+def _squares(source: str | bytes, views: list[View], num_values: int) -> tuple[dict[str, Any], list[np.ndarray]]:
+    squares, values = load_views(source, views, num_values)
+    return {} if values is None else {"values": values}, squares
 
 
 def _decode_something() -> None:

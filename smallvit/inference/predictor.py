@@ -89,13 +89,20 @@ class Predictor:
             UserError: an image cannot be read; the sentence names it.
         """
         is_one = isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 0) in (2, 3)
+        given = [
+            find_images([os.fspath(image)]) if isinstance(image, str | os.PathLike) else image
+            for image in ([images] if is_one else images)
+        ]
+        files = {name: error for found in given if isinstance(found, dict) for name, error in found.items()}
+        decoded: dict[str, np.ndarray] = {}
+        for read in read_images(files, [self.record.view]) if files else ():
+            if read.error:
+                raise UserError(f"{escape_name(read.name)}: {read.error}")
+            decoded[read.name] = read.images[self.record.view]
         pixels: list[np.ndarray] = []
-        for image in [images] if is_one else images:
-            if isinstance(image, str | os.PathLike):
-                for read in read_images(find_images([os.fspath(image)]), [self.image_size]):
-                    if read.error:
-                        raise UserError(f"{escape_name(read.name)}: {read.error}")
-                    pixels.append(read.images[self.image_size])
+        for image in given:
+            if isinstance(image, dict):
+                pixels += [decoded[name] for name in image]
             else:
                 pixels.append(resize_square(_centre_square(_to_pil(image)), self.image_size))
         return self.predict_pixels(np.stack(pixels)) if pixels else []

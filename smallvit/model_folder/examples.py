@@ -16,7 +16,7 @@ _SEED = 0  # the same images for every model of a data set
 _QUALITY = 90  # of the JPEGs
 
 
-def choose_examples(test, class_names, count, root=None):
+def choose_examples(test, class_names, count, root=None, view=None):
     """Choose images of the test split, by chance, and of as many classes as there are.
 
     Args:
@@ -25,6 +25,7 @@ def choose_examples(test, class_names, count, root=None):
         count: how many, at most.
         root: the folder that its `files` are relative to; there, the squares of the files are taken, which are larger
             than what the models are given.
+        view: the `View` of the models.
 
     Returns:
         {name of a file, which has that of the class in it: its content}.
@@ -32,7 +33,7 @@ def choose_examples(test, class_names, count, root=None):
     chosen = {}
     for index in _by_turns(test.labels)[:count]:
         stem = safe_file_name(class_names[test.labels[index]])
-        kind, content = _encode(test, index, root)
+        kind, content = _encode(test, index, root, view)
         number = 1
         name = f"{stem}{kind}"
         while name in chosen:
@@ -48,11 +49,11 @@ def _by_turns(labels):
     return order[np.argsort(index_in_class(labels, order)[order], kind="stable")]
 
 
-def _encode(test, index, root):
+def _encode(test, index, root, view):
     square = None
     if test.files is not None and root is not None:
         with suppress(UserError):  # it has gone since it was read: what the models are given is there still
-            square = load_square(Path(root).expanduser() / test.files[index])
+            square = load_square(Path(root).expanduser() / test.files[index], view and view.value_range)
     buffer = io.BytesIO()
     if square is None:
         Image.fromarray(np.asarray(test.images[index])).save(buffer, "PNG")

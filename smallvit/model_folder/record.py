@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
 from smallvit.config.validation import require_within
+from smallvit.images import View
 from smallvit.limits import MAX_ATTENTION_VALUES, MAX_DATA_IMAGE_SIZE
 
 FORMAT_VERSION = 4
@@ -49,7 +50,13 @@ class Record:
     command: str  # a path outside the working directory is cut to its last part
     date: str
     started_from: str | None = None  # the model whose weights, except the classifier's, the training began with
-    test_sha256: str | None = None  # of the test images and labels, see `training.split_sha256`
+    test_sha256: str | None = None  # of the test images and labels, see `data.digest.split_sha256`
+    value_range: list[float] | None = (
+        None  # what became black and white in images of more than 8 bits, see `images.View`
+    )
+    fold: int | None = None  # of --folds, from 1: its images are the test images
+    num_folds: int | None = None
+    findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`
 
     def __post_init__(self) -> None:
         require_types(self)
@@ -59,6 +66,10 @@ class Record:
         require_within(self, counts, 1, 2**53)  # larger numbers are not exact in JSON elsewhere
         require_within(self, ("seconds", "images_per_second"), 0, math.inf)
         require_within(self, ("unsure_below",), 0, 1)
+        if self.value_range is not None:
+            finite = len(self.value_range) == 2 and all(map(math.isfinite, self.value_range))
+            if not finite or self.value_range[0] >= self.value_range[1]:
+                raise ValueError(f"value_range is {self.value_range[:3]}; it must be two numbers, the smaller first")
         require_within(self, ("epoch",), 1, self.epochs_trained)
         if self.variant not in VARIANTS:
             raise ValueError(f"variant is {self.variant[:200]!r}; it must be one of {', '.join(VARIANTS)}")
@@ -73,6 +84,12 @@ class Record:
                     raise ValueError(f"metrics have the {key} {value} of the {split} split")
         if "backend" not in self.versions:
             raise ValueError(f"versions are {self.versions}; they must have a backend")
+
+    @property
+    def view(self) -> View:
+        """What the model is given of an image file."""
+        low_high = self.value_range
+        return View(self.data_image_size, None if low_high is None else (low_high[0], low_high[1]))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -105,7 +122,7 @@ class Record:
 
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
-        return training, self.data, with_variant(self.model, "vit"), self.started_from is None
+        return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
 
 
 def require_bounded(model: ModelConfig) -> None:

@@ -11,6 +11,7 @@ from smallvit.errors import UserError
 from smallvit.inference import attention as attention_summaries
 from smallvit.inference.classifier import Explanation
 from smallvit.layers.tokenization import SHIFT_NAMES
+from smallvit.model_folder.record import Record
 from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, milliseconds, parse_factors
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import image_of_request, load_upload
@@ -109,16 +110,20 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         model = model or store.default_pair[1]
         record = store.record(model)
         checked = parse_factors(factors, record.model.depth)
-        square = load_upload(image_of_request(image)).square
-        classifier = store.get(model)
-        return answer(model, classifier.what_if(given_image(record, square), checked, mask is not False))
+        given = given_image(record, square(image, record))
+        return answer(model, store.get(model).what_if(given, checked, mask is not False))
 
     def answers(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
-        square = load_upload(image_of_request(image)).square
+        records = {name: store.record(name) for name in names}
+        ranges = {record.view.value_range for record in records.values()}
+        squares = {found: load_upload(image_of_request(image), found).square for found in ranges}
         return [
-            answer(name, store.get(name).predict(given_image(store.record(name), square)))
-            for name in dict.fromkeys(names)
+            answer(name, store.get(name).predict(given_image(record, squares[record.view.value_range])))
+            for name, record in records.items()
         ]
+
+    def square(image: FileData, record: Record) -> np.ndarray:
+        return load_upload(image_of_request(image), record.view.value_range).square
 
     def answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
         classifier = store.get(name)
@@ -208,7 +213,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         }
 
     def explain(model: str, image: FileData) -> Explanation:
-        square = load_upload(image_of_request(image)).square
-        return store.get(model).explain(given_image(store.record(model), square))
+        record = store.record(model)
+        return store.get(model).explain(given_image(record, square(image, record)))
 
     return [classify, compare, what_if, patches, tau, attention]

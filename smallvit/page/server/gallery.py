@@ -57,7 +57,7 @@ def _examples(photos: Photos, pair: list[tuple[str, Classifier]], cell: str) -> 
     for name, example in photos.examples.items():
         if example.truth is None or example.truth not in record.class_names:
             continue
-        square = photos.square({"example": name})
+        square = photos.square({"example": name}, record.view)
         answers = [int(classifier.predict(given_image(classifier.record, square)).argmax()) for _, classifier in pair]
         if _cell(answers, record.class_names.index(example.truth)) == CELLS[cell]:
             seen = seen_image(record, given_image(record, square))

@@ -48,9 +48,9 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_photo(photo: dict[str, Any]) -> dict[str, Any]:
         """Decode a photo: its preview, its crop, and what the models see of it."""
         kept = photos.keep(photo)
-        decoded = photos.photo(kept)
-        side = min(decoded.width, decoded.height)
         records = [folder.record for folder in models_here.folders.values()]
+        decoded = photos.photo(kept, records[0].view.value_range)
+        side = min(decoded.width, decoded.height)
         return {
             "photo": kept,
             "width": decoded.width,
@@ -58,7 +58,9 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "crop": [(decoded.width - side) // 2, (decoded.height - side) // 2, side],
             "preview": encode_jpeg(decoded.whole),
             "seen": {
-                str(record.model.image_size): encode_bytes(seen_image(record, given_image(record, decoded.square)))
+                str(record.model.image_size): encode_bytes(
+                    seen_image(record, given_image(record, photos.square(kept, record.view)))
+                )
                 for record in records
             },
             "truth": photos.truth(kept),
@@ -67,14 +69,12 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def page_answers(photo: dict[str, Any], models: list[str], changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Classify a photo with some models."""
-        return answers(photos.square(photo), models, changes)
+        return [answer(name, photos.square(photo, models_here.record(name).view), changes) for name in chosen(models)]
 
     def page_live(frame: str, models: list[str]) -> list[dict[str, Any]]:
         """Classify a frame of the webcam, base64 of a JPEG or PNG. Nothing is kept."""
-        return answers(decode_frame(frame), models, {})
-
-    def answers(square: np.ndarray, models: Any, changes: Any) -> list[dict[str, Any]]:
-        return [answer(name, square, changes) for name in chosen(models)]
+        square = decode_frame(frame)
+        return [answer(name, square, {}) for name in chosen(models)]
 
     def answer(name: str, square: np.ndarray, changes: Any) -> dict[str, Any]:
         parsed = parse_changes(changes, models_here.record(name))
@@ -109,7 +109,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         parsed: Changes = parse_changes(changes, record)
         whole_number("layer", layer, 1, record.model.depth, model)
         classifier = models_here.get(model)
-        image = changed_image(classifier, photos.square(photo), parsed)
+        image = changed_image(classifier, photos.square(photo, record.view), parsed)
         attention = classifier.attention(image, layer - 1, parsed.factors, parsed.mask)
         return {
             "layer": layer,
@@ -165,7 +165,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def given(photo: dict[str, Any], model: str) -> tuple[Classifier, np.ndarray]:
         record = models_here.record(model)
-        image = given_image(record, photos.square(photo))
+        image = given_image(record, photos.square(photo, record.view))
         return models_here.get(model), image
 
     def chosen(models: Any) -> Sequence[str]:

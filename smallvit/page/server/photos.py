@@ -16,6 +16,7 @@ from smallvit import files, images
 from smallvit.errors import UserError
 from smallvit.images.load import decode_photo
 from smallvit.images.url import decode_data_url, download_image
+from smallvit.images.value_range import ValueRange
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import Example
 from smallvit.page.server.test_images import TestImages
@@ -36,20 +37,24 @@ class Photos:
         self.examples = examples
         self.test_images = test_images
 
-    def square(self, photo: dict[str, Any]) -> np.ndarray:
-        """Return the pixels that the models are given: uint8 [S, S, 3]. Raises `UserError`."""
+    def square(self, photo: dict[str, Any], view: images.View) -> np.ndarray:
+        """Return the pixels that a model with a view is given, before they are resized: uint8 [S, S, 3].
+
+        Raises:
+            UserError: there is no such photo, or it cannot be decoded.
+        """
         kind, value = self._parse(photo)
         if kind == "test_image":
             return self._test_image(value)[0]
-        return self._decoded(kind, value).square
+        return self._decoded(kind, value, view.value_range).square
 
-    def photo(self, photo: dict[str, Any]) -> images.Photo:
-        """Decode a photo for the page to show it. Raises `UserError`."""
+    def photo(self, photo: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
+        """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.View`."""
         kind, value = self._parse(photo)
         if kind == "test_image":
             pixels = self._test_image(value)[0]
             return images.Photo(pixels, pixels, pixels.shape[1], pixels.shape[0], ())
-        return self._decoded(kind, value)
+        return self._decoded(kind, value, value_range)
 
     def truth(self, photo: dict[str, Any]) -> str | None:
         """Return the raw class name of an example or test image; None if nobody knows it."""
@@ -76,10 +81,10 @@ class Photos:
                 return kind, value
         raise PageError("no_photo", "There is no photo.")
 
-    def _decoded(self, kind: str, value: Any) -> images.Photo:
+    def _decoded(self, kind: str, value: Any, value_range: ValueRange | None) -> images.Photo:
         path = self._path(kind, value)
         # The bundled examples are no stranger's: the first answer does not wait for another process.
-        return _load_bundled(path) if path.parent == files.EXAMPLE_IMAGES else load_upload(path)
+        return _load_bundled(path) if path.parent == files.EXAMPLE_IMAGES else load_upload(path, value_range)
 
     def _path(self, kind: str, value: Any) -> Path:
         if kind == "upload":
@@ -129,21 +134,21 @@ def _load_bundled(path: Path) -> images.Photo:
     return decode_photo(path.read_bytes())
 
 
-def load_upload(source: Path | bytes) -> images.Photo:
+def load_upload(source: Path | bytes, value_range: ValueRange | None = None) -> images.Photo:
     """Decode a file from its path or bytes in a process of its own, see `images.load_photo`. Raises `UserError`."""
     if isinstance(source, bytes):
-        return images.load_photo(source)
+        return images.load_photo(source, value_range)
     try:
         modified = source.stat().st_mtime_ns
     except OSError:
         raise PageError("file_gone", "The file was deleted. Send the image again.") from None
-    return _load_once(source, modified)
+    return _load_once(source, modified, value_range)
 
 
 @functools.lru_cache(maxsize=64)
-def _load_once(path: Path, _modified: int) -> images.Photo:
+def _load_once(path: Path, _modified: int, value_range: ValueRange | None) -> images.Photo:
     """Decode a file once; every view asks for it. The name of an upload is the hash of its content."""
-    return images.load_photo(path)
+    return images.load_photo(path, value_range)
 
 
 def decode_frame(frame: str) -> np.ndarray:

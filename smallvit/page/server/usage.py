@@ -37,6 +37,7 @@ def _python(models, name):
         imported=imported,
         source=source,
         side=record.data_image_size,
+        value_range=f", {record.view.value_range}" if record.value_range else "",
         classes=len(record.class_names),
     )
 
@@ -86,7 +87,7 @@ import keras
 from smallvit.images import load_square, resize_square
 
 model = keras.saving.load_model({source})
-image = resize_square(load_square("image.jpg"), {side})  # uint8 [{side}, {side}, 3]
+image = resize_square(load_square("image.jpg"{value_range}), {side})  # uint8 [{side}, {side}, 3]
 logits = model(image[None])  # [1, {classes}]
 parts = model.intermediates(image[None])  # shifted images, patches, attention, tau ...
 """

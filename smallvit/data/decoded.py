@@ -1,0 +1,227 @@
+"""The images of a listing as uint8 images of one size and integer labels.
+
+Each file is decoded as the page decodes it, in processes of their own, so that the model trains on what the page shows
+it and no file ends the training. The `datasets` library keeps the decoded images in one Arrow file in its cache. The
+images are a view of that file, mapped into memory.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL
+from tqdm import tqdm
+
+from smallvit.data.dataset import Split
+from smallvit.data.listing import Listing
+from smallvit.data.requirements import LoadedSplits, require_any_image, require_enough_images
+from smallvit.errors import UserError, escape_name
+from smallvit.images import OWN, DecodingPool, ImageError, View
+from smallvit.images.value_range import ValueRange, usual_range
+from smallvit.limits import MAX_DECODING_PROCESSES
+
+log = logging.getLogger(__name__)
+
+DECODER_VERSION = 5  # raise it when `smallvit.images` returns other pixels or messages: files are then decoded again
+RANGE_PERCENTILES = (0.1, 99.9)  # of all values, which become black and white; single hot pixels do not count
+_SAMPLED_VALUES = 2**22  # of all images together, to compute the percentiles
+_MAX_SAMPLED = 4096  # of one image
+
+
+class Reading(NamedTuple):
+    """How the files of a listing are read.
+
+    Attributes:
+        image_size: S, side of the images to return, in pixels.
+        strict: True refuses files that cannot be read. False leaves them out.
+        for_training: False accepts any number of classes and images, at least one, and computes no value range.
+        value_range: the values of black and white in images with more than 8 bits that do not tell it. None computes
+            one for all images if it is for training, else guesses it for each.
+    """
+
+    image_size: int
+    strict: bool = False
+    for_training: bool = True
+    value_range: ValueRange | None = None
+
+
+def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplits:
+    """Decode the files of a listing, or read what an earlier call decoded.
+
+    Args:
+        source: the data, as error messages name it.
+        listing: which files, and which class and split each belongs to.
+        reading: how.
+
+    Returns:
+        `LoadedSplits` with read-only images [n, S, S, 3].
+
+    Raises:
+        UserError: there are too few images or classes, a file cannot be read and `strict` is True, or the cache cannot
+            be written.
+    """
+    require_images = require_enough_images if reading.for_training else require_any_image
+    require_images(source, listing.class_names, listing.labels)  # before decoding, which may take minutes
+    files = [file for split in listing.files.values() for file in split]
+    labels = np.concatenate(list(listing.labels.values()))
+    images, positions, errors, value_range = _decoded(source, listing, reading)
+
+    damaged = [(files[position], sentence) for position, sentence in errors.items()]
+    if reading.strict and damaged:
+        raise UserError(f"{source}: {_describe_damaged(damaged)}; without --strict they are left out.")
+    splits, start, kept_files = {}, 0, np.array(files, object)[positions]
+    ends = np.cumsum([len(of_split) for of_split in listing.files.values()])
+    for split, stop in zip(listing.files, np.searchsorted(positions, ends), strict=True):
+        part = slice(start, stop)  # a view: the images stay in the file
+        splits[split] = Split(images[part], labels[positions[part]], kept_files[part])
+        start = stop
+    split_labels = {split: of_split.labels for split, of_split in splits.items()}
+    reason = f", and {_describe_damaged(damaged)}" if damaged else ""
+    require_images(source, listing.class_names, split_labels, reason)
+    groups = None
+    if listing.groups is not None:
+        kept = iter(np.array(listing.groups, object)[positions])
+        groups = {name: [next(kept) for _ in split.labels] for name, split in splits.items()}
+    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups)
+
+
+def _describe_damaged(damaged, most=3):
+    """Part of a sentence about files that cannot be read."""
+    shown = "; ".join(f"{escape_name(file)}: {sentence.rstrip('.')}" for file, sentence in damaged[:most])
+    more = f"; and {len(damaged) - most:,} more" if len(damaged) > most else ""
+    return f"{len(damaged):,} file{'s' if len(damaged) > 1 else ''} cannot be read ({shown}{more})"
+
+
+def _fingerprint(listing: Listing, reading: Reading) -> str:
+    """Hash everything that the decoded images depend on: hexadecimal, 32 digits."""
+    versions = [DECODER_VERSION, PIL.__version__, *reading]
+    return hashlib.sha256(json.dumps([listing.key, versions, listing.stats]).encode()).hexdigest()[:32]
+
+
+def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any, dict[int, str], ValueRange | None]:
+    """Decode files, or read what an earlier call decoded.
+
+    Returns:
+        (uint8 [m, S, S, 3], a read-only view of a mapped file; int [m], ascending positions of these images in the
+        listing; {position: sentence} of the files that cannot be read; the value range, None if no image needs one).
+    """
+    logging.getLogger("datasets").setLevel(logging.WARNING)  # else it logs which backends are installed
+    import datasets  # takes seconds, so only where images are decoded
+    import pyarrow
+
+    folder = Path(datasets.config.HF_DATASETS_CACHE, "smallvit")
+    contents, image_size, fingerprint = listing.contents, reading.image_size, _fingerprint(listing, reading)
+
+    def decode_all(_):
+        positions, errors = [], {}
+        temporary.clear()
+        with tempfile.TemporaryFile(dir=folder) as file, _progress_bar(source, len(contents)) as bar:
+            # Write to the file instead of a writable map: on a full disk, a map would kill the process.
+            sampled, values = [], []
+            for position, result in enumerate(_decode(contents, reading, bar)):
+                if isinstance(result, ImageError):
+                    errors[position] = str(result)
+                    if result.is_temporary:
+                        temporary.append(position)
+                    continue
+                if result.values is not None:
+                    sampled.append((position, len(positions)))
+                    values.append(result.values)
+                positions.append(position)
+                file.write(result.squares[0])
+            value_range = reading.value_range
+            if sampled:  # these images are decoded again, with one range for all
+                value_range = _range_of(np.concatenate(values))
+                chosen = [contents[position] for position, _ in sampled]
+                again = _decode(chosen, reading._replace(value_range=value_range), bar)
+                for (_, row), result in zip(sampled, again, strict=True):
+                    if not isinstance(result, ImageError):
+                        file.seek(row * 3 * image_size**2)
+                        file.write(result.squares[0])
+            file.flush()
+            file.truncate(len(contents) * 3 * image_size**2)  # rows of files with errors come last
+            pixels = np.memmap(file, np.uint8, "r")
+        return pyarrow.table(
+            {
+                "position": np.array([*positions, *errors]),
+                "image": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(pixels), 3 * image_size**2),
+                "error": [""] * len(positions) + list(errors.values()),
+                "value_range": [value_range] * len(contents),
+            }
+        )
+
+    datasets.disable_progress_bars()  # `_decode` has its own
+    cache, temporary = folder / f"{fingerprint}.arrow", list[int]()
+    try:
+        datasets.Dataset.from_file(str(cache))
+    except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
+        with contextlib.suppress(OSError):
+            cache.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        decoded = datasets.Dataset.from_dict({"position": range(len(contents))}).map(
+            decode_all,
+            batched=True,
+            batch_size=None,  # one batch makes one chunk in the file, which one array can view
+            writer_batch_size=len(contents),
+            remove_columns=["position"],
+            cache_file_name=str(cache),
+            new_fingerprint=fingerprint,
+        )
+        table = decoded.data.table
+    except (OSError, ValueError) as error:  # on a full disk the library may fail at closing its file: a `ValueError`
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"The decoded images of {source} cannot be written to {escape_name(str(folder))} ({reason}); set "
+            "HF_DATASETS_CACHE to a folder with enough free space."
+        ) from error
+    if temporary:  # the next run reads these files again
+        with contextlib.suppress(OSError):
+            cache.unlink()
+    positions, texts = table["position"].to_numpy(), table["error"].to_pylist()
+    count = texts.count("")
+    errors = dict(zip(positions[count:].tolist(), texts[count:], strict=True))
+    (chunk,) = table["image"].chunks
+    pixels = chunk.flatten().to_numpy()  # a view of the mapped file
+    value_range = table["value_range"][0].as_py()
+    return (
+        pixels.reshape(-1, image_size, image_size, 3)[:count],
+        positions[:count],
+        errors,
+        None if value_range is None else (value_range[0], value_range[1]),
+    )
+
+
+def _range_of(values: np.ndarray) -> ValueRange:
+    low, high = np.percentile(values, RANGE_PERCENTILES) if len(values) else (0, 0)
+    return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
+
+
+def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
+    """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
+    is_range_missing = reading.for_training and reading.value_range is None
+    num_values = min(max(_SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
+    processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
+    with DecodingPool(processes, OWN) as pool:
+        for result in pool.views(contents, [View(reading.image_size, reading.value_range)], num_values):
+            yield result
+            bar.update()
+
+
+def _progress_bar(source: str, total: int) -> Any:
+    return tqdm(
+        desc=f"Reading {os.path.basename(source)}",
+        total=total,
+        unit=" images",
+        delay=1,
+        disable=not sys.stderr.isatty(),
+        dynamic_ncols=True,
+    )

@@ -1,0 +1,172 @@
+"""What was found among the user's own images: copies, contradicting labels, images or groups in two splits."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from smallvit.data.dataset import Split
+from smallvit.data.duplicates import find_similar_images, number_equal_images
+from smallvit.data.requirements import format_list
+from smallvit.errors import escape_name
+
+FINDINGS_FILE = "duplicates.csv"
+
+
+class Place(NamedTuple):
+    """Where an image is: "training", "validation" or "test", its number there from 0, its file if any, its class."""
+
+    split: str
+    number: int
+    image: str
+    class_name: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found among the images of a data set.
+
+    The validation images count as training images if the training draws them from these.
+
+    Attributes:
+        equal: groups of at least two images with the same pixels.
+        similar: pairs of images that look nearly the same; of images with the same pixels, only the first is compared.
+        divided_groups: groups of `--group-by` with images in more than one split.
+    """
+
+    equal: tuple[tuple[Place, ...], ...] = ()
+    similar: tuple[tuple[Place, ...], ...] = ()
+    divided_groups: tuple[str, ...] = ()
+
+    @property
+    def contradicting(self) -> list[tuple[Place, ...]]:
+        """The groups of equal images with more than one class."""
+        return [group for group in self.equal if len({place.class_name for place in group}) > 1]
+
+    @property
+    def in_two_splits(self) -> list[tuple[Place, ...]]:
+        """The groups of equal images with images in more than one split."""
+        return _divided(self.equal)
+
+    @property
+    def similar_in_two_splits(self) -> list[tuple[Place, ...]]:
+        """The pairs of similar images whose two images are in different splits."""
+        return _divided(self.similar)
+
+    @property
+    def has_leak(self) -> bool:
+        """Whether the test or validation images are not new to a model that was trained on the training images."""
+        return bool(self.in_two_splits or self.similar_in_two_splits or self.divided_groups)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each there are, for the record of a model."""
+        return {
+            "equal": len(self.equal),
+            "contradicting": len(self.contradicting),
+            "equal_in_two_splits": len(self.in_two_splits),
+            "similar": len(self.similar),
+            "similar_in_two_splits": len(self.similar_in_two_splits),
+            "divided_groups": len(self.divided_groups),
+        }
+
+    def sentences(self) -> list[str]:
+        """What was found, in sentences for the log and the report. There is always at least one."""
+        found = []
+        if self.equal:
+            copies = sum(map(len, self.equal)) - len(self.equal)
+            found.append(f"{_images(copies)} {_are(copies)} equal to another one, pixel by pixel.")
+        if divided := self.in_two_splits:
+            found.append(
+                f"{_images(len(divided))} {_are(len(divided))} in more than one split, such as {_places(divided[0])}. "
+                "The measured accuracy may be too high."
+            )
+        elif self.equal:
+            found.append("Equal images are always in the same split.")
+        if contradicting := self.contradicting:
+            examples = "; ".join(map(_classes, contradicting[:3]))
+            found.append(
+                f"{_images(len(contradicting))} {_are(len(contradicting))} there with different classes: {examples}. "
+                "Correct the labels: no model can be right on both."
+            )
+        if self.similar:
+            leak = len(self.similar_in_two_splits)
+            example = (self.similar_in_two_splits or self.similar)[0]
+            pairs = "pair of images looks" if len(self.similar) == 1 else "pairs of images look"
+            places = "The measured accuracy may be too high" if leak else "None of these pairs is in two splits"
+            found.append(
+                f"{len(self.similar):,} {pairs} nearly the same, "
+                f"{leak:,} of them in two splits, such as {_places(example)}. {places}."
+            )
+        if self.divided_groups:
+            count = len(self.divided_groups)
+            found.append(
+                f"{count:,} group{'s' if count > 1 else ''} of --group-by {'have' if count > 1 else 'has'} images in "
+                f"more than one split: {format_list(list(self.divided_groups))}. The measured accuracy may be too high."
+            )
+        return found or ["No two images are equal or look nearly the same."]
+
+    def write_csv(self, path: Path) -> None:
+        """Write all groups and pairs as a table: kind, number, split, image, class. Raises `OSError`."""
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["kind", "number", "split", "image", "class"])
+            contradicting = set(self.contradicting)
+            for kind, groups in (("equal", self.equal), ("similar", self.similar)):
+                for number, group in enumerate(groups, 1):
+                    shown = "contradicting" if group in contradicting else kind
+                    writer.writerows([shown, number, place.split, place.image, place.class_name] for place in group)
+
+
+def find(splits: Mapping[str, Split], class_names: list[str], divided_groups: tuple[str, ...] = ()) -> Findings:
+    """Look for equal and similar images in all splits.
+
+    Args:
+        splits: "training", "validation", "test" -> images of one size.
+        class_names: in the order of the labels.
+        divided_groups: see `Findings`.
+    """
+    parts = list(splits.values())
+    places = [
+        (name, index, split.describe(index), escape_name(class_names[label]))
+        for name, split in splits.items()
+        for index, label in enumerate(split.labels.tolist())
+    ]
+    numbers = np.concatenate(number_equal_images(parts))
+    _, first, counts = np.unique(numbers, return_index=True, return_counts=True)
+    members: dict[int, list[Place]] = {number: [] for number in np.flatnonzero(counts > 1).tolist()}
+    for position in np.flatnonzero(counts[numbers] > 1).tolist():
+        members[int(numbers[position])].append(Place(*places[position]))
+    similar = find_similar_images(parts, np.sort(first))
+    return Findings(
+        tuple(map(tuple, members.values())),
+        tuple((Place(*places[a]), Place(*places[b])) for a, b in similar),
+        divided_groups,
+    )
+
+
+def _divided(groups):
+    return [group for group in groups if len({place.split for place in group}) > 1]
+
+
+def _images(count):
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def _are(count):
+    return "is" if count == 1 else "are"
+
+
+def _places(group):
+    """`a.png (training) and b.png (test)`: the first image of each split, or the first two of one."""
+    by_split = list({place.split: place for place in reversed(group)}.values())[::-1]
+    shown = by_split if len(by_split) > 1 else group[:2]
+    return " and ".join(f"{place.image} ({place.split})" for place in shown)
+
+
+def _classes(group):
+    """`a.png (cat) and b.png (dog)`: the first image of each class."""
+    by_class = list({place.class_name: place for place in reversed(group)}.values())[::-1]
+    return " and ".join(f"{place.image} ({place.class_name})" for place in by_class)

@@ -1,0 +1,77 @@
+"""Groups of images that belong together, such as those of one patient: `--group-by`, and equal images."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from smallvit.data.dataset import Split
+from smallvit.errors import UserError, escape_name
+
+
+def groups_by_pattern(pattern: str, splits: Mapping[str, Split], source: str) -> dict[str, list[str]]:
+    """Name the group of each image: what one group of a regular expression finds in the path of the file.
+
+    Args:
+        pattern: searched for in the paths, which are relative to the folder of the images and have "/".
+        splits: name -> images with files.
+        source: the data, as an error message names it.
+
+    Returns:
+        Split -> one name for each image.
+
+    Raises:
+        UserError: the pattern is no regular expression with one group, does not match a path, or there are no files.
+    """
+    shown = escape_name(pattern)
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--group-by {shown} is no regular expression ({error}).") from error
+    if expression.groups != 1:
+        raise UserError(
+            f"--group-by {shown} has {expression.groups} groups in brackets; it must have one, for what names the "
+            r"group in the path of an image, such as '(patient\d+)_'."
+        )
+    found: dict[str, list[str]] = {}
+    for name, split in splits.items():
+        if split.files is None:
+            raise UserError(f"--group-by {shown}: the images of {source} are not files with names.")
+        matches = [expression.search(file) for file in split.files]
+        missing = [file for file, match in zip(split.files, matches, strict=True) if not match or match[1] is None]
+        if missing:
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise UserError(f"--group-by {shown} finds no group in {escape_name(missing[0])}{more}.")
+        found[name] = [match[1] for match in matches if match]
+    return found
+
+
+def number_groups(*namings: Sequence[object]) -> np.ndarray:
+    """Number images so that two that share a name in any naming, directly or through others, have the same number.
+
+    Args:
+        namings: each names the group of every image; at least one.
+
+    Returns:
+        int64 [n].
+    """
+    parent = list(range(len(namings[0])))
+
+    def root(index):
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    for names in namings:
+        first: dict[object, int] = {}
+        for index, name in enumerate(names):
+            parent[root(index)] = root(first.setdefault(name, index))
+    return np.array([root(index) for index in range(len(parent))], np.int64)
+
+
+def divided_groups(groups: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names that occur in more than one split, sorted. The argument is what `groups_by_pattern` returns."""
+    seen: dict[str, str] = {}
+    return tuple(
+        sorted({g for split, names in groups.items() for g in set(names) if seen.setdefault(g, split) != split})
+    )

@@ -1,0 +1,195 @@
+"""Data sets whose images are in the data set itself: on the Hugging Face Hub, or in Parquet files on this machine.
+
+The `datasets` library downloads and keeps them, and runs no code of theirs.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallvit.data import rows
+from smallvit.data.decoded import Reading
+from smallvit.data.listing import Listing
+from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list
+from smallvit.errors import UserError, escape_name
+from smallvit.images import ImageError
+
+log = logging.getLogger(__name__)
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+_ROWS_AT_ONCE = 256
+
+
+def is_hub_name(text: str) -> bool:
+    """Whether a text may name a data set on the Hub: USER/NAME or USER/NAME:CONFIGURATION."""
+    return _HUB_NAME.fullmatch(text) is not None
+
+
+def has_parquet(folder: Path) -> bool:
+    """Whether a folder, or `data/` in it, holds Parquet files, as a data set of the Hub does."""
+    return any(any(place.glob("*.parquet")) for place in (folder, folder / "data"))
+
+
+def is_embedded(file: Path) -> bool:
+    """Whether a Parquet file has the images in itself, not their paths."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        types = pyarrow.parquet.read_schema(file).types
+    except (OSError, pyarrow.ArrowInvalid):
+        return False  # `list_table` says why
+    return any(pyarrow.types.is_struct(one) or pyarrow.types.is_binary(one) for one in types)
+
+
+def list_hub(
+    name: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
+) -> Listing:
+    """List the images of a data set.
+
+    Args:
+        name: USER/NAME or USER/NAME:CONFIGURATION on the Hub, a Parquet file, or a folder of Parquet files. Splits are
+            known by their names; a single split of any name is the training split.
+        image_column, label_column: None takes the only column of images, and the label column of a usual name.
+        group_by: a column, or a regular expression for the paths that the data set keeps; None has no groups.
+        reading: whether it is for training.
+
+    Raises:
+        UserError: the data set cannot be read, lacks a column, or has several classes for an image.
+    """
+    shown = escape_name(name)
+    splits = _splits(_load(name, shown), shown)
+    first = next(iter(splits.values()))
+    columns, features = list(first.features), first.features
+    import datasets
+
+    images = [
+        column for column in columns if isinstance(features[column], datasets.Image) or _is_binary(features[column])
+    ]
+    found = rows.find_column(images, rows.IMAGE_COLUMNS) or (images[0] if len(images) == 1 else None)
+    image = rows.require_column(shown, "--image-column", image_column, columns, found)
+    if image not in images:
+        raise UserError(f"--image-column {escape_name(image)}: {shown} has no images in it; {format_list(images)} has.")
+    others = [column for column in columns if column not in (*images, group_by)]
+    found = rows.find_column(others, rows.LABEL_COLUMNS) or (others[0] if len(others) == 1 else None)
+    label = rows.require_column(shown, "--label-column", label_column, columns, found)
+    if isinstance(features[label], list | datasets.List | datasets.LargeList):
+        raise UserError(
+            f"{shown}: the column {escape_name(label)} has several classes for each image, and a model here knows one; "
+            "--label-column may name another column."
+        )
+    if group_by is not None and group_by not in columns and "(" not in group_by:
+        raise UserError(f"--group-by {escape_name(group_by)}: {shown} has the columns {format_list(columns, most=10)}.")
+    log.info("%s: images in the column %s, classes in %s", shown, image, label)
+    if isinstance(features[label], datasets.ClassLabel):
+        splits = {name: split for name, split in splits.items() if min(split[label], default=-1) >= 0}  # -1: not known
+        labels = np.concatenate([np.array(split[label], np.int32) for split in splits.values()])
+        class_names = list(features[label].names)
+    else:
+        values = [str(value) for split in splits.values() for value in split[label]]
+        class_names, labels = rows.classes_of(shown, label, values)
+    contents = _Images([split.select_columns([image]) for split in splits.values()], image)
+    groups = None
+    if group_by in columns:
+        groups = [str(value) for split in splits.values() for value in split[group_by]]
+    return rows.list_rows(
+        shown,
+        class_names,
+        labels,
+        contents.names(list(splits)),
+        contents,
+        [name for name, split in splits.items() for _ in range(len(split))],
+        groups,
+        [split._fingerprint for split in splits.values()],
+        f"{name} {image}",
+        MIN_CLASSES if reading.for_training else 1,
+    )
+
+
+def _load(name: str, shown: str) -> Any:
+    """The `DatasetDict`."""
+    logging.getLogger("datasets").setLevel(logging.WARNING)
+    import datasets
+
+    path = os.path.expanduser(name)
+    try:
+        if os.path.isfile(path):
+            return datasets.load_dataset("parquet", data_files=path)
+        if os.path.isdir(path):
+            return datasets.load_dataset(path)
+        repository, _, configuration = name.partition(":")
+        return datasets.load_dataset(repository, configuration or None)
+    except Exception as error:  # the library raises many kinds: no network, no such data set, a choice to make
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        where = "" if os.path.exists(path) else "there is no such file or folder here, and "
+        raise UserError(
+            f"{shown}: {where}the data set cannot be read {'' if os.path.exists(path) else 'from the Hub '}"
+            f"({escape_name(reason)})."
+        ) from error
+
+
+def _splits(loaded: Any, shown: str) -> dict[str, Any]:
+    """{"train", "validation" or "test": the split}."""
+    if len(loaded) == 1:
+        return {"train": next(iter(loaded.values()))}
+    found = {SPLIT_ALIASES[name.lower()]: split for name, split in loaded.items() if name.lower() in SPLIT_ALIASES}
+    if unused := [name for name in loaded if name.lower() not in SPLIT_ALIASES]:
+        log.info("%s: not used are the splits %s", shown, format_list(unused))
+    if "train" not in found:
+        raise UserError(f"{shown} has no split train; its splits are {format_list(list(loaded))}.")
+    return found
+
+
+def _is_binary(feature: Any) -> bool:
+    return getattr(feature, "dtype", None) in ("binary", "large_binary")
+
+
+class _Images(Sequence[Any]):
+    """The images of a column as contents of files, read when they are asked for."""
+
+    def __init__(self, splits: list[Any], column: str) -> None:
+        import datasets
+
+        self._column = column
+        plain = [
+            split.cast_column(column, datasets.Image(decode=False))
+            if isinstance(split.features[column], datasets.Image)
+            else split
+            for split in splits
+        ]
+        self._rows = datasets.concatenate_datasets(plain)
+        self._lengths = [len(split) for split in splits]
+
+    def names(self, splits: list[str]) -> list[str]:
+        """The path that the data set keeps for each image, if all have their own, else its split and number."""
+        import pyarrow
+
+        images = self._rows.with_format("arrow")[:][self._column]  # mapped: the contents are not read
+        if pyarrow.types.is_struct(images.type):
+            paths = [path for chunk in images.chunks for path in chunk.field("path").to_pylist()]
+            if None not in paths and len(set(paths)) == len(paths):
+                return paths
+        lengths = zip(splits, self._lengths, strict=True)
+        return [f"{name}/{number}" for name, length in lengths for number in range(length)]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self._rows), _ROWS_AT_ONCE):
+            yield from map(_content, self._rows[start : start + _ROWS_AT_ONCE][self._column])
+
+    def __getitem__(self, index):
+        return _content(self._rows[index][self._column])
+
+
+def _content(value: Any) -> str | bytes | ImageError:
+    """Path or content of an image as a data set keeps it."""
+    if isinstance(value, dict):
+        value = value["path"] if value["bytes"] is None else value["bytes"]
+    return ImageError("unreadable", reason="the data set has none") if value is None else value

@@ -1,0 +1,153 @@
+"""Tables of images: which column has the image, the class, the split and the group; and the `Listing` of their rows."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from smallvit.data.listing import Listing
+from smallvit.data.requirements import SPLIT_ALIASES, format_list, require_classes
+from smallvit.errors import UserError, escape_name
+
+log = logging.getLogger(__name__)
+
+# Columns are known by these names, in any case, the first that is there.
+IMAGE_COLUMNS = (
+    *("image", "img", "image_path", "image_file", "image_name", "image_id", "file", "filename", "file_name"),
+    *("filepath", "file_path", "path", "images", "photo", "picture", "id_code"),
+)
+LABEL_COLUMNS = (
+    *("label", "class", "fine_label", "labels", "class_name", "label_name", "category", "target", "species"),
+    *("diagnosis", "dx", "y"),
+)
+SPLIT_COLUMNS = ("split", "subset", "partition", "set")
+_SEPARATORS = "|;,"  # between several classes of one image
+
+
+def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first of the names that is a column, in any case."""
+    by_name = {column.casefold(): column for column in reversed(columns)}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def require_column(source: str, option: str, given: str | None, columns: Sequence[str], found: str | None) -> str:
+    """The column that an option names, else the one that was found.
+
+    Raises:
+        UserError: there is no such column, or none was found.
+    """
+    listed = format_list(list(columns), most=10)
+    if given is not None:
+        if given not in columns:
+            raise UserError(f"{option} {escape_name(given)}: {source} has the columns {listed}.")
+        return given
+    if found is None:
+        what = "image" if option == "--image-column" else "class"
+        raise UserError(f"{source} has the columns {listed}; name the one with the {what} by {option}.")
+    return found
+
+
+def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The sorted class names of a column, whole numbers in their order, and the labels of its rows, int32 [n].
+
+    Raises:
+        UserError: a value is empty, or names several classes.
+    """
+    shown = escape_name(column)
+    if empty := sum(not value.strip() for value in values):
+        raise UserError(f"{source}: {empty:,} rows have no class in the column {shown}; give each row its class.")
+    distinct = set(values)
+    for separator in _SEPARATORS:
+        several = [value for value in distinct if separator in value]
+        parts = [part.strip() for value in distinct for part in value.split(separator)]
+        # A class that is in a list and elsewhere. A comma before a space may belong to a name: "Paris, France".
+        is_list = len(set(parts)) < len(parts) and not any(", " in value for value in several)
+        if several and is_list:
+            raise UserError(
+                f"{source}: the column {shown} has several classes in one row ({escape_name(min(several))}), and a "
+                "model here knows one class for each image; keep one class in each row."
+            )
+    is_number = all(value.strip().lstrip("-").isdecimal() for value in distinct)
+    names = sorted(distinct, key=lambda value: (int(value) if is_number else 0, value))
+    label_of = {name: label for label, name in enumerate(names)}
+    return names, np.array([label_of[value] for value in values], np.int32)
+
+
+def classes_of_indicators(source: str, columns: Mapping[str, Sequence[str]]) -> tuple[list[str], np.ndarray] | None:
+    """The classes of a table with a column of 0 and 1 for each class; None unless there are two such columns or more.
+
+    Raises:
+        UserError: a row has several classes, or none.
+    """
+    marks = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
+    is_mark = {name: all(value.strip().lower() in marks for value in values) for name, values in columns.items()}
+    names = [name for name, holds in is_mark.items() if holds]
+    if len(names) < 2:
+        return None
+    table = np.array([[marks[value.strip().lower()] for value in columns[name]] for name in names]).T
+    if np.any(table.sum(axis=1) != 1):
+        row = int(np.flatnonzero(table.sum(axis=1) != 1)[0])
+        raise UserError(
+            f"{source} has a column for each class ({format_list(names)}), and row {row + 1} has "
+            f"{table[row].sum()} classes; a model here knows one class for each image, so give each row one."
+        )
+    return names, table.argmax(axis=1).astype(np.int32)
+
+
+def list_rows(
+    source: str,
+    class_names: list[str],
+    labels: np.ndarray,
+    names: Sequence[str],
+    contents: Sequence[str | bytes],
+    splits: Sequence[str] | None,
+    groups: Sequence[str] | None,
+    stats: Sequence[object],
+    key: str,
+    min_classes: int,
+) -> Listing:
+    """Make the `Listing` of rows.
+
+    Args:
+        source: the data, as error messages name it.
+        class_names: K names.
+        labels: int [n] in [0, K).
+        names: what the log and the report call each image.
+        contents: path or content of each image.
+        splits: the split of each row, as its owner writes it; None if there are none.
+        groups: the group of each row; None if there are none.
+        stats, key: see `Listing`.
+        min_classes: fewest classes that are accepted.
+
+    Raises:
+        UserError: there are too few or too many classes, or no training images.
+    """
+    require_classes(source, class_names, min_classes)
+    of_row = ["train"] * len(labels) if splits is None else [SPLIT_ALIASES.get(s.strip().lower(), "") for s in splits]
+    order = [name for name in ("train", "validation", "test") if name in of_row]
+    if "train" not in order:
+        raise UserError(f"{source} has no training images; its splits are {format_list(sorted(set(splits or ())))}.")
+    rows = {name: np.flatnonzero(np.array(of_row) == name) for name in order}
+    ordered = np.concatenate(list(rows.values()))
+    return Listing(
+        class_names,
+        {name: [names[row] for row in of_split.tolist()] for name, of_split in rows.items()},
+        {name: labels[of_split] for name, of_split in rows.items()},
+        [stats[row] for row in ordered.tolist()] if len(stats) == len(labels) else list(stats),
+        key,
+        contents if np.array_equal(ordered, np.arange(len(contents))) else _Reordered(contents, ordered),
+        None if groups is None else [str(groups[row]) for row in ordered.tolist()],
+    )
+
+
+class _Reordered(Sequence[str | bytes]):
+    """Contents in another order; they are read when they are asked for."""
+
+    def __init__(self, contents: Sequence[str | bytes], order: np.ndarray) -> None:
+        self._contents, self._order = contents, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index):
+        return self._contents[int(self._order[index])]

@@ -1,0 +1,157 @@
+"""A CSV, TSV or Parquet file with the paths of images and their classes."""
+
+import csv
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallvit.data import rows
+from smallvit.data.decoded import Reading
+from smallvit.data.listing import IMAGE_SUFFIXES, Listing, is_ignored
+from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
+
+log = logging.getLogger(__name__)
+
+_SNIFFED_BYTES = 2**16
+
+
+def list_table(
+    path: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
+) -> Listing:
+    """List the images of a table. A column of splits is used if all of its values name splits.
+
+    Args:
+        path: the file. Paths in it are relative to its folder; where there is no such file, one of this name, with or
+            without suffix, is looked for in the folder.
+        image_column, label_column: None looks for columns of usual names. Instead of a label column, there may be one
+            column of 0 and 1 for each class.
+        group_by: a column, or a regular expression; None has no groups.
+        reading: whether it is for training.
+
+    Raises:
+        UserError: the table cannot be read, or lacks a column; or see `rows`.
+    """
+    file = Path(os.path.expanduser(path))
+    source = escape_name(str(file))
+    columns = _read(file, source)
+    names = list(columns)
+    found = rows.find_column(names, rows.IMAGE_COLUMNS) or next(
+        filter(lambda name: _has_paths(columns[name]), names), None
+    )
+    image = rows.require_column(source, "--image-column", image_column, names, found)
+    split = rows.find_column(names, rows.SPLIT_COLUMNS)
+    if split is not None and not all(value.strip().lower() in SPLIT_ALIASES for value in columns[split]):
+        split = None
+    if group_by is not None and group_by not in names and "(" not in group_by:
+        raise UserError(f"--group-by {escape_name(group_by)}: {source} has the columns {format_list(names, most=10)}.")
+    group = group_by if group_by in names else None
+    others = {name: values for name, values in columns.items() if name not in (image, split, group)}
+    label = label_column or rows.find_column(list(others), rows.LABEL_COLUMNS)
+    if label is None and len(others) == 1:
+        (label,) = others
+    indicators = rows.classes_of_indicators(source, others) if label is None else None
+    if indicators is None:
+        label = rows.require_column(source, "--label-column", label_column, names, label)
+        class_names, labels = rows.classes_of(source, label, columns[label])
+    else:
+        class_names, labels = indicators
+    given = f"in the column {label}" if label else "in one column each"
+    log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
+    contents, stats = _find_files(file.parent, columns[image], source)
+    return rows.list_rows(
+        source,
+        class_names,
+        labels,
+        columns[image],
+        contents,
+        columns[split] if split else None,
+        columns[group] if group else None,
+        stats,
+        os.path.realpath(file),
+        MIN_CLASSES if reading.for_training else 1,
+    )
+
+
+def _read(file: Path, source: str) -> dict[str, list[str]]:
+    """{column: its values as text}."""
+    import pandas
+
+    with os_error_as_user_error(file):
+        if not file.is_file():
+            raise UserError(
+                f"There is no file {source}; --data takes a CSV, TSV or Parquet file with images and classes."
+            )
+        try:
+            if file.suffix.lower() == ".parquet":
+                table = pandas.read_parquet(file).astype(str)
+            else:
+                with open(file, encoding="utf-8-sig", errors="replace", newline="") as text:
+                    head = text.read(_SNIFFED_BYTES)
+                separator = "\t" if file.suffix.lower() == ".tsv" else _separator(head)
+                table = pandas.read_csv(
+                    file,
+                    sep=separator,
+                    dtype=str,
+                    keep_default_na=False,
+                    encoding="utf-8-sig",
+                    encoding_errors="replace",
+                )
+        except OSError:
+            raise
+        except Exception as error:  # pandas raises many kinds for text that is no table
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{source} is not a table that can be read ({escape_name(reason)}).") from error
+    if not len(table):
+        raise UserError(f"{source} has no rows.")
+    return {str(name): table[name].tolist() for name in table.columns}
+
+
+def _separator(head: str) -> str:
+    try:
+        return csv.Sniffer().sniff(head, ",;\t").delimiter
+    except csv.Error:  # one column, or too little text
+        return ","
+
+
+def _has_paths(values: Sequence[str]) -> bool:
+    return all(os.path.splitext(value)[1].lower() in IMAGE_SUFFIXES for value in values[:100])
+
+
+def _find_files(folder: Path, names: Sequence[str], source: str) -> tuple[list[str], list[object]]:
+    """The path and the stats of each image."""
+    by_name: dict[str, str] = {}
+    paths: list[str] = []
+    stats: list[object] = []
+    missing: list[str] = []
+    for name in names:
+        path = os.path.join(folder, os.path.expanduser(name))
+        if not os.path.isfile(path):
+            by_name = by_name or _index(folder)
+            path = by_name.get(os.path.basename(name), path)
+        try:
+            stat = os.stat(path)
+            stats.append((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        except (OSError, ValueError):
+            missing.append(name)
+            stats.append((path, -1, 0, 0))
+        paths.append(path)
+    if missing:
+        raise UserError(
+            f"{source} names {len(missing):,} of {len(names):,} images that are not in its folder: "
+            f"{format_list(missing)}; paths are relative to the folder of the table."
+        )
+    return paths, stats
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """{name of a file, with and without suffix: its path}, of all files below a folder that are no notes."""
+    found: dict[str, str] = {"": ""}
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        for name in sorted(files):
+            if not is_ignored(name):
+                for key in (name, os.path.splitext(name)[0]):
+                    found.setdefault(key, os.path.join(path, name))
+    return found

@@ -1,0 +1,56 @@
+"""`--folds`: the answers of the models of all folds, put together, so that each image was tested once."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from smallvit.data import Dataset
+from smallvit.experiment.train import FinishedRun
+from smallvit.report.html import EvaluatedModel
+
+
+def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[EvaluatedModel]:
+    """Put the answers of the folds of each variant and seed together, as if one model had answered for all images.
+
+    Args:
+        finished: runs with a fold, in the order of their folds.
+        dataset: a data set with folds.
+
+    Returns:
+        One `EvaluatedModel` for each variant and seed of which all folds are there. Its record is that of the first
+        fold with the metrics over all images and the time of all folds.
+    """
+    assert dataset.folds is not None
+    by_model: dict[tuple[str, int], list[FinishedRun]] = {}
+    for one in finished:
+        by_model.setdefault((one.run.variant, one.run.training.seed), []).append(one)
+    pooled = []
+    for runs in by_model.values():
+        if len(runs) < dataset.num_folds:
+            continue
+        predicted = np.zeros(len(dataset.folds), runs[0].model.predicted.dtype)
+        confidence = np.zeros(len(dataset.folds))
+        for one in runs:
+            predicted[dataset.folds == one.run.fold] = one.model.predicted
+            confidence[dataset.folds == one.run.fold] = one.model.confidence
+        records = [one.model.record for one in runs]
+        record = dataclasses.replace(
+            records[0],
+            fold=None,
+            num_test=len(dataset.folds),
+            metrics={split: _mean(records, split) for split in records[0].metrics},
+            seconds=sum(record.seconds for record in records),
+            test_sha256=None,
+        )
+        pooled.append(EvaluatedModel(record, predicted, confidence))
+    return pooled
+
+
+def _mean(records, split):
+    """The mean of each metric, weighted by the number of images that each was computed on."""
+    counts = [record.num_test if split == "test" else record.num_validation for record in records]
+    return {
+        key: float(np.average([record.metrics[split][key] for record in records], weights=counts))
+        for key in records[0].metrics[split]
+    }

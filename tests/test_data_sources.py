@@ -1,0 +1,283 @@
+"""Archives, tables, Parquet files and data sets of the Hub become the same images as the folder they hold."""
+
+import io
+import stat
+import tarfile
+import zipfile
+
+import datasets
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from smallvit.data import Source, archive, load_dataset
+from smallvit.data.labelled import load_labelled
+from smallvit.errors import UserError
+from tests.test_sources import write_images
+
+CLASSES = {"ant": 20, "bee": 14, "cow": 6}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "pets", CLASSES)
+
+
+@pytest.fixture(scope="module")
+def expected(folder):
+    return load_dataset(Source(str(folder)))
+
+
+def assert_same(dataset, expected):
+    assert dataset.class_names == expected.class_names
+    for name in ("train", "test"):
+        np.testing.assert_array_equal(getattr(dataset, name).labels, getattr(expected, name).labels)
+        np.testing.assert_array_equal(getattr(dataset, name).images, getattr(expected, name).images)
+
+
+def files(folder):
+    return sorted(folder.rglob("*.png"))
+
+
+@pytest.mark.parametrize("top", ["", "pets/", "old/pets/"])
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tgz"])
+def test_an_archive_is_the_folder_in_it(folder, expected, tmp_path, kind, top):
+    path = tmp_path / f"pets.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as zipped:
+            for file in reversed(files(folder)):
+                zipped.write(file, f"{top}{file.relative_to(folder)}")
+            zipped.writestr("__MACOSX/ant/._0.png", b"left behind")
+    else:
+        with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as tar:
+            for file in reversed(files(folder)):
+                tar.add(file, f"./{top}{file.relative_to(folder)}")
+    source = Source(str(path))
+    assert (source.kind, source.name, source.folder_name) == ("archive", "pets", "pets")
+    dataset = load_dataset(source)
+    assert_same(dataset, expected)
+    assert dataset.train.files.tolist() == expected.train.files.tolist()
+
+
+def test_nothing_leaves_an_archive_and_no_link_is_followed(folder, tmp_path, caplog):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(files(folder)[0].read_bytes())
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(folder, ".")
+        link = tarfile.TarInfo("ant/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, str(secret)
+        tar.addfile(link)
+        for name in ("../ant/out.png", "/ant/out.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"out"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        for file in files(folder):
+            zipped.write(file, file.relative_to(folder))
+        info = zipfile.ZipInfo("ant/link.png")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        zipped.writestr(info, str(secret))
+        for name in ("../ant/out.png", "..\\ant\\out.png"):
+            zipped.writestr(name, b"out")
+    for name in ("a.tar", "a.zip"):
+        caplog.clear()
+        dataset = load_dataset(Source(str(tmp_path / name)))
+        assert len(dataset.train.labels) + len(dataset.test.labels) == 40
+        assert "ignored 3 links and files that would lie outside of it" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "a.zip", "secret.png"]
+
+
+def test_what_is_wrong_with_an_archive_is_a_sentence(folder, tmp_path, monkeypatch, caplog):
+    damaged = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(damaged, "w", zipfile.ZIP_STORED) as zipped:
+        for file in files(folder):
+            zipped.write(file, file.relative_to(folder))
+        place = zipped.getinfo("ant/3.png").header_offset + 200
+    content = bytearray(damaged.read_bytes())
+    content[place] ^= 255
+    damaged.write_bytes(content)
+    load_dataset(Source(str(damaged)))
+    assert "ant/3.png is left out: The file is damaged or cut off" in caplog.text
+
+    (tmp_path / "none.tar.gz").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"none.tar.gz is no zip or tar archive, or is damaged"):
+        load_dataset(Source(str(tmp_path / "none.tar.gz")))
+    with pytest.raises(UserError, match=r"There is no file no\.zip; --data takes a zip or tar archive"):
+        load_dataset(Source("no.zip"))
+    with tarfile.open(tmp_path / "large.tar.gz", "w:gz") as tar:
+        tar.add(folder, "pets")
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 1000)
+    with pytest.raises(UserError, match=r"large\.tar\.gz expands to more than"):
+        load_dataset(Source(str(tmp_path / "large.tar.gz")))
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_FILES", 10)
+    with pytest.raises(UserError, match="has more than 10 files"):
+        load_dataset(Source(str(damaged)))
+
+
+def table(folder, **columns):
+    """A table of the images of a folder; the images lie beside the table."""
+    listed = files(folder)
+    rows = {"image": [file.relative_to(folder).as_posix() for file in listed], "label": [f.parent.name for f in listed]}
+    return pandas.DataFrame({**rows, **columns})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_a_table_is_the_folder_it_names(folder, expected, suffix):
+    path, rows = folder / f"list.{suffix}", table(folder, age=range(40))
+    rows.to_parquet(path) if suffix == "parquet" else rows.to_csv(
+        path, index=False, sep="\t" if suffix == "tsv" else ";"
+    )
+    try:
+        assert Source(str(path)).kind == "table"
+        assert_same(load_dataset(Source(str(path))), expected)
+    finally:
+        path.unlink()
+
+
+def test_columns_splits_groups_and_names_without_folder_or_suffix(folder, tmp_path):
+    rows = table(folder, split=["train", "Validation", "TEST", "train"] * 10, patient=[f"p{i // 8}" for i in range(40)])
+    place = tmp_path / "images"
+    for index, file in enumerate(files(folder)):
+        place.mkdir(exist_ok=True)
+        (place / f"scan {index}.png").write_bytes(file.read_bytes())
+    rows["name of scan"] = [f"scan {index}" for index in range(40)]
+    rows = rows.drop(columns="image").rename(columns={"label": "finding"})
+    rows.to_csv(tmp_path / "list.csv", index=False)
+    options = {"image_column": "name of scan", "label_column": "finding", "group_by": "patient"}
+    dataset = load_dataset(Source(str(tmp_path / "list.csv"), **options))
+    assert [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)] == [20, 10, 10]
+    assert dataset.findings.divided_groups == ("p0", "p1", "p2", "p3", "p4")
+    rows.drop(columns="split").to_csv(tmp_path / "list.csv", index=False)
+    dataset = load_dataset(Source(str(tmp_path / "list.csv"), **options))
+    patient = {f"scan {index}": index // 8 for index in range(40)}
+    assert {patient[name] for name in dataset.train.files} & {patient[name] for name in dataset.test.files} == set()
+
+
+def test_a_column_for_each_class_is_read_if_each_image_has_one(folder, expected):
+    rows = table(folder)
+    for name in ("cow", "ant", "bee"):
+        rows[name] = (rows["label"] == name).astype(float)
+    rows = rows.drop(columns="label")
+    path = folder / "indicators.csv"
+    try:
+        rows.to_csv(path, index=False)
+        dataset = load_dataset(Source(str(path)))
+        assert dataset.class_names == ["cow", "ant", "bee"]
+        assert np.bincount(dataset.train.labels).sum() == len(expected.train.labels)
+        rows.loc[4, "cow"] = 1.0
+        rows.to_csv(path, index=False)
+        with pytest.raises(UserError, match=r"row 5 has 2 classes; a model here knows one class for each image"):
+            load_dataset(Source(str(path)))
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"label": ["ant|bee", "bee"] * 20}, {}, r"the column label has several classes in one row \(ant\|bee\)"),
+        ({"label": ["ant", ""] * 20}, {}, "20 rows have no class in the column label; give each row its class"),
+        ({"label": ["ant"] * 40}, {}, "has only one class, ant; at least 2 classes are needed"),
+        ({}, {"label_column": "species"}, "--label-column species: .* has the columns image, label"),
+        ({}, {"image_column": "photo"}, "--image-column photo: .* has the columns image, label"),
+        ({}, {"group_by": "patient"}, "--group-by patient: .* has the columns image, label"),
+        (
+            {"image": [f"{i}.jpg" for i in range(40)]},
+            {},
+            r"names 40 of 40 images that are not in its folder: 0\.jpg, 1",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_a_sentence(folder, columns, options, message):
+    path = folder / "wrong.csv"
+    table(folder, **columns).to_csv(path, index=False)
+    try:
+        with pytest.raises(UserError, match=message):
+            load_dataset(Source(str(path), **options))
+    finally:
+        path.unlink()
+
+
+@pytest.fixture(scope="module")
+def of_hub(folder, tmp_path_factory):
+    """A folder of Parquet files as a data set of the Hub has them: two splits, images in the rows."""
+    rows = table(folder)
+    features = datasets.Features(
+        {
+            "img": datasets.Image(),
+            "fine_label": datasets.ClassLabel(names=["cow", "bee", "ant"]),
+            "tags": datasets.List(datasets.Value("string")),
+        }
+    )
+    root = tmp_path_factory.mktemp("hub") / "ada" / "pets"
+    (root / "data").mkdir(parents=True)
+    for split, part in (("train", rows[::2]), ("test", rows[1::2])):
+        images = [str(folder / name) for name in part["image"]]
+        content = {"img": images, "fine_label": part["label"].tolist(), "tags": [["a", "b"]] * len(part)}
+        data = datasets.Dataset.from_dict(content, features)
+        data.to_parquet(root / "data" / f"{split}-00000-of-00001.parquet")
+    return root
+
+
+def test_a_data_set_of_the_hub_has_its_splits_and_the_order_of_its_classes(of_hub, folder, monkeypatch):
+    asked = []
+    load = datasets.load_dataset
+
+    def from_disk(name, *options):
+        asked.append((name, *options))
+        return load(str(of_hub))
+
+    monkeypatch.setattr(datasets, "load_dataset", from_disk)
+    source = Source("ada/pets:small")
+    assert (source.kind, source.name, source.folder_name) == ("hub", "ada/pets:small", "pets_small")
+    dataset = load_dataset(source)
+    assert asked == [("ada/pets", "small")]
+    assert dataset.class_names == ["cow", "bee", "ant"]
+    assert np.bincount(dataset.train.labels).tolist() == [3, 7, 10]
+    expected = load_dataset(Source(str(folder)))
+    pixels = {image.tobytes() for split in (expected.train, expected.test) for image in split.images}
+    assert {image.tobytes() for split in (dataset.train, dataset.test) for image in split.images} == pixels
+    with pytest.raises(UserError, match="the column tags has several classes for each image"):
+        load_dataset(source._replace(label_column="tags"))
+    test, _ = load_labelled(source, ["ant", "bee", "cow"])
+    assert np.bincount(test.labels).tolist() == [10, 7, 3]
+
+
+def test_parquet_on_this_machine_is_read_without_the_hub(of_hub):
+    assert Source(str(of_hub)).kind == "hub"
+    assert len(load_dataset(Source(str(of_hub))).train.labels) == 20
+    with pytest.raises(UserError, match="at least 30 are needed"):
+        load_dataset(Source(str(of_hub / "data/train-00000-of-00001.parquet")))
+
+
+def test_a_data_set_that_the_hub_does_not_have_is_a_sentence(monkeypatch):
+    def missing(*_):
+        raise datasets.exceptions.DatasetNotFoundError("Dataset 'ada/none' doesn't exist on the Hub.")
+
+    monkeypatch.setattr(datasets, "load_dataset", missing)
+    message = r"ada/none: there is no such file or folder here, and the data set cannot be read from the Hub \(Dataset"
+    with pytest.raises(UserError, match=message):
+        load_dataset(Source("ada/none"))
+
+
+def test_medmnist_keys_are_known_and_several_classes_are_refused(tmp_path):
+    rng = np.random.default_rng(3)
+    images, labels = rng.integers(0, 256, (60, 28, 28), np.uint8), np.arange(60)[:, None] % 3
+    parts = {"train": slice(0, 36), "val": slice(36, 48), "test": slice(48, 60)}
+    arrays = {f"{name}_images": images[part] for name, part in parts.items()}
+    arrays |= {f"{name}_labels": labels[part] for name, part in parts.items()}
+    np.savez(tmp_path / "m.npz", **arrays)
+    dataset = load_dataset(Source(str(tmp_path / "m.npz")))
+    assert dataset.train.images.shape == (36, 28, 28, 3)
+    assert dataset.validation.labels.tolist() == [0, 1, 2] * 4
+    several = rng.integers(0, 2, (60, 14))
+    np.savez(tmp_path / "m.npz", **{**arrays, "train_labels": several[:36]})
+    with pytest.raises(UserError, match="with several classes, or none, for an image"):
+        load_dataset(Source(str(tmp_path / "m.npz")))
+
+
+def test_any_other_file_is_named_with_what_data_may_be(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "photo.png")
+    with pytest.raises(UserError, match=r"photo\.png is no data set that can be read; --data takes a folder of images"):
+        load_dataset(Source(str(tmp_path / "photo.png")))

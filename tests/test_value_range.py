@@ -1,0 +1,70 @@
+"""Scans of 12 bits in files of 16: one range for all images, from the training to every answer."""
+
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import smallvit
+import train
+from smallvit.config import PRESETS
+from smallvit.data import Source, load_dataset
+from smallvit.images import View
+from smallvit.inference.classifier import Classifier
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.page.server.photos import load_upload
+from tests import tiny
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Two classes of 18 images with values from 200 to 3,800: dark ants and bright bees, and some hot pixels."""
+    rng = np.random.default_rng(4)
+    for name, low, high in (("ant", 200, 1800), ("bee", 2200, 3800)):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number in range(18):
+            pixels = rng.integers(low, high, (40, 40)).astype(np.uint16)
+            if number == 0:
+                pixels[0, 0] = 65535
+            Image.fromarray(pixels).save(tmp_path / "scans" / name / f"{number}.png")
+    return tmp_path / "scans"
+
+
+def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog):
+    caplog.set_level(logging.INFO)
+    dataset = load_dataset(Source(str(scans), image_size=40))
+    low, high = dataset.value_range
+    assert 200 <= low < 230
+    assert 3770 < high < 3800  # the hot pixels do not count
+    assert f"{low:g} becomes black and {high:g} white (percentiles 0.1 and 99.9 of all values)" in caplog.text
+    with Image.open(scans / dataset.train.files[3]) as image:
+        expected = ((np.asarray(image) - low) / (high - low)).clip(0, 1) * 255
+    assert np.abs(dataset.train.images[3][..., 0] - expected).max() <= 1
+    again = load_dataset(Source(str(scans), image_size=40))  # from the cache
+    assert again.value_range == (low, high)
+    given = load_dataset(Source(str(scans), image_size=40, value_range=(0.0, 4095.0)))
+    assert given.train.images.max() == 255  # the hot pixels
+    assert np.percentile(given.train.images, 99) < 240
+
+
+def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(scans, monkeypatch, tmp_path):
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    monkeypatch.chdir(tmp_path)
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "scans", "--examples", "1"]
+    assert train.main(options) == 0
+    folder = read_model_folder("runs/scans/tiny-vit")
+    dataset = load_dataset(Source("scans"))
+    assert folder.record.view == View(32, dataset.value_range)
+    file, pixels = str(scans / dataset.test.files[0]), dataset.test.images[0]
+    predictor, classifier = smallvit.load_model("runs/scans"), Classifier(folder)
+    expected = predictor.predict_pixels(pixels[None])[0].probabilities
+    np.testing.assert_allclose(predictor.predict(file)[0].probabilities, expected, atol=1e-6)
+    square = load_upload(scans / dataset.test.files[0], folder.record.view.value_range).square
+    with Image.fromarray(square) as image:
+        small = np.asarray(image.resize((32, 32), Image.Resampling.BOX))
+    np.testing.assert_array_equal(small, pixels)
+    np.testing.assert_allclose(classifier.predict(small), expected, atol=1e-5)
+    with Image.open(folder.examples[0]) as example:  # 8 bits, as the models see it
+        assert example.mode == "RGB"
+        assert 20 < np.asarray(example).mean() < 235
