@@ -135,6 +135,20 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     assert "is a finished training whose test images is" in capsys.readouterr().err
 
 
+def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place, caplog):
+    caplog.set_level(logging.INFO)
+    write_images(place / "scans", {"6": 20, "9": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "scans"]
+    assert train.main(options) == 0
+    reason = "The classes look like characters (6, 9 ...)"
+    assert f"{reason}, so training does not mirror images; --augmentation flip_crop does" in caplog.messages
+    record = read_model_folder(place / "runs/scans/tiny-vit").record
+    assert record.training.augmentation == "crop"
+    assert record.overrides == {"epochs": 1}
+    assert train.main([*options, "--augmentation", "flip_crop", "--dry-run"]) == 0
+    assert f"{reason}, and training mirrors images; --augmentation crop would not" in caplog.messages
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     caplog.set_level(logging.INFO)
     folder = write_images(place.parent / "pets", {"cat": 30, "dog": 20})
@@ -146,6 +160,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
         assert row in lines
     assert "cat/broken.png is left out: The file is damaged" in caplog.text
+    assert "training mirrors images at random; --augmentation crop does not" in lines
     assert "vit: images of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
     assert any("4 epochs of 5 steps, about" in line for line in lines)
     assert list(place.iterdir()) == []

@@ -42,7 +42,7 @@ def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(tr
     recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-30)
     whole = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
-    assert "model: ends early: neither loss nor top-1 on the validation images has been better than" in caplog.text
+    assert "model: ends early: neither loss nor accuracy on the validation images has been better than" in caplog.text
     assert "than after epoch 1, 3 epochs ago" in caplog.text
     again = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert without_times(again.history) == without_times(whole.history)

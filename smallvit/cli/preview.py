@@ -20,8 +20,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PNG",
         help="the file to write (default: %(default)s)",
     )
-    add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--set", "--seed"))
-    add_recipe_options(parser, ("--validation-split", "--test-split", "--strict", "--limit"))
+    add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--augmentation"))
+    add_recipe_options(parser, ("--set", "--seed", "--validation-split", "--test-split", "--strict", "--limit"))
 
 
 def run(options, words, door, failures) -> None:

@@ -22,6 +22,7 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "epochs": (int, "number of epochs"),
     "batch_size": (int, "images per step"),
     "learning_rate": (float, "peak of the learning rate schedule"),
+    "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),
     "validation_split": (float, "share of the training images for validation, in (0, 1)"),
     "seed": (int, "seed of weights, order, augmentation and stratified split"),

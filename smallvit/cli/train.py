@@ -40,7 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     recipe = parser.add_argument_group("recipe")
     add_recipe_options(
-        recipe, ("--batch-size", "--learning-rate", "--precision", "--validation-split", "--seed", "--set")
+        recipe,
+        ("--augmentation", "--batch-size", "--learning-rate", "--precision", "--validation-split", "--seed", "--set"),
     )
     recipe.add_argument(
         "--seeds",

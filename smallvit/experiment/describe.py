@@ -47,6 +47,8 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     if names:
         values = {**vars(run.model), **vars(training)}
         log.info("chosen for this number of images: %s", ", ".join(f"{name} {values[name]}" for name in names))
+    for note in plan.notes:
+        log.info("%s", note)
     if backend.is_slow_precision(training.precision):
         log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
     if plan.preset.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute

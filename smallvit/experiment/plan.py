@@ -20,7 +20,7 @@ from smallvit.config import (
     with_overrides,
     with_variant,
 )
-from smallvit.data import Dataset, Source, Split, hold_out
+from smallvit.data import Dataset, Source, Split, hold_out, mirroring_problem
 from smallvit.device import backend
 from smallvit.errors import UserError, value_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
@@ -92,6 +92,7 @@ class Plan(NamedTuple):
         num_seeds: number of seeds, beginning with the recipe's.
         source: the `Source` of the data.
         output_dir: the folder for the model folders.
+        notes: sentences on what was chosen because of the data, for the log.
     """
 
     preset_name: str
@@ -102,6 +103,7 @@ class Plan(NamedTuple):
     num_seeds: int
     source: Source
     output_dir: Path
+    notes: tuple[str, ...] = ()
 
     def runs(self) -> list[Run]:
         """The runs, all variants with the first seed first. Raises `UserError` if one is not possible."""
@@ -141,9 +143,25 @@ class Plan(NamedTuple):
                 pixel_mean=dataset.pixel_mean,
                 pixel_std=dataset.pixel_std,
             )
-            if dataset.is_own:  # the images are ordered by class: the tail would be the last classes
+            notes: tuple[str, ...] = ()
+            if dataset.is_own:
+                # The images are ordered by class: the tail would be the last classes.
                 training = dataclasses.replace(training, split="stratified")
-        return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training))
+                training, notes = self._fit_augmentation(training, dataset)
+        return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
+
+    def _fit_augmentation(self, training, dataset):
+        """Do not mirror images whose mirror image may be of another class, unless the user asks for it."""
+        given = self.overrides.get("augmentation")
+        if (given or training.augmentation) == "crop":
+            return training, ()
+        problem = mirroring_problem(dataset)
+        if problem is None:
+            return training, ("training mirrors images at random; --augmentation crop does not",)
+        if given is None and training.augmentation == "flip_crop":
+            training = dataclasses.replace(training, augmentation="crop")
+            return training, (f"{problem}, so training does not mirror images; --augmentation flip_crop does",)
+        return training, (f"{problem}, and training mirrors images; --augmentation crop would not",)
 
 
 def make_plan(options: ExperimentOptions) -> Plan:

@@ -215,7 +215,7 @@ def _is_out_of_patience(config, history, name):
     if len(history) - best < config.patience:
         return False
     log.info(
-        "%s: ends early: neither loss nor top-1 on the validation images has been better than after epoch %d, "
+        "%s: ends early: neither loss nor accuracy on the validation images has been better than after epoch %d, "
         "%d epochs ago",
         name,
         best,
@@ -268,14 +268,13 @@ def _log_time_limit(name, trainer, validation, history):
     """Log the validation metrics. They do not enter the history, so a resumed training gives the same result."""
     metrics = evaluate(trainer.predict, validation)
     log.info(
-        "%s: stopped by --time-limit after epoch %d of %d: validation loss %.3f, top-1 %.1f %%, top-5 %.1f %%; the "
+        "%s: stopped by --time-limit after epoch %d of %d: validation loss %.3f, accuracy %.1f %%; the "
         "same command with --resume continues",
         name,
         len(history),
         trainer.config.epochs,
         metrics["loss"],
         100 * metrics["top1"],
-        100 * metrics["top5"],
     )
 
 

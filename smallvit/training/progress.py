@@ -33,11 +33,12 @@ def log_start(name, trainer, speed, epochs_done=0):
 
 def log_epoch(name, metrics, epochs, seconds_left):
     """Log one epoch's dict of the history."""
-    parts = [f"loss {metrics['loss']:.3f}, top-1 {100 * metrics['top1']:.1f} %"]
+    parts = [f"loss {metrics['loss']:.3f}, accuracy {100 * metrics['top1']:.1f} %"]
     for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
         if f"{prefix}loss" in metrics:
-            loss, top1, top5 = (metrics[prefix + key] for key in ("loss", "top1", "top5"))
-            parts.append(f"{title} loss {loss:.3f}, top-1 {100 * top1:.1f} %, top-5 {100 * top5:.1f} %")
+            parts.append(
+                f"{title} loss {metrics[f'{prefix}loss']:.3f}, accuracy {100 * metrics[f'{prefix}top1']:.1f} %"
+            )
     log.info(
         "%s epoch %d/%d: %s; rate %.1e, %.0f images/s, %s left",
         name,

@@ -186,8 +186,7 @@ class Trainer:
                     raise self.diverged_error(f"in epoch {epoch + 1}, step {steps}")
                 loss, top1, top5 = (float(total) for total in totals / seen)
                 bar.set_postfix_str(
-                    f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, rate {self.learning_rate():.1e}",
-                    refresh=False,
+                    f"loss {loss:.3f}, accuracy {top1:.1%}, rate {self.learning_rate():.1e}", refresh=False
                 )
                 bar.update(seen - reported)
                 reported = seen
