@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 
 import train
+from smallvit import files
 from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Split
+from smallvit.experiment import ExperimentOptions
+from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
 from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import read_model_folder
@@ -81,7 +84,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
-        (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--variant", "vit", "--from", "two"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
@@ -89,6 +92,29 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     ):
         assert train.main([*options, *more]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(files, "BUNDLED_MODELS", place / "bundled")
+    for variant in ("vit", "spt_lsa"):
+        tiny.write_folder(place / f"bundled/tiny-{variant}", variant, config=tiny.PRESET.model)
+    write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--epochs", "1", "--data", "pets", "--variant", "vit"]
+    assert train.main([*options, "--image-size", "64", "--output-dir", "large"]) == 0
+    record = read_model_folder("large/tiny-vit").record
+    assert (record.started_from, record.data_image_size) == ("tiny-vit", 64)
+    assert (record.model.image_size, record.model.patch_size, record.model.num_classes) == (24, 8, 2)
+    assert "vit starts from the weights of tiny-vit, which was trained on CIFAR-100, with a new" in caplog.text
+    assert "ViT started from the weights of tiny-vit" in (place / "large/report.html").read_text()
+
+    # From scratch: if asked for, if one of the variants has no weights, or if the architecture is another.
+    asked = {"preset": "tiny", "data": "pets"}
+    for more in ({"init_from": "none"}, {"variant": ["vit", "lsa"]}, {"overrides": {"mlp_ratio": 3}}):
+        assert make_plan(ExperimentOptions(**asked, **more)).initial == {}
+    assert make_plan(ExperimentOptions(**asked, variant=["vit"])).initial.keys() == {"vit"}
+    monkeypatch.delenv("SMALLVIT_DATA", raising=False)
+    assert make_plan(ExperimentOptions(preset="tiny")).initial == {}  # CIFAR-100, which the weights have seen
 
 
 def test_images_that_first_weights_may_know_are_told_of(place, caplog):

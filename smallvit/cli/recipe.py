@@ -49,13 +49,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "dest": "init_from",
         "metavar": "MODEL",
         "help": "begin with the weights of MODEL and a new classifier; MODEL is a model folder, a folder of model "
-        "folders, or a model USER/REPO[@REVISION] on the Hub (default: random weights)",
+        "folders, or a model USER/REPO[@REVISION] on the Hub; none begins with random weights (default: for your own "
+        "data the bundled models, if they have the preset's architecture; else none)",
     },
     "--image-size": {
         "type": int,
         "metavar": "N",
         "help": f"side of the images that the model sees: one of {', '.join(map(str, DATA_IMAGE_SIZES))}; patches grow "
-        f"with it (default: {DATA_IMAGE_SIZES[0]})",
+        f"with it (default: {DATA_IMAGE_SIZES[0]}; with --from MODEL that of MODEL)",
     },
     "--set": {
         "action": "extend",
@@ -111,12 +112,6 @@ def presets_table() -> str:
     return "\n".join(lines)
 
 
-def require_compatible_options(options: argparse.Namespace) -> None:
-    """Raise `UserError` if two of the shared options contradict each other."""
-    if options.init_from is not None and options.image_size is not None:
-        raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
-
-
 def read_overrides(options: argparse.Namespace) -> dict[str, object]:
     """The fields of the preset to replace, from `CONFIG_OPTIONS` and `--set`.
 
@@ -140,9 +135,8 @@ def experiment_options(options: argparse.Namespace, **others: Any) -> Any:
     """The `ExperimentOptions` of the parsed options. `others` are fields that no option has the name of.
 
     Raises:
-        UserError: options contradict each other, or a field of the preset cannot be replaced.
+        UserError: a field of the preset cannot be replaced.
     """
-    require_compatible_options(options)
     overrides = read_overrides(options)
 
     from smallvit.experiment import ExperimentOptions

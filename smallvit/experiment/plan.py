@@ -2,8 +2,9 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from smallvit import files
 from smallvit.config import (
     CUSTOM_DATA_PRESET,
     DATA_IMAGE_SIZES,
@@ -30,6 +31,9 @@ from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.model_folder.record import require_bounded
 from smallvit.training.checkpoint import CheckpointFiles
 
+NO_WEIGHTS = "none"
+"""The value of `--from` that draws all weights."""
+
 # Fields of `ModelConfig` that matter only during training.
 _TRAINING_ONLY_FIELDS = ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate", "drop_path_schedule")
 
@@ -40,10 +44,30 @@ class InitialWeights(NamedTuple):
     Attributes:
         name: what the user calls it, such as a path or `USER/REPO`.
         folder: its model folder.
+        model: its architecture, for the images and patches of the training.
     """
 
     name: str
     folder: ModelFolder
+    model: ModelConfig
+
+    @classmethod
+    def for_image_size(cls, name: str, folder: ModelFolder, data_image_size: int) -> Self:
+        """The weights for images of another size: image and patches grow alike, so the number of patches stays.
+
+        Raises:
+            UserError: this is not possible in whole pixels.
+        """
+        record, trained = folder.record, folder.record.model
+        sizes = [size * data_image_size / record.data_image_size for size in (trained.image_size, trained.patch_size)]
+        if not all(map(float.is_integer, sizes)):
+            raise UserError(
+                f"--image-size {data_image_size}: {name} has patches of {trained.patch_size} px for images of "
+                f"{record.data_image_size} px, which would not be whole pixels; give another size."
+            )
+        image_size, patch_size = map(int, sizes)
+        with value_error_as_user_error():
+            return cls(name, folder, dataclasses.replace(trained, image_size=image_size, patch_size=patch_size))
 
 
 class Run(NamedTuple):
@@ -118,7 +142,7 @@ class Plan(NamedTuple):
                     initial = self.initial.get(variant)
                     model = with_variant(model_config, variant)
                     if initial is not None:
-                        model = _merge_architecture(initial.folder.record.model, model)
+                        model = _merge_architecture(initial.model, model)
                     require_samplable(model, training)
                     require_bounded(model)
                     folder = self.output_dir / f"{self.preset_name}-{name}"
@@ -179,16 +203,26 @@ def make_plan(options: ExperimentOptions) -> Plan:
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
     output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.name))
-    if options.init_from is None:
+    if options.init_from in (None, NO_WEIGHTS):
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
+        if options.init_from is None and not is_cifar100:  # the bundled models know the images of CIFAR-100
+            with value_error_as_user_error():
+                initial = _find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
     else:
-        initial = _find_initial_weights(options.init_from, options.variant and variants)
-        variants = list(initial)
+        found = _find_initial_weights(options.init_from, options.variant and variants)
+        variants = list(found)
         _require_architecture_unchanged(options.overrides)
-        source = source._replace(image_size=next(iter(initial.values())).folder.record.data_image_size)
+        size = options.image_size or next(iter(found.values())).record.data_image_size
+        if options.image_size is not None:
+            with value_error_as_user_error():
+                with_data_image_size(preset, size)
+        initial = {
+            variant: InitialWeights.for_image_size(name, folder, size) for variant, (name, folder) in found.items()
+        }
+        source = source._replace(image_size=size)
     return Plan(preset_name, preset, options.overrides, variants, initial, options.seeds, source, output_dir)
 
 
@@ -204,11 +238,22 @@ def _require_even_patches(preset_name, data_image_size, variants):
         )
 
 
+class _Found(NamedTuple):
+    """A model folder, and what the user calls it."""
+
+    name: str
+    folder: ModelFolder
+
+    @property
+    def record(self):
+        return self.folder.record
+
+
 def _find_initial_weights(text, variants):
-    """{variant: `InitialWeights`} for the given variants; for None, for the default ones among those found."""
-    found: dict[str, list[InitialWeights]] = {}
+    """{variant: `_Found`} for the given variants; for None, for the default ones among those found."""
+    found: dict[str, list[_Found]] = {}
     for name, folder in resolve_model_folders(text).items():
-        found.setdefault(folder.record.variant, []).append(InitialWeights(name, folder))
+        found.setdefault(folder.record.variant, []).append(_Found(name, folder))
     if variants is None:
         variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
     for variant in variants:
@@ -218,13 +263,34 @@ def _find_initial_weights(text, variants):
             names = " and ".join(one.name for one in found[variant][:2])
             raise UserError(f"--from {text} has two models of the variant {variant}, {names}; give one of them.")
     initial = {variant: found[variant][0] for variant in variants}
-    sizes = {one.folder.record.data_image_size for one in initial.values()}
+    sizes = {one.record.data_image_size for one in initial.values()}
     if len(sizes) > 1:
         raise UserError(
             f"--from {text} has models for images of {' and '.join(map(str, sorted(sizes)))} px; give models for one "
             "size, or choose one of them with --variant."
         )
     return initial
+
+
+def _find_bundled_weights(wanted, variants):
+    """{variant: `InitialWeights`} of bundled models with the architecture `wanted`; {} unless all variants have one.
+
+    A comparison of a model that starts from weights with one that does not would not be fair.
+    """
+    initial = {}
+    for path, folder in resolve_model_folders(files.BUNDLED_MODELS).items():
+        variant = folder.record.variant
+        trained = dataclasses.replace(folder.record.model, image_size=wanted.image_size, patch_size=wanted.patch_size)
+        if variant in variants and has_same_weights(trained, with_variant(wanted, variant)):
+            initial.setdefault(variant, InitialWeights(Path(path).name, folder, trained))
+    return initial if len(initial) == len(variants) else {}
+
+
+def has_same_weights(trained: ModelConfig, wanted: ModelConfig) -> bool:
+    """Whether two models can have the same weights, classifier aside, and compute the same with them."""
+    ignored = ("num_classes", "pixel_mean", "pixel_std", "initialization", "embedding_initialization")
+    same = {name: getattr(trained, name) for name in (*ignored, *_TRAINING_ONLY_FIELDS)}
+    return dataclasses.replace(wanted, **same) == trained
 
 
 def _merge_architecture(trained, wanted):

@@ -22,6 +22,7 @@ from smallvit.evaluation.predict import evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
+from smallvit.training.initial_weights import copy_weights
 from smallvit.training.progress import log_epoch, log_start, progress_bar
 from smallvit.training.settings import config_dict, require_same_settings
 from smallvit.training.speed import measure_speed
@@ -86,7 +87,7 @@ def fit(
     with out_of_memory_as_user_error(train_config):
         trainer = Trainer(model_config, train_config, train)
         if init_from is not None:
-            trainer.load_pretrained(init_from.load_model())
+            copy_weights(init_from.load_model(), trainer.model)
         fingerprint = _fingerprint(model_config, train_config, train, init_from)
         require_same_settings(
             fingerprint,

@@ -16,7 +16,7 @@ from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
-from smallvit.model import VisionTransformer, build_model
+from smallvit.model import build_model
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
@@ -111,12 +111,6 @@ class Trainer:
         return sample_patches(
             config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
         )
-
-    def load_pretrained(self, model: VisionTransformer) -> None:
-        """Copy all weights except the classifier's from a model that may differ only in its classes."""
-        for layer, given in zip(self.model.layers, model.layers, strict=True):
-            if layer is not self.model.classifier:
-                layer.set_weights(given.get_weights())
 
     def steps_per_epoch(self) -> int:
         """The number of batches, the last of which may be smaller."""
