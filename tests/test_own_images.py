@@ -11,7 +11,7 @@ from PIL import Image
 import train
 from smallvit import files
 from smallvit.config import CIFAR100_MEAN, PRESETS
-from smallvit.data import Split
+from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
@@ -161,18 +161,17 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     assert "is a finished training whose test images is" in capsys.readouterr().err
 
 
-def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place, caplog):
-    caplog.set_level(logging.INFO)
+def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
     write_images(place / "scans", {"6": 20, "9": 20})
-    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "scans"]
-    assert train.main(options) == 0
+    dataset = load_dataset(Source("scans"))
     reason = "The classes look like characters (6, 9 ...)"
-    assert f"{reason}, so training does not mirror images; --augmentation flip_crop does" in caplog.messages
-    record = read_model_folder(place / "runs/scans/tiny-vit").record
-    assert record.training.augmentation == "crop"
-    assert record.overrides == {"epochs": 1}
-    assert train.main([*options, "--augmentation", "flip_crop", "--dry-run"]) == 0
-    assert f"{reason}, and training mirrors images; --augmentation crop would not" in caplog.messages
+    plan = make_plan(ExperimentOptions(preset="tiny", data="scans")).fit_to_data(dataset)
+    assert plan.notes == (f"{reason}, so training does not mirror images; --augmentation flip_crop does",)
+    assert plan.runs()[0].training.augmentation == "crop"
+    overrides = {"augmentation": "flip_crop"}
+    plan = make_plan(ExperimentOptions(preset="tiny", data="scans", overrides=overrides)).fit_to_data(dataset)
+    assert plan.notes == (f"{reason}, and training mirrors images; --augmentation crop would not",)
+    assert plan.runs()[0].training.augmentation == "flip_crop"
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
