@@ -133,8 +133,12 @@ def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(plac
     write_images(place / "pets", {"cat": 20, "dog": 20})
     assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
     assert "--resume: there is nothing to continue in runs/pets" in caplog.text
-    assert "The plain ViT has " in caplog.messages[-2]
-    assert caplog.messages[-1] == "report: runs/pets/report.html"
+    assert "The plain ViT has " in caplog.messages[-3]
+    assert caplog.messages[-2] == "report: runs/pets/report.html"
+    assert caplog.messages[-1] == (
+        "next: python app.py --models runs/pets shows the models; python -m smallvit predict PHOTOS --models runs/pets "
+        "--output answers.csv labels new images"
+    )
 
 
 def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
@@ -145,11 +149,13 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     capsys.readouterr()
     folder.joinpath("cat").rename(folder / "ape")
     assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training whose classes is ['cat', 'dog'], not ['ape', 'dog']" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "The data has changed since: runs/pets/tiny-vit is a finished training whose classes is " in error
     folder.joinpath("ape").rename(folder / "cat")
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
-    assert "whose number of training images is 29, not 30" in capsys.readouterr().err
+    assert "The data has changed since: " in (error := capsys.readouterr().err)
+    assert "whose number of training images is 29, not 30; another --output-dir trains anew beside it." in error
 
     images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
     arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}

@@ -146,6 +146,7 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     path = tmp_path / "runs/report.html"
     assert table[3].startswith("ViT + SPT + LSA has an accuracy of ")
     assert table[4] == f"report: {path}"
+    assert table[5].startswith(f"next: python app.py --models {tmp_path / 'runs'} shows the models; ")
     report = path.read_text()
     assert "ViT + SPT + LSA has an accuracy of" in report
     assert {address[:15] for address in re.findall(r'(?:src|href)="([^"]*)', report)} == {"data:image/png;"}
@@ -188,8 +189,8 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     code, log, error = again("--resume")
     assert code == 0, error
     assert "vit: finished before" in log
-    assert log.splitlines()[-5:-2] == table[:3]
-    assert log.splitlines()[-2].endswith(table[3])
+    assert log.splitlines()[-6:-3] == table[:3]
+    assert log.splitlines()[-3].endswith(table[3])
     assert path.read_text() == report
     for option, value, message in (
         ("--epochs", "9", "whose epochs is 4, not 9"),
@@ -476,8 +477,7 @@ def test_every_preset_trains(preset, tmp_path, request):
     With one of its layers, which are all alike, and with XLA for the preset that asks most of it: compiling takes the
     time.
     """
-    if preset != "modern":
-        request.getfixturevalue("without_xla")
+    request.getfixturevalue("with_xla" if preset == "modern" else "without_xla")
     data = tiny.write_release(tmp_path, tiny.release_contents(num_train=284, num_test=28))
     command = ["--preset", preset, "--variant", "spt_lsa", "--epochs", "1", "--set", "depth=1"]
     assert train.main([*command, "--data", str(data), "--output-dir", str(tmp_path / "runs")]) == 0

@@ -20,6 +20,7 @@ from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.fit import fit, out_of_memory_as_user_error
 from smallvit.training.tensorboard import tensorboard_logs
+from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def train(ready: Ready) -> Iterator[FinishedRun]:
 
 def _train_runs(ready):
     time_is_over = False
+    trainers: dict[str, Trainer] = {}  # of each variant: compiled for its first seed, used for all
     for run in ready.plan.runs():
         if run.name in ready.finished:
             log.info("%s: finished before, in %s", run.name, run.folder)
@@ -58,7 +60,7 @@ def _train_runs(ready):
                 yield FinishedRun(run, _evaluate_finished(ready.finished[run.name], ready.dataset.test))
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training):
-                model = _train_run(run, ready)
+                model = _train_run(run, ready, trainers)
             if model is None:
                 time_is_over = True  # finished runs still follow: they belong in the report
             else:
@@ -72,7 +74,7 @@ def _evaluate_finished(folder, test):
     return EvaluatedModel(folder.record, *top1_predictions(logits, test.labels))
 
 
-def _train_run(run, ready):
+def _train_run(run, ready, trainers):
     """Train one run and write its folder; return its `EvaluatedModel`, or None if the time limit came first."""
     train, validation = train_validation_splits(ready.dataset, run.training)
     logs = None
@@ -89,10 +91,12 @@ def _train_run(run, ready):
             time_limit=ready.time_limit,
             on_epoch=on_epoch,
             init_from=run.initial and run.initial.folder,
+            trainer=trainers.get(run.variant),
         )
     if fitted is None:
         return None
-    predict, test = compile_prediction(fitted.model), ready.dataset.test
+    trainers[run.variant] = fitted.trainer
+    predict, test = fitted.predict, ready.dataset.test
     logits = predict_logits(predict, validation.images)
     # The test split is read only here: every choice is made by now.
     test_logits = predict_logits(predict, test.images)

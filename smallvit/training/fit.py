@@ -6,8 +6,9 @@ and epoch. So a training that was killed and resumed ends with the same weights 
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from smallvit.data import Split
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend, distribution
 from smallvit.errors import UserError
-from smallvit.evaluation.predict import evaluate
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
@@ -43,11 +44,15 @@ class FitResult(NamedTuple):
             evaluation also val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights if the recipe
             keeps an average.
         best: the `BestWeights` that the model has.
+        predict: the compiled model, see `compile_prediction`.
+        trainer: the `Trainer`, for the next seed.
     """
 
     model: keras.Model
     history: list[dict]
     best: BestWeights
+    predict: Callable[[Any], Any]
+    trainer: Trainer
 
 
 def fit(
@@ -61,6 +66,7 @@ def fit(
     time_limit: TimeLimit | None = None,
     on_epoch=None,
     init_from: ModelFolder | None = None,
+    trainer: Trainer | None = None,
 ) -> FitResult | None:
     """Train a model until its last epoch or until its patience ends, from the checkpoint if there is one.
 
@@ -72,6 +78,7 @@ def fit(
         time_limit: None has no limit.
         on_epoch: called with the `Trainer` and each epoch's dict of the history.
         init_from: the model whose weights, except the classifier's, to begin with; None draws all weights.
+        trainer: that of another seed, whose compiled functions are used again if all else is the same.
 
     Returns:
         A `FitResult`; None if the time limit came first.
@@ -85,7 +92,11 @@ def fit(
         log.info("%s: not begun, because of --time-limit; the same command with --resume trains it", name)
         return None
     with out_of_memory_as_user_error(train_config):
-        trainer = Trainer(model_config, train_config, train)
+        if trainer is not None and trainer.can_restart(model_config, train_config, train):
+            trainer.restart(train_config, train)
+            is_compiled = True
+        else:
+            trainer, is_compiled = Trainer(model_config, train_config, train), False
         if init_from is not None:
             copy_weights(init_from.load_model(), trainer.model)
         fingerprint = _fingerprint(model_config, train_config, train, init_from)
@@ -98,7 +109,8 @@ def fit(
         history, best = _resume(trainer, fingerprint, files, name)
         epochs_done = len(history)
         if epochs_done < train_config.epochs:
-            log.info("%s: compiling, which may take a minute", name)
+            if not is_compiled:
+                log.info("%s: compiling, which may take a minute", name)
             speed = measure_speed(trainer, validation, first=epochs_done)
             log_start(name, trainer, speed, epochs_done)
         time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
@@ -130,7 +142,11 @@ def fit(
                 if on_epoch is not None:
                     on_epoch(trainer, history[-1])
         trainer.model.set_weights(best.weights)
-        return FitResult(float32_copy(trainer.model), history, best)
+        model, predict = float32_copy(trainer.model), trainer.predict
+        if train_config.precision != "float32":
+            predict = compile_prediction(model)
+        trainer.device_data = None  # the memory is free for the next training
+        return FitResult(model, history, best, predict, trainer)
 
 
 @contextmanager
@@ -154,12 +170,7 @@ def _resume(trainer, fingerprint, files, name):
         state, best = files.read()
         for part in (state, best):
             if part is not None:
-                require_same_settings(
-                    part.fingerprint,
-                    fingerprint,
-                    f"{files.state} belongs to a training",
-                    "give the same options to continue it, or another --output-dir to start anew",
-                )
+                _require_same_training(part.fingerprint, fingerprint, files.state)
     history = distribution.broadcast_json([] if state is None else state.history)
     if not history:
         return [], None
@@ -171,6 +182,25 @@ def _resume(trainer, fingerprint, files, name):
         best = BestWeights(*header)._replace(weights=distribution.broadcast_arrays(weights))
     log.info("%s: resumed after epoch %d of %d", name, len(history), trainer.config.epochs)
     return history, best
+
+
+def _require_same_training(saved, current, path):
+    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first."""
+    advice = "or give another --output-dir to start anew"
+    deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
+    options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"
+    require_same_settings(saved, deciding, *options)
+    if saved.get("training images") != current["training images"]:
+        raise UserError(
+            f"The data has changed since: {path} belongs to a training on other images; bring them back to continue "
+            f"it, {advice}."
+        )
+    if saved.get("starting weights") != current["starting weights"]:
+        raise UserError(
+            f"{path} belongs to a training that started from other weights; give the same --from to continue it, "
+            f"{advice}."
+        )
+    require_same_settings(saved, current, *options)
 
 
 def _evaluate(trainer, validation, epoch, metrics):

@@ -20,11 +20,12 @@ def format_duration(seconds: float) -> str:
 def log_start(name, trainer, speed, epochs_done=0):
     """Log the size of a training, and how long it will take by its measured `Speed`."""
     log.info(
-        "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
+        "%s: %s parameters, %d epochs of %d steps, %s %s on %s (%s)",
         name,
         f"{count_parameters(trainer.model):,}",
         trainer.config.epochs - epochs_done,
         trainer.steps_per_epoch(),
+        "at most" if trainer.config.patience else "about",
         format_duration(speed.seconds(first=epochs_done)),
         backend.describe_device(),
         backend.backend_version(),
@@ -59,5 +60,6 @@ def progress_bar(name, trainer, epochs_done):
         total=epochs * count,
         initial=epochs_done * count,
         unit=" images",
+        smoothing=0.02,  # evaluations take time without an image: the time that is left must not jump after each
         disable=not distribution.is_main_process(),
     )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,8 @@ from smallvit.training.steps import compile_train_steps
 
 MAX_DEVICE_IMAGE_BYTES = 2 * 2**30  # more images are copied to the device batch by batch
 _PROGRESS_INTERVAL = 0.5  # seconds between two reads of the metrics from the device
+
+_MEASURED_SECONDS = 1.0
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
@@ -84,11 +87,23 @@ class Trainer:
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
         others.append(self.augmentation_seed.state)
         self.variables = [*trainable, *others, *self.optimizer.variables]
+        xla = compilation.is_xla_worthwhile(model_config, train_config.epochs * len(train.labels))
         self._steps = {
-            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others)
+            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others, xla)
             for is_sampled in (False, True)
         }
-        self.predict = compile_prediction(self.model)
+        self.predict = compile_prediction(self.model, xla)
+
+    def can_restart(self, model_config: ModelConfig, train_config: TrainConfig, train: Split) -> bool:
+        """Whether `restart` gives the trainer that would be made from these arguments."""
+        same_recipe = replace(train_config, seed=self.config.seed) == self.config
+        return same_recipe and model_config == self.model.config and train.images.shape == self.train.images.shape
+
+    def restart(self, train_config: TrainConfig, train: Split) -> None:
+        """Begin anew with another seed and its split. What is compiled stays, so nothing is compiled again."""
+        new = Trainer(self.model.config, train_config, train, self.steps_per_execution)
+        self.set_values(new.values(), "memory")
+        self.config, self.train, self.device_data = train_config, train, new.device_data
 
     def _loss(self, is_sampled, indices, images, labels, mix_enabled):
         """The mean loss of the images at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
@@ -193,7 +208,7 @@ class Trainer:
         }
 
     def measure_step_seconds(self, num_calls: int = 3, is_sampled: bool = False) -> float:
-        """Measure the seconds of one step on a full batch: the mean over `num_calls` calls.
+        """Measure the seconds of one step on a full batch: the mean over at least `num_calls` calls and a second.
 
         All shapes of calls are compiled first. Afterwards the variables have the values that they had before.
         """
@@ -206,11 +221,12 @@ class Trainer:
         for indices in {indices.shape: indices for indices in calls}.values():
             ops.convert_to_numpy(call(indices))
         indices = calls[0]
-        started = time.perf_counter()
-        for _ in range(num_calls):
-            metrics = call(indices)
-        ops.convert_to_numpy(metrics)
-        seconds = (time.perf_counter() - started) / num_calls / len(indices)
+        started, done = time.perf_counter(), 0
+        # A few calls of a small model take milliseconds, which tell little about the next minutes.
+        while done < num_calls or time.perf_counter() - started < _MEASURED_SECONDS:
+            ops.convert_to_numpy(call(indices))
+            done += 1
+        seconds = (time.perf_counter() - started) / done / len(indices)
         self.set_values(before, "memory")
         return seconds
 
