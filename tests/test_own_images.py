@@ -3,6 +3,7 @@
 import io
 import logging
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
-        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--variant", "vit", "--from", "two"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
@@ -180,6 +181,21 @@ def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
     assert plan.runs()[0].training.augmentation == "flip_crop"
 
 
+def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_decides(place):
+    write_images(place / "scans", {"healthy": 30, "ill": 10})
+    dataset = load_dataset(Source("scans"))
+    options = ExperimentOptions(preset="tiny", data="scans")
+    plan = make_plan(options).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "sampling"
+    assert plan.notes[-1] == (
+        "the largest class, healthy, has 24 training images and the smallest, ill, 8, so training shows every class "
+        "equally often; --balance none does not"
+    )
+    plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "none"
+    assert len(plan.notes) == 1
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     caplog.set_level(logging.INFO)
     folder = write_images(place.parent / "pets", {"cat": 30, "dog": 20})
@@ -200,13 +216,13 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; choose another one); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],
             "--image-size 48: preset keras-example would cut patches of 9 px, and SPT shifts by half a patch; give "
-            "one of 32, 64, 96, or --variant vit or lsa.",
+            "one of 32, 64, 96, 128, 224, or --variant vit or lsa.",
         ),
     ],
 )

@@ -340,7 +340,7 @@ def test_a_mistake_names_its_file(base):
     np.testing.assert_array_equal(pixels, data.test.images[3])
 
 
-@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96)])
+@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96), (128, 128), (224, 112)])
 def test_a_pixel_becomes_a_square_of_whole_pixels(base, side, shown):
     data = dataset(7, side=side)
     (image,) = Page(report([evaluated(base, data.test.labels, "vit", [3])], data)).mistakes()

@@ -13,7 +13,7 @@ from smallvit.augment import pipeline
 from smallvit.data import Split
 from smallvit.device import backend, compilation
 from smallvit.training import trainer as trainer_module
-from smallvit.training.trainer import Trainer
+from smallvit.training.trainer import Trainer, balanced_order
 from tests import tiny
 
 
@@ -67,6 +67,18 @@ def test_an_epoch_trains_on_every_image_once_in_an_order_of_its_own(uneven):
         assert bar.count == 54
         assert sorted(orders[-1]) == list(range(54))
     assert orders[0] != orders[1]
+
+
+def test_balanced_sampling_shows_every_class_equally_often(rng):
+    """29 images of 19, 8 and 2: 10, 10 and 9 are drawn, each image of a class before one comes again."""
+    labels = rng.permutation(np.repeat([0, 3, 4], [19, 8, 2]))
+    order = balanced_order(labels, rng)
+    assert sorted(np.bincount(labels[order])[[0, 3, 4]].tolist()) == [9, 10, 10]
+    times = np.bincount(order, minlength=29)
+    assert times[labels == 0].max() == 1
+    assert {*times[labels == 3].tolist()} == {1, 2}
+    assert {*times[labels == 4].tolist()} <= {4, 5}
+    assert balanced_order(labels, np.random.default_rng(3)).tolist() != order.tolist()
 
 
 def test_the_seed_decides_the_first_weights(train):

@@ -17,7 +17,7 @@ from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
 from smallvit.model_folder.folder import read_model_folder, write_model_folder
 from smallvit.training import fit as training
-from smallvit.training.checkpoint import CheckpointFiles
+from smallvit.training.checkpoint import BestWeights, CheckpointFiles
 from smallvit.training.fit import fit
 from smallvit.training.progress import format_duration
 from smallvit.training.time_limit import TimeLimit
@@ -66,6 +66,19 @@ def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
         for epoch, value in zip((2, 4, 6), three, strict=True):
             history[epoch - 1][key] = value
     assert training.last_improvement(history) == expected
+
+
+def test_the_best_epoch_may_be_that_of_the_balanced_accuracy():
+    history = [
+        {"val_top1": 0.8, "val_balanced": 0.5, "val_loss": 1.0},
+        {"val_top1": 0.7, "val_balanced": 0.6, "val_loss": 2.0},
+    ]
+    epochs = [BestWeights({}, 0.8 - epoch / 10, epoch, False, []) for epoch in (1, 2)]
+
+    def best(key):
+        return max(epochs, key=lambda weights: training._selection_key(weights, history, key)).epoch
+
+    assert (best("top1"), best("balanced")) == (1, 2)
 
 
 def test_patience_ends_a_training_after_an_evaluation_only():
@@ -193,7 +206,7 @@ def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
     recipe, trained = replace(tiny.RECIPE, epochs=1, precision="bfloat16"), []
     result = fit(
         *(tiny.SHALLOW, recipe, train, validation, files(tmp_path)),
-        on_epoch=lambda trainer, metrics: trained.append(trainer.model),
+        on_epoch=[lambda trainer, metrics: trained.append(trainer.model)],
     )
     (model,) = trained
     assert model.dtype_policy.compute_dtype == "bfloat16"

@@ -11,6 +11,7 @@ from smallvit.config import (
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
+    IMBALANCE,
     PRESETS,
     VARIANTS,
     parse_override,
@@ -23,10 +24,19 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "batch_size": (int, "images per step"),
     "learning_rate": (float, "peak of the learning rate schedule"),
     "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
+    "balance": (
+        str,
+        "none, or sampling, which shows every class equally often; for your own data sampling if the largest class has "
+        f"{IMBALANCE} times the images of the smallest",
+    ),
+    "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),
     "validation_split": (float, "share of the training images for validation, in (0, 1)"),
     "seed": (int, "seed of weights, order, augmentation and stratified split"),
 }
+
+TRACKERS = ("wandb", "trackio")
+"""The values of `--track`: names of packages."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {

@@ -5,7 +5,7 @@ import logging
 import shlex
 from pathlib import Path
 
-from smallvit.cli.recipe import add_recipe_options, experiment_options, presets_table, read_overrides
+from smallvit.cli.recipe import TRACKERS, add_recipe_options, experiment_options, presets_table, read_overrides
 from smallvit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     recipe = parser.add_argument_group("recipe")
     add_recipe_options(
-        recipe,
-        ("--augmentation", "--batch-size", "--learning-rate", "--precision", "--validation-split", "--seed", "--set"),
+        recipe, ("--augmentation", "--balance", "--selection", "--batch-size", "--learning-rate", "--precision")
     )
+    add_recipe_options(recipe, ("--validation-split", "--seed", "--set"))
     recipe.add_argument(
         "--seeds",
         type=int,
@@ -73,6 +73,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: none)",
     )
     output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR (default: none)")
+
+    output.add_argument(
+        "--track",
+        choices=TRACKERS,
+        help="log each epoch with Weights & Biases or Trackio, which must be installed (default: none)",
+    )
 
     devices = parser.add_argument_group("several devices (JAX only)")
     devices.add_argument(

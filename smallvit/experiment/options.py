@@ -35,6 +35,7 @@ class ExperimentOptions:
         hours: hours for all runs together; sets the number of epochs. None leaves the number as it is.
         time_limit: minutes after which no epoch may end, except the first; None has no limit.
         tensorboard: folder for TensorBoard logs; None writes none.
+        track: "wandb" or "trackio", which log each epoch; None logs with neither.
         devices: number of devices that share each batch.
         coordinator: HOST:PORT of process 0, if several processes train together.
         process_id: number of this process, from 0.
@@ -60,6 +61,7 @@ class ExperimentOptions:
     hours: float | None = None
     time_limit: float | None = None
     tensorboard: Path | None = None
+    track: str | None = None
     devices: int = 1
     coordinator: str | None = None
     process_id: int | None = None

@@ -4,12 +4,15 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from smallvit import files
 from smallvit.config import (
     CUSTOM_DATA_PRESET,
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
+    IMBALANCE,
     PRESETS,
     VARIANTS,
     ModelConfig,
@@ -23,7 +26,7 @@ from smallvit.config import (
 )
 from smallvit.data import Dataset, Source, Split, hold_out, mirroring_problem
 from smallvit.device import backend
-from smallvit.errors import UserError, value_error_as_user_error
+from smallvit.errors import UserError, escape_name, value_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.hub.download import resolve_model_folders
 from smallvit.limits import MAX_EXAMPLES
@@ -172,7 +175,20 @@ class Plan(NamedTuple):
                 # The images are ordered by class: the tail would be the last classes.
                 training = dataclasses.replace(training, split="stratified")
                 training, notes = self._fit_augmentation(training, dataset)
+                training, more = self._fit_balance(training, dataset)
+                notes += more
         return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
+
+    def _fit_balance(self, training, dataset):
+        """Show the classes equally often if their sizes differ much, unless the user has decided."""
+        names, counts = dataset.class_names, np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+        if "balance" in self.overrides or counts.max() < IMBALANCE * counts.min():
+            return training, ()
+        return dataclasses.replace(training, balance="sampling"), (
+            f"the largest class, {escape_name(names[counts.argmax()])}, has {counts.max():,} training images and the "
+            f"smallest, {escape_name(names[counts.argmin()])}, {counts.min():,}, so training shows every class equally "
+            "often; --balance none does not",
+        )
 
     def _fit_augmentation(self, training, dataset):
         """Do not mirror images whose mirror image may be of another class, unless the user asks for it."""

@@ -19,7 +19,9 @@ from smallvit.model_folder.folder import write_model_folder
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.fit import fit, out_of_memory_as_user_error
+from smallvit.training.settings import config_dict
 from smallvit.training.tensorboard import tensorboard_logs
+from smallvit.training.tracking import tracked
 from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -80,7 +82,12 @@ def _train_run(run, ready, trainers):
     logs = None
     if ready.options.tensorboard is not None and is_main_process():
         logs = ready.options.tensorboard / run.folder.name
-    with tensorboard_logs(logs) as on_epoch:
+    tracker = ready.options.track if is_main_process() else None
+    settings = config_dict(run.model, run.training)
+    with (
+        tensorboard_logs(logs) as log_to_tensorboard,
+        tracked(tracker, ready.plan.output_dir.name, run.folder.name, settings) as log_to_tracker,
+    ):
         fitted = fit(
             run.model,
             run.training,
@@ -89,7 +96,7 @@ def _train_run(run, ready, trainers):
             run.checkpoint,
             name=run.name,
             time_limit=ready.time_limit,
-            on_epoch=on_epoch,
+            on_epoch=[each for each in (log_to_tensorboard, log_to_tracker) if each],
             init_from=run.initial and run.initial.folder,
             trainer=trainers.get(run.variant),
         )

@@ -137,6 +137,10 @@ def describe_recipe(training: TrainConfig) -> str:
         parts.append(f"{named} with probability {training.mix_probability:g}{share}")
         if training.unmixed_fraction:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
+    if training.balance == "sampling":
+        parts.append("every class sampled equally often")
+    if training.selection == "balanced":
+        parts.append("best epoch by balanced accuracy")
     if training.patience:
         parts.append(f"ended after {training.patience} epochs without a better validation loss or accuracy")
     return ", ".join(parts)

@@ -37,7 +37,7 @@ NUM_MISTAKES = 24
 MAX_LABELLED_CLASSES = 100  # a larger confusion matrix has no room for labels
 
 # Sizes in pixels of the page.
-_THUMBNAIL_SIDE = 96
+_THUMBNAIL_SIDE, _MAX_THUMBNAIL_SIDE = 96, 128
 _BITMAP_SIDE = 1000
 _MATRIX_SIDE, _MIN_CELL, _MAX_CELL = 700, 10, 44
 _MIN_COUNT_SIZE, _MAX_FONT_SIZE = 9, 12
@@ -284,11 +284,12 @@ def _mistakes(group: VariantGroup, test: Split) -> list[dict[str, Any]]:
         seed = confidence[:, index].argmax()
         if group.correct[seed, index]:
             break
-        pixels = np.asarray(test.images[index])
+        image = Image.fromarray(np.asarray(test.images[index]))
+        image = image.reduce(-(-image.width // _MAX_THUMBNAIL_SIDE))
         mistakes.append(
             {
-                "image": _png_uri(Image.fromarray(pixels)),
-                "side": len(pixels) * max(round(_THUMBNAIL_SIDE / len(pixels)), 1),  # each pixel is a sharp square
+                "image": _png_uri(image),
+                "side": image.width * max(round(_THUMBNAIL_SIDE / image.width), 1),  # each pixel is a sharp square
                 "true": test.labels[index],
                 "predicted": group.predicted[seed, index],
                 "confidence": confidence[seed, index],

@@ -6,7 +6,7 @@ and epoch. So a training that was killed and resumed ends with the same weights 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ def fit(
     *,
     name: str = "model",
     time_limit: TimeLimit | None = None,
-    on_epoch=None,
+    on_epoch: Sequence[Callable[[Trainer, dict], object]] = (),
     init_from: ModelFolder | None = None,
     trainer: Trainer | None = None,
 ) -> FitResult | None:
@@ -76,7 +76,7 @@ def fit(
         files: the checkpoint; read if it exists, and written after every epoch.
         name: the name in the log.
         time_limit: None has no limit.
-        on_epoch: called with the `Trainer` and each epoch's dict of the history.
+        on_epoch: functions that are called with the `Trainer` and each epoch's dict of the history.
         init_from: the model whose weights, except the classifier's, to begin with; None draws all weights.
         trainer: that of another seed, whose compiled functions are used again if all else is the same.
 
@@ -139,8 +139,8 @@ def fit(
                 seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
                 # Logged only now: an epoch in the log is an epoch in the checkpoint.
                 log_epoch(name, history[-1], train_config.epochs, seconds_left)
-                if on_epoch is not None:
-                    on_epoch(trainer, history[-1])
+                for each in on_epoch:
+                    each(trainer, history[-1])
         trainer.model.set_weights(best.weights)
         model, predict = float32_copy(trainer.model), trainer.predict
         if train_config.precision != "float32":
@@ -218,31 +218,38 @@ def _evaluate(trainer, validation, epoch, metrics):
 
 def _keep_best(best, candidates, history, fingerprint, files):
     """Return the best weights so far, of equal ones the earliest; write them to the checkpoint if they are new."""
-    before = best
+    before, key = best, _selected_metric(fingerprint["selection"])
     for candidate in candidates:
         new = BestWeights(fingerprint, *candidate)
         finite = all(np.isfinite(values).all() for values in new.weights)
-        if finite and (best is None or _selection_key(new, history) > _selection_key(best, history)):
+        if finite and (best is None or _selection_key(new, history, key) > _selection_key(best, history, key)):
             best = new
     if best is not before:
         _write(files.write_best, best, files.best, best.epoch)
     return best
 
 
-def _selection_key(weights, history):
-    """The best weights have the largest key: the highest validation top-1, and of equal top-1 the lowest loss.
+def _selection_key(weights, history, key):
+    """The best weights have the largest key: the highest validation accuracy, and of equal ones the lowest loss.
 
-    With few validation images, many evaluations give the same top-1.
+    With few validation images, many evaluations give the same accuracy.
+
+    Args:
+        key: "top1" or "balanced", see `evaluation.metrics`.
     """
     metrics, prefix = history[weights.epoch - 1], "ema_val_" if weights.averaged else "val_"
-    return metrics[f"{prefix}top1"], -metrics[f"{prefix}loss"]
+    return metrics[f"{prefix}{key}"], -metrics[f"{prefix}loss"]
+
+
+def _selected_metric(selection):
+    return "top1" if selection == "accuracy" else "balanced"
 
 
 def _is_out_of_patience(config, history, name):
     """Whether the training ends here, because the last improvement is too many epochs ago."""
     if not config.patience or not history or "val_loss" not in history[-1]:
         return False  # the last epoch has not been evaluated, and may be better
-    best = last_improvement(history)
+    best = last_improvement(history, _selected_metric(config.selection))
     if len(history) - best < config.patience:
         return False
     log.info(
@@ -255,13 +262,14 @@ def _is_out_of_patience(config, history, name):
     return True
 
 
-def last_improvement(history):
-    """The last epoch after which a validation loss or top-1 was better than ever before.
+def last_improvement(history, key="top1"):
+    """The last epoch after which a validation loss or accuracy was better than ever before.
 
-    With few validation images, top-1 alone is too coarse: it may be high once by chance while the loss still falls.
+    With few validation images, accuracy alone is too coarse: it may be high once by chance while the loss still falls.
 
     Args:
         history: see `FitResult`.
+        key: "top1", or "balanced" for the balanced accuracy.
 
     Returns:
         The epoch, from 1; the last epoch if none has been evaluated yet.
@@ -271,7 +279,7 @@ def last_improvement(history):
         evaluated = [epoch for epoch in history if f"{prefix}loss" in epoch]
         if evaluated:
             lowest = min(evaluated, key=lambda epoch: epoch[f"{prefix}loss"])  # the first of equals
-            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}top1"])
+            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}{key}"])
             last = max(last, lowest["epoch"], highest["epoch"])
     return last or len(history)
 

@@ -3,6 +3,7 @@
 import logging
 
 from smallvit.device import backend, distribution
+from smallvit.device.hardware import peak_memory
 from smallvit.model import count_parameters
 from smallvit.progress import show_progress
 
@@ -18,9 +19,10 @@ def format_duration(seconds: float) -> str:
 
 
 def log_start(name, trainer, speed, epochs_done=0):
-    """Log the size of a training, and how long it will take by its measured `Speed`."""
+    """Log the size of a training, and how long it will take by its measured `Speed`, and the memory that it needs."""
+    memory = peak_memory()  # the measured steps have needed as much as the others will
     log.info(
-        "%s: %s parameters, %d epochs of %d steps, %s %s on %s (%s)",
+        "%s: %s parameters, %d epochs of %d steps, %s %s on %s (%s)%s",
         name,
         f"{count_parameters(trainer.model):,}",
         trainer.config.epochs - epochs_done,
@@ -29,6 +31,7 @@ def log_start(name, trainer, speed, epochs_done=0):
         format_duration(speed.seconds(first=epochs_done)),
         backend.describe_device(),
         backend.backend_version(),
+        "" if memory is None or backend.has_accelerator() else f", {memory / 2**30:.1f} GB of memory",
     )
 
 

@@ -141,7 +141,9 @@ class Trainer:
         Each new shape compiles, so there are at most three: two lengths S that differ by one, and a last smaller batch.
         """
         count, batch_size = len(self.train.labels), self.config.batch_size
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(count).astype(np.int32)
+        rng = np.random.default_rng([self.config.seed, epoch])
+        order = rng.permutation(count) if self.config.balance == "none" else balanced_order(self.train.labels, rng)
+        order = order.astype(np.int32)
         full = count // batch_size
         calls = []
         if full:
@@ -164,7 +166,7 @@ class Trainer:
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train on every image once.
+        """Train on as many images as there are: on every image once, or with `balance` on every class as often.
 
         Args:
             epoch: from 0.
@@ -263,3 +265,24 @@ class Trainer:
             f"The loss is no longer a finite number {when}; use a learning rate below {self.config.learning_rate:g} "
             "(--learning-rate)."
         )
+
+
+def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw as many images as there are, equally many of each class.
+
+    All images of a class are drawn once before one is drawn again. The numbers of two classes differ by one at most.
+
+    Args:
+        labels: int [n].
+
+    Returns:
+        Indices, int [n], in random order.
+    """
+    classes = rng.permutation(np.unique(labels))
+    drawn = []
+    for place, label in enumerate(classes):
+        own = np.flatnonzero(labels == label)
+        needed = len(labels) // len(classes) + (place < len(labels) % len(classes))
+        drawn += [rng.permutation(own) for _ in range(needed // len(own))]
+        drawn.append(rng.permutation(own)[: needed % len(own)])
+    return rng.permutation(np.concatenate(drawn))
