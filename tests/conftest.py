@@ -45,6 +45,12 @@ def train():
 
 
 @pytest.fixture
+def with_xla(monkeypatch):
+    """TensorFlow compiles trainings with XLA, however short they are."""
+    monkeypatch.setattr("smallvit.device.compilation.is_xla_worthwhile", lambda model, num_images: True)
+
+
+@pytest.fixture
 def without_xla(monkeypatch):
     """TensorFlow compiles without XLA here, and in what the test starts with `tests.tiny_train`."""
     monkeypatch.setenv(compilation.WITHOUT_XLA, "1")

@@ -6,7 +6,7 @@ from keras import ops
 
 from smallvit.evaluation import predict as evaluation
 from smallvit.evaluation.calibration import calibration_error
-from smallvit.evaluation.metrics import metrics, top1_predictions, unsure_threshold
+from smallvit.evaluation.metrics import balanced_accuracy, metrics, top1_predictions, unsure_threshold
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from tests import tiny
 
@@ -95,6 +95,12 @@ def test_evaluation_counts_every_image_once(count, monkeypatch):
     assert got["loss"] == pytest.approx(-log_softmax[np.arange(count), images.labels].mean(), abs=1e-5)
     assert got["top1"] == (best[:, 0] == images.labels).mean()
     assert got["top5"] == (best[:, :5] == images.labels[:, None]).any(axis=1).mean()
+
+
+def test_the_balanced_accuracy_is_the_mean_of_the_recalls():
+    """Of classes 0, 2 and 3: 2 of 4, 1 of 1 and 1 of 2 right. Class 1 has no images."""
+    labels = np.array([0, 0, 0, 0, 2, 3, 3])
+    assert balanced_accuracy(np.array([1, 1, 0, 0, 1, 1, 0], bool), labels) == pytest.approx((0.5 + 1 + 0.5) / 3)
 
 
 def test_a_prediction_that_is_no_number_is_wrong():

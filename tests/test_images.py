@@ -72,7 +72,7 @@ def test_a_large_image_is_an_average_of_areas():
     assert expected.std() > 10  # the means of noise still differ: an image moved by a pixel would be noticed
 
 
-@pytest.mark.parametrize("side", [32, 48, 64, 96])
+@pytest.mark.parametrize("side", [32, 48, 64, 96, 128])
 def test_reducing_twice_is_reducing_once(side):
     pixels = noise(2 * MAX_SIDE, 2 * MAX_SIDE)
     twice = resize_square(load_square(save(pixels, "BMP")), side)

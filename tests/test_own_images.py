@@ -4,14 +4,18 @@ import io
 import logging
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import train
+from smallvit import files
 from smallvit.config import CIFAR100_MEAN, PRESETS
-from smallvit.data import Split
+from smallvit.data import Source, Split, load_dataset
+from smallvit.experiment import ExperimentOptions
+from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
 from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import read_model_folder
@@ -93,7 +97,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
-        (["--image-size", "64"], "--image-size 64: with --from, the model's own size is kept."),
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--variant", "vit", "--from", "two"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
@@ -101,6 +105,29 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     ):
         assert train.main([*options, *more]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(files, "BUNDLED_MODELS", place / "bundled")
+    for variant in ("vit", "spt_lsa"):
+        tiny.write_folder(place / f"bundled/tiny-{variant}", variant, config=tiny.PRESET.model)
+    write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--epochs", "1", "--data", "pets", "--variant", "vit"]
+    assert train.main([*options, "--image-size", "64", "--output-dir", "large"]) == 0
+    record = read_model_folder("large/tiny-vit").record
+    assert (record.started_from, record.data_image_size) == ("tiny-vit", 64)
+    assert (record.model.image_size, record.model.patch_size, record.model.num_classes) == (24, 8, 2)
+    assert "vit starts from the weights of tiny-vit, which was trained on CIFAR-100, with a new" in caplog.text
+    assert "ViT started from the weights of tiny-vit" in (place / "large/report.html").read_text()
+
+    # From scratch: if asked for, if one of the variants has no weights, or if the architecture is another.
+    asked = {"preset": "tiny", "data": "pets"}
+    for more in ({"init_from": "none"}, {"variant": ["vit", "lsa"]}, {"overrides": {"mlp_ratio": 3}}):
+        assert make_plan(ExperimentOptions(**asked, **more)).initial == {}
+    assert make_plan(ExperimentOptions(**asked, variant=["vit"])).initial.keys() == {"vit"}
+    monkeypatch.delenv("SMALLVIT_DATA", raising=False)
+    assert make_plan(ExperimentOptions(preset="tiny")).initial == {}  # CIFAR-100, which the weights have seen
 
 
 def test_images_that_first_weights_may_know_are_told_of(place, caplog):
@@ -119,8 +146,12 @@ def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(plac
     write_images(place / "pets", {"cat": 20, "dog": 20})
     assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
     assert "--resume: there is nothing to continue in runs/pets" in caplog.text
-    assert "The plain ViT has " in caplog.messages[-2]
-    assert caplog.messages[-1] == "report: runs/pets/report.html"
+    assert "The plain ViT has " in caplog.messages[-3]
+    assert caplog.messages[-2] == "report: runs/pets/report.html"
+    assert caplog.messages[-1] == (
+        "next: python app.py --models runs/pets shows the models; python -m smallvit predict PHOTOS --models runs/pets "
+        "--output answers.csv labels new images"
+    )
 
 
 def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
@@ -131,11 +162,13 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     capsys.readouterr()
     folder.joinpath("cat").rename(folder / "ape")
     assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training whose classes is ['cat', 'dog'], not ['ape', 'dog']" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "The data has changed since: runs/pets/tiny-vit is a finished training whose classes is " in error
     folder.joinpath("ape").rename(folder / "cat")
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
-    assert re.search(r"whose number of \w+ images is \d+, not \d+", capsys.readouterr().err)
+    assert "The data has changed since: " in (error := capsys.readouterr().err)
+    assert re.search(r"whose number of \w+ images is \d+, not \d+; another --output-dir trains anew beside it", error)
 
     images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
     arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
@@ -145,6 +178,34 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
     assert train.main([*options, "--resume"]) == 2
     assert "is a finished training whose test images is" in capsys.readouterr().err
+
+
+def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
+    write_images(place / "scans", {"6": 20, "9": 20})
+    dataset = load_dataset(Source("scans"))
+    reason = "The classes look like characters (6, 9 ...)"
+    plan = make_plan(ExperimentOptions(preset="tiny", data="scans")).fit_to_data(dataset)
+    assert plan.notes == (f"{reason}, so training does not mirror images; --augmentation flip_crop does",)
+    assert plan.runs()[0].training.augmentation == "crop"
+    overrides = {"augmentation": "flip_crop"}
+    plan = make_plan(ExperimentOptions(preset="tiny", data="scans", overrides=overrides)).fit_to_data(dataset)
+    assert plan.notes == (f"{reason}, and training mirrors images; --augmentation crop would not",)
+    assert plan.runs()[0].training.augmentation == "flip_crop"
+
+
+def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_decides(place):
+    write_images(place / "scans", {"healthy": 30, "ill": 10})
+    dataset = load_dataset(Source("scans"))
+    options = ExperimentOptions(preset="tiny", data="scans")
+    plan = make_plan(options).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "sampling"
+    assert plan.notes[-1] == (
+        "the largest class, healthy, has 24 training images and the smallest, ill, 8, so training shows every class "
+        "equally often; --balance none does not"
+    )
+    plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "none"
+    assert len(plan.notes) == 1
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
@@ -158,6 +219,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
         assert row in lines
     assert "cat/broken.png is left out: The file is damaged" in caplog.text
+    assert "training mirrors images at random; --augmentation crop does not" in lines
     assert "vit: images of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
     assert any("4 epochs of 5 steps, about" in line for line in lines)
     assert list(place.iterdir()) == []
@@ -166,13 +228,13 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96."),
+        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; choose another one); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],
             "--image-size 48: preset keras-example would cut patches of 9 px, and SPT shifts by half a patch; give "
-            "one of 32, 64, 96, or --variant vit or lsa.",
+            "one of 32, 64, 96, 128, 224, or --variant vit or lsa.",
         ),
     ],
 )

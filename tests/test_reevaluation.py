@@ -63,10 +63,9 @@ def test_another_record_is_contradicted(folder, release, capsys):
     (folder / "smallvit.json").write_text(json.dumps(record))
     assert evaluate(folder, "--data", release) == 1
     error = capsys.readouterr().err
-    assert (
-        error
-        == f"python -m smallvit evaluate: {folder} has a top-1 of {true:.2%}, and its record says {true + 0.01:.2%}.\n"
-    )
+    command = "python -m smallvit evaluate"
+    sentence = f"The accuracy of {folder} is {true:.2%}, and its record says {true + 0.01:.2%}."
+    assert error == f"{command}: {sentence}\n"
 
 
 def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, capsys):

@@ -13,7 +13,8 @@ from PIL import Image
 
 from smallvit.config import with_variant
 from smallvit.data import Dataset, Split
-from smallvit.evaluation.bootstrap import mean_interval
+from smallvit.evaluation.comparison import difference_interval
+from smallvit.evaluation.proportions import Share
 from smallvit.report import EvaluatedModel, report
 from tests import tiny
 
@@ -100,9 +101,7 @@ def data():
 def pair(base, data):
     """84 images of 7 classes; the plain model gets 24 wrong, the modified one 4 of them."""
     labels = data.test.labels
-    metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 60 / 84, "top5": 0.912}}
-    plain = evaluated(base, labels, "vit", range(24), metrics=metrics)
-    return [plain, evaluated(base, labels, "spt_lsa", range(4), sure=0.8)]
+    return [evaluated(base, labels, "vit", range(24)), evaluated(base, labels, "spt_lsa", range(4), sure=0.8)]
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +109,18 @@ def page(pair, data):
     return Page(report(pair, data))
 
 
-def printed(values):
-    low, high = mean_interval(values)
-    if low == high:
-        return "–"
+def printed(interval):
+    low, high = interval
     return f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
+def of_share(right, total=84):
+    return printed(Share(right, total).interval)
+
+
 def difference(plain, modified, count=84):
-    return np.isin(np.arange(count), [*plain]).astype(int) - np.isin(np.arange(count), [*modified])
+    wrong = (np.isin(np.arange(count), [*numbers]).astype(int) for numbers in (plain, modified))
+    return printed(difference_interval(next(wrong) - next(wrong)))
 
 
 def answer_of(models, data):
@@ -126,57 +128,99 @@ def answer_of(models, data):
     return re.sub("<.*?>", "", re.search('<p class="answer">(.*?)</p>', source)[1])
 
 
-def test_the_first_sentence_answers_the_question(pair, data, page):
+def test_the_first_sentences_say_whether_it_is_good_enough_and_which_model(pair, data, page):
     assert answer_of(pair, data) == (
-        f"ViT + SPT + LSA has a top-1 accuracy of 95.2{NBSP}% on the 84 test images. The plain ViT has 71.4{NBSP}%: "
-        f"a difference of +23.8 points (95{NBSP}% confidence interval {printed(difference(range(24), range(4)))}). "
-        "The choice of test images does not explain this difference."
+        f"ViT + SPT + LSA has an accuracy of 95.2{NBSP}% on the 84 test images (95{NBSP}% confidence interval "
+        f"{of_share(80)}). Always answering pear, the largest class, would be right on 14.3{NBSP}%. The plain ViT has "
+        f"71.4{NBSP}%: a difference of +23.8 points (95{NBSP}% confidence interval {difference(range(24), range(4))}). "
+        "The probability that chance alone makes a difference as large is below 0.001. On images like these, "
+        "ViT + SPT + LSA is the better model."
     )
     assert "Each model was trained once." in page.text
+    assert "top-1" not in page.source.lower() and "top-5" not in page.source.lower()
 
 
 @pytest.mark.parametrize(
-    ("plain", "modified", "size", "verdict"),
+    ("plain", "modified", "size", "probability", "verdict"),
     [
-        (range(20), range(4, 26), "a difference of −2.4 points", "This may be chance: the interval includes zero."),
-        (range(10), range(5, 15), "no difference", "The interval shows how large a hidden difference can be."),
-        (range(5), range(5), "no difference", "The two models differ on only 0 images."),
-        (range(6), (), "a difference of +7.1 points", "This may be chance: the two models differ on only 6 images."),
-        ((), range(30), "a difference of −35.7 points", "The choice of test images does not explain this difference."),
+        # Of the images that only one model gets right, 4 and 6: P(at most 4 of 10) = 386 / 1024, twice.
+        (range(20), range(4, 26), "a difference of −2.4 points", "0.75", "These images do not tell which"),
+        (range(10), range(5, 15), "no difference", "1.00", "These images do not tell which of the two is better."),
+        (range(5), range(5), "no difference", "1.00", "These images do not tell which of the two is better."),
+        # Five of five are 2 / 32, six of six are 2 / 64.
+        (range(5), (), "a difference of +6.0 points", "0.062", "These images do not tell which of the two is better."),
+        (range(6), (), "a difference of +7.1 points", "0.031", "On images like these, ViT + SPT + LSA is the better"),
+        ((), range(30), "a difference of −35.7 points", "below 0.001", "On images like these, the plain ViT is the"),
     ],
-    ids=["less", "equal", "same images", "few", "worse"],
+    ids=["less", "equal", "same images", "five", "six", "worse"],
 )
-def test_the_answer_says_no_more_than_the_images_do(base, data, plain, modified, size, verdict):
+def test_the_answer_says_no_more_than_the_images_do(base, data, plain, modified, size, probability, verdict):
     labels = data.test.labels
     models = [evaluated(base, labels, "vit", [*plain]), evaluated(base, labels, "spt_lsa", [*modified])]
-    interval = printed(difference(plain, modified))
-    assert answer_of(models, data).endswith(f": {size} (95{NBSP}% confidence interval {interval}). {verdict}")
+    interval = difference(plain, modified)
+    assert (
+        f": {size} (95{NBSP}% confidence interval {interval}). The probability that chance alone makes a difference as "
+        f"large is {probability}. {verdict}"
+    ) in answer_of(models, data)
 
 
-def test_one_model_alone_is_told_with_its_interval(base, data):
+def test_one_model_alone_is_told_with_its_interval_beside_the_largest_class(base, data):
     labels = data.test.labels
     answer = answer_of([evaluated(base, labels, "lsa", range(21))], data)
     assert answer == (
-        f"ViT + LSA has a top-1 accuracy of 75.0{NBSP}% on the 84 test images (95{NBSP}% confidence interval "
-        f"{printed(np.arange(84) >= 21)})."
+        f"ViT + LSA has an accuracy of 75.0{NBSP}% on the 84 test images (95{NBSP}% confidence interval "
+        f"{of_share(63)}). Always answering pear, the largest class, would be right on 14.3{NBSP}%."
     )
+    bad = answer_of([evaluated(base, labels, "lsa", range(70))], data)  # 16.7 %, which is not surely above 14.3 %
+    assert bad.endswith("ViT + LSA is not clearly better than that.")
     page = Page(report([evaluated(base, labels, "lsa")], data))
-    assert [len(row) for row in page.tables[1]] == [3] * 8
+    assert [len(row) for row in page.tables[1]] == [5] * 8
     assert "against" not in page.text
     assert "No mistakes." in page.text
-    # Where nothing differs there is no interval to give.
-    assert page.tables[0][1][1:3] == [f"100.0{NBSP}%", "–"]
+    # Wilson: 84 of 84 may still be 84 / (84 + 1.96^2).
+    assert page.tables[0][1][1:3] == [f"100.0{NBSP}%", "95.6 to 100.0"]
 
 
 def test_the_table_of_models(page, pair):
-    header, plain, modified, against = page.tables[0]
-    assert header == ["model", "top-1", f"95{NBSP}% CI", "top-5", "parameters", "minutes"]
-    interval = printed(np.arange(84) >= 24)
-    assert plain == ["ViT", f"71.4{NBSP}%", interval, f"91.2{NBSP}%", f"{pair[0].record.parameters:,}", "1.5"]
-    low, high = map(float, interval.split(" to "))
-    assert 60 < low < 71.4 < high < 82
+    header, plain, modified, baseline = page.tables[0]
+    assert header == ["model", "accuracy", f"95{NBSP}% CI", "balanced accuracy", "parameters", "minutes"]
+    parameters = f"{pair[0].record.parameters:,}"
+    assert plain == ["ViT", f"71.4{NBSP}%", of_share(60), f"71.4{NBSP}%", parameters, "1.5"]
     assert modified[0] == "ViT + SPT + LSA"
-    assert against[:3] == ["ViT + SPT + LSA against ViT", "+23.8 points", printed(difference(range(24), range(4)))]
+    assert baseline == ["always pear", f"14.3{NBSP}%", "", f"14.3{NBSP}%", "", ""]
+    assert page.tables[1][1] == [
+        "ViT + SPT + LSA against ViT",
+        "+23.8 points",
+        difference(range(24), range(4)),
+        "20 images",
+        "below 0.001",
+    ]
+    assert "ViT started from random weights. ViT + SPT + LSA started from random weights." in page.text
+
+
+def test_classes_of_unequal_size_count_alike_in_the_balanced_accuracy(base):
+    """30 of 32 images of the first class are right, 2 of 8 of the second: 80 %, and (93.75 + 25) / 2 %."""
+    data = dataset(40, num_classes=2, names=["healthy", "ill"], labels=np.repeat([0, 1], [32, 8]))
+    wrong = [0, 1, *range(34, 40)]
+    started = "laptop-vit"
+    model = evaluated(base, data.test.labels, "vit", wrong, num_classes=2, started_from=started)
+    page = Page(report([model], data))
+    assert page.tables[0][1][1:4] == [f"80.0{NBSP}%", of_share(32, 40), f"59.4{NBSP}%"]
+    assert page.tables[0][2] == ["always healthy", f"80.0{NBSP}%", "", f"50.0{NBSP}%", "", ""]
+    assert "ViT is not clearly better than that." in page.text
+    assert "ViT started from the weights of laptop-vit, with a new classifier." in page.text
+    # Of the answers "healthy", 30 of 36 are right; F1 is 2 * 30 / (32 + 36). Of the answers "ill", 2 of 4.
+    healthy, ill = page.tables[1][1:]
+    assert healthy == ["healthy", "32", f"93.8{NBSP}% ({of_share(30, 32)})", f"83.3{NBSP}%", f"88.2{NBSP}%"]
+    assert ill == ["ill", "8", f"25.0{NBSP}% ({of_share(2, 8)})", f"50.0{NBSP}%", f"33.3{NBSP}%"]
+
+
+def test_ten_classes_have_top_5(base):
+    data = dataset(40, num_classes=10, names=[f"class {label}" for label in range(10)])
+    metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 1.0, "top5": 0.912}}
+    page = Page(report([evaluated(base, data.test.labels, "vit", num_classes=10, metrics=metrics)], data))
+    assert page.tables[0][0][4] == "top-5"
+    assert page.tables[0][1][4] == f"91.2{NBSP}%"
 
 
 def test_seeds_are_told_apart_and_together(base, data):
@@ -188,10 +232,11 @@ def test_seeds_are_told_apart_and_together(base, data):
     assert [row[0] for row in rows[1:]] == [
         *(f"ViT, {name}" for name in names),
         *(f"ViT + SPT + LSA, {name}" for name in names),
-        "ViT + SPT + LSA against ViT, mean of 2 seeds",
+        "always pear",
     ]
+    assert page.tables[1][1][0] == "ViT + SPT + LSA against ViT, mean of 2 seeds"
     # 64 and 60 of 84: 76.19 and 71.43, their mean 73.81, their sample standard deviation 3.37.
-    assert rows[3][1:3] == [f"73.8 ± 3.4{NBSP}%", printed((np.arange(84) >= 20) / 2 + (np.arange(84) >= 24) / 2)]
+    assert rows[3][1:3] == [f"73.8 ± 3.4{NBSP}%", of_share(62)]
     assert f"accuracy of 89.3{NBSP}% (mean of 2 seeds) on the 84 test images" in page.text
     # 11.90 and 19.05: half of their difference times the square root of two.
     assert "+11.9 (seed 1), +19.0 (seed 2) points. The standard deviation is 5.1 points." in page.text
@@ -201,32 +246,42 @@ def test_seeds_are_told_apart_and_together(base, data):
 
 
 def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
-    header, *rows = page.tables[1]
-    assert header[:2] == ["class", "test images"]
-    assert header[2:] == ["top-1, ViT", "top-1, ViT + SPT + LSA", "points, ViT + SPT + LSA against ViT"]
+    header, *rows = page.tables[2]
+    assert header == [
+        "class",
+        "test images",
+        *("recall, ViT", "precision, ViT", "F1, ViT"),
+        *(f"{score}, ViT + SPT + LSA" for score in ("recall", "precision", "F1")),
+        "recall, ViT + SPT + LSA against ViT",
+    ]
     assert [row[0] for row in rows] == sorted(NAMES)
-    # Images 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18.
+    # Images 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18. An answer that is
+    # wrong names the next class: pear gets the 3 of class 6.
     by_name = {row[0]: row[1:] for row in rows}
-    four, one, three = (np.arange(12) >= count for count in (4, 1, 3))
+    four, one = (np.arange(12) < count for count in (4, 1))
     assert by_name["pear"] == [
         "12",
-        f"66.7{NBSP}% ({printed(four)})",
-        f"91.7{NBSP}% ({printed(one)})",
-        f"+25.0 ({printed(one.astype(int) - four)})",
+        f"66.7{NBSP}% ({of_share(8, 12)})",
+        f"72.7{NBSP}%",  # 8 of 11
+        f"69.6{NBSP}%",  # 16 of 23
+        f"91.7{NBSP}% ({of_share(11, 12)})",
+        f"100.0{NBSP}%",
+        f"95.7{NBSP}%",  # 22 of 23
+        f"+25.0 ({printed(difference_interval(four.astype(int) - one))})",
     ]
-    assert by_name["lime"] == ["12", f"75.0{NBSP}% ({printed(three)})", f"100.0{NBSP}%", f"+25.0 ({printed(~three)})"]
 
 
 def test_classes_of_unequal_size_and_one_without_test_images(base):
     data = dataset(33, labels=np.array([*(np.arange(30) % 6), 0, 0, 0]))
     models = [evaluated(base, data.test.labels, "vit", [0, 5]), evaluated(base, data.test.labels, "spt")]
     page = Page(report(models, data))
-    rows = {row[0]: [cell.partition(" (")[0] for cell in row[1:]] for row in page.tables[1]}
-    assert rows["pear"] == ["8", f"87.5{NBSP}%", f"100.0{NBSP}%", "+12.5"]
-    assert rows["apple"] == ["5", f"100.0{NBSP}%", f"100.0{NBSP}%", "0.0"]
-    assert rows["kiwi"] == ["5", f"80.0{NBSP}%", f"100.0{NBSP}%", "+20.0"]
-    assert rows["plum"] == ["0", "–", "–", "–"]
+    rows = {row[0]: [cell.partition(" (")[0] for cell in row[1:]] for row in page.tables[2]}
+    # recall, precision and F1 of both, and the difference in recall
+    full = f"100.0{NBSP}%"
+    assert rows["pear"] == ["8", f"87.5{NBSP}%", full, f"93.3{NBSP}%", full, full, full, "+12.5"]
+    assert rows["apple"] == ["5", full, f"83.3{NBSP}%", f"90.9{NBSP}%", full, full, full, "0.0"]
     # The image of class 5 was taken for class 6, which has none.
+    assert rows["plum"] == ["0", "–", f"0.0{NBSP}%", f"0.0{NBSP}%", "–", "–", "–", "–"]
     assert f"kiwi taken for plum: 1 of 5 (20.0{NBSP}%)" in page.text
 
 
@@ -285,7 +340,7 @@ def test_a_mistake_names_its_file(base):
     np.testing.assert_array_equal(pixels, data.test.images[3])
 
 
-@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96)])
+@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96), (128, 128), (224, 112)])
 def test_a_pixel_becomes_a_square_of_whole_pixels(base, side, shown):
     data = dataset(7, side=side)
     (image,) = Page(report([evaluated(base, data.test.labels, "vit", [3])], data)).mistakes()
@@ -354,7 +409,7 @@ def test_names_in_any_script_and_with_html_in_them_are_text(base):
     page = Page(source)
     assert not {tag for tag, _ in page.elements} & {"script", "b", "i"}
     assert not [attributes for _, attributes in page.elements if "onerror" in attributes]
-    assert {row[0] for row in page.tables[1][1:]} == {name.replace("\udcff", "\\udcff") for name in names}
+    assert {row[0] for row in page.tables[2][1:]} == {name.replace("\udcff", "\\udcff") for name in names}
     assert "</title><b>mine & yours: smallvit report" in page.text
     assert "train.py --data '<b>\\udce9'" in page.text
     assert "\n<i>'3.png" in page.text
@@ -367,8 +422,7 @@ def test_two_classes(base):
         for variant, wrong in (("vit", range(12)), ("spt_lsa", range(6, 9)))
     ]
     page = Page(report(models, data))
-    assert "top-5" not in page.text
-    assert len(page.tables[1]) == 3
+    assert len(page.tables[2]) == 3
     assert f"cat taken for dog: 6 of 20 (30.0{NBSP}%)" in page.text
 
 
@@ -384,7 +438,7 @@ def test_a_thousand_classes(base):
         for variant in ("vit", "spt_lsa")
     ]
     page = Page(report(models, data))
-    assert len(page.tables[1]) == 1001
+    assert len(page.tables[2]) == 1001
     assert any(box.get("class") == "scroll tall" for box in page.all("div"))
     assert len(page.source.encode()) < 1_000_000
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from smallvit.data import Dataset, Split
 from smallvit.evaluation.comparison import group_by_variant
-from smallvit.evaluation.confusion import confusion_matrix, most_frequent_confusions
+from smallvit.evaluation.confusion import class_scores, confusion_matrix, most_frequent_confusions
 from smallvit.report import html
 from tests.server import ROOT
 
@@ -54,6 +54,8 @@ def test_counts_by_hand_with_unequal_classes():
     assert matrix.tolist() == [[1, 0, 2, 1], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
     assert most_frequent_confusions(matrix, 2) == [(0, 2, 2), (0, 3, 1)]
     assert most_frequent_confusions(np.diag([3, 4]), 10) == []
+    scores = [(one.recall, one.precision, one.f1) for one in class_scores(matrix)]
+    assert scores == [(1 / 4, 1 / 2, 2 / 6), (None, None, None), (1 / 2, 1 / 3, 2 / 5), (1, 1 / 2, 2 / 3)]
     assert most_frequent_confusions(matrix, 9) == [(0, 2, 2), (0, 3, 1), (2, 0, 1)]
 
 

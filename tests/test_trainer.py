@@ -1,17 +1,19 @@
 """The trainer: loss, order, averages; the loss, and several steps in one call, as XLA compiles them."""
 
+import math
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 from tqdm import tqdm
 
 from smallvit.augment import pipeline
-from smallvit.config import with_variant
 from smallvit.data import Split
+from smallvit.device import backend, compilation
 from smallvit.training import trainer as trainer_module
-from smallvit.training.trainer import Trainer
+from smallvit.training.trainer import Trainer, balanced_order
 from tests import tiny
 
 
@@ -33,6 +35,7 @@ class Bar:
         pass
 
 
+@pytest.mark.usefixtures("with_xla")
 def test_loss_and_hits_of_an_epoch_are_those_of_numpy(uneven, monkeypatch):
     recipe = replace(tiny.RECIPE, learning_rate=1e-30, warmup_fraction=0, weight_decay=0.0, label_smoothing=0.1)
     trainer = Trainer(tiny.SHALLOW, recipe, uneven)
@@ -66,6 +69,18 @@ def test_an_epoch_trains_on_every_image_once_in_an_order_of_its_own(uneven):
     assert orders[0] != orders[1]
 
 
+def test_balanced_sampling_shows_every_class_equally_often(rng):
+    """29 images of 19, 8 and 2: 10, 10 and 9 are drawn, each image of a class before one comes again."""
+    labels = rng.permutation(np.repeat([0, 3, 4], [19, 8, 2]))
+    order = balanced_order(labels, rng)
+    assert sorted(np.bincount(labels[order])[[0, 3, 4]].tolist()) == [9, 10, 10]
+    times = np.bincount(order, minlength=29)
+    assert times[labels == 0].max() == 1
+    assert {*times[labels == 3].tolist()} == {1, 2}
+    assert {*times[labels == 4].tolist()} <= {4, 5}
+    assert balanced_order(labels, np.random.default_rng(3)).tolist() != order.tolist()
+
+
 def test_the_seed_decides_the_first_weights(train):
     first, again, other = (
         np.concatenate(
@@ -78,6 +93,37 @@ def test_the_seed_decides_the_first_weights(train):
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_another_seed_trains_as_in_a_trainer_of_its_own_and_nothing_is_traced_again(uneven, monkeypatch):
+    model = replace(tiny.SHALLOW, dropout_rate=0.2)
+    recipe = replace(tiny.RECIPE, ema_decay=0.9, optimizer="muon")
+    again = replace(recipe, seed=5)
+    other = Split(uneven.images[::-1], uneven.labels[::-1])
+    trainer = Trainer(model, recipe, uneven)
+    trainer.train_epoch(0, Bar())
+    assert trainer.can_restart(model, again, other)
+    assert not trainer.can_restart(model, replace(again, learning_rate=1.0), other)
+    assert not trainer.can_restart(model, again, other.take(slice(0, 50)))
+    assert not trainer.can_restart(replace(model, num_classes=8), again, other)
+    trainer.restart(again, other)
+    with monkeypatch.context() as context:
+        if keras.backend.backend() != "torch":
+            context.setattr(trainer, "augment", None)
+        restarted = trainer.train_epoch(0, Bar())
+    expected = Trainer(model, again, other)
+    metrics = expected.train_epoch(0, Bar())
+    assert restarted["loss"] == metrics["loss"]
+    for value, other_value in zip(trainer.values(), expected.values(), strict=True):
+        np.testing.assert_array_equal(value, other_value)
+
+
+def test_xla_is_for_trainings_longer_than_its_compilation():
+    """8 layers of 4 * 10 * 10 + 2 * 2 * 10^2 multiplications for each of 9 patches: 57,600 an image."""
+    model = replace(tiny.MODEL, depth=8)
+    needed = compilation._MIN_XLA_MULTIPLICATIONS / 57_600
+    assert compilation.is_xla_worthwhile(model, math.ceil(needed))
+    assert not compilation.is_xla_worthwhile(model, math.floor(needed)) or backend.has_accelerator()
 
 
 @pytest.mark.usefixtures("without_xla")
@@ -106,20 +152,7 @@ def test_images_too_large_for_the_device_train_the_same_model(train, tmp_path, m
         np.testing.assert_array_equal(on_device, copied)
 
 
-def test_a_trained_model_is_gone_on_from_with_all_its_weights_but_the_classifiers(train):
-    trained = tiny.build("spt_lsa")
-    model = replace(with_variant(tiny.MODEL, "spt_lsa"), num_classes=9)
-    trainer = Trainer(model, tiny.RECIPE, train)
-    drawn = trainer.model.classifier.get_weights()
-    trainer.load_pretrained(trained)
-    for variable, given in zip(trainer.model.weights, trained.weights, strict=True):
-        if "classifier" not in variable.path:
-            np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(given), variable.path)
-    for before, now in zip(drawn, trainer.model.classifier.get_weights(), strict=True):
-        np.testing.assert_array_equal(before, now)
-    assert trainer.model.taus() == pytest.approx(trained.taus())
-
-
+@pytest.mark.usefixtures("with_xla")
 @pytest.mark.parametrize("kind", ["random", "window"])
 def test_the_first_epochs_see_some_of_the_patches_and_train_the_same_weights(kind):
     """As XLA compiles it: one step on two images with 4 of 9 patches each moves the embeddings of 4 to 8 places."""
@@ -139,6 +172,7 @@ def test_the_first_epochs_see_some_of_the_patches_and_train_the_same_weights(kin
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("with_xla")
 def test_several_steps_in_one_call_are_the_steps_one_by_one(train):
     model = replace(tiny.SHALLOW, dropout_rate=0.1)  # the random states pass from step to step
     recipe = replace(tiny.RECIPE, ema_decay=0.9, mixup_alpha=0.8, cutmix_alpha=1.0)

@@ -17,7 +17,7 @@ from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
 from smallvit.model_folder.folder import read_model_folder, write_model_folder
 from smallvit.training import fit as training
-from smallvit.training.checkpoint import CheckpointFiles
+from smallvit.training.checkpoint import BestWeights, CheckpointFiles
 from smallvit.training.fit import fit
 from smallvit.training.progress import format_duration
 from smallvit.training.time_limit import TimeLimit
@@ -42,7 +42,7 @@ def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(tr
     recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-30)
     whole = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
-    assert "model: ends early: neither loss nor top-1 on the validation images has been better than" in caplog.text
+    assert "model: ends early: neither loss nor accuracy on the validation images has been better than" in caplog.text
     assert "than after epoch 1, 3 epochs ago" in caplog.text
     again = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
     assert without_times(again.history) == without_times(whole.history)
@@ -66,6 +66,19 @@ def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
         for epoch, value in zip((2, 4, 6), three, strict=True):
             history[epoch - 1][key] = value
     assert training.last_improvement(history) == expected
+
+
+def test_the_best_epoch_may_be_that_of_the_balanced_accuracy():
+    history = [
+        {"val_top1": 0.8, "val_balanced": 0.5, "val_loss": 1.0},
+        {"val_top1": 0.7, "val_balanced": 0.6, "val_loss": 2.0},
+    ]
+    epochs = [BestWeights({}, 0.8 - epoch / 10, epoch, False, []) for epoch in (1, 2)]
+
+    def best(key):
+        return max(epochs, key=lambda weights: training._selection_key(weights, history, key)).epoch
+
+    assert (best("top1"), best("balanced")) == (1, 2)
 
 
 def test_patience_ends_a_training_after_an_evaluation_only():
@@ -123,11 +136,11 @@ def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path
         UserError, match=r"run\.last\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"
     ):
         fit(tiny.SHALLOW, replace(recipe, learning_rate=0.01), train, validation, path)
-    with pytest.raises(UserError, match="whose training images is"):
+    with pytest.raises(UserError, match=r"The data has changed since: .*run\.last\.npz belongs to a training"):
         fit(tiny.SHALLOW, recipe, tiny.split(48, seed=9), validation, path)
     other = build_model(tiny.SHALLOW)
     write_model_folder(tmp_path / "other", other, tiny.record("spt_lsa", other), tiny.HISTORY, b"curves", "card")
-    with pytest.raises(UserError, match=r"whose starting weights is None, not [0-9a-f]{64}"):
+    with pytest.raises(UserError, match=r"training that started from other weights; give the same --from"):
         fit(tiny.SHALLOW, recipe, train, validation, path, init_from=read_model_folder(tmp_path / "other"))
     with pytest.raises(UserError, match="whose depth is 1, not 2"):
         fit(replace(tiny.SHALLOW, depth=2), recipe, train, validation, path)
@@ -193,7 +206,7 @@ def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
     recipe, trained = replace(tiny.RECIPE, epochs=1, precision="bfloat16"), []
     result = fit(
         *(tiny.SHALLOW, recipe, train, validation, files(tmp_path)),
-        on_epoch=lambda trainer, metrics: trained.append(trainer.model),
+        on_epoch=[lambda trainer, metrics: trained.append(trainer.model)],
     )
     (model,) = trained
     assert model.dtype_policy.compute_dtype == "bfloat16"

@@ -20,11 +20,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PNG",
         help="the file to write (default: %(default)s)",
     )
-    add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--set", "--seed"))
-    add_recipe_options(
-        parser,
-        ("--validation-split", "--test-split", "--image-column", "--label-column", "--group-by", "--strict", "--limit"),
-    )
+    add_recipe_options(parser, ("--data", "--variant", "--preset", "--from", "--image-size", "--augmentation"))
+    add_recipe_options(parser, ("--set", "--seed", "--validation-split", "--test-split"))
+    add_recipe_options(parser, ("--image-column", "--label-column", "--group-by", "--strict", "--limit"))
 
 
 def run(options, words, door, failures) -> None:

@@ -11,6 +11,7 @@ from smallvit.config import (
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
+    IMBALANCE,
     PRESETS,
     VARIANTS,
     parse_override,
@@ -22,10 +23,20 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "epochs": (int, "number of epochs"),
     "batch_size": (int, "images per step"),
     "learning_rate": (float, "peak of the learning rate schedule"),
+    "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
+    "balance": (
+        str,
+        "none, or sampling, which shows every class equally often; for your own data sampling if the largest class has "
+        f"{IMBALANCE} times the images of the smallest",
+    ),
+    "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),
     "validation_split": (float, "share of the training images for validation, in (0, 1)"),
     "seed": (int, "seed of weights, order, augmentation and stratified split"),
 }
+
+TRACKERS = ("wandb", "trackio")
+"""The values of `--track`: names of packages."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {
@@ -57,13 +68,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "dest": "init_from",
         "metavar": "MODEL",
         "help": "begin with the weights of MODEL and a new classifier; MODEL is a model folder, a folder of model "
-        "folders, or a model USER/REPO[@REVISION] on the Hub (default: random weights)",
+        "folders, or a model USER/REPO[@REVISION] on the Hub; none begins with random weights (default: for your own "
+        "data the bundled models, if they have the preset's architecture; else none)",
     },
     "--image-size": {
         "type": int,
         "metavar": "N",
         "help": f"side of the images that the model sees: one of {', '.join(map(str, DATA_IMAGE_SIZES))}; patches grow "
-        f"with it (default: {DATA_IMAGE_SIZES[0]})",
+        f"with it (default: {DATA_IMAGE_SIZES[0]}; with --from MODEL that of MODEL)",
     },
     "--set": {
         "action": "extend",
@@ -130,12 +142,6 @@ def presets_table() -> str:
     return "\n".join(lines)
 
 
-def require_compatible_options(options: argparse.Namespace) -> None:
-    """Raise `UserError` if two of the shared options contradict each other."""
-    if options.init_from is not None and options.image_size is not None:
-        raise UserError(f"--image-size {options.image_size}: with --from, the model's own size is kept.")
-
-
 def read_overrides(options: argparse.Namespace) -> dict[str, object]:
     """The fields of the preset to replace, from `CONFIG_OPTIONS` and `--set`.
 
@@ -159,9 +165,8 @@ def experiment_options(options: argparse.Namespace, **others: Any) -> Any:
     """The `ExperimentOptions` of the parsed options. `others` are fields that no option has the name of.
 
     Raises:
-        UserError: options contradict each other, or a field of the preset cannot be replaced.
+        UserError: a field of the preset cannot be replaced.
     """
-    require_compatible_options(options)
     overrides = read_overrides(options)
 
     from smallvit.experiment import ExperimentOptions

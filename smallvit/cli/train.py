@@ -1,11 +1,14 @@
 """`smallvit train`: train models, each of which becomes a folder."""
 
 import argparse
+import logging
 import shlex
 from pathlib import Path
 
-from smallvit.cli.recipe import add_recipe_options, experiment_options, presets_table, read_overrides
+from smallvit.cli.recipe import TRACKERS, add_recipe_options, experiment_options, presets_table, read_overrides
 from smallvit.errors import UserError
+
+log = logging.getLogger(__name__)
 
 SUMMARY = "Train Vision Transformers on your images, or on CIFAR-100. Each model becomes a folder."
 LOG_STREAM = "stdout"
@@ -40,8 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     recipe = parser.add_argument_group("recipe")
     add_recipe_options(
-        recipe, ("--batch-size", "--learning-rate", "--precision", "--validation-split", "--seed", "--set")
+        recipe, ("--augmentation", "--balance", "--selection", "--batch-size", "--learning-rate", "--precision")
     )
+    add_recipe_options(recipe, ("--validation-split", "--seed", "--set"))
     recipe.add_argument(
         "--seeds",
         type=int,
@@ -71,6 +75,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: none)",
     )
     output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR (default: none)")
+
+    output.add_argument(
+        "--track",
+        choices=TRACKERS,
+        help="log each epoch with Weights & Biases or Trackio, which must be installed (default: none)",
+    )
 
     devices = parser.add_argument_group("several devices (JAX only)")
     devices.add_argument(
@@ -176,7 +186,21 @@ def run(options, words, door, failures) -> list[Path]:
 
     from smallvit.experiment import run_experiment
 
-    return run_experiment(experiment)
+    folders = run_experiment(experiment)
+    if folders:
+        _log_next_commands(folders, door)
+    return folders
+
+
+def _log_next_commands(folders, door):
+    """Log what to type next: the models on the page, and labels for new images."""
+    together = str(folders[0] if len(folders) == 1 else folders[0].parent)
+    serve = ["python", "app.py"] if door.script else door.words("serve")
+    log.info(
+        "next: %s shows the models; %s labels new images",
+        shlex.join([*serve, "--models", together]),
+        shlex.join([*door.words("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
+    )
 
 
 def after_interrupt(options: argparse.Namespace) -> list[str] | None:

@@ -20,7 +20,13 @@ from smallvit.config.presets import (
     PRESETS,
     Preset,
 )
-from smallvit.config.scaling import DATA_IMAGE_SIZES, overrides_for_size, scaled_image_size, with_data_image_size
+from smallvit.config.scaling import (
+    DATA_IMAGE_SIZES,
+    IMBALANCE,
+    overrides_for_size,
+    scaled_image_size,
+    with_data_image_size,
+)
 from smallvit.config.training import (
     MUON_ADAM_WEIGHT_DECAY,
     RANDAUGMENT_MAX_MAGNITUDE,
@@ -36,6 +42,7 @@ __all__ = [
     "DATA_IMAGE_SIZES",
     "DEFAULT_PRESET",
     "DEFAULT_VARIANTS",
+    "IMBALANCE",
     "MUON_ADAM_WEIGHT_DECAY",
     "PAPER_URL",
     "PRESETS",

@@ -16,7 +16,7 @@ RANDAUGMENT_MAX_MAGNITUDE = 30  # every operation is at its strongest
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training recipe. An epoch shows every training image once.
+    """One training recipe. An epoch shows as many images as there are: without `balance`, each once.
 
     Raises:
         ValueError: a value is out of its range; the message names it.
@@ -45,6 +45,8 @@ class TrainConfig:
     sampled_patches: int = 36  # patches per image that a step sees; a square number for "window"
     sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample, [0, 1]
 
+    balance: Literal["none", "sampling"] = "none"  # "sampling" shows images of every class equally often
+
     # Augmentation, in the order in which it is applied; see smallvit/augment.
     augmentation: Literal["flip_crop", "crop", "keras_example"]  # flips, crops, zooms; see augment/pipeline.py
     policy: Literal["none", "randaugment", "autoaugment"]  # random colours and moves; see augment/policies.py
@@ -61,6 +63,7 @@ class TrainConfig:
     # Validation.
     split: Literal["tail", "stratified"]  # hold out the last images, or the same share of each class
     validation_split: float  # share of the training images held out, (0, 1)
+    selection: Literal["accuracy", "balanced"] = "accuracy"  # which validation accuracy the best epoch has
     evaluation_interval: int  # epochs between evaluations, at least 1; the last epoch is always evaluated
     patience: int = 0  # stop after this many epochs with no better validation loss or top-1; 0: never stop early
     seed: int = 0  # of weights, order and augmentation, 0 to 2**32 - 1

@@ -3,6 +3,7 @@
 from smallvit.data.cifar100 import load_cifar100
 from smallvit.data.dataset import Dataset, Split, iter_chunks
 from smallvit.data.findings import Findings
+from smallvit.data.mirroring import mirroring_problem
 from smallvit.data.source import Source, load_dataset
 from smallvit.data.split import hold_out, index_in_class
 
@@ -16,4 +17,5 @@ __all__ = [
     "iter_chunks",
     "load_cifar100",
     "load_dataset",
+    "mirroring_problem",
 ]

@@ -3,16 +3,14 @@
 Axis letters: n test images, S models that differ only in their seed.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from smallvit.config import VARIANTS
-from smallvit.evaluation.bootstrap import Interval, mean_interval
-
-# With fewer discordant images a bootstrap interval is too narrow: four of four can be chance.
-MIN_DISCORDANT = 10
+from smallvit.evaluation.proportions import SIGNIFICANCE, Interval, Share, Z
 
 
 class VariantGroup(NamedTuple):
@@ -38,12 +36,21 @@ class VariantGroup(NamedTuple):
 
     @property
     def image_accuracy(self) -> np.ndarray:
-        """The share of the models that classify each image correctly: float64 [n]. Its mean is the mean top-1."""
+        """The share of the models that classify each image correctly: float64 [n]. Its mean is the mean accuracy."""
         return self.correct.mean(axis=0)
 
     @property
-    def top1_by_seed(self) -> list[float]:
-        return self.correct.mean(axis=1).tolist()
+    def shares(self) -> list[Share]:
+        """The images that each model classifies correctly."""
+        return [Share(int(each.sum()), len(each)) for each in self.correct]
+
+    @property
+    def share(self) -> Share:
+        """The images that are classified correctly, in the mean over the seeds.
+
+        The interval of this `Share` counts the images once, not once for each seed: all seeds see the same images.
+        """
+        return Share(self.correct.sum() / len(self.seeds), self.correct.shape[1])
 
 
 def group_by_variant(
@@ -93,13 +100,13 @@ class Comparison(NamedTuple):
 
     @property
     def difference_by_seed(self) -> list[float]:
-        """The difference in top-1 for each seed, in [-1, 1]."""
+        """The difference in accuracy for each seed, in [-1, 1]."""
         return (self.modified_correct.mean(axis=1) - self.plain_correct.mean(axis=1)).tolist()
 
     @property
     def interval(self) -> Interval:
         """The confidence interval of the mean of `difference`."""
-        return mean_interval(self.difference)
+        return difference_interval(self.difference)
 
     @property
     def num_discordant(self) -> int:
@@ -107,9 +114,31 @@ class Comparison(NamedTuple):
         return int(np.count_nonzero(self.difference))
 
     @property
+    def p_value(self) -> float:
+        """The probability of a mean as far from 0, if each image were equally likely to favour either variant."""
+        return sign_flip_p_value(self.modified_correct.sum(axis=0) - self.plain_correct.sum(axis=0))
+
+    @property
     def may_be_chance(self) -> bool:
-        """Whether another draw of test images could have given no difference."""
-        return self.interval.low <= 0 <= self.interval.high or self.num_discordant < MIN_DISCORDANT
+        """Whether the test does not tell the two variants apart."""
+        return self.p_value >= SIGNIFICANCE
+
+
+def difference_interval(differences: np.ndarray) -> Interval:
+    """Compute the 95 % confidence interval of the mean of paired differences.
+
+    Two images are added, one with the difference 1 and one with -1. Then the interval is `mean +- Z * deviation /
+    sqrt(images)`. The two images keep the interval from having no width where few images differ.
+
+    Args:
+        differences: float [n] in [-1, 1], n at least 1: for each image, how much more often one model is right.
+
+    Reference: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based
+        on paired data", where every difference is -1, 0 or 1.
+    """
+    values = np.append(np.asarray(differences, np.float64), (1.0, -1.0))
+    width = Z * values.std() / math.sqrt(len(values))
+    return Interval(max(values.mean() - width, -1.0), min(values.mean() + width, 1.0))
 
 
 def compare_variants(groups: list[VariantGroup]) -> list[Comparison]:
@@ -153,14 +182,39 @@ def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> dict[s
         "only_second": only_second,
         "both_wrong": int(np.sum(~first_correct & ~second_correct)),
         "disagree": int(np.sum(first != second)),
-        "p_value": _binomial_p_value(min(only_first, only_second), only_first + only_second),
+        "p_value": sign_flip_p_value(second_correct.astype(int) - first_correct),
     }
 
 
-def _binomial_p_value(smaller: int, total: int) -> float:
-    """2 P(X <= smaller) for X ~ Binomial(total, 1/2), at most 1. Whole numbers keep tiny values exact."""
-    term = tail = 1
-    for k in range(smaller):
-        term = term * (total - k) // (k + 1)  # the binomial coefficient (total over k + 1)
-        tail += term
-    return min(1.0, 2 * tail / 2**total)
+def sign_flip_p_value(differences: np.ndarray) -> float:
+    """Test exactly whether paired differences have the mean 0, two-sided.
+
+    The null hypothesis: each image is equally likely to have its difference or the opposite one. The p-value is the
+    probability of a sum that is as far from 0, over all choices of the signs. For differences of -1, 0 and 1, this is
+    McNemar's exact test.
+
+    Args:
+        differences: int [n]; for S seeds, the number of seeds with which the second model is right, minus the number
+            with which the first is.
+
+    Returns:
+        A probability; 1 if all differences are 0.
+
+    Reference: Fisher 1935, "The Design of Experiments", section 21.
+    """
+    sizes = np.abs(differences)
+    distribution = np.ones(1)  # of the sum, from its smallest value in steps of 1
+    for size in range(1, int(sizes.max(initial=0)) + 1):
+        count = int((sizes == size).sum())
+        # The sum over the images of one size is size * (2 k - count), where k is binomial.
+        spread = np.zeros(2 * size * count + 1)
+        spread[:: 2 * size] = _fair_binomial(count)
+        distribution = np.convolve(distribution, spread)
+    sums = np.arange(len(distribution)) - len(distribution) // 2
+    return min(1.0, float(distribution[np.abs(sums) >= abs(int(np.sum(differences)))].sum()))
+
+
+def _fair_binomial(count: int) -> np.ndarray:
+    """The probabilities of 0 to `count` heads in `count` throws of a coin: float64 [count + 1]."""
+    log_factorials = np.array([math.lgamma(k + 1) for k in range(count + 1)])
+    return np.exp(log_factorials[-1] - log_factorials - log_factorials[::-1] - count * math.log(2))

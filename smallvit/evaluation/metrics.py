@@ -5,6 +5,9 @@ Axis letters: n images, K classes.
 
 import numpy as np
 
+MIN_CLASSES_FOR_TOP5 = 10
+"""With fewer classes, five guesses are nearly always enough, so that top-5 says nothing."""
+
 
 def metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Compute cross-entropy and accuracy.
@@ -14,13 +17,26 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         labels: int [n] in [0, K).
 
     Returns:
-        "loss" (mean cross-entropy, nats), "top1" and "top5" (shares in [0, 1]).
+        "loss" (mean cross-entropy, nats), "top1" (the accuracy) and "top5" (shares in [0, 1]), and "balanced", see
+        `balanced_accuracy`.
     """
     highest = logits.max(axis=1)
     log_sum_exp = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     loss = np.mean(log_sum_exp - logits[np.arange(len(labels)), labels])
     rank = true_class_rank(logits, labels)
-    return {"loss": float(loss), **{f"top{k}": float(np.mean(rank < k)) for k in (1, 5)}}
+    shares = {f"top{k}": float(np.mean(rank < k)) for k in (1, 5)}
+    return {"loss": float(loss), **shares, "balanced": balanced_accuracy(rank == 0, labels)}
+
+
+def balanced_accuracy(correct: np.ndarray, labels: np.ndarray) -> float:
+    """Compute the mean of the classes' recalls: the accuracy if every class had as many images.
+
+    Args:
+        correct: [n], whether each image is classified correctly; or the share of several models that do.
+        labels: int [n], n at least 1. A class without images does not count.
+    """
+    counts = np.bincount(labels)
+    return float(np.mean(np.bincount(labels, weights=correct)[counts > 0] / counts[counts > 0]))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ from smallvit.device import backend, compilation, distribution
 from smallvit.evaluation.metrics import metrics
 
 
-def compile_prediction(model: keras.Model) -> Callable[[Any], Any]:
-    """Compile the model in inference mode: images [B, H, W, 3] -> logits [B, K]."""
-    return compilation.compile_function(partial(model, training=False), model.variables)
+def compile_prediction(model: keras.Model, xla: bool = True) -> Callable[[Any], Any]:
+    """Compile the model in inference mode: images [B, H, W, 3] -> logits [B, K]. For `xla` see `compile_function`."""
+    return compilation.compile_function(partial(model, training=False), model.variables, xla)
 
 
 def evaluate(predict: Callable[[Any], Any], split: Split) -> dict[str, float]:

@@ -6,16 +6,22 @@ The images of two shares are different ones. For two models on the same images s
 import math
 from typing import NamedTuple
 
-from smallvit.evaluation.bootstrap import Interval
-
+CONFIDENCE = 0.95  # of every interval
 Z = 1.959964  # of the standard normal distribution: 95 % lie within -Z and Z
 SIGNIFICANCE = 0.05
 
 
-class Share(NamedTuple):
-    """`right` of `total` images, `total` at least 1."""
+class Interval(NamedTuple):
+    """A confidence interval, in the unit of the values."""
 
-    right: int
+    low: float
+    high: float
+
+
+class Share(NamedTuple):
+    """`right` of `total` images, `total` at least 1. `right` may be the mean over several models."""
+
+    right: float
     total: int
 
     @property

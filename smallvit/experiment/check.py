@@ -13,6 +13,7 @@ from smallvit.experiment.provenance import git_commit
 from smallvit.training.settings import require_same_settings
 from smallvit.training.tensorboard import require_tensorboard
 from smallvit.training.time_limit import TimeLimit
+from smallvit.training.tracking import require_tracker
 
 # Options that may differ between the processes of one experiment.
 _PER_PROCESS_OPTIONS = {
@@ -57,6 +58,8 @@ def check(options: ExperimentOptions) -> Checked:
         raise UserError(f"--hours is {options.hours:g}; it must be more than 0.")
     if options.tensorboard is not None:
         require_tensorboard()
+    if options.track is not None:
+        require_tracker(options.track)
     plan = make_plan(options)
     runs = plan.runs()
     if not is_main_process():

@@ -50,6 +50,18 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     if names:
         values = {**vars(run.model), **vars(training)}
         log.info("chosen for this number of images: %s", ", ".join(f"{name} {values[name]}" for name in names))
+    for variant, initial in plan.initial.items():
+        log.info(
+            "%s starts from the weights of %s, which was trained on %s, with a new classifier (--from none starts from "
+            "random weights)",
+            variant,
+            initial.name,
+            initial.folder.record.data,
+        )
+    if not plan.initial:
+        log.info("%s from random weights", "every model starts" if len(plan.variants) > 1 else "the model starts")
+    for note in plan.notes:
+        log.info("%s", note)
     if backend.is_slow_precision(training.precision):
         log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
     if plan.preset.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute

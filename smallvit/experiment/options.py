@@ -19,10 +19,12 @@ class ExperimentOptions:
         preset: name in `config.PRESETS`; None takes the default for the data.
         overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
         variant: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
-        init_from: model folder, folder of model folders or Hub model with the initial weights; None draws them.
+        init_from: model folder, folder of model folders or Hub model with the initial weights; "none" draws them;
+            None takes the bundled models for the user's own images, if they have the architecture of the preset.
         seeds: each variant is trained with this many seeds, beginning with the recipe's.
         data: path of the data, see `data.Source`; None is CIFAR-100.
-        image_size: side in pixels to which a folder's images are resized; None takes the default of `data.Source`.
+        image_size: side in pixels to which a folder's images are resized; None takes that of the models that
+            `init_from` names, else the default of `data.Source`.
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
         strict: whether a folder with unreadable files is refused.
         group_by: how images are grouped, see `data.Source`; None has no groups.
@@ -36,6 +38,7 @@ class ExperimentOptions:
         hours: hours for all runs together; sets the number of epochs. None leaves the number as it is.
         time_limit: minutes after which no epoch may end, except the first; None has no limit.
         tensorboard: folder for TensorBoard logs; None writes none.
+        track: "wandb" or "trackio", which log each epoch; None logs with neither.
         devices: number of devices that share each batch.
         coordinator: HOST:PORT of process 0, if several processes train together.
         process_id: number of this process, from 0.
@@ -65,6 +68,7 @@ class ExperimentOptions:
     hours: float | None = None
     time_limit: float | None = None
     tensorboard: Path | None = None
+    track: str | None = None
     devices: int = 1
     coordinator: str | None = None
     process_id: int | None = None

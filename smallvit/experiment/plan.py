@@ -3,13 +3,17 @@
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
+
+from smallvit import files
 from smallvit.config import (
     CUSTOM_DATA_PRESET,
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
+    IMBALANCE,
     PRESETS,
     VARIANTS,
     ModelConfig,
@@ -21,15 +25,18 @@ from smallvit.config import (
     with_overrides,
     with_variant,
 )
-from smallvit.data import Dataset, Source, Split, hold_out
+from smallvit.data import Dataset, Source, Split, hold_out, mirroring_problem
 from smallvit.device import backend
-from smallvit.errors import UserError, value_error_as_user_error
+from smallvit.errors import UserError, escape_name, value_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.hub.download import resolve_model_folders
 from smallvit.limits import MAX_EXAMPLES
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.model_folder.record import require_bounded
 from smallvit.training.checkpoint import CheckpointFiles
+
+NO_WEIGHTS = "none"
+"""The value of `--from` that draws all weights."""
 
 # Fields of `ModelConfig` that matter only during training.
 _TRAINING_ONLY_FIELDS = ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate", "drop_path_schedule")
@@ -41,10 +48,30 @@ class InitialWeights(NamedTuple):
     Attributes:
         name: what the user calls it, such as a path or `USER/REPO`.
         folder: its model folder.
+        model: its architecture, for the images and patches of the training.
     """
 
     name: str
     folder: ModelFolder
+    model: ModelConfig
+
+    @classmethod
+    def for_image_size(cls, name: str, folder: ModelFolder, data_image_size: int) -> Self:
+        """The weights for images of another size: image and patches grow alike, so the number of patches stays.
+
+        Raises:
+            UserError: this is not possible in whole pixels.
+        """
+        record, trained = folder.record, folder.record.model
+        sizes = [size * data_image_size / record.data_image_size for size in (trained.image_size, trained.patch_size)]
+        if not all(map(float.is_integer, sizes)):
+            raise UserError(
+                f"--image-size {data_image_size}: {name} has patches of {trained.patch_size} px for images of "
+                f"{record.data_image_size} px, which would not be whole pixels; give another size."
+            )
+        image_size, patch_size = map(int, sizes)
+        with value_error_as_user_error():
+            return cls(name, folder, dataclasses.replace(trained, image_size=image_size, patch_size=patch_size))
 
 
 class Run(NamedTuple):
@@ -95,6 +122,7 @@ class Plan(NamedTuple):
         num_seeds: number of seeds, beginning with the recipe's.
         source: the `Source` of the data.
         output_dir: the folder for the model folders.
+        notes: sentences on what was chosen because of the data, for the log.
     """
 
     preset_name: str
@@ -105,6 +133,7 @@ class Plan(NamedTuple):
     num_seeds: int
     source: Source
     output_dir: Path
+    notes: tuple[str, ...] = ()
 
     def runs(self) -> list[Run]:
         """The runs, all variants with the first seed and fold first. Raises `UserError` if one is not possible."""
@@ -121,7 +150,7 @@ class Plan(NamedTuple):
                     initial = self.initial.get(variant)
                     model = with_variant(model_config, variant)
                     if initial is not None:
-                        model = _merge_architecture(initial.folder.record.model, model)
+                        model = _merge_architecture(initial.model, model)
                     require_samplable(model, training)
                     require_bounded(model)
                     folder = self.output_dir / f"{self.preset_name}-{name}"
@@ -146,9 +175,38 @@ class Plan(NamedTuple):
                 pixel_mean=dataset.pixel_mean,
                 pixel_std=dataset.pixel_std,
             )
-            if dataset.is_own:  # the images are ordered by class: the tail would be the last classes
+            notes: tuple[str, ...] = ()
+            if dataset.is_own:
+                # The images are ordered by class: the tail would be the last classes.
                 training = dataclasses.replace(training, split="stratified")
-        return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training))
+                training, notes = self._fit_augmentation(training, dataset)
+                training, more = self._fit_balance(training, dataset)
+                notes += more
+        return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
+
+    def _fit_balance(self, training, dataset):
+        """Show the classes equally often if their sizes differ much, unless the user has decided."""
+        names, counts = dataset.class_names, np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+        if "balance" in self.overrides or counts.max() < IMBALANCE * counts.min():
+            return training, ()
+        return dataclasses.replace(training, balance="sampling"), (
+            f"the largest class, {escape_name(names[counts.argmax()])}, has {counts.max():,} training images and the "
+            f"smallest, {escape_name(names[counts.argmin()])}, {counts.min():,}, so training shows every class equally "
+            "often; --balance none does not",
+        )
+
+    def _fit_augmentation(self, training, dataset):
+        """Do not mirror images whose mirror image may be of another class, unless the user asks for it."""
+        given = self.overrides.get("augmentation")
+        if (given or training.augmentation) == "crop":
+            return training, ()
+        problem = mirroring_problem(dataset)
+        if problem is None:
+            return training, ("training mirrors images at random; --augmentation crop does not",)
+        if given is None and training.augmentation == "flip_crop":
+            training = dataclasses.replace(training, augmentation="crop")
+            return training, (f"{problem}, so training does not mirror images; --augmentation flip_crop does",)
+        return training, (f"{problem}, and training mirrors images; --augmentation crop would not",)
 
 
 def make_plan(options: ExperimentOptions) -> Plan:
@@ -168,16 +226,26 @@ def make_plan(options: ExperimentOptions) -> Plan:
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
     output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))
-    if options.init_from is None:
+    if options.init_from in (None, NO_WEIGHTS):
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
+        if options.init_from is None and not is_cifar100:  # the bundled models know the images of CIFAR-100
+            with value_error_as_user_error():
+                initial = _find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
     else:
-        initial = _find_initial_weights(options.init_from, options.variant and variants)
-        variants = list(initial)
+        found = _find_initial_weights(options.init_from, options.variant and variants)
+        variants = list(found)
         _require_architecture_unchanged(options.overrides)
-        source = source._replace(image_size=next(iter(initial.values())).folder.record.data_image_size)
+        size = options.image_size or next(iter(found.values())).record.data_image_size
+        if options.image_size is not None:
+            with value_error_as_user_error():
+                with_data_image_size(preset, size)
+        initial = {
+            variant: InitialWeights.for_image_size(name, folder, size) for variant, (name, folder) in found.items()
+        }
+        source = source._replace(image_size=size)
     return Plan(preset_name, preset, options.overrides, variants, initial, options.seeds, source, output_dir)
 
 
@@ -193,11 +261,22 @@ def _require_even_patches(preset_name, data_image_size, variants):
         )
 
 
+class _Found(NamedTuple):
+    """A model folder, and what the user calls it."""
+
+    name: str
+    folder: ModelFolder
+
+    @property
+    def record(self):
+        return self.folder.record
+
+
 def _find_initial_weights(text, variants):
-    """{variant: `InitialWeights`} for the given variants; for None, for the default ones among those found."""
-    found: dict[str, list[InitialWeights]] = {}
+    """{variant: `_Found`} for the given variants; for None, for the default ones among those found."""
+    found: dict[str, list[_Found]] = {}
     for name, folder in resolve_model_folders(text).items():
-        found.setdefault(folder.record.variant, []).append(InitialWeights(name, folder))
+        found.setdefault(folder.record.variant, []).append(_Found(name, folder))
     if variants is None:
         variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
     for variant in variants:
@@ -207,13 +286,34 @@ def _find_initial_weights(text, variants):
             names = " and ".join(one.name for one in found[variant][:2])
             raise UserError(f"--from {text} has two models of the variant {variant}, {names}; give one of them.")
     initial = {variant: found[variant][0] for variant in variants}
-    sizes = {one.folder.record.data_image_size for one in initial.values()}
+    sizes = {one.record.data_image_size for one in initial.values()}
     if len(sizes) > 1:
         raise UserError(
             f"--from {text} has models for images of {' and '.join(map(str, sorted(sizes)))} px; give models for one "
             "size, or choose one of them with --variant."
         )
     return initial
+
+
+def _find_bundled_weights(wanted, variants):
+    """{variant: `InitialWeights`} of bundled models with the architecture `wanted`; {} unless all variants have one.
+
+    A comparison of a model that starts from weights with one that does not would not be fair.
+    """
+    initial = {}
+    for path, folder in resolve_model_folders(files.BUNDLED_MODELS).items():
+        variant = folder.record.variant
+        trained = dataclasses.replace(folder.record.model, image_size=wanted.image_size, patch_size=wanted.patch_size)
+        if variant in variants and has_same_weights(trained, with_variant(wanted, variant)):
+            initial.setdefault(variant, InitialWeights(Path(path).name, folder, trained))
+    return initial if len(initial) == len(variants) else {}
+
+
+def has_same_weights(trained: ModelConfig, wanted: ModelConfig) -> bool:
+    """Whether two models can have the same weights, classifier aside, and compute the same with them."""
+    ignored = ("num_classes", "pixel_mean", "pixel_std", "initialization", "embedding_initialization")
+    same = {name: getattr(trained, name) for name in (*ignored, *_TRAINING_ONLY_FIELDS)}
+    return dataclasses.replace(wanted, **same) == trained
 
 
 def _merge_architecture(trained, wanted):

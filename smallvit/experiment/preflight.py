@@ -83,35 +83,34 @@ def _load_finished_run(run, dataset):
     splits = run_splits(dataset, run)
     test_sha256 = split_sha256(splits[2])
 
-    def settings(data, class_names, initial, num_images, test_sha256, model, training):
-        # If the numbers of images differ, so do the splits: some test images may have been training images.
-        names = ("training", "validation", "test")
-        counts = {f"number of {name} images": count for name, count in zip(names, num_images, strict=True)}
-        own = {"data": data, "classes": class_names, "start": initial, **counts, "test images": test_sha256}
-        return {**own, **config_dict(model, training)}
-
+    # If the numbers of images differ, so do the splits: some test images may have been training images.
+    names = [f"number of {name} images" for name in ("training", "validation", "test")]
+    counts_before = record.num_train, record.num_validation, record.num_test
+    counts_now = [len(split.labels) for split in splits]
+    recipe_before, recipe_now = config_dict(record.model, record.training), config_dict(run.model, run.training)
+    what, advice = f"{run.folder} is a finished training", "another --output-dir trains anew beside it"
+    deciding = ("seed", "split", "validation_split")  # which images are in which split
     require_same_settings(
-        settings(
-            record.data,
-            record.class_names,
-            record.started_from,
-            (record.num_train, record.num_validation, record.num_test),
-            record.test_sha256 or test_sha256,
-            record.model,
-            record.training,
-        ),
-        settings(
-            dataset.name,
-            dataset.class_names,
-            run.initial and hide_outside_path(run.initial.name),
-            [len(split.labels) for split in splits],
-            test_sha256,
-            run.model,
-            run.training,
-        ),
-        f"{run.folder} is a finished training",
-        "another --output-dir trains anew beside it",
+        {"data": record.data, "start": record.started_from, **{name: recipe_before[name] for name in deciding}},
+        {
+            "data": dataset.name,
+            "start": run.initial and hide_outside_path(run.initial.name),
+            **{name: recipe_now[name] for name in deciding},
+        },
+        what,
+        advice,
     )
+    require_same_settings(
+        {
+            "classes": record.class_names,
+            **dict(zip(names, counts_before, strict=True)),
+            "test images": record.test_sha256 or test_sha256,
+        },
+        {"classes": dataset.class_names, **dict(zip(names, counts_now, strict=True)), "test images": test_sha256},
+        f"The data has changed since: {what}",
+        advice,
+    )
+    require_same_settings(recipe_before, recipe_now, what, advice)
     return folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
 from smallvit.errors import UserError
+from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5
 from smallvit.experiment.folds import pool_folds
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.train import FinishedRun
@@ -65,19 +66,22 @@ def _write_report(path, models, dataset):
 
 
 def format_results(records) -> str:
-    """Top-1 and top-5 of each variant on the test split as a table; mean +- standard deviation over seeds.
+    """The accuracy of each variant on the test split as a table; mean +- standard deviation over seeds.
 
     Args:
         records: a list of `Record`s.
     """
-    lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{'test top-1':>18}{'test top-5':>18}{'time':>12}"]
+    columns = {"top1": "test accuracy", "top5": "test top-5"}
+    if len(records[0].class_names) < MIN_CLASSES_FOR_TOP5:
+        del columns["top5"]
+    titles = "".join(f"{title:>18}" for title in columns.values())
+    lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{titles}{'time':>12}"]
     for variant in dict.fromkeys(record.variant for record in records):
         group = [record for record in records if record.variant == variant]
-        top1, top5 = (mean_and_deviation([record.metrics["test"][key] for record in group]) for key in ("top1", "top5"))
+        shares = [mean_and_deviation([record.metrics["test"][key] for record in group]) for key in columns]
         minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
-        lines.append(
-            f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{top1:>18}{top5:>18}{minutes:>12}"
-        )
+        cells = "".join(f"{share:>18}" for share in shares)
+        lines.append(f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")
     return "\n".join(lines)
 
 

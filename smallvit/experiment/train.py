@@ -19,7 +19,10 @@ from smallvit.model_folder.folder import write_model_folder
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.fit import fit, out_of_memory_as_user_error
+from smallvit.training.settings import config_dict
 from smallvit.training.tensorboard import tensorboard_logs
+from smallvit.training.tracking import tracked
+from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ def train(ready: Ready) -> Iterator[FinishedRun]:
 
 def _train_runs(ready):
     time_is_over = False
+    trainers: dict[str, Trainer] = {}  # of each variant: compiled for its first seed, used for all
     for run in ready.plan.runs():
         if run.name in ready.finished:
             log.info("%s: finished before, in %s", run.name, run.folder)
@@ -60,7 +64,7 @@ def _train_runs(ready):
                 )
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training):
-                model = _train_run(run, ready)
+                model = _train_run(run, ready, trainers)
             if model is None:
                 time_is_over = True  # finished runs still follow: they belong in the report
             else:
@@ -74,13 +78,18 @@ def _evaluate_finished(folder, test):
     return EvaluatedModel(folder.record, *top1_predictions(logits, test.labels))
 
 
-def _train_run(run, ready):
+def _train_run(run, ready, trainers):
     """Train one run and write its folder; return its `EvaluatedModel`, or None if the time limit came first."""
     train, validation, test = run_splits(ready.dataset, run)
     logs = None
     if ready.options.tensorboard is not None and is_main_process():
         logs = ready.options.tensorboard / run.folder.name
-    with tensorboard_logs(logs) as on_epoch:
+    tracker = ready.options.track if is_main_process() else None
+    settings = config_dict(run.model, run.training)
+    with (
+        tensorboard_logs(logs) as log_to_tensorboard,
+        tracked(tracker, ready.plan.output_dir.name, run.folder.name, settings) as log_to_tracker,
+    ):
         fitted = fit(
             run.model,
             run.training,
@@ -89,12 +98,14 @@ def _train_run(run, ready):
             run.checkpoint,
             name=run.name,
             time_limit=ready.time_limit,
-            on_epoch=on_epoch,
+            on_epoch=[each for each in (log_to_tensorboard, log_to_tracker) if each],
             init_from=run.initial and run.initial.folder,
+            trainer=trainers.get(run.variant),
         )
     if fitted is None:
         return None
-    predict = compile_prediction(fitted.model)
+    trainers[run.variant] = fitted.trainer
+    predict = fitted.predict
     logits = predict_logits(predict, validation.images)
     # The test split is read only here: every choice is made by now.
     test_logits = predict_logits(predict, test.images)

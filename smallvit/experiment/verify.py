@@ -56,7 +56,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
             )
         if record.class_names != dataset.class_names:
             raise UserError(f"{name} has other classes of {record.data} than the data here.")
-    log.info("%-32s%10s%10s%14s%13s%10s", "", "top-1", "top-5", "cross-entropy", "calibration", "record")
+    log.info("%-32s%10s%10s%14s%13s%10s", "", "accuracy", "top-5", "cross-entropy", "calibration", "record")
     differences = []
     for name, folder in folders.items():
         logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
@@ -72,8 +72,8 @@ def verify_models(models: list[str], source: Source) -> list[str]:
             100 * recorded["top1"],
         )
         differences += [
-            f"{name} has a {title} of {found[key]:.2%}, and its record says {recorded[key]:.2%}."
-            for key, title in (("top1", "top-1"), ("top5", "top-5"))
+            f"The {title} of {name} is {found[key]:.2%}, and its record says {recorded[key]:.2%}."
+            for key, title in (("top1", "accuracy"), ("top5", "top-5"))
             if abs(found[key] - recorded[key]) > TOLERANCE
         ]
     return differences

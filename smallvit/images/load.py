@@ -21,7 +21,7 @@ from smallvit.images.errors import ImageError
 from smallvit.images.value_range import ValueRange, guess_range, is_deep, range_in_file, sample_values, to_grey
 from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT
 
-MAX_SIDE = 384  # a multiple of 32, 48, 64 and 96, so reducing in two steps gives the same pixels as one step
+MAX_SIDE = 384  # a multiple of 32, 48, 64, 96 and 128: reducing in two steps gives the pixels of one step
 MAX_SHOWN_SIDE = 512  # of the photo on the page
 _MIN_JPEG_SIDE = 256  # a JPEG is reduced while it is decoded, its shorter side not below this
 _LARGE_PROGRESSIVE_PIXELS = 16_000_000  # to decode a larger one twice takes too long

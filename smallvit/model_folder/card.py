@@ -9,6 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS, TrainConfig
+from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5
 from smallvit.model_folder.record import Record
 
 CITATION = """\
@@ -47,6 +48,7 @@ def model_card(record: Record, taus: np.ndarray, repository: str | None = None) 
         front_matter=_front_matter(record, title).to_yaml(),
         variant=variant,
         preset=PRESETS.get(record.preset),  # a model of another version may have a preset that is gone
+        shown_metrics=_shown_metrics(record),
         recipe=describe_recipe(record.training),
         taus=taus,
         initial_tau=math.sqrt(record.model.head_dim),
@@ -78,10 +80,16 @@ def _front_matter(record: Record, title: str) -> ModelCardData:
                 metric_name=name,
                 metric_value=round(record.metrics["test"][key], 4),
             )
-            for name, key in (("top-1", "top1"), ("top-5", "top5"))
-            if key == "top1" or len(record.class_names) > 5  # with five classes top-5 is always 1
+            for name, key in _shown_metrics(record)
         ],
     )
+
+
+def _shown_metrics(record: Record) -> list[tuple[str, str]]:
+    """(title, key in `Record.metrics`) of what a card shows: for CIFAR-100 the names that its papers use."""
+    top1 = "top-1" if is_of_cifar100(record) else "accuracy"
+    top5 = [("top-5", "top5")] if len(record.class_names) >= MIN_CLASSES_FOR_TOP5 else []
+    return [(top1, "top1"), *top5]
 
 
 def is_of_cifar100(record: Record) -> bool:
@@ -129,6 +137,10 @@ def describe_recipe(training: TrainConfig) -> str:
         parts.append(f"{named} with probability {training.mix_probability:g}{share}")
         if training.unmixed_fraction:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
+    if training.balance == "sampling":
+        parts.append("every class sampled equally often")
+    if training.selection == "balanced":
+        parts.append("best epoch by balanced accuracy")
     if training.patience:
-        parts.append(f"ended after {training.patience} epochs without a better validation loss or top-1")
+        parts.append(f"ended after {training.patience} epochs without a better validation loss or accuracy")
     return ", ".join(parts)

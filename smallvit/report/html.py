@@ -1,4 +1,4 @@
-"""The HTML report: do SPT and LSA help on these images, and which classes are mistaken for which?
+"""The HTML report: is a model good enough, which one is better, and which classes are mistaken for which?
 
 This module computes values. `templates/report.html` turns them into one file that loads nothing.
 
@@ -9,7 +9,7 @@ import base64
 import io
 import statistics
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -18,9 +18,16 @@ from PIL import Image
 
 from smallvit.data import Dataset, Split
 from smallvit.errors import escape_name
-from smallvit.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Interval, mean_interval
-from smallvit.evaluation.comparison import MIN_DISCORDANT, Comparison, VariantGroup, compare_variants, group_by_variant
-from smallvit.evaluation.confusion import confusion_matrix, most_frequent_confusions
+from smallvit.evaluation.comparison import (
+    Comparison,
+    VariantGroup,
+    compare_variants,
+    difference_interval,
+    group_by_variant,
+)
+from smallvit.evaluation.confusion import class_scores, confusion_matrix, most_frequent_confusions
+from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5, balanced_accuracy
+from smallvit.evaluation.proportions import CONFIDENCE, Interval, Share
 from smallvit.model_folder.card import describe_recipe
 from smallvit.model_folder.record import Record
 from smallvit.report.results import group_by_key
@@ -30,7 +37,7 @@ NUM_MISTAKES = 24
 MAX_LABELLED_CLASSES = 100  # a larger confusion matrix has no room for labels
 
 # Sizes in pixels of the page.
-_THUMBNAIL_SIDE = 96
+_THUMBNAIL_SIDE, _MAX_THUMBNAIL_SIDE = 96, 128
 _BITMAP_SIDE = 1000
 _MATRIX_SIDE, _MIN_CELL, _MAX_CELL = 700, 10, 44
 _MIN_COUNT_SIZE, _MAX_FONT_SIZE = 9, 12
@@ -68,7 +75,8 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
     Returns:
         HTML, always the same for the same input.
     """
-    groups = _group(models, dataset.test.labels)
+    labels = dataset.test.labels
+    groups = _group(models, labels)
     comparisons = compare_variants(groups)
     records = group_by_key((model.record.variant, model.record) for model in models)
     return (
@@ -79,14 +87,13 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             drift=drift,
             groups=groups,
             records=records,
+            has_top5=len(dataset.class_names) >= MIN_CLASSES_FOR_TOP5,
             comparisons=comparisons,
-            answer=[_comparison_text(comparisons[0])] if comparisons else [_accuracy_text(group) for group in groups],
-            class_columns=[
-                "class",
-                "test images",
-                *(f"top-1, {group.title}" for group in groups),
-                *(f"points, {comparison.modified} against {comparison.plain}" for comparison in comparisons[:1]),
-            ],
+            answer=_answer(groups, comparisons, dataset),
+            baseline=_baseline(dataset),
+            balanced={group.variant: [balanced_accuracy(each, labels) for each in group.correct] for group in groups},
+            started_from=_started_from(groups, records),
+            class_columns=_class_columns(groups, comparisons),
             classes=_class_rows(groups, comparisons, dataset),
             matrices={group.variant: _matrix_values(group, dataset) for group in groups},
             mistakes={group.variant: _mistakes(group, dataset.test) for group in groups},
@@ -99,17 +106,14 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
     )
 
 
-def conclusion(models: Sequence[EvaluatedModel], dataset: Dataset) -> str | None:
-    """Compare the first modified variant with the plain one, in sentences.
+def conclusion(models: Sequence[EvaluatedModel], dataset: Dataset) -> str:
+    """Say how good the models are and which one is better: the sentences that the report begins with.
 
     Args:
         models, dataset: see `report`.
-
-    Returns:
-        The sentences that the report begins with, or None if there is nothing to compare.
     """
-    comparisons = compare_variants(_group(models, dataset.test.labels))
-    return _comparison_text(comparisons[0]) if comparisons else None
+    groups = _group(models, dataset.test.labels)
+    return " ".join(_answer(groups, compare_variants(groups), dataset))
 
 
 def _group(models: Sequence[EvaluatedModel], labels: np.ndarray) -> list[VariantGroup]:
@@ -117,55 +121,104 @@ def _group(models: Sequence[EvaluatedModel], labels: np.ndarray) -> list[Variant
     return group_by_variant(answers, labels)
 
 
-def _comparison_text(comparison: Comparison) -> str:
+class Baseline(NamedTuple):
+    """What a model reaches that sees no image: it always answers the class with the most test images.
+
+    Attributes:
+        name: of the class.
+        share: its share of the test images.
+        balanced: its balanced accuracy.
+    """
+
+    name: str
+    share: float
+    balanced: float
+
+
+def _baseline(dataset: Dataset) -> Baseline:
+    counts = np.bincount(dataset.test.labels, minlength=len(dataset.class_names))
+    return Baseline(dataset.class_names[counts.argmax()], counts.max() / counts.sum(), 1 / np.count_nonzero(counts))
+
+
+def _answer(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[str]:
+    """Is it good enough, and which model? A few sentences."""
+    baseline = _baseline(dataset)
+    compared = (comparisons[0].modified, comparisons[0].plain) if comparisons else ()
+    first, *others = [group for title in compared for group in groups if group.title == title] or groups
+    sentences = [
+        f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
+        f"{_counted(len(dataset.test.labels), 'test image')} ({_interval_text(first.share.interval)}).",
+        f"Always answering {escape_name(baseline.name)}, the largest class, would be right on "
+        f"{_percent(baseline.share)}.",
+    ]
+    if first.share.interval.low <= baseline.share:
+        sentences.append(f"{first.title} is not clearly better than that.")
+    if comparisons:
+        return sentences + _comparison_sentences(comparisons[0], others[0])
+    return sentences + [
+        f"{group.title} has {_accuracy_text(group)} ({_interval_text(group.share.interval)})." for group in others
+    ]
+
+
+def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[str]:
     mean = comparison.difference.mean()
     is_tie = _points(mean) == "0.0"
-    difference = "no difference" if is_tie else f"a difference of {_points(mean)} points"
-    return (
-        f"{_top1_text(comparison.modified, comparison.modified_correct)}. The plain {comparison.plain} has "
-        f"{_percent(comparison.plain_correct.mean())}: {difference} "
-        f"({_interval_text(comparison.interval)}). {_verdict(comparison, is_tie)}"
-    )
-
-
-def _verdict(comparison: Comparison, is_tie: bool) -> str:
-    discordant = f"the two models differ on only {_counted(comparison.num_discordant, 'image')}."
-    has_few = comparison.num_discordant < MIN_DISCORDANT
-    if is_tie:
-        return discordant.capitalize() if has_few else "The interval shows how large a hidden difference can be."
-    if not comparison.may_be_chance:
-        return "The choice of test images does not explain this difference."
-    return f"This may be chance: {discordant if has_few else 'the interval includes zero.'}"
+    better = f"the plain {comparison.plain}" if mean < 0 else comparison.modified
+    return [
+        f"The plain {comparison.plain} has {_accuracy_text(plain)}: "
+        f"{'no difference' if is_tie else f'a difference of {_points(mean)} points'} "
+        f"({_interval_text(comparison.interval)}).",
+        f"The probability that chance alone makes a difference as large is {_probability(comparison.p_value)}.",
+        "These images do not tell which of the two is better."
+        if comparison.may_be_chance or is_tie
+        else f"On images like these, {better} is the better model.",
+    ]
 
 
 def _accuracy_text(group: VariantGroup) -> str:
-    return f"{_top1_text(group.title, group.correct)} ({_interval_text(mean_interval(group.image_accuracy))})."
+    num_seeds = len(group.seeds)
+    return _percent(group.share.value) + (f" (mean of {num_seeds} seeds)" if num_seeds > 1 else "")
 
 
-def _top1_text(title: str, correct: np.ndarray) -> str:
-    num_seeds, num_images = correct.shape
-    mean = f" (mean of {num_seeds} seeds)" if num_seeds > 1 else ""
-    images = _counted(num_images, "test image")
-    return f"{title} has a top-1 accuracy of {_percent(correct.mean())}{mean} on the {images}"
+def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) -> list[tuple[str, str | None]]:
+    """(title of a variant, the model whose weights it began with), each once; None for random weights."""
+    pairs = [(group.title, record.started_from) for group in groups for record in records[group.variant]]
+    return list(dict.fromkeys(pairs))
+
+
+def _class_columns(groups: list[VariantGroup], comparisons: list[Comparison]) -> list[str]:
+    scores = [f"{score}, {group.title}" for group in groups for score in ("recall", "precision", "F1")]
+    differences = [f"recall, {one.modified} against {one.plain}" for one in comparisons[:1]]
+    return ["class", "test images", *scores, *differences]
 
 
 def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[dict[str, Any]]:
     """The rows of the table of classes, by name. Each cell is (number, its interval or "")."""
-    columns: list[tuple[Callable[[float], str], np.ndarray]] = [(_percent, group.image_accuracy) for group in groups]
-    columns += [(_points, comparison.difference) for comparison in comparisons[:1]]
+    labels, names = dataset.test.labels, dataset.class_names
+    scores = [class_scores(_summed_confusions(group, dataset)) for group in groups]
 
-    def cell(format_mean, values):
-        if not len(values):
-            return "–", ""
-        interval = mean_interval(values)
-        return format_mean(values.mean()), _interval(interval) if interval.low < interval.high else ""
+    def optional(share):
+        return "–" if share is None else _percent(share)
 
     rows = []
-    for label in sorted(range(len(dataset.class_names)), key=dataset.class_names.__getitem__):
-        is_of_class = dataset.test.labels == label
-        cells = [cell(format_mean, values[is_of_class]) for format_mean, values in columns]
-        rows.append({"name": dataset.class_names[label], "count": int(is_of_class.sum()), "cells": cells})
+    for label in sorted(range(len(names)), key=names.__getitem__):
+        is_of_class = labels == label
+        count, cells = int(is_of_class.sum()), []
+        for group, of_class in zip(groups, scores, strict=True):
+            score = of_class[label]
+            interval = _interval(Share(score.right / len(group.seeds), count).interval) if count else ""
+            cells += [(optional(score.recall), interval), (optional(score.precision), ""), (optional(score.f1), "")]
+        for comparison in comparisons[:1]:
+            values = comparison.difference[is_of_class]
+            cells.append((_points(values.mean()), _interval(difference_interval(values))) if count else ("–", ""))
+        rows.append({"name": names[label], "count": count, "cells": cells})
     return rows
+
+
+def _summed_confusions(group: VariantGroup, dataset: Dataset) -> np.ndarray:
+    """The confusion matrix over all seeds: int [K, K]."""
+    labels, num_classes = dataset.test.labels, len(dataset.class_names)
+    return np.sum([confusion_matrix(labels, each, num_classes) for each in group.predicted], axis=0)
 
 
 def _matrix_values(group: VariantGroup, dataset: Dataset) -> dict[str, Any]:
@@ -174,7 +227,7 @@ def _matrix_values(group: VariantGroup, dataset: Dataset) -> dict[str, Any]:
     A bitmap keeps a matrix of a thousand classes small. Labels and counts are text in the browser's fonts.
     """
     names = dataset.class_names
-    matrix = np.sum([confusion_matrix(dataset.test.labels, each, len(names)) for each in group.predicted], axis=0)
+    matrix = _summed_confusions(group, dataset)
     totals = matrix.sum(axis=1)
     opacity = np.sqrt(matrix / np.maximum(totals[:, None], 1))  # a linear scale would hide rare confusions
     if len(names) > MAX_LABELLED_CLASSES:
@@ -231,11 +284,12 @@ def _mistakes(group: VariantGroup, test: Split) -> list[dict[str, Any]]:
         seed = confidence[:, index].argmax()
         if group.correct[seed, index]:
             break
-        pixels = np.asarray(test.images[index])
+        image = Image.fromarray(np.asarray(test.images[index]))
+        image = image.reduce(-(-image.width // _MAX_THUMBNAIL_SIDE))
         mistakes.append(
             {
-                "image": _png_uri(Image.fromarray(pixels)),
-                "side": len(pixels) * max(round(_THUMBNAIL_SIDE / len(pixels)), 1),  # each pixel is a sharp square
+                "image": _png_uri(image),
+                "side": image.width * max(round(_THUMBNAIL_SIDE / image.width), 1),  # each pixel is a sharp square
                 "true": test.labels[index],
                 "predicted": group.predicted[seed, index],
                 "confidence": confidence[seed, index],
@@ -287,14 +341,16 @@ def _mean_and_deviation(shares: Sequence[float]) -> str:
 
 
 def _interval(interval: Interval) -> str:
-    """An interval in points. An interval without width says nothing."""
-    return (
-        "–" if interval.low == interval.high else f"{_decimal(100 * interval.low)} to {_decimal(100 * interval.high)}"
-    )
+    """An interval in points."""
+    return f"{_decimal(100 * interval.low)} to {_decimal(100 * interval.high)}"
 
 
 def _interval_text(interval: Interval) -> str:
     return f"{_percent(CONFIDENCE).replace('.0', '')} confidence interval {_interval(interval)}"
+
+
+def _probability(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -311,14 +367,13 @@ def _environment() -> jinja2.Environment:
         # Undecodable bytes and control characters in names become visible escapes.
         finalize=lambda value: escape_name(value) if type(value) is str else value,
     )
-    environment.globals.update(
-        confidence=_percent(CONFIDENCE).replace(".0", ""), resamples=RESAMPLES, mean_interval=mean_interval
-    )
+    environment.globals["confidence"] = _percent(CONFIDENCE).replace(".0", "")
     environment.filters.update(
         decimal=_decimal,
         points=_points,
         percent=_percent,
         mean_and_deviation=_mean_and_deviation,
+        probability=_probability,
         interval=_interval,
         counted=_counted,
         number="{:,}".format,

@@ -19,7 +19,7 @@ _FALLBACK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgu
 
 
 def training_curves(title, history):
-    """Draw loss and top-1 by epoch, on the augmented training images and on the validation images where evaluated.
+    """Draw loss and accuracy by epoch, on the augmented training images and on the validation images where evaluated.
 
     Args:
         title: of the model.
@@ -42,7 +42,7 @@ def training_curves(title, history):
             if points:
                 axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) == 1 else None, **style)
     loss_axes.set_ylabel("cross-entropy (nats)")
-    accuracy_axes.set_ylabel("top-1")
+    accuracy_axes.set_ylabel("accuracy")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for axes in (loss_axes, accuracy_axes):
         axes.set_xlabel("epoch")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data import Split
-from smallvit.evaluation.confusion import confusion_matrix
+from smallvit.evaluation.confusion import class_scores, confusion_matrix
 from smallvit.evaluation.proportions import Share
 from smallvit.report.html import EvaluatedModel
 
@@ -54,18 +54,11 @@ def _images(models, test):
 def _classes(models, test, names):
     for name, model in models.items():
         matrix = confusion_matrix(test.labels, model.predicted, len(names))
-        for label, class_name in enumerate(names):
-            images, predicted = int(matrix[label].sum()), int(matrix[:, label].sum())
-            right = int(matrix[label, label])
-            recall, low, high, precision, f1 = [""] * 5  # undefined without images
-            if images:
-                share = Share(right, images)
-                recall, low, high = (f"{value:.4f}" for value in (share.value, *share.interval))
-            if predicted:
-                precision = f"{right / predicted:.4f}"
-            if images + predicted:
-                f1 = f"{2 * right / (images + predicted):.4f}"
-            yield name, class_name, images, right, recall, low, high, predicted, precision, f1
+        for class_name, scores in zip(names, class_scores(matrix), strict=True):
+            low, high = Share(scores.right, scores.images).interval if scores.images else (None, None)
+            shares = (scores.recall, low, high, scores.precision, scores.f1)
+            cells = ["" if share is None else f"{share:.4f}" for share in shares]
+            yield name, class_name, scores.images, scores.right, *cells[:3], scores.predicted, *cells[3:]
 
 
 def _confusion(models, test, names):

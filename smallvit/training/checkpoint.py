@@ -133,6 +133,8 @@ def _read_arrays(path: Path, kind: Any) -> Any:
             fingerprint = header["fingerprint"]
             if "training pictures" in fingerprint:  # the name before version 0.2
                 fingerprint["training images"] = fingerprint.pop("training pictures")
+            fingerprint.setdefault("balance", "none")  # fields of the recipe that are younger than version 0.2
+            fingerprint.setdefault("selection", "accuracy")
             for name in names:
                 if not is_of_type(header[name], hints[name]):
                     raise ValueError(f"{name} is {repr(header[name])[:200]}")

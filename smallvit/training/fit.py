@@ -6,8 +6,9 @@ and epoch. So a training that was killed and resumed ends with the same weights 
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,10 +19,11 @@ from smallvit.data import Split
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend, distribution
 from smallvit.errors import UserError
-from smallvit.evaluation.predict import evaluate
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
+from smallvit.training.initial_weights import copy_weights
 from smallvit.training.progress import log_epoch, log_start, progress_bar
 from smallvit.training.settings import config_dict, require_same_settings
 from smallvit.training.speed import measure_speed
@@ -42,11 +44,15 @@ class FitResult(NamedTuple):
             evaluation also val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights if the recipe
             keeps an average.
         best: the `BestWeights` that the model has.
+        predict: the compiled model, see `compile_prediction`.
+        trainer: the `Trainer`, for the next seed.
     """
 
     model: keras.Model
     history: list[dict]
     best: BestWeights
+    predict: Callable[[Any], Any]
+    trainer: Trainer
 
 
 def fit(
@@ -58,8 +64,9 @@ def fit(
     *,
     name: str = "model",
     time_limit: TimeLimit | None = None,
-    on_epoch=None,
+    on_epoch: Sequence[Callable[[Trainer, dict], object]] = (),
     init_from: ModelFolder | None = None,
+    trainer: Trainer | None = None,
 ) -> FitResult | None:
     """Train a model until its last epoch or until its patience ends, from the checkpoint if there is one.
 
@@ -69,8 +76,9 @@ def fit(
         files: the checkpoint; read if it exists, and written after every epoch.
         name: the name in the log.
         time_limit: None has no limit.
-        on_epoch: called with the `Trainer` and each epoch's dict of the history.
+        on_epoch: functions that are called with the `Trainer` and each epoch's dict of the history.
         init_from: the model whose weights, except the classifier's, to begin with; None draws all weights.
+        trainer: that of another seed, whose compiled functions are used again if all else is the same.
 
     Returns:
         A `FitResult`; None if the time limit came first.
@@ -84,9 +92,13 @@ def fit(
         log.info("%s: not begun, because of --time-limit; the same command with --resume trains it", name)
         return None
     with out_of_memory_as_user_error(train_config):
-        trainer = Trainer(model_config, train_config, train)
+        if trainer is not None and trainer.can_restart(model_config, train_config, train):
+            trainer.restart(train_config, train)
+            is_compiled = True
+        else:
+            trainer, is_compiled = Trainer(model_config, train_config, train), False
         if init_from is not None:
-            trainer.load_pretrained(init_from.load_model())
+            copy_weights(init_from.load_model(), trainer.model)
         fingerprint = _fingerprint(model_config, train_config, train, init_from)
         require_same_settings(
             fingerprint,
@@ -97,7 +109,8 @@ def fit(
         history, best = _resume(trainer, fingerprint, files, name)
         epochs_done = len(history)
         if epochs_done < train_config.epochs:
-            log.info("%s: compiling, which may take a minute", name)
+            if not is_compiled:
+                log.info("%s: compiling, which may take a minute", name)
             speed = measure_speed(trainer, validation, first=epochs_done)
             log_start(name, trainer, speed, epochs_done)
         time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
@@ -126,10 +139,14 @@ def fit(
                 seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
                 # Logged only now: an epoch in the log is an epoch in the checkpoint.
                 log_epoch(name, history[-1], train_config.epochs, seconds_left)
-                if on_epoch is not None:
-                    on_epoch(trainer, history[-1])
+                for each in on_epoch:
+                    each(trainer, history[-1])
         trainer.model.set_weights(best.weights)
-        return FitResult(float32_copy(trainer.model), history, best)
+        model, predict = float32_copy(trainer.model), trainer.predict
+        if train_config.precision != "float32":
+            predict = compile_prediction(model)
+        trainer.device_data = None  # the memory is free for the next training
+        return FitResult(model, history, best, predict, trainer)
 
 
 @contextmanager
@@ -153,12 +170,7 @@ def _resume(trainer, fingerprint, files, name):
         state, best = files.read()
         for part in (state, best):
             if part is not None:
-                require_same_settings(
-                    part.fingerprint,
-                    fingerprint,
-                    f"{files.state} belongs to a training",
-                    "give the same options to continue it, or another --output-dir to start anew",
-                )
+                _require_same_training(part.fingerprint, fingerprint, files.state)
     history = distribution.broadcast_json([] if state is None else state.history)
     if not history:
         return [], None
@@ -170,6 +182,25 @@ def _resume(trainer, fingerprint, files, name):
         best = BestWeights(*header)._replace(weights=distribution.broadcast_arrays(weights))
     log.info("%s: resumed after epoch %d of %d", name, len(history), trainer.config.epochs)
     return history, best
+
+
+def _require_same_training(saved, current, path):
+    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first."""
+    advice = "or give another --output-dir to start anew"
+    deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
+    options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"
+    require_same_settings(saved, deciding, *options)
+    if saved.get("training images") != current["training images"]:
+        raise UserError(
+            f"The data has changed since: {path} belongs to a training on other images; bring them back to continue "
+            f"it, {advice}."
+        )
+    if saved.get("starting weights") != current["starting weights"]:
+        raise UserError(
+            f"{path} belongs to a training that started from other weights; give the same --from to continue it, "
+            f"{advice}."
+        )
+    require_same_settings(saved, current, *options)
 
 
 def _evaluate(trainer, validation, epoch, metrics):
@@ -187,35 +218,42 @@ def _evaluate(trainer, validation, epoch, metrics):
 
 def _keep_best(best, candidates, history, fingerprint, files):
     """Return the best weights so far, of equal ones the earliest; write them to the checkpoint if they are new."""
-    before = best
+    before, key = best, _selected_metric(fingerprint["selection"])
     for candidate in candidates:
         new = BestWeights(fingerprint, *candidate)
         finite = all(np.isfinite(values).all() for values in new.weights)
-        if finite and (best is None or _selection_key(new, history) > _selection_key(best, history)):
+        if finite and (best is None or _selection_key(new, history, key) > _selection_key(best, history, key)):
             best = new
     if best is not before:
         _write(files.write_best, best, files.best, best.epoch)
     return best
 
 
-def _selection_key(weights, history):
-    """The best weights have the largest key: the highest validation top-1, and of equal top-1 the lowest loss.
+def _selection_key(weights, history, key):
+    """The best weights have the largest key: the highest validation accuracy, and of equal ones the lowest loss.
 
-    With few validation images, many evaluations give the same top-1.
+    With few validation images, many evaluations give the same accuracy.
+
+    Args:
+        key: "top1" or "balanced", see `evaluation.metrics`.
     """
     metrics, prefix = history[weights.epoch - 1], "ema_val_" if weights.averaged else "val_"
-    return metrics[f"{prefix}top1"], -metrics[f"{prefix}loss"]
+    return metrics[f"{prefix}{key}"], -metrics[f"{prefix}loss"]
+
+
+def _selected_metric(selection):
+    return "top1" if selection == "accuracy" else "balanced"
 
 
 def _is_out_of_patience(config, history, name):
     """Whether the training ends here, because the last improvement is too many epochs ago."""
     if not config.patience or not history or "val_loss" not in history[-1]:
         return False  # the last epoch has not been evaluated, and may be better
-    best = last_improvement(history)
+    best = last_improvement(history, _selected_metric(config.selection))
     if len(history) - best < config.patience:
         return False
     log.info(
-        "%s: ends early: neither loss nor top-1 on the validation images has been better than after epoch %d, "
+        "%s: ends early: neither loss nor accuracy on the validation images has been better than after epoch %d, "
         "%d epochs ago",
         name,
         best,
@@ -224,13 +262,14 @@ def _is_out_of_patience(config, history, name):
     return True
 
 
-def last_improvement(history):
-    """The last epoch after which a validation loss or top-1 was better than ever before.
+def last_improvement(history, key="top1"):
+    """The last epoch after which a validation loss or accuracy was better than ever before.
 
-    With few validation images, top-1 alone is too coarse: it may be high once by chance while the loss still falls.
+    With few validation images, accuracy alone is too coarse: it may be high once by chance while the loss still falls.
 
     Args:
         history: see `FitResult`.
+        key: "top1", or "balanced" for the balanced accuracy.
 
     Returns:
         The epoch, from 1; the last epoch if none has been evaluated yet.
@@ -240,7 +279,7 @@ def last_improvement(history):
         evaluated = [epoch for epoch in history if f"{prefix}loss" in epoch]
         if evaluated:
             lowest = min(evaluated, key=lambda epoch: epoch[f"{prefix}loss"])  # the first of equals
-            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}top1"])
+            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}{key}"])
             last = max(last, lowest["epoch"], highest["epoch"])
     return last or len(history)
 
@@ -272,14 +311,13 @@ def _log_time_limit(name, trainer, validation, history):
     """Log the validation metrics. They do not enter the history, so a resumed training gives the same result."""
     metrics = evaluate(trainer.predict, validation)
     log.info(
-        "%s: stopped by --time-limit after epoch %d of %d: validation loss %.3f, top-1 %.1f %%, top-5 %.1f %%; the "
+        "%s: stopped by --time-limit after epoch %d of %d: validation loss %.3f, accuracy %.1f %%; the "
         "same command with --resume continues",
         name,
         len(history),
         trainer.config.epochs,
         metrics["loss"],
         100 * metrics["top1"],
-        100 * metrics["top5"],
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 
 from smallvit.device import backend, distribution
+from smallvit.device.hardware import peak_memory
 from smallvit.model import count_parameters
 from smallvit.progress import show_progress
 
@@ -18,26 +19,30 @@ def format_duration(seconds: float) -> str:
 
 
 def log_start(name, trainer, speed, epochs_done=0):
-    """Log the size of a training, and how long it will take by its measured `Speed`."""
+    """Log the size of a training, and how long it will take by its measured `Speed`, and the memory that it needs."""
+    memory = peak_memory()  # the measured steps have needed as much as the others will
     log.info(
-        "%s: %s parameters, %d epochs of %d steps, about %s on %s (%s)",
+        "%s: %s parameters, %d epochs of %d steps, %s %s on %s (%s)%s",
         name,
         f"{count_parameters(trainer.model):,}",
         trainer.config.epochs - epochs_done,
         trainer.steps_per_epoch(),
+        "at most" if trainer.config.patience else "about",
         format_duration(speed.seconds(first=epochs_done)),
         backend.describe_device(),
         backend.backend_version(),
+        "" if memory is None or backend.has_accelerator() else f", {memory / 2**30:.1f} GB of memory",
     )
 
 
 def log_epoch(name, metrics, epochs, seconds_left):
     """Log one epoch's dict of the history."""
-    parts = [f"loss {metrics['loss']:.3f}, top-1 {100 * metrics['top1']:.1f} %"]
+    parts = [f"loss {metrics['loss']:.3f}, accuracy {100 * metrics['top1']:.1f} %"]
     for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
         if f"{prefix}loss" in metrics:
-            loss, top1, top5 = (metrics[prefix + key] for key in ("loss", "top1", "top5"))
-            parts.append(f"{title} loss {loss:.3f}, top-1 {100 * top1:.1f} %, top-5 {100 * top5:.1f} %")
+            parts.append(
+                f"{title} loss {metrics[f'{prefix}loss']:.3f}, accuracy {100 * metrics[f'{prefix}top1']:.1f} %"
+            )
     log.info(
         "%s epoch %d/%d: %s; rate %.1e, %.0f images/s, %s left",
         name,
@@ -58,5 +63,6 @@ def progress_bar(name, trainer, epochs_done):
         total=epochs * count,
         initial=epochs_done * count,
         unit=" images",
+        smoothing=0.02,  # evaluations take time without an image: the time that is left must not jump after each
         disable=not distribution.is_main_process(),
     )

@@ -17,6 +17,7 @@ def compile_train_steps(
     optimizer: keras.optimizers.Optimizer,
     trainable: Sequence[keras.Variable],
     non_trainable: Sequence[keras.Variable],
+    xla: bool = True,
 ) -> Callable[..., Any]:
     """Compile a function that takes several optimizer steps; TensorFlow and JAX do not return to Python between them.
 
@@ -26,16 +27,20 @@ def compile_train_steps(
         optimizer: built for `trainable`.
         trainable: the variables to train.
         non_trainable: the other variables that `loss_function` reads or changes, including random states.
+        xla: whether TensorFlow compiles with XLA; JAX always does.
 
     Returns:
         A function of (batches, *inputs), where `batches` is [S, ...] for S steps. It updates the variables and returns
         the metrics, summed over the steps. Every new shape of `batches` is compiled once.
     """
-    compile_for = {"tensorflow": _tensorflow_steps, "jax": _jax_steps, "torch": _torch_steps}
-    return compile_for[keras.backend.backend()](loss_function, optimizer, trainable, non_trainable)
+    if keras.backend.backend() == "tensorflow":
+        return _tensorflow_steps(loss_function, optimizer, trainable, xla)
+    if keras.backend.backend() == "torch":
+        return _torch_steps(loss_function, optimizer, trainable)
+    return _jax_steps(loss_function, optimizer, trainable, non_trainable)
 
 
-def _tensorflow_steps(loss_function, optimizer, trainable, _):
+def _tensorflow_steps(loss_function, optimizer, trainable, xla):
     import tensorflow as tf
 
     def step(batch, *inputs):
@@ -45,7 +50,7 @@ def _tensorflow_steps(loss_function, optimizer, trainable, _):
         optimizer.apply(gradients, trainable)
         return metrics
 
-    @tf.function(jit_compile=True, autograph=False)  # no Python control flow here depends on tensors
+    @tf.function(jit_compile=xla, autograph=False)  # no Python control flow here depends on tensors
     def steps(batches, *inputs):
         metrics = step(batches[0], *inputs)
         if batches.shape[0] == 1:
@@ -104,7 +109,7 @@ def _jax_steps(loss_function, optimizer, trainable, non_trainable):
     return steps
 
 
-def _torch_steps(loss_function, optimizer, trainable, _):
+def _torch_steps(loss_function, optimizer, trainable):
     import torch
 
     def steps(batches, *inputs):

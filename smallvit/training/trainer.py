@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,14 @@ from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
-from smallvit.model import VisionTransformer, build_model
+from smallvit.model import build_model
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
 MAX_DEVICE_IMAGE_BYTES = 2 * 2**30  # more images are copied to the device batch by batch
 _PROGRESS_INTERVAL = 0.5  # seconds between two reads of the metrics from the device
+
+_MEASURED_SECONDS = 1.0
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
@@ -84,11 +87,23 @@ class Trainer:
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
         others.append(self.augmentation_seed.state)
         self.variables = [*trainable, *others, *self.optimizer.variables]
+        xla = compilation.is_xla_worthwhile(model_config, train_config.epochs * len(train.labels))
         self._steps = {
-            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others)
+            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others, xla)
             for is_sampled in (False, True)
         }
-        self.predict = compile_prediction(self.model)
+        self.predict = compile_prediction(self.model, xla)
+
+    def can_restart(self, model_config: ModelConfig, train_config: TrainConfig, train: Split) -> bool:
+        """Whether `restart` gives the trainer that would be made from these arguments."""
+        same_recipe = replace(train_config, seed=self.config.seed) == self.config
+        return same_recipe and model_config == self.model.config and train.images.shape == self.train.images.shape
+
+    def restart(self, train_config: TrainConfig, train: Split) -> None:
+        """Begin anew with another seed and its split. What is compiled stays, so nothing is compiled again."""
+        new = Trainer(self.model.config, train_config, train, self.steps_per_execution)
+        self.set_values(new.values(), "memory")
+        self.config, self.train, self.device_data = train_config, train, new.device_data
 
     def _loss(self, is_sampled, indices, images, labels, mix_enabled):
         """The mean loss of the images at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
@@ -112,12 +127,6 @@ class Trainer:
             config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
         )
 
-    def load_pretrained(self, model: VisionTransformer) -> None:
-        """Copy all weights except the classifier's from a model that may differ only in its classes."""
-        for layer, given in zip(self.model.layers, model.layers, strict=True):
-            if layer is not self.model.classifier:
-                layer.set_weights(given.get_weights())
-
     def steps_per_epoch(self) -> int:
         """The number of batches, the last of which may be smaller."""
         return -(-len(self.train.labels) // self.config.batch_size)
@@ -132,7 +141,9 @@ class Trainer:
         Each new shape compiles, so there are at most three: two lengths S that differ by one, and a last smaller batch.
         """
         count, batch_size = len(self.train.labels), self.config.batch_size
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(count).astype(np.int32)
+        rng = np.random.default_rng([self.config.seed, epoch])
+        order = rng.permutation(count) if self.config.balance == "none" else balanced_order(self.train.labels, rng)
+        order = order.astype(np.int32)
         full = count // batch_size
         calls = []
         if full:
@@ -155,7 +166,7 @@ class Trainer:
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train on every image once.
+        """Train on as many images as there are: on every image once, or with `balance` on every class as often.
 
         Args:
             epoch: from 0.
@@ -186,8 +197,7 @@ class Trainer:
                     raise self.diverged_error(f"in epoch {epoch + 1}, step {steps}")
                 loss, top1, top5 = (float(total) for total in totals / seen)
                 bar.set_postfix_str(
-                    f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, rate {self.learning_rate():.1e}",
-                    refresh=False,
+                    f"loss {loss:.3f}, accuracy {top1:.1%}, rate {self.learning_rate():.1e}", refresh=False
                 )
                 bar.update(seen - reported)
                 reported = seen
@@ -200,7 +210,7 @@ class Trainer:
         }
 
     def measure_step_seconds(self, num_calls: int = 3, is_sampled: bool = False) -> float:
-        """Measure the seconds of one step on a full batch: the mean over `num_calls` calls.
+        """Measure the seconds of one step on a full batch: the mean over at least `num_calls` calls and a second.
 
         All shapes of calls are compiled first. Afterwards the variables have the values that they had before.
         """
@@ -213,11 +223,12 @@ class Trainer:
         for indices in {indices.shape: indices for indices in calls}.values():
             ops.convert_to_numpy(call(indices))
         indices = calls[0]
-        started = time.perf_counter()
-        for _ in range(num_calls):
-            metrics = call(indices)
-        ops.convert_to_numpy(metrics)
-        seconds = (time.perf_counter() - started) / num_calls / len(indices)
+        started, done = time.perf_counter(), 0
+        # A few calls of a small model take milliseconds, which tell little about the next minutes.
+        while done < num_calls or time.perf_counter() - started < _MEASURED_SECONDS:
+            ops.convert_to_numpy(call(indices))
+            done += 1
+        seconds = (time.perf_counter() - started) / done / len(indices)
         self.set_values(before, "memory")
         return seconds
 
@@ -254,3 +265,24 @@ class Trainer:
             f"The loss is no longer a finite number {when}; use a learning rate below {self.config.learning_rate:g} "
             "(--learning-rate)."
         )
+
+
+def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw as many images as there are, equally many of each class.
+
+    All images of a class are drawn once before one is drawn again. The numbers of two classes differ by one at most.
+
+    Args:
+        labels: int [n].
+
+    Returns:
+        Indices, int [n], in random order.
+    """
+    classes = rng.permutation(np.unique(labels))
+    drawn = []
+    for place, label in enumerate(classes):
+        own = np.flatnonzero(labels == label)
+        needed = len(labels) // len(classes) + (place < len(labels) % len(classes))
+        drawn += [rng.permutation(own) for _ in range(needed // len(own))]
+        drawn.append(rng.permutation(own)[: needed % len(own)])
+    return rng.permutation(np.concatenate(drawn))

@@ -1,0 +1,88 @@
+"""Weights of a trained model for the start of another training, also for images and patches of another size."""
+
+import numpy as np
+
+from smallvit.model import VisionTransformer
+
+
+def copy_weights(trained: VisionTransformer, model: VisionTransformer) -> None:
+    """Copy all weights but the classifier's.
+
+    Patches of another size: the projection of the model does to an image what the trained projection does to the image
+    shrunk by area to its patch size. Another number of patches: the position embeddings are interpolated bilinearly.
+
+    Args:
+        trained: a built model.
+        model: a built model of the same architecture, except `image_size`, `patch_size` and `num_classes`.
+    """
+    before, after = trained.config, model.config
+    for layer, given in zip(model.layers, trained.layers, strict=True):
+        if layer is model.classifier:
+            continue
+        values = given.get_weights()
+        if layer is model.tokenization:
+            named = zip(layer.weights, values, strict=True)
+            sizes = before.patch_size, after.patch_size
+            values = [_resize_patch_values(weight.path, value, *sizes) for weight, value in named]
+        elif layer is model.patch_encoder:
+            named = zip(layer.weights, values, strict=True)
+            sizes = before.grid_size, after.grid_size
+            values = [
+                resize_positions(value, *sizes) if "position_embedding" in weight.path else value
+                for weight, value in named
+            ]
+        layer.set_weights(values)
+
+
+def _resize_patch_values(path, values, before, after):
+    """A weight of the tokenization for patches of `after` pixels; biases stay."""
+    if path.endswith("kernel"):
+        return resize_kernel(values, before, after)
+    if path.endswith(("gamma", "beta")):
+        return _resample(values, area_weights(before, after))
+    return values
+
+
+def resize_kernel(kernel: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Resize the kernel of a patch projection.
+
+    `patches @ result` equals `shrunk @ kernel`, where the patches are shrunk by area from `after` to `before` pixels.
+
+    Args:
+        kernel: [before * before * C, D].
+
+    Returns:
+        [after * after * C, D].
+    """
+    return _resample(kernel, area_weights(after, before).T)
+
+
+def _resample(values, weights):
+    """Multiply rows and columns: [before * before * C, ...] by [after, before] -> [after * after * C, ...]."""
+    before = weights.shape[1]
+    square = values.reshape(before, before, -1)
+    square = np.einsum("ri,sj,ijc->rsc", weights, weights, square)
+    return square.reshape(-1, *values.shape[1:]).astype(values.dtype)
+
+
+def area_weights(before: int, after: int) -> np.ndarray:
+    """The weights with which pixels become pixels of another size: float64 [after, before]; each row sums to 1."""
+    edges = np.linspace(0, before, after + 1)
+    left, right = np.maximum(edges[:-1, None], np.arange(before)), np.minimum(edges[1:, None], np.arange(1, before + 1))
+    return np.maximum(right - left, 0) * after / before
+
+
+def resize_positions(embedding: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Interpolate position embeddings bilinearly.
+
+    Args:
+        embedding: [before * before, D], or [1 + before * before, D] with that of a class token, which stays.
+
+    Returns:
+        [after * after, D], or [1 + after * after, D].
+    """
+    others, places = np.split(embedding, [len(embedding) - before**2])
+    # The centre of each new place, measured in old ones; beyond the outer centres the outer values hold.
+    centers = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    weights = np.maximum(0, 1 - np.abs(centers[:, None] - np.arange(before)))
+    return np.concatenate([others, _resample(places, weights)])

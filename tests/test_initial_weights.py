@@ -1,0 +1,76 @@
+"""A training starts from the weights of a trained model, also for images, patches and classes of other sizes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from keras import ops
+
+from smallvit.config import PRESETS, with_data_image_size, with_variant
+from smallvit.experiment.plan import has_same_weights
+from smallvit.model import build_model
+from smallvit.training.initial_weights import area_weights, copy_weights, resize_kernel, resize_positions
+from tests import tiny
+
+
+@pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
+def test_all_weights_but_the_classifiers_are_copied(variant):
+    trained = tiny.build(variant)
+    model = build_model(replace(trained.config, num_classes=9), seed=2)
+    drawn = model.classifier.get_weights()
+    copy_weights(trained, model)
+    for variable, given in zip(model.weights, trained.weights, strict=True):
+        if "classifier" not in variable.path:
+            np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(given), variable.path)
+    for before, now in zip(drawn, model.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    assert model.taus() == pytest.approx(trained.taus())
+
+
+@pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
+def test_twice_as_large_patches_see_enlarged_images_as_the_trained_ones_saw_them(variant, rng):
+    trained = tiny.build(variant)
+    tokenization = trained.tokenization
+    if variant == "spt_lsa":  # as after a training
+        tokenization.layer_norm.set_weights([rng.uniform(0.5, 2, w.shape) for w in tokenization.layer_norm.weights])
+    model = build_model(replace(trained.config, image_size=24, patch_size=8), seed=2)
+    copy_weights(trained, model)
+    model.classifier.set_weights(trained.classifier.get_weights())
+    images = rng.integers(0, 256, (3, 12, 12, 3), np.uint8)
+    enlarged = images.repeat(2, axis=1).repeat(2, axis=2)
+    expected = ops.convert_to_numpy(trained(images))
+    np.testing.assert_allclose(ops.convert_to_numpy(model(enlarged)), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_kernel_of_other_patches_shrinks_them_by_area(rng):
+    kernel, patch = rng.normal(size=(4 * 4 * 3, 5)), rng.normal(size=(6, 6, 3))
+    weights = area_weights(6, 4)  # pixels of one and a half
+    np.testing.assert_allclose(weights[0], [2 / 3, 1 / 3, 0, 0, 0, 0])
+    np.testing.assert_allclose(weights[1], [0, 1 / 3, 2 / 3, 0, 0, 0])
+    shrunk = np.einsum("ri,sj,ijc->rsc", weights, weights, patch)
+    np.testing.assert_allclose(patch.ravel() @ resize_kernel(kernel, 4, 6), shrunk.ravel() @ kernel)
+
+
+def test_position_embeddings_are_interpolated_and_that_of_the_class_token_stays():
+    """The embedding of row r and column c is (r, 10 c): of twice as many places, the inner ones lie between."""
+    rows, columns = np.indices((3, 3)).reshape(2, -1)
+    embedding = np.stack([rows, 10.0 * columns], axis=1)
+    resized = resize_positions(np.concatenate([[[7, 8]], embedding]), 3, 6)
+    assert resized[0].tolist() == [7, 8]
+    places = [0, 0.25, 0.75, 1.25, 1.75, 2]
+    np.testing.assert_allclose(resized[1:].reshape(6, 6, 2)[:, 0, 0], places)
+    np.testing.assert_allclose(resized[1:].reshape(6, 6, 2)[4, :, 1], [10 * place for place in places])
+    np.testing.assert_array_equal(resize_positions(embedding, 3, 3), embedding)
+
+
+def test_the_architecture_decides_not_the_size_of_the_images_or_the_classes():
+    model = with_variant(PRESETS["small-data"].model, "lsa")
+    others = [
+        replace(model, num_classes=3, drop_path_rate=0.3, pixel_mean=(0.1, 0.2, 0.3)),
+        replace(model, initialization="keras"),
+    ]
+    assert all(has_same_weights(model, other) for other in others)
+    for change in ({"depth": 3}, {"use_spt": True}, {"gelu": "exact"}, {"embed_dim": 64, "num_heads": 2}):
+        assert not has_same_weights(model, replace(model, **change))
+    larger = with_data_image_size(PRESETS["small-data"], 96).model
+    assert (larger.image_size, larger.patch_size) == (96, 12)

@@ -1,0 +1,60 @@
+"""The walk of docs/own-images.md, small: from a folder of images to a model, labels for new images, an evaluation."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smallvit import cli, files
+from smallvit.config import PRESETS
+from smallvit.model_folder.folder import read_model_folder
+from tests import tiny
+
+COLORS = {"sand": (220, 190, 130), "sea": (30, 90, 180), "wood": (60, 110, 40)}
+
+
+def write_photos(folder, counts, seed):
+    """Noisy photos of one colour each, so that they can be learned."""
+    rng = np.random.default_rng(seed)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = np.clip(COLORS[name] + rng.normal(0, 40, (40, 50, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_xla")
+def test_from_a_folder_of_images_to_predictions(tmp_path, monkeypatch, caplog, capsys):
+    caplog.set_level("INFO")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "bundled")
+    for variant in ("vit", "spt_lsa"):
+        tiny.write_folder(tmp_path / f"bundled/{variant}", variant, config=tiny.PRESET.model)
+    write_photos(tmp_path / "photos", {"sand": 60, "sea": 40, "wood": 15}, seed=1)
+    write_photos(tmp_path / "new", {"sand": 4, "sea": 9}, seed=2)
+
+    command = ["train", "--data", "photos", "--preset", "tiny", "--seeds", "2", "--epochs", "6"]
+    assert cli.main([*command, "--image-size", "48", "--set", "learning_rate=0.02"]) == 0, capsys.readouterr().err
+    assert "vit starts from the weights of vit, which was trained on CIFAR-100" in caplog.text
+    assert "training shows every class equally often" in caplog.text
+    assert "training mirrors images at random; --augmentation crop does not" in caplog.text
+    assert caplog.text.count("compiling, which may take a minute") == 2  # once for each variant
+    assert caplog.messages[-1].startswith("next: ")
+    report = (tmp_path / "runs/photos/report.html").read_text()
+    assert "Always answering sand, the largest class, would be right on 52.2" in report  # 12 of 23
+    assert "The probability that chance alone makes a difference as large is" in report
+
+    folder = "runs/photos/tiny-spt_lsa-seed1"
+    record = read_model_folder(folder).record
+    assert record.metrics["test"]["top1"] > 0.8
+    assert cli.main(["predict", "new", "--models", folder, "--output", "answers.csv"]) == 0
+    rows = list(csv.DictReader((tmp_path / "answers.csv").open()))
+    right = sum(row["class"] in row["file"] for row in rows)
+    assert len(rows) == 13 and right >= 10
+    assert cli.main(["evaluate", "--models", folder, "--data", "new"]) == 0, capsys.readouterr().err
+    classes = csv.DictReader((tmp_path / "evaluations/new/classes.csv").open())
+    assert sum(int(row["right"]) for row in classes) == right
+    assert f"is right on {right / 13:.1%} of the 13 new images" in caplog.text
