@@ -3,6 +3,8 @@
     python -m studies.small_data digits DIR            needs scikit-learn
     python -m studies.small_data cifar100 FILE.npz --per-class 50
 
+and then `python train.py --data FILE.npz --from none`: the figures are those of models that began with random weights.
+
 `digits` are the 1,797 handwritten digits of scikit-learn, 8 x 8 pixels in 17 greys, as PNG files in a folder for each
 class. `cifar100` are so many training images of each class, drawn by seed 0, and the whole test split.
 """
