@@ -91,6 +91,7 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path, monkeypat
 
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
     monkeypatch.setattr(app, "MAX_WAITING", 2)
+    monkeypatch.setitem(app.EVENT_QUEUE, "concurrency_limit", 2)
     server = app.PageServer(SlowStore([tmp_path / "laptop-vit"]))
     place = {"server_name": "127.0.0.1", "server_port": free_port()}
     _, url, _ = server.launch(prevent_thread_lock=True, quiet=True, **place)

@@ -434,7 +434,7 @@ def test_tables_show_the_numbers():
         (["--limit", "0"], "--limit is 0; it must be at least 1."),
         (["--seed", "-1"], "--seed is -1; it must be at least 0."),
         (["--models", "nothing/here"], "There is no model folder at nothing/here"),
-        (["--data", "nothing/there"], "There is no nothing/there"),
+        (["--data", "nothing/there"], "nothing/there: there is no such file or folder here"),
     ],
 )
 def test_bad_input_ends_in_a_sentence(models, words, message, capsys):

@@ -298,7 +298,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
         values = [getattr(recipe, option) for option in recipe_options.CONFIG_OPTIONS]
         assert row.split() == [name, *map(str, values)]
     text = " ".join(" ".join(lines).split())
-    assert f"patches grow with it (default: {Source().image_size})" in text
+    assert f"patches grow with it (default: {Source().image_size}; with --from MODEL that of MODEL)" in text
     assert f"if the data has none (default: {Source().test_split})" in text
 
 
