@@ -72,7 +72,7 @@ def _difference_hashes(images: np.ndarray) -> np.ndarray:
 
     Reference: Krawetz, "Kind of Like That", 2013 (dHash).
     """
-    rows, columns = _averaging(images.shape[1], 8), _averaging(images.shape[2], 9)
+    rows, columns = averaging_matrix(images.shape[1], 8), averaging_matrix(images.shape[2], 9)
     hashes = [np.zeros(0, np.uint64)]
     for chunk in iter_chunks(images):
         small = rows @ chunk.mean(axis=3, dtype=np.float32) @ columns.T
@@ -81,7 +81,7 @@ def _difference_hashes(images: np.ndarray) -> np.ndarray:
     return np.concatenate(hashes)
 
 
-def _averaging(side: int, count: int) -> np.ndarray:
+def averaging_matrix(side: int, count: int) -> np.ndarray:
     """The matrix [count, side] that averages equal parts of `side` pixels; a part may begin within a pixel."""
     edges, pixels = np.arange(count + 1) * side / count, np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

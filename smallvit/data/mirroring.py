@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from smallvit.data.dataset import Dataset, Split
+from smallvit.data.duplicates import averaging_matrix
 from smallvit.errors import escape_name
 
 _SIDES = re.compile(r"(?<![^\W_])(left|right|clockwise|counterclockwise|anticlockwise)(?![^\W_])", re.IGNORECASE)
@@ -58,18 +59,11 @@ def _problem_of_images(train: Split, names: list[str]) -> str | None:
 
 def _shapes(images: np.ndarray) -> np.ndarray:
     """Shrink images to grey ones of mean 0 and length 1: uint8 [n, H, W, 3] -> float32 [n, 16, 16]."""
-    rows, columns = (_averages(size) for size in images.shape[1:3])
+    rows, columns = (averaging_matrix(size, _SIDE) for size in images.shape[1:3])
     grey = images.mean(axis=3, dtype=np.float32)
     small = rows @ grey @ columns.T
     small -= small.mean(axis=(1, 2), keepdims=True)
     return small / np.maximum(np.linalg.norm(small, axis=(1, 2), keepdims=True), 1e-6)
-
-
-def _averages(size: int) -> np.ndarray:
-    """The weights with which `size` pixels become 16: float32 [16, size], each row with the sum 1."""
-    edges = np.linspace(0, size, _SIDE + 1)
-    left, right = np.maximum(edges[:-1, None], np.arange(size)), np.minimum(edges[1:, None], np.arange(1, size + 1))
-    return (np.maximum(right - left, 0) * _SIDE / size).astype(np.float32)
 
 
 def _similarities(first: np.ndarray, second: np.ndarray) -> np.ndarray:
