@@ -66,13 +66,14 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
         ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
             or would have to wait for others that take long. The message has no path.
     """
+    data = read_image_file(source)
     quick, slow = _shared_pools()
     try:
-        return quick.photo(source, value_range)
+        return quick.photo(data, value_range)
     except ImageError as error:
         if error.key != "too_costly":
             raise
-    return slow.photo(source, value_range)
+    return slow.photo(data, value_range)
 
 
 @functools.cache
