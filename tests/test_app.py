@@ -303,7 +303,7 @@ def test_the_bundled_models_are_whole():
 def test_of_the_bundled_models_only_those_that_the_page_opens_with_are_loaded_at_the_start(monkeypatch):
     loaded = []
     monkeypatch.setattr(ModelStore, "_load_in_background", lambda store, name: loaded.append(name))
-    startup.create_server()
+    startup.create_server().models.preload_default_pair()
     assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 
 

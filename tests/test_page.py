@@ -89,11 +89,13 @@ def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypat
     monkeypatch.setattr(models, "Classifier", lambda folder: loaded.append(folder.path.name) or own(folder))
     store = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
     assert loaded == []
-    store.preload(["laptop-vit", "laptop-vit"])
     assert store.get("laptop-vit") is store.get("laptop-vit")
     assert loaded == ["laptop-vit"]
     assert store.loaded("laptop-vit") is store.get("laptop-vit")
     assert store.loaded("laptop-spt_lsa") is None
+    store.preload_default_pair()
+    assert store.get("laptop-spt_lsa") is not None
+    assert loaded == ["laptop-vit", "laptop-spt_lsa"]
 
 
 def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path, caplog):

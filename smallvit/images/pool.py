@@ -47,8 +47,8 @@ OWN = DecodingLimits(limits.OWN_DECODE_CPU_SECONDS, limits.OWN_DECODE_WALL_SECON
 
 def start_decoding() -> None:
     """Start the processes of `load_photo`, so that the first visitor does not wait for them."""
-    for pool in _shared_pools():
-        pool.start()
+    quick, _ = _shared_pools()
+    quick.start()
 
 
 def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange | None = None) -> Photo:

@@ -1,7 +1,7 @@
 """`build_app`: models in, the server out: Gradio's queue and API, with the page in front of them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -36,6 +36,13 @@ MAX_WAITING = 64
 NOT_MEASURED = Measurements([], {}, {})
 
 
+class _Blocks(gr.Blocks):
+    """Blocks whose constructor, which calls `queue`, sets the limit; another call would build the whole app again."""
+
+    def queue(self, *arguments: Any, max_size: int | None = MAX_WAITING, **options: Any) -> Self:
+        return super().queue(*arguments, max_size=max_size, **options)
+
+
 class PageServer:
     """Gradio's API with its queue, and the page's own routes.
 
@@ -63,7 +70,7 @@ class PageServer:
         """
         patch_gradio_download()
         self.photos = Photos(find_examples(models.folders.values()), find_test_images())
-        with gr.Blocks(
+        with _Blocks(
             title=TITLE,
             mode="server",
             analytics_enabled=False,
@@ -73,7 +80,6 @@ class PageServer:
                 gr.api(told_in_english(function), **EVENT_QUEUE)
             for function in page_endpoints(models, self.photos):
                 gr.api(told_by_key(function), api_visibility="undocumented", **EVENT_QUEUE)
-        self.blocks.queue(max_size=MAX_WAITING)
         self.models = models
         self._known = (problems, results, measured)
 

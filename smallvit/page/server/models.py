@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,7 @@ class ModelStore:
         try:
             folder, commit = download_model_folder(model)
             self.commits[self._add(str(model), folder)] = commit
-            self.preload(self.default_pair)
+            self.preload_default_pair()
         except UserError as error:
             log.warning("%s", error)
             problem = {model: str(error)}
@@ -154,10 +154,11 @@ class ModelStore:
         """Return `"USER/NAME"` of a model from the Hub, whose name may end in @REVISION; None for a local model."""
         return name.partition("@")[0] if name in self.commits else None
 
-    def preload(self, names: Iterable[str]) -> None:
-        """Start to load models and to compile their functions, in the background."""
-        for name in dict.fromkeys(names):
-            self._load_in_background(name)
+    def preload_default_pair(self) -> None:
+        """Start to load the default pair, if there are models, and to compile its functions, in the background."""
+        if len(self):
+            for name in dict.fromkeys(self.default_pair):
+                self._load_in_background(name)
 
     def get(self, name: str) -> Classifier:
         """Return the classifier of a model; waits until it is loaded.
@@ -194,13 +195,19 @@ class ModelStore:
                 model=name,
             ) from error
         classifier.warm_up()
+        self._background.submit(self._compile_other_views, classifier)
+        return classifier
+
+    def _compile_other_views(self, classifier: Classifier) -> None:
+        """Compile the functions that the first answer does not need, once the models that it needs are loaded."""
+        with self._lock:
+            loading = list(self._loading.values())
+        wait(loading)
         side = classifier.record.data_image_size
         blank = np.zeros((side, side, 3), np.uint8)
-        # The functions of the other views are compiled later, on one core, while the first visitors are served.
-        self._background.submit(classifier.explain, blank)
-        self._background.submit(classifier.predict_translated, blank, MAX_TRANSLATION)
-        self._background.submit(classifier.predict_covered, blank)
-        return classifier
+        classifier.explain(blank)
+        classifier.predict_translated(blank, MAX_TRANSLATION)
+        classifier.predict_covered(blank)
 
 
 def no_models() -> PageError:

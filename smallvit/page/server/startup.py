@@ -39,7 +39,9 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     delete_old_files_regularly(server.blocks, uploads)
     try:
         server.launch(server_port=port, prevent_thread_lock=True)
-        images.start_decoding()  # now, so that it does not keep the page from being up
+        # What the first visitor needs is started now, so that it does not keep the page from being up.
+        server.models.preload_default_pair()
+        images.start_decoding()
         server.blocks.block_thread()
     finally:
         server.models.close()
@@ -79,12 +81,10 @@ def find_models(sources: Iterable[str | Path] = ()) -> tuple[ModelStore, list[st
 
 
 def create_server(sources: Iterable[str | Path] = ()) -> PageServer:
-    """Build the server for `sources`, see `find_models`. The default pair is loaded in the background."""
+    """Build the server for `sources`, see `find_models`. Models are loaded when they are needed."""
     models, problems = find_models(sources)
     models.start_downloads()
-    if len(models):
-        models.preload(models.default_pair)
-    elif not models.downloads:
+    if not len(models) and not models.downloads:
         problems.append(str(no_models()))
     results = _read(read_results, [], files.RESULTS_FILE, problems)
     measured = _read(lambda: read_measurements(models.weights()), NOT_MEASURED, files.ASSETS, problems)
