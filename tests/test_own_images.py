@@ -201,11 +201,17 @@ def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_de
     assert plan.runs()[0].training.balance == "sampling"
     assert plan.notes[-1] == (
         "the largest class, healthy, has 24 training images and the smallest, ill, 8, so training shows every class "
-        "equally often; --balance none does not"
+        "equally often; --balance none does not, --balance weights weights the loss instead"
     )
     plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
     assert plan.runs()[0].training.balance == "none"
     assert len(plan.notes) == 1
+    plan = make_plan(replace(options, overrides={"balance": "weights"})).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "weights"
+    assert plan.notes[-1] == (
+        "the loss of an image of the largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so "
+        "that every class counts alike"
+    )
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):

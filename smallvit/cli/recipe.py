@@ -26,8 +26,8 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
     "balance": (
         str,
-        "none, or sampling, which shows every class equally often; for your own data sampling if the largest class has "
-        f"{IMBALANCE} times the images of the smallest",
+        "none; sampling, which shows every class equally often; or weights, which weights the loss by class; for your "
+        f"own data sampling if the largest class has {IMBALANCE} times the images of the smallest",
     ),
     "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),

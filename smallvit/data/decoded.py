@@ -25,14 +25,12 @@ from smallvit.data.listing import Listing
 from smallvit.data.requirements import LoadedSplits, require_any_image, require_enough_images
 from smallvit.errors import UserError, escape_name
 from smallvit.images import OWN, DecodingPool, ImageError, View
-from smallvit.images.value_range import ValueRange, usual_range
+from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.limits import MAX_DECODING_PROCESSES
 
 log = logging.getLogger(__name__)
 
 DECODER_VERSION = 5  # raise it when `smallvit.images` returns other pixels or messages: files are then decoded again
-RANGE_PERCENTILES = (0.1, 99.9)  # of all values, which become black and white; single hot pixels do not count
-_SAMPLED_VALUES = 2**22  # of all images together, to compute the percentiles
 _MAX_SAMPLED = 4096  # of one image
 
 
@@ -139,7 +137,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
                 file.write(result.squares[0])
             value_range = reading.value_range
             if sampled:  # these images are decoded again, with one range for all
-                value_range = _range_of(np.concatenate(values))
+                value_range = data_range(np.concatenate(values))
                 chosen = [contents[position] for position, _ in sampled]
                 again = _decode(chosen, reading._replace(value_range=value_range), bar)
                 for (_, row), result in zip(sampled, again, strict=True):
@@ -200,15 +198,10 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
     )
 
 
-def _range_of(values: np.ndarray) -> ValueRange:
-    low, high = np.percentile(values, RANGE_PERCENTILES) if len(values) else (0, 0)
-    return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
-
-
 def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
-    num_values = min(max(_SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
+    num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
     processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
     with DecodingPool(processes, OWN) as pool:
         for result in pool.views(contents, [View(reading.image_size, reading.value_range)], num_values):

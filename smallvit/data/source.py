@@ -11,7 +11,7 @@ import numpy as np
 from smallvit.data.archive import is_archive, list_archive
 from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
-from smallvit.data.decoded import RANGE_PERCENTILES, Reading, read_listing
+from smallvit.data.decoded import Reading, read_listing
 from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
@@ -23,6 +23,7 @@ from smallvit.data.split import divide, hold_out
 from smallvit.data.table import list_table
 from smallvit.errors import UserError, escape_name
 from smallvit.files import safe_file_name
+from smallvit.images.value_range import RANGE_PERCENTILES
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         if kind not in ("table", "hub"):
             raise UserError(f"{option} is for tables and data sets of the Hub; {escape_name(path)} has no columns.")
     if kind == "npz":
-        return read_npz(path)
+        return read_npz(path, reading)
     if kind == "folder":
         return read_image_folder(path, reading)
     columns = (source.image_column, source.label_column, source.group_by)
