@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import train
-from smallvit import files
+from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
@@ -289,6 +289,13 @@ def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
     assert "on the 36 test images" in html
     assert "The images are in 3 folds." in html
+    for model, folds in (("runs/pets", ("fold1", "fold2", "fold3")), ("runs/pets/tiny-vit-fold2", ("fold2",))):
+        caplog.clear()
+        assert cli.main(["evaluate", "--models", model, "--data", "pets"]) == 0
+        measured = [line.split() for line in caplog.messages if line.startswith("tiny-vit-")]
+        assert [name.removeprefix("tiny-vit-") for name, *_ in measured] == list(folds)
+        assert all(accuracy == recorded for _, accuracy, *_, recorded in measured)  # on the images of each fold
+    assert not (place / "evaluations").exists()
     capsys.readouterr()
     assert train.main([*options, "--test-split", "0.3"]) == 2
     assert "--folds and --test-split both say which images are for the test; give one." in capsys.readouterr().err

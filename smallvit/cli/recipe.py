@@ -42,8 +42,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {
         "metavar": "DATA",
         "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; a zip or "
-        "tar archive of one; a CSV, TSV or Parquet file with paths and classes; an .npz file with x_train, y_train and "
-        "so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or cifar-100-python.tar.gz; "
+        "tar archive of one; a CSV, TSV or Parquet file with paths and classes, also in an archive; an .npz file with "
+        "x_train, y_train and so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or "
+        "cifar-100-python.tar.gz; "
         "or cifar100, which is downloaded (default: $SMALLVIT_DATA, else cifar100)",
     },
     "--image-column": {
