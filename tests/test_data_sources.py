@@ -292,15 +292,15 @@ def test_a_data_set_of_the_hub_has_its_splits_and_the_order_of_its_classes(of_hu
     asked = []
     load = datasets.load_dataset
 
-    def from_disk(name, *options):
-        asked.append((name, *options))
+    def from_disk(name, configuration, revision):
+        asked.append((name, configuration, revision))
         return load(str(of_hub))
 
     monkeypatch.setattr(datasets, "load_dataset", from_disk)
-    source = Source("ada/pets:small")
-    assert (source.kind, source.name, source.folder_name) == ("hub", "ada/pets:small", "pets_small")
+    source = Source("ada/pets:small@v1.0")
+    assert (source.kind, source.name, source.folder_name) == ("hub", "ada/pets:small@v1.0", "pets_small@v1.0")
     dataset = load_dataset(source)
-    assert asked == [("ada/pets", "small")]
+    assert asked == [("ada/pets", "small", "v1.0")]
     assert dataset.class_names == ["cow", "bee", "ant"]
     assert np.bincount(dataset.train.labels).tolist() == [3, 7, 10]
     expected = load_dataset(Source(str(folder)))
@@ -317,16 +317,6 @@ def test_parquet_on_this_machine_is_read_without_the_hub(of_hub):
     assert len(load_dataset(Source(str(of_hub))).train.labels) == 20
     with pytest.raises(UserError, match="at least 30 are needed"):
         load_dataset(Source(str(of_hub / "data/train-00000-of-00001.parquet")))
-
-
-def test_a_data_set_that_the_hub_does_not_have_is_a_sentence(monkeypatch):
-    def missing(*_):
-        raise datasets.exceptions.DatasetNotFoundError("Dataset 'ada/none' doesn't exist on the Hub.")
-
-    monkeypatch.setattr(datasets, "load_dataset", missing)
-    message = r"ada/none: there is no such file or folder here, and the data set cannot be read from the Hub \(Dataset"
-    with pytest.raises(UserError, match=message):
-        load_dataset(Source("ada/none"))
 
 
 def test_medmnist_keys_are_known_and_several_classes_are_refused(tmp_path):
