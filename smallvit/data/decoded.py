@@ -100,8 +100,25 @@ def _describe_damaged(damaged, most=3):
 
 def _fingerprint(listing: Listing, reading: Reading) -> str:
     """Hash everything that the decoded images depend on: hexadecimal, 32 digits."""
-    versions = [DECODER_VERSION, PIL.__version__, *reading]
-    return hashlib.sha256(json.dumps([listing.key, versions, listing.stats]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([listing.key, _cache_version(), reading, listing.stats]).encode()).hexdigest()[:32]
+
+
+def _cache_version() -> str:
+    """The versions of what decodes: the beginning of the name of each cache file."""
+    return f"{DECODER_VERSION}-{PIL.__version__}"
+
+
+def _delete_outdated(folder: Path) -> None:
+    """Delete the files of decoded images that another version of smallvit or Pillow wrote: none is read again."""
+    deleted = []
+    for file in folder.glob("*.arrow"):
+        if not file.name.startswith(f"{_cache_version()}-"):
+            with contextlib.suppress(OSError):  # Windows keeps a file that another process reads
+                size = file.stat().st_size
+                file.unlink()
+                deleted.append(size)
+    if deleted:
+        log.info("deleted %.1f GB of images that another version had decoded, in %s", sum(deleted) / 2**30, folder)
 
 
 def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any, dict[int, str], ValueRange | None]:
@@ -157,7 +174,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
         )
 
     datasets.disable_progress_bars()  # `_decode` has its own
-    cache, temporary = folder / f"{fingerprint}.arrow", list[int]()
+    cache, temporary = folder / f"{_cache_version()}-{fingerprint}.arrow", list[int]()
     try:
         datasets.Dataset.from_file(str(cache))
     except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
@@ -165,6 +182,8 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
             cache.unlink()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not cache.exists():
+            _delete_outdated(folder)
         decoded = datasets.Dataset.from_dict({"position": range(len(contents))}).map(
             decode_all,
             batched=True,
