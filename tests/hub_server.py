@@ -7,7 +7,8 @@
         assert hub.repos["ada/vit"].commits[-1].files["config.json"] == ...
 
 The client talks to it in another process by `hub.environment(home, token)`, and in this one by `hub.use(monkeypatch,
-home, token)`. Large and binary files travel by LFS. A Space is a repository whose name begins with "spaces/".
+home, token)`. Large and binary files travel by LFS. The names of Spaces begin with "spaces/",
+those of data sets with "datasets/".
 """
 
 import base64
@@ -334,15 +335,16 @@ class _Handler(BaseHTTPRequestHandler):
         return user
 
     def _answer(self):
-        name = r"(?P<name>(?:spaces/)?[\w.-]+/[\w.-]+)"
-        of_api = rf"(?:models/|(?=spaces/)){name}"
+        name = r"(?P<name>(?:(?:spaces|datasets)/)?[\w.-]+/[\w.-]+)"
+        of_api = rf"(?:models/|(?=(?:spaces|datasets)/)){name}"
         for method, pattern, do in (
             ("GET", "/api/whoami-v2", self._whoami),
             ("POST", "/api/repos/create", self._create_repo),
             ("POST", "/api/validate-yaml", self._validate_yaml),
             ("GET", f"/api/{of_api}/auth-check(?P<write>/write)?", self._auth_check),
             ("GET", f"/api/{of_api}(?:/revision/(?P<revision>.+))?", self._info),
-            ("GET", f"/api/{of_api}/tree/(?P<revision>[^/]+)", self._tree),
+            ("GET", f"/api/{of_api}/tree/(?P<revision>[^/]+)(?:/(?P<folder>.+))?", self._tree),
+            ("POST", f"/api/{of_api}/paths-info/(?P<revision>[^/]+)", self._paths_info),
             ("POST", f"/api/{of_api}/preupload/(?P<revision>.+)", self._preupload),
             ("POST", f"/api/{of_api}/commit/(?P<revision>.+)", self._commit),
             ("POST", f"/{name}.git/info/lfs/objects/batch", self._lfs_batch),
@@ -422,15 +424,21 @@ class _Handler(BaseHTTPRequestHandler):
         shown = {"id": name, "modelId": name, "author": name.split("/")[0], "sha": commit.oid, "siblings": siblings}
         raise _Answer(body={**shown, "private": repo.private, "gated": "auto" if repo.gated else False, "tags": []})
 
-    def _tree(self, name, revision):
+    def _tree(self, name, revision, folder):
         _, commit = self._commit_at(name, revision)
-        entries = []
-        for path, content in sorted(commit.files.items()):
-            entry = {"type": "file", "path": path, "size": len(content), "oid": _git_oid(content)}
-            if path in commit.lfs:
-                entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 130}
-            entries.append(entry)
-        raise _Answer(body=entries)
+        prefix = f"{folder}/" if folder else ""
+        below = [path for path in sorted(commit.files) if path.startswith(prefix)]
+        if folder and not below:
+            raise _error(404, f"{folder} does not exist", "EntryNotFound")
+        if self.query.get("recursive") in (["true"], ["True"]):
+            raise _Answer(body=[_entry(commit, path) for path in below])
+        names = dict.fromkeys(prefix + path.removeprefix(prefix).split("/")[0] for path in below)
+        raise _Answer(body=[_entry(commit, path) for path in names])
+
+    def _paths_info(self, name, revision):
+        _, commit = self._commit_at(name, revision)
+        asked = self._json()["paths"]
+        raise _Answer(body=[_entry(commit, path) for path in asked if path in commit.files])
 
     def _preupload(self, name, revision):
         repo = self._repo(name, write=True)
@@ -516,6 +524,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             raise _Answer(headers={**headers, "Content-Length": str(len(content))})
         raise _Answer(200, content, headers)
+
+
+def _entry(commit, path):
+    if path not in commit.files:
+        return {"type": "directory", "path": path, "oid": _git_oid(path.encode())}
+    content = commit.files[path]
+    entry = {"type": "file", "path": path, "size": len(content), "oid": _git_oid(content)}
+    if path in commit.lfs:
+        entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 130}
+    return entry
 
 
 def _is_lfs(sample, size=0):

@@ -18,6 +18,8 @@ from smallvit.images import load_square, resize_square
 from smallvit.inference.classifier import Classifier
 from smallvit.model import build_model
 from smallvit.training.steps import compile_train_steps
+from smallvit.training.trainer import Trainer
+from tests import tiny
 from tests.server import ROOT
 
 MODELS = [ROOT / "assets/models" / f"laptop-{variant}" for variant in ("vit", "spt_lsa")]  # neither idea, and both
@@ -51,7 +53,20 @@ def answers():
             arrays[f"{preset} {part}"] = ops.convert_to_numpy(tensor)
     for index, gradient in enumerate(gradients()):
         arrays[f"gradient {index}"] = gradient
+    arrays["weighted loss"] = weighted_loss()
     return arrays
+
+
+def weighted_loss():
+    """[loss, top-1 hits, top-5 hits] of a training step with class weights, on images that are not augmented."""
+    train = tiny.split(8, seed=1)._replace(labels=np.array([0, 0, 0, 0, 1, 1, 1, 2], np.int32))
+    trainer = Trainer(tiny.SHALLOW, replace(tiny.RECIPE, balance="weights", label_smoothing=0.1), train)
+    rng = np.random.default_rng(7)
+    trainer.model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in trainer.model.weights])
+    trainer.augment = lambda images, labels, seed, mix: (images, 0.9 * ops.one_hot(labels, 7) + 0.1 / 7)
+    images, labels = map(ops.convert_to_tensor, (train.images, train.labels))
+    step = trainer._steps[False]
+    return ops.convert_to_numpy(step(ops.convert_to_tensor(np.arange(8, dtype="int32")[None]), images, labels, 1.0))
 
 
 def gradients():

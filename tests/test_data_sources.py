@@ -199,6 +199,74 @@ def test_what_is_wrong_with_a_table_is_a_sentence(folder, columns, options, mess
         path.unlink()
 
 
+def pack(path, contents):
+    """Write an archive of {path: content}."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as zipped:
+            for name, content in contents.items():
+                zipped.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as tar:
+            for name, content in contents.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize(("table_at", "images_at"), [("", "images/"), ("old/", "old/images/"), ("", "")])
+def test_a_table_in_an_archive_names_its_images(folder, expected, tmp_path, kind, table_at, images_at):
+    """Once by paths relative to the table, once by names alone, without suffix."""
+    listed = files(folder)
+    contents = {f"{images_at}{file.parent.name}{file.name}": file.read_bytes() for file in listed}
+    rows = table(folder, image=[path.removeprefix(table_at) for path in contents])
+    contents |= {"__MACOSX/._list.csv": b"left behind", f"{table_at}list.csv": rows.to_csv(index=False).encode()}
+    source = Source(pack(tmp_path / f"pets.{kind}", contents))
+    assert source.kind == "archive"
+    assert_same(load_dataset(source), expected)
+    rows["image"] = [f"{file.parent.name}{file.stem}" for file in listed]
+    contents[f"{table_at}list.csv"] = rows.to_csv(index=False).encode()
+    assert_same(load_dataset(Source(pack(tmp_path / f"pets.{kind}", contents))), expected)
+
+
+def test_class_folders_in_an_archive_come_before_its_table_unless_a_column_is_named(folder, tmp_path):
+    contents = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files(folder)}
+    rows = table(folder, color=["red", "green"] * 20)
+    contents["list.csv"] = rows.to_csv(index=False).encode()
+    path = pack(tmp_path / "pets.zip", contents)
+    assert load_dataset(Source(path)).class_names == ["ant", "bee", "cow"]
+    dataset = load_dataset(Source(path, label_column="color"))
+    assert dataset.class_names == ["green", "red"]
+    color = dict(zip(rows["image"], rows["color"], strict=True))
+    named = [dataset.class_names[label] for label in dataset.test.labels]
+    assert named == [color[name] for name in dataset.test.files]
+
+
+def test_what_is_wrong_with_a_table_in_an_archive_is_a_sentence(folder, tmp_path, monkeypatch):
+    contents = {f"images/{file.parent.name}{file.name}": file.read_bytes() for file in files(folder)}
+    text = table(folder, image=list(contents)).to_csv(index=False).encode()
+    path = tmp_path / "pets.zip"
+    for more, options, message in (
+        ({"a.csv": text, "b.tsv": text}, {}, r"pets\.zip has 2 tables \(a\.csv, b\.tsv\), and only one can name"),
+        ({"a.csv": text.replace(b"images/ant3.png", b"../no.png")}, {}, r"pets\.zip/a\.csv names 1 of 40 images"),
+        ({"a.csv": text}, {"label_column": "color"}, r"pets\.zip/a\.csv has the columns image, label"),
+        ({}, {"label_column": "color"}, r"pets\.zip has no CSV, TSV or Parquet file"),
+        ({}, {}, "has only one class, images"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_dataset(Source(pack(path, contents | more), **options))
+    pack(path, contents | {"a.csv": text})
+    content = bytearray(path.read_bytes())
+    content[content.index(text[:50]) + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"pets\.zip/a\.csv: The file is damaged or cut off"):
+        load_dataset(Source(str(path)))
+    monkeypatch.setattr(archive, "MAX_TABLE_BYTES", 100)
+    with pytest.raises(UserError, match=r"a\.csv has more than 0 MB; unpack the archive"):
+        load_dataset(Source(str(path)))
+
+
 @pytest.fixture(scope="module")
 def of_hub(folder, tmp_path_factory):
     """A folder of Parquet files as a data set of the Hub has them: two splits, images in the rows."""
@@ -224,15 +292,15 @@ def test_a_data_set_of_the_hub_has_its_splits_and_the_order_of_its_classes(of_hu
     asked = []
     load = datasets.load_dataset
 
-    def from_disk(name, *options):
-        asked.append((name, *options))
+    def from_disk(name, configuration, revision):
+        asked.append((name, configuration, revision))
         return load(str(of_hub))
 
     monkeypatch.setattr(datasets, "load_dataset", from_disk)
-    source = Source("ada/pets:small")
-    assert (source.kind, source.name, source.folder_name) == ("hub", "ada/pets:small", "pets_small")
+    source = Source("ada/pets:small@v1.0")
+    assert (source.kind, source.name, source.folder_name) == ("hub", "ada/pets:small@v1.0", "pets_small@v1.0")
     dataset = load_dataset(source)
-    assert asked == [("ada/pets", "small")]
+    assert asked == [("ada/pets", "small", "v1.0")]
     assert dataset.class_names == ["cow", "bee", "ant"]
     assert np.bincount(dataset.train.labels).tolist() == [3, 7, 10]
     expected = load_dataset(Source(str(folder)))
@@ -249,16 +317,6 @@ def test_parquet_on_this_machine_is_read_without_the_hub(of_hub):
     assert len(load_dataset(Source(str(of_hub))).train.labels) == 20
     with pytest.raises(UserError, match="at least 30 are needed"):
         load_dataset(Source(str(of_hub / "data/train-00000-of-00001.parquet")))
-
-
-def test_a_data_set_that_the_hub_does_not_have_is_a_sentence(monkeypatch):
-    def missing(*_):
-        raise datasets.exceptions.DatasetNotFoundError("Dataset 'ada/none' doesn't exist on the Hub.")
-
-    monkeypatch.setattr(datasets, "load_dataset", missing)
-    message = r"ada/none: there is no such file or folder here, and the data set cannot be read from the Hub \(Dataset"
-    with pytest.raises(UserError, match=message):
-        load_dataset(Source("ada/none"))
 
 
 def test_medmnist_keys_are_known_and_several_classes_are_refused(tmp_path):

@@ -175,9 +175,9 @@ def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_
     [
         ("ada/net", "", "Could not sign in to the Hub: no token was found; run `hf auth login` or set HF_TOKEN"),
         ("ada/net", "hf_nobody", "Could not sign in to the Hub: the Hub refuses the token (401)"),
-        ("ada/net", "reader", "Could not create ada/net-vit: the Hub answers with status 403 (You don't have the righ"),
-        ("bob/net", "ada", "Could not create bob/net-vit: the Hub answers with status 403 (You don't have the rights"),
-        ("club/net", "ada", "Could not create club/net-vit: the Hub answers with status 403 (You don't have the righ"),
+        ("ada/net", "reader", "--push-to-hub ada/net: the token of ada may only read; a token with the role write is"),
+        ("bob/net", "ada", "--push-to-hub bob/net: ada may not write for bob, but for ada and lab."),
+        ("club/net", "ada", "--push-to-hub club/net: ada may not write for club, but for ada and lab."),
         ("ada/two--dashes", "ada", "--push-to-hub ada/two--dashes: Cannot have -- or .. in repo_id"),
         ("ada/a name", "ada", "--push-to-hub ada/a name: Repo id must use alphanumeric chars"),
         ("net", "ada", "--push-to-hub net must have the form USER/NAME, such as ada/smallvit"),
@@ -185,8 +185,10 @@ def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_
     ],
 )
 def test_who_may_not_push_learns_it_before_the_training(hub, options, run, tmp_path, monkeypatch, target, who, message):
-    tokens = {"reader": hub.add_user("ada", role="read"), "ada": hub.add_user("ada", orgs={"club": "read"})}
+    orgs = {"club": "read", "lab": "write"}
+    tokens = {"reader": hub.add_user("ada", role="read"), "ada": hub.add_user("ada", orgs=orgs)}
     monkeypatch.setenv("HF_TOKEN", tokens.get(who, who))
+    options[options.index("--data") + 1] = tmp_path / "not read yet"
     code, errors = run(*options, "--push-to-hub", target)
     assert code == 2
     assert message in errors[0]
@@ -198,12 +200,13 @@ def test_who_may_not_push_learns_it_before_the_training(hub, options, run, tmp_p
 def test_the_right_to_write_is_proven_before_the_training(hub, token, options, run, tmp_path):
     hub.put_files("ada/there-vit", {})
     hub.fail("/auth-check/write", status=403, message="You don't have the rights")
-    code, errors = run(*options, "--push-to-hub", "ada/there")
+    unread = [*options, "--data", tmp_path / "not read yet"]
+    code, errors = run(*unread, "--push-to-hub", "ada/there")
     assert code == 2
-    assert "Could not create ada/there-vit: the Hub answers with status 403 (You don't have the rights)" in errors[0]
+    assert "Could not write to ada/there-vit: the Hub answers with status 403 (You don't have the rights)" in errors[0]
     assert f"a token with the role write is made at {hub.url}/settings/tokens" in errors[0]
     hub.clear()
-    code, errors = run(*options, "--push-to-hub", "ada/there", "--private")
+    code, errors = run(*unread, "--push-to-hub", "ada/there", "--private")
     assert code == 2
     assert "--private: ada/there-vit already exists and is public" in errors[0]
     assert not list(tmp_path.glob("runs/*"))

@@ -515,6 +515,23 @@ def test_an_unchanged_folder_is_not_decoded_again(images, no_decoder, cache):
     assert [file.suffix for file in cache.rglob("*") if file.is_file()] == [".arrow"]
 
 
+def test_what_another_version_decoded_is_deleted_when_new_images_are_decoded(images, tmp_path, cache, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(decoded_images, "DECODER_VERSION", decoded_images.DECODER_VERSION - 1)
+        read(images)
+    (old,) = cache.rglob("*.arrow")
+    (older, note) = (old.with_name(name) for name in ("0123456789abcdef.arrow", "note.txt"))
+    for file in (older, note):
+        file.write_text("written before")
+    other = write(tmp_path / "other", {"ant": 16, "cow": 16})
+    read(other)
+    (new,) = cache.rglob("*.arrow")
+    assert new not in (old, older)
+    assert note.exists()
+    read(images)
+    assert len(list(cache.rglob("*.arrow"))) == 2  # of two data sets, both of this version
+
+
 def test_images_stay_in_the_file_of_the_cache(tmp_path):
     """Splits that the folder has are views of the map; what is taken from them is in memory."""
     root = write(tmp_path / "p", {"train/ant": 20, "train/bee": 20, "val/ant": 3, "test/bee": 3})

@@ -161,6 +161,16 @@ def test_the_range_of_an_image_alone_is_the_usual_one_above_its_largest_value():
     assert load_square(save(hounsfield, "TIFF"))[..., 0].tolist() == [[0, 51], [205, 0]]
 
 
+@pytest.mark.parametrize(("color_type", "channels"), [(2, 3), (6, 4), (4, 2)], ids=["RGB", "RGBA", "LA"])
+def test_of_colours_of_16_bits_the_upper_8_are_read(color_type, channels):
+    values = np.random.default_rng(3).integers(0, 65536, (3, 3, channels)).astype(">u2")
+    if channels % 2 == 0:
+        values[..., -1] = 65535
+    pixels = load_square(corpus.png_file((3, 3), 16, color_type, corpus.rows(values)))
+    colors = values[..., :3] if channels > 2 else values[..., :1].repeat(3, axis=2)
+    np.testing.assert_array_equal(pixels, colors >> 8)
+
+
 def test_a_file_tells_its_own_range():
     twelve = np.array([[0, 1000], [2047, 4095]], np.uint16)
     dark = twelve // 8  # no value above 511, and yet 4,095 is white

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import npz
+from smallvit.data.decoded import Reading
 from smallvit.data.npz import read_npz
 from smallvit.errors import UserError
 
@@ -114,6 +115,30 @@ def test_arrays_of_other_kinds_are_the_same_images(path, changes, expected):
     assert train.labels.tolist() == arrays(**changes)["y_train"].reshape(-1).tolist()
 
 
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_images_of_16_bits_get_one_range_for_all_splits(path, dtype):
+    """12-bit images with a hot pixel: the range is that of the percentiles, as for image files."""
+    values = np.random.default_rng(2).integers(100, 4000, (60, SIDE, SIDE)).astype(dtype)
+    values[0, 0, 0] = 65535
+    write(path, x_train=values[:40], x_test=values[40:, ..., None] // 2, y_test=LABELS[:20])
+    found = read_npz(path)
+    low, high = found.value_range
+    assert (low, high) == pytest.approx(np.percentile(np.append(values[:40], values[40:] // 2), [0.1, 99.9]))
+    assert 50 <= low < 150
+    assert 3900 < high < 4000
+    expected = ((values[:40] - low) / (high - low)).clip(0, 1) * 255
+    images = found.splits["train"].images
+    assert (images.shape, images.dtype, images.flags.writeable) == ((40, SIDE, SIDE, 3), np.uint8, False)
+    assert np.abs(images - expected[..., None]).max() <= 0.5 + 1e-9
+    assert found.splits["test"].images.max() <= 129  # in the same range
+
+    given = read_npz(path, Reading(32, for_training=False, value_range=(0.0, 4095.0)))
+    assert given.value_range == (0.0, 4095.0)
+    assert abs(int(given.splits["train"].images[1, 0, 0, 0]) - values[1, 0, 0] / 4095 * 255) <= 0.5
+    write(path, x_train=values[1:5], y_train=LABELS[1:5] * 0)  # a few new images for a model without a range
+    assert read_npz(path, Reading(32, for_training=False)).value_range == (0.0, 4095.0)
+
+
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_compressed_arrays_are_read(path, compression):
     train = read_npz(write_zip(path, compression)).splits["train"]
@@ -148,7 +173,7 @@ def test_no_file_and_a_foreign_file(path, tmp_path):
 
 
 SCALE = 'scale the pixels to 0-255 and use x_train.astype("uint8").'
-LAYOUT = "images must be uint8 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1."
+LAYOUT = "images must be uint8 or uint16 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1."
 INTEGERS = "they must be integers [n] from 0 to K-1."
 CLASSES = "they must go from 0 to K-1 for K classes, at most 1,000."
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import train
-from smallvit import files
+from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
@@ -201,11 +201,17 @@ def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_de
     assert plan.runs()[0].training.balance == "sampling"
     assert plan.notes[-1] == (
         "the largest class, healthy, has 24 training images and the smallest, ill, 8, so training shows every class "
-        "equally often; --balance none does not"
+        "equally often; --balance none does not, --balance weights weights the loss instead"
     )
     plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
     assert plan.runs()[0].training.balance == "none"
     assert len(plan.notes) == 1
+    plan = make_plan(replace(options, overrides={"balance": "weights"})).fit_to_data(dataset)
+    assert plan.runs()[0].training.balance == "weights"
+    assert plan.notes[-1] == (
+        "the loss of an image of the largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so "
+        "that every class counts alike"
+    )
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
@@ -283,6 +289,13 @@ def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
     assert "on the 36 test images" in html
     assert "The images are in 3 folds." in html
+    for model, folds in (("runs/pets", ("fold1", "fold2", "fold3")), ("runs/pets/tiny-vit-fold2", ("fold2",))):
+        caplog.clear()
+        assert cli.main(["evaluate", "--models", model, "--data", "pets"]) == 0
+        measured = [line.split() for line in caplog.messages if line.startswith("tiny-vit-")]
+        assert [name.removeprefix("tiny-vit-") for name, *_ in measured] == list(folds)
+        assert all(accuracy == recorded for _, accuracy, *_, recorded in measured)  # on the images of each fold
+    assert not (place / "evaluations").exists()
     capsys.readouterr()
     assert train.main([*options, "--test-split", "0.3"]) == 2
     assert "--folds and --test-split both say which images are for the test; give one." in capsys.readouterr().err

@@ -13,7 +13,7 @@ from smallvit.augment import pipeline
 from smallvit.data import Split
 from smallvit.device import backend, compilation
 from smallvit.training import trainer as trainer_module
-from smallvit.training.trainer import Trainer, balanced_order
+from smallvit.training.trainer import Trainer, balanced_order, class_weights
 from tests import tiny
 
 
@@ -67,6 +67,35 @@ def test_an_epoch_trains_on_every_image_once_in_an_order_of_its_own(uneven):
         assert bar.count == 54
         assert sorted(orders[-1]) == list(range(54))
     assert orders[0] != orders[1]
+
+
+def test_class_weights_multiply_the_loss_of_each_image_whatever_is_mixed_and_smoothed(uneven, monkeypatch):
+    """The loss of mixed and smoothed images is that of NumPy; labels from 0 to 2 of 7, with 40, 12 and 2 images."""
+    train = uneven._replace(labels=np.repeat([0, 1, 2], [40, 12, 2]).astype(np.int32))
+    weights = class_weights(train.labels, 7)
+    assert weights == pytest.approx([54 / 120, 54 / 36, 54 / 6, 0, 0, 0, 0])
+    assert weights[train.labels].mean() == pytest.approx(1)
+    recipe = replace(tiny.RECIPE, balance="weights", label_smoothing=0.1, mixup_alpha=1.0, mix_probability=1.0)
+    trainer = Trainer(tiny.SHALLOW, recipe, train)
+    augmented = []
+
+    def spy(*arguments):
+        augmented.append(augment(*arguments))
+        return augmented[-1]
+
+    augment, trainer.augment = trainer.augment, spy
+    mean, (total, *_) = trainer._loss(False, np.arange(54), train.images, train.labels, 1.0)
+    images, targets = map(ops.convert_to_numpy, augmented[0])
+    shares = (targets.astype(np.float64) - 0.1 / 7) / 0.9  # of each class in a mixed image
+    assert ((shares > 0.1) & (shares < 0.9)).any()
+    logits = ops.convert_to_numpy(trainer.model(images, training=False)).astype(np.float64)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    losses = -(targets * log_softmax).sum(axis=1) * (shares @ weights)
+    assert ops.convert_to_numpy(mean) == pytest.approx(losses.mean(), rel=1e-4)
+    assert ops.convert_to_numpy(total) == pytest.approx(losses.sum(), rel=1e-4)
+    other = train._replace(labels=np.repeat([0, 1, 2], [20, 14, 20]).astype(np.int32))
+    trainer.restart(replace(recipe, seed=1), other)
+    assert ops.convert_to_numpy(trainer.class_weights) == pytest.approx(class_weights(other.labels, 7))
 
 
 def test_balanced_sampling_shows_every_class_equally_often(rng):

@@ -26,8 +26,8 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
     "balance": (
         str,
-        "none, or sampling, which shows every class equally often; for your own data sampling if the largest class has "
-        f"{IMBALANCE} times the images of the smallest",
+        "none; sampling, which shows every class equally often; or weights, which weights the loss by class; for your "
+        f"own data sampling if the largest class has {IMBALANCE} times the images of the smallest",
     ),
     "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),
@@ -42,8 +42,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {
         "metavar": "DATA",
         "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; a zip or "
-        "tar archive of one; a CSV, TSV or Parquet file with paths and classes; an .npz file with x_train, y_train and "
-        "so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or cifar-100-python.tar.gz; "
+        "tar archive of one; a CSV, TSV or Parquet file with paths and classes, also in an archive; an .npz file with "
+        "x_train, y_train and so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or "
+        "cifar-100-python.tar.gz; "
         "or cifar100, which is downloaded (default: $SMALLVIT_DATA, else cifar100)",
     },
     "--image-column": {

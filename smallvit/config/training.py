@@ -16,7 +16,7 @@ RANDAUGMENT_MAX_MAGNITUDE = 30  # every operation is at its strongest
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training recipe. An epoch shows as many images as there are: without `balance`, each once.
+    """One training recipe. An epoch shows as many images as there are: each once, unless `balance` samples.
 
     Raises:
         ValueError: a value is out of its range; the message names it.
@@ -45,7 +45,9 @@ class TrainConfig:
     sampled_patches: int = 36  # patches per image that a step sees; a square number for "window"
     sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample, [0, 1]
 
-    balance: Literal["none", "sampling"] = "none"  # "sampling" shows images of every class equally often
+    # For classes of unequal size: "sampling" shows images of every class equally often; "weights" multiplies the loss
+    # of each image by the weight of its class, see `training.trainer.class_weights`.
+    balance: Literal["none", "sampling", "weights"] = "none"
 
     # Augmentation, in the order in which it is applied; see smallvit/augment.
     augmentation: Literal["flip_crop", "crop", "keras_example"]  # flips, crops, zooms; see augment/pipeline.py

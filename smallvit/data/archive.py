@@ -1,12 +1,13 @@
-"""A zip or tar archive of a folder of images. Nothing is unpacked: each image is read from the archive.
+"""A zip or tar archive of a folder of images, or of images and a table.
 
-So no path in it can lead anywhere, links lead nowhere, and an image that expands to more than a photo can have is
-refused like any other file that is too large. A compressed tar archive, which cannot be read in any order, is expanded
-into a nameless temporary file first.
+Nothing is unpacked: each image is read from the archive. So no path in it can lead anywhere, links lead nowhere, and an
+image that expands to more than a photo can have is refused like any other file that is too large. A compressed tar
+archive, which cannot be read in any order, is expanded into a nameless temporary file first.
 """
 
 import logging
 import os
+import posixpath
 import stat
 import tarfile
 import tempfile
@@ -17,10 +18,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+from smallvit.data.decoded import Reading
 from smallvit.data.listing import FolderListing, Listing, is_hidden, is_ignored
+from smallvit.data.requirements import MIN_CLASSES, format_list
+from smallvit.data.table import TABLE_SUFFIXES, find_images, list_content
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images import ImageError
-from smallvit.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES, MAX_IMAGE_BYTES
+from smallvit.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES, MAX_IMAGE_BYTES, MAX_TABLE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +38,20 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def list_archive(path: str, min_classes: int) -> Listing:
+def list_archive(
+    path: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
+) -> Listing:
     """List the images of an archive, which has the folders that `listing` knows, also within one folder.
 
+    If it has none, or if a column is named, its only table names images and classes.
+
+    Args:
+        path: the file.
+        image_column, label_column, group_by: see `list_table`.
+        reading: whether it is for training.
+
     Raises:
-        UserError: the archive is missing, damaged, encrypted or too large, or has no class folders.
+        UserError: the archive is missing, damaged, encrypted or too large, or has neither class folders nor a table.
     """
     file = Path(os.path.expanduser(path))
     source = escape_name(str(file))
@@ -52,11 +65,56 @@ def list_archive(path: str, min_classes: int) -> Listing:
             raise UserError(f"{source} is no zip or tar archive, or is damaged ({escape_name(str(error))}).") from error
     if archive.ignored:
         log.warning("%s: ignored %d links and files that would lie outside of it", source, archive.ignored)
-    folder = _ArchiveListing(source, archive)
-    listing = folder.list(min_classes)
     key = f"{os.path.realpath(file)} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-    names = [f"{folder.top}{name}" for of_split in listing.files.values() for name in of_split]
-    return listing._replace(key=key, contents=_Contents(archive, names))
+    tables = [name for name in archive.sizes if name.lower().endswith(TABLE_SUFFIXES) and not _is_hidden(name)]
+    names_column = image_column or label_column or (group_by and "(" not in group_by)
+    if not tables and (image_column or label_column):
+        option = "--image-column" if image_column else "--label-column"
+        raise UserError(f"{option} is for tables and data sets of the Hub; {source} has no CSV, TSV or Parquet file.")
+    if not (tables and names_column):
+        try:
+            folder = _ArchiveListing(source, archive)
+            listing = folder.list(MIN_CLASSES if reading.for_training else 1)
+            names = [f"{folder.top}{name}" for of_split in listing.files.values() for name in of_split]
+            return listing._replace(key=key, contents=_Contents(archive, names))
+        except UserError:
+            if not tables:
+                raise
+    if len(tables) > 1:
+        raise UserError(
+            f"{source} has {len(tables)} tables ({format_list(tables)}), and only one can name the images; unpack it "
+            "and give --data the table."
+        )
+    columns = (image_column, label_column, group_by)
+    return _list_table(f"{source}/{escape_name(tables[0])}", archive, tables[0], columns, key, reading)
+
+
+def _list_table(source, archive, table, columns, key, reading):
+    """List the images that a table in an archive names."""
+    if archive.sizes[table] > MAX_TABLE_BYTES:
+        raise UserError(f"{source} has more than {MAX_TABLE_BYTES / 2**20:,.0f} MB; unpack the archive.")
+    content = _Contents(archive, [table], MAX_TABLE_BYTES)[0]
+    if isinstance(content, ImageError):
+        raise UserError(f"{source}: {content}")
+
+    def member(path: str) -> str:
+        return posixpath.normpath(path.replace("\\", "/"))
+
+    def find(names: Sequence[str]) -> tuple[Sequence[Any], list[object]]:
+        def is_file(path):
+            return member(path) in archive.sizes
+
+        def files_below():
+            return (name for name in archive.sizes if not _is_hidden(name))
+
+        paths = [member(path) for path in find_images(names, posixpath.dirname(table), is_file, files_below, source)]
+        return _Contents(archive, paths), [(path, archive.sizes[path]) for path in paths]
+
+    return list_content(source, table, content, columns, find, key, reading)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(map(is_hidden, path.split("/")))
 
 
 class _Zip:
@@ -77,9 +135,9 @@ class _Zip:
                 self._infos[name] = info
         self.sizes = {name: info.file_size for name, info in self._infos.items()}
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         with self._archive.open(self._infos[name]) as member:
-            return member.read(MAX_IMAGE_BYTES + 1)
+            return member.read(most)
 
 
 class _Tar:
@@ -103,10 +161,10 @@ class _Tar:
                     self._places[name] = info.offset_data, info.size
         self.sizes = {name: size for name, (_, size) in self._places.items()}
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         offset, size = self._places[name]
         self._file.seek(offset)
-        return self._file.read(min(size, MAX_IMAGE_BYTES + 1))
+        return self._file.read(min(size, most))
 
 
 def _expanded(file: Path) -> IO[bytes]:
@@ -146,15 +204,15 @@ def _safe(name: str) -> str | None:
 class _Contents(Sequence[Any]):
     """The contents of the listed files, read when they are asked for; an `ImageError` for one that is damaged."""
 
-    def __init__(self, archive: _Zip | _Tar, names: list[str]) -> None:
-        self._archive, self._names = archive, names
+    def __init__(self, archive: _Zip | _Tar, names: list[str], most: int = MAX_IMAGE_BYTES + 1) -> None:
+        self._archive, self._names, self._most = archive, names, most
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __getitem__(self, index):
         try:
-            return self._archive.read(self._names[index])
+            return self._archive.read(self._names[index], self._most)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
             return ImageError("damaged")
         except (RuntimeError, NotImplementedError):  # as zipfile says it

@@ -25,14 +25,12 @@ from smallvit.data.listing import Listing
 from smallvit.data.requirements import LoadedSplits, require_any_image, require_enough_images
 from smallvit.errors import UserError, escape_name
 from smallvit.images import OWN, DecodingPool, ImageError, View
-from smallvit.images.value_range import ValueRange, usual_range
+from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.limits import MAX_DECODING_PROCESSES
 
 log = logging.getLogger(__name__)
 
 DECODER_VERSION = 5  # raise it when `smallvit.images` returns other pixels or messages: files are then decoded again
-RANGE_PERCENTILES = (0.1, 99.9)  # of all values, which become black and white; single hot pixels do not count
-_SAMPLED_VALUES = 2**22  # of all images together, to compute the percentiles
 _MAX_SAMPLED = 4096  # of one image
 
 
@@ -102,8 +100,25 @@ def _describe_damaged(damaged, most=3):
 
 def _fingerprint(listing: Listing, reading: Reading) -> str:
     """Hash everything that the decoded images depend on: hexadecimal, 32 digits."""
-    versions = [DECODER_VERSION, PIL.__version__, *reading]
-    return hashlib.sha256(json.dumps([listing.key, versions, listing.stats]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([listing.key, _cache_version(), reading, listing.stats]).encode()).hexdigest()[:32]
+
+
+def _cache_version() -> str:
+    """The versions of what decodes: the beginning of the name of each cache file."""
+    return f"{DECODER_VERSION}-{PIL.__version__}"
+
+
+def _delete_outdated(folder: Path) -> None:
+    """Delete the files of decoded images that another version of smallvit or Pillow wrote: none is read again."""
+    deleted = []
+    for file in folder.glob("*.arrow"):
+        if not file.name.startswith(f"{_cache_version()}-"):
+            with contextlib.suppress(OSError):  # Windows keeps a file that another process reads
+                size = file.stat().st_size
+                file.unlink()
+                deleted.append(size)
+    if deleted:
+        log.info("deleted %.1f GB of images that another version had decoded, in %s", sum(deleted) / 2**30, folder)
 
 
 def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any, dict[int, str], ValueRange | None]:
@@ -139,7 +154,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
                 file.write(result.squares[0])
             value_range = reading.value_range
             if sampled:  # these images are decoded again, with one range for all
-                value_range = _range_of(np.concatenate(values))
+                value_range = data_range(np.concatenate(values))
                 chosen = [contents[position] for position, _ in sampled]
                 again = _decode(chosen, reading._replace(value_range=value_range), bar)
                 for (_, row), result in zip(sampled, again, strict=True):
@@ -159,7 +174,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
         )
 
     datasets.disable_progress_bars()  # `_decode` has its own
-    cache, temporary = folder / f"{fingerprint}.arrow", list[int]()
+    cache, temporary = folder / f"{_cache_version()}-{fingerprint}.arrow", list[int]()
     try:
         datasets.Dataset.from_file(str(cache))
     except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
@@ -167,6 +182,8 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
             cache.unlink()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not cache.exists():
+            _delete_outdated(folder)
         decoded = datasets.Dataset.from_dict({"position": range(len(contents))}).map(
             decode_all,
             batched=True,
@@ -200,15 +217,10 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
     )
 
 
-def _range_of(values: np.ndarray) -> ValueRange:
-    low, high = np.percentile(values, RANGE_PERCENTILES) if len(values) else (0, 0)
-    return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
-
-
 def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
-    num_values = min(max(_SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
+    num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
     processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
     with DecodingPool(processes, OWN) as pool:
         for result in pool.views(contents, [View(reading.image_size, reading.value_range)], num_values):

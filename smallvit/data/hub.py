@@ -21,12 +21,12 @@ from smallvit.images import ImageError
 
 log = logging.getLogger(__name__)
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w.-]+))?")
 _ROWS_AT_ONCE = 256
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether a text may name a data set on the Hub: USER/NAME or USER/NAME:CONFIGURATION."""
+    """Whether a text may name a data set on the Hub: USER/NAME[:CONFIGURATION][@REVISION]."""
     return _HUB_NAME.fullmatch(text) is not None
 
 
@@ -53,7 +53,7 @@ def list_hub(
     """List the images of a data set.
 
     Args:
-        name: USER/NAME or USER/NAME:CONFIGURATION on the Hub, a Parquet file, or a folder of Parquet files. Splits are
+        name: USER/NAME[:CONFIGURATION][@REVISION] on the Hub, a Parquet file, or a folder of Parquet files. Splits are
             known by their names; a single split of any name is the training split.
         image_column, label_column: None takes the only column of images, and the label column of a usual name.
         group_by: a column, or a regular expression for the paths that the data set keeps; None has no groups.
@@ -122,8 +122,14 @@ def _load(name: str, shown: str) -> Any:
             return datasets.load_dataset("parquet", data_files=path)
         if os.path.isdir(path):
             return datasets.load_dataset(path)
-        repository, _, configuration = name.partition(":")
-        return datasets.load_dataset(repository, configuration or None)
+        match = _HUB_NAME.fullmatch(name)
+        assert match
+        return datasets.load_dataset(match[1], match[2], revision=match[3])
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise UserError(
+            f"{shown}: there is no such file or folder here, and the Hub says: {escape_name(str(error).rstrip('.'))}; "
+            "one that is private or gated needs HF_TOKEN or `hf auth login`."
+        ) from error
     except Exception as error:  # the library raises many kinds: no network, no such data set, a choice to make
         reason = " ".join(str(error).split())[:300].rstrip(".")
         where = "" if os.path.exists(path) else "there is no such file or folder here, and "

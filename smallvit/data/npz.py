@@ -10,26 +10,38 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data.dataset import Split
+from smallvit.data.decoded import Reading
 from smallvit.data.requirements import (
     MAX_CLASSES,
+    MIN_CLASSES,
     SPLIT_ALIASES,
     LoadedSplits,
+    require_any_image,
     require_classes,
     require_enough_images,
 )
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.images.value_range import (
+    SAMPLED_VALUES,
+    ValueRange,
+    data_range,
+    draw_values,
+    scale_to_8_bits,
+    usual_range,
+)
 from smallvit.limits import MAX_DATA_IMAGE_SIZE, MAX_NPZ_BYTES
 
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
 
 
-def read_npz(path: str | Path) -> LoadedSplits:
+def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits:  # noqa: B008  it is immutable
     """Read images and labels from an `.npz` file. Pickles in the file are never loaded.
 
     Args:
-        path: file with `x_train`, uint8 [n, S, S, 3] or grey [n, S, S, 1] or [n, S, S], 0-255; `y_train`, integers [n]
-            or [n, 1] in [0, K); optionally `x_val` and `y_val`, `x_test` and `y_test`; optionally `class_names`, K
-            strings. Other arrays are ignored.
+        path: file with `x_train`, uint8 [n, S, S, 3] or grey [n, S, S, 1] or [n, S, S], 0-255, or uint16; `y_train`,
+            integers [n] or [n, 1] in [0, K); optionally `x_val` and `y_val`, `x_test` and `y_test`; optionally
+            `class_names`, K strings. Other arrays are ignored.
+        reading: whether it is for training, and the value range of uint16 images. The images keep their size.
 
     Returns:
         `LoadedSplits`. Without `class_names`, the classes are named "class 0" to "class K-1".
@@ -43,7 +55,7 @@ def read_npz(path: str | Path) -> LoadedSplits:
         if not file.is_file():
             raise UserError(f"There is no file {source}; --data takes an .npz file with x_train and y_train.")
         arrays = _read_arrays(file, source)
-    splits = {}
+    splits: dict[str, Split] = {}
     for suffix in ("train", "val", "test"):
         x, y = f"x_{suffix}", f"y_{suffix}"
         if suffix == "train" or x in arrays or y in arrays:
@@ -54,6 +66,7 @@ def read_npz(path: str | Path) -> LoadedSplits:
             if len(images) != len(labels):
                 raise UserError(f"{source}: {x} has {len(images):,} images, but {y} has {len(labels):,} labels.")
             splits[SPLIT_ALIASES[suffix]] = Split(images, labels)
+    splits, value_range = _with_8_bits(splits, reading)
     side = splits["train"].images.shape[1]
     for name, split in splits.items():
         if split.images.shape[1] != side:
@@ -63,12 +76,33 @@ def read_npz(path: str | Path) -> LoadedSplits:
                 "images need one size."
             )
     class_names = _class_names(source, arrays.get("class_names"), splits["train"].labels)
-    require_classes(source, class_names)
+    require_classes(source, class_names, MIN_CLASSES if reading.for_training else 1)
     most = max(int(split.labels.max(initial=0)) for split in splits.values())
     if most >= len(class_names):
         raise UserError(f"{source} has labels up to {most}, but only {len(class_names)} classes.")
-    require_enough_images(source, class_names, {name: split.labels for name, split in splits.items()})
-    return LoadedSplits(splits, class_names, [])
+    require_images = require_enough_images if reading.for_training else require_any_image
+    require_images(source, class_names, {name: split.labels for name, split in splits.items()})
+    return LoadedSplits(splits, class_names, [], value_range)
+
+
+def _with_8_bits(splits: dict[str, Split], reading: Reading) -> tuple[dict[str, Split], ValueRange | None]:
+    """The splits as RGB, read-only: uint8 [n, S, S, 3]; and the one range of all uint16 images, None without such."""
+    deep = [split.images for split in splits.values() if split.images.itemsize > 1]
+    value_range = reading.value_range if deep else None
+    if deep and value_range is None and reading.for_training:
+        total = sum(images.size for images in deep)
+        drawn = [draw_values(images, -(-SAMPLED_VALUES * images.size // total)) for images in deep]
+        value_range = data_range(np.concatenate(drawn))
+    elif deep and value_range is None:
+        value_range = usual_range(0, max(float(images.max()) for images in deep))
+    found = {}
+    for name, (images, labels, *_) in splits.items():
+        if value_range is not None and images.itemsize > 1:
+            images = scale_to_8_bits(np.arange(2**16), value_range)[images]
+        images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else np.ascontiguousarray(images)
+        images.flags.writeable = False
+        found[name] = Split(images, labels)
+    return found, value_range
 
 
 def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
@@ -107,22 +141,22 @@ def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
 
 
 def _check_images(source: str, name: str, images: np.ndarray) -> np.ndarray:
-    """Return images as RGB, read-only: uint8 [n, S, S, 3]."""
+    """Return images as uint8 or uint16 [n, S, S, 3] or [n, S, S, 1]."""
     found = f"{source}: {name} is {images.dtype} {list(images.shape)}"
-    if images.dtype != np.uint8:
+    if images.dtype.kind != "u" or images.itemsize > 2:
         raise UserError(f'{found}; scale the pixels to 0-255 and use {name}.astype("uint8").')
     if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
         raise UserError(f"{found}; channels must come last, so use {name}.transpose(0, 2, 3, 1).")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] not in (1, 3) or not images.size:
-        raise UserError(f"{found}; images must be uint8 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1.")
+        raise UserError(
+            f"{found}; images must be uint8 or uint16 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1."
+        )
     if images.shape[1] > MAX_DATA_IMAGE_SIZE:
         raise UserError(f"{found}; images may have at most {MAX_DATA_IMAGE_SIZE} pixels a side.")
-    if images.max() < _DIM:
+    if images.dtype == np.uint8 and images.max() < _DIM:
         raise UserError(f"{found} with no value above {images.max()}; scale the pixels to 0-255.")
-    images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else np.ascontiguousarray(images)
-    images.flags.writeable = False
     return images
 
 

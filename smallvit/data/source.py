@@ -11,18 +11,19 @@ import numpy as np
 from smallvit.data.archive import is_archive, list_archive
 from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
-from smallvit.data.decoded import RANGE_PERCENTILES, Reading, read_listing
+from smallvit.data.decoded import Reading, read_listing
 from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
 from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
-from smallvit.data.requirements import MIN_CLASSES, LoadedSplits
+from smallvit.data.requirements import LoadedSplits
 from smallvit.data.split import divide, hold_out
-from smallvit.data.table import list_table
+from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name
 from smallvit.files import safe_file_name
+from smallvit.images.value_range import RANGE_PERCENTILES
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class Source(NamedTuple):
     Attributes:
         path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release; of a folder with a subfolder
             for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
-            Parquet file (see `table`); of an `.npz` file (see `read_npz`); or USER/NAME on the Hub (see `hub`).
+            Parquet file (see `table`), or an archive of one with its images; of an `.npz` file (see `read_npz`); or
+            USER/NAME on the Hub (see `hub`).
         image_size: side in pixels to which the images of a folder are resized. Other sources keep their size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
@@ -75,7 +77,7 @@ class Source(NamedTuple):
             return "npz"
         if is_archive(path.name):
             return "cifar100" if path.name.startswith(PYTHON_FOLDER) else "archive"
-        if suffix in (".csv", ".tsv", ".parquet"):
+        if suffix in TABLE_SUFFIXES:
             return "hub" if suffix == ".parquet" and is_embedded(path) else "table"
         return "hub" if is_hub_name(self.path) and not os.path.lexists(path) else "unknown"
 
@@ -110,15 +112,15 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     reading = Reading(source.image_size, source.strict, for_training, source.value_range)
     if source.image_column or source.label_column:
         option = "--image-column" if source.image_column else "--label-column"
-        if kind not in ("table", "hub"):
+        if kind not in ("table", "hub", "archive"):
             raise UserError(f"{option} is for tables and data sets of the Hub; {escape_name(path)} has no columns.")
     if kind == "npz":
-        return read_npz(path)
+        return read_npz(path, reading)
     if kind == "folder":
         return read_image_folder(path, reading)
     columns = (source.image_column, source.label_column, source.group_by)
     if kind == "archive":
-        listing = list_archive(path, MIN_CLASSES if for_training else 1)
+        listing = list_archive(path, *columns, reading)
     elif kind == "table":
         listing = list_table(path, *columns, reading)
     elif kind == "hub":

@@ -1,10 +1,12 @@
 """A CSV, TSV or Parquet file with the paths of images and their classes."""
 
 import csv
+import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from smallvit.data import rows
 from smallvit.data.decoded import Reading
@@ -13,6 +15,8 @@ from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 _SNIFFED_BYTES = 2**16
 
@@ -35,7 +39,44 @@ def list_table(
     """
     file = Path(os.path.expanduser(path))
     source = escape_name(str(file))
-    columns = _read(file, source)
+    with os_error_as_user_error(file):
+        if not file.is_file():
+            raise UserError(
+                f"There is no file {source}; --data takes a CSV, TSV or Parquet file with images and classes."
+            )
+        content = file.read_bytes()
+    columns = (image_column, label_column, group_by)
+
+    def find(names: Sequence[str]) -> tuple[list[str], list[object]]:
+        paths = find_images(names, str(file.parent), os.path.isfile, lambda: _files_below(file.parent), source)
+        stats = map(os.stat, paths)
+        return paths, [(path, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in zip(paths, stats, strict=True)]
+
+    return list_content(source, file.name, content, columns, find, os.path.realpath(file), reading)
+
+
+def list_content(
+    source: str,
+    name: str,
+    content: bytes,
+    options: tuple[str | None, str | None, str | None],
+    find: Callable[[Sequence[str]], tuple[Sequence[Any], list[object]]],
+    key: str,
+    reading: Reading,
+) -> Listing:
+    """List the images of a table that has been read.
+
+    Args:
+        source: the table, as messages name it.
+        name: its file name, whose suffix tells its format.
+        content: of the file.
+        options: image column, label column and group, see `list_table`.
+        find: the contents and stats of the images that the table names, see `Listing`.
+        key: see `Listing`.
+        reading: whether it is for training.
+    """
+    image_column, label_column, group_by = options
+    columns = _read(name, content, source)
     names = list(columns)
     found = rows.find_column(names, rows.IMAGE_COLUMNS) or next(
         filter(lambda name: _has_paths(columns[name]), names), None
@@ -59,7 +100,7 @@ def list_table(
         class_names, labels = indicators
     given = f"in the column {label}" if label else "in one column each"
     log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
-    contents, stats = _find_files(file.parent, columns[image], source)
+    contents, stats = find(columns[image])
     return rows.list_rows(
         source,
         class_names,
@@ -69,40 +110,32 @@ def list_table(
         columns[split] if split else None,
         columns[group] if group else None,
         stats,
-        os.path.realpath(file),
+        key,
         MIN_CLASSES if reading.for_training else 1,
     )
 
 
-def _read(file: Path, source: str) -> dict[str, list[str]]:
+def _read(name: str, content: bytes, source: str) -> dict[str, list[str]]:
     """{column: its values as text}."""
     import pandas
 
-    with os_error_as_user_error(file):
-        if not file.is_file():
-            raise UserError(
-                f"There is no file {source}; --data takes a CSV, TSV or Parquet file with images and classes."
+    suffix = os.path.splitext(name)[1].lower()
+    try:
+        if suffix == ".parquet":
+            table = pandas.read_parquet(io.BytesIO(content)).astype(str)
+        else:
+            head = content[:_SNIFFED_BYTES].decode("utf-8-sig", "replace")
+            table = pandas.read_csv(
+                io.BytesIO(content),
+                sep="\t" if suffix == ".tsv" else _separator(head),
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                encoding_errors="replace",
             )
-        try:
-            if file.suffix.lower() == ".parquet":
-                table = pandas.read_parquet(file).astype(str)
-            else:
-                with open(file, encoding="utf-8-sig", errors="replace", newline="") as text:
-                    head = text.read(_SNIFFED_BYTES)
-                separator = "\t" if file.suffix.lower() == ".tsv" else _separator(head)
-                table = pandas.read_csv(
-                    file,
-                    sep=separator,
-                    dtype=str,
-                    keep_default_na=False,
-                    encoding="utf-8-sig",
-                    encoding_errors="replace",
-                )
-        except OSError:
-            raise
-        except Exception as error:  # pandas raises many kinds for text that is no table
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{source} is not a table that can be read ({escape_name(reason)}).") from error
+    except Exception as error:  # pandas raises many kinds for text that is no table
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{source} is not a table that can be read ({escape_name(reason)}).") from error
     if not len(table):
         raise UserError(f"{source} has no rows.")
     return {str(name): table[name].tolist() for name in table.columns}
@@ -119,39 +152,52 @@ def _has_paths(values: Sequence[str]) -> bool:
     return all(os.path.splitext(value)[1].lower() in IMAGE_SUFFIXES for value in values[:100])
 
 
-def _find_files(folder: Path, names: Sequence[str], source: str) -> tuple[list[str], list[object]]:
-    """The path and the stats of each image."""
+def find_images(
+    names: Sequence[str], folder: str, is_file: Callable[[str], bool], files: Callable[[], Iterable[str]], source: str
+) -> list[str]:
+    """The path of each image that a table names.
+
+    Args:
+        names: paths relative to the folder, or names of files in it, with or without suffix.
+        folder: the folder of the table.
+        is_file: whether there is a file of a path.
+        files: lists the paths of all files in the folder and below it; called if a path leads to no file.
+        source: the table, as the message names it.
+
+    Raises:
+        UserError: an image is missing.
+    """
     by_name: dict[str, str] = {}
     paths: list[str] = []
-    stats: list[object] = []
     missing: list[str] = []
     for name in names:
         path = os.path.join(folder, os.path.expanduser(name))
-        if not os.path.isfile(path):
-            by_name = by_name or _index(folder)
-            path = by_name.get(os.path.basename(name), path)
-        try:
-            stat = os.stat(path)
-            stats.append((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
-        except (OSError, ValueError):
+        if not is_file(path):
+            by_name = by_name or _index(files())
+            path = by_name.get(os.path.basename(name), "")
+        if not path:
             missing.append(name)
-            stats.append((path, -1, 0, 0))
         paths.append(path)
     if missing:
         raise UserError(
             f"{source} names {len(missing):,} of {len(names):,} images that are not in its folder: "
             f"{format_list(missing)}; paths are relative to the folder of the table."
         )
-    return paths, stats
+    return paths
 
 
-def _index(folder: Path) -> dict[str, str]:
-    """{name of a file, with and without suffix: its path}, of all files below a folder that are no notes."""
+def _index(paths: Iterable[str]) -> dict[str, str]:
+    """{name of a file, with and without suffix: its path}, of all files that are no notes."""
     found: dict[str, str] = {"": ""}
+    for path in paths:
+        name = os.path.basename(path)
+        if not is_ignored(name):
+            for key in (name, os.path.splitext(name)[0]):
+                found.setdefault(key, path)
+    return found
+
+
+def _files_below(folder: Path) -> Iterator[str]:
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_ignored(name))
-        for name in sorted(files):
-            if not is_ignored(name):
-                for key in (name, os.path.splitext(name)[0]):
-                    found.setdefault(key, os.path.join(path, name))
-    return found
+        yield from (os.path.join(path, name) for name in sorted(files))

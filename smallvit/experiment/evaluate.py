@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallvit import files
-from smallvit.data import Dataset, Source, load_dataset
+from smallvit.data import Dataset, Source
 from smallvit.data.digest import split_sha256
 from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
@@ -13,7 +13,7 @@ from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
-from smallvit.experiment.verify import source_for, verify_models
+from smallvit.experiment.verify import RecordedData, source_for, verify_models
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_model_folders
 from smallvit.inference.predictor import Predictor, short_names
@@ -62,17 +62,19 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
 
 
 def _was_tested_on(records: Sequence[Record], source: Source) -> bool:
-    """Whether the test split of the source, as a training would draw it, is the one of a record."""
-    try:
-        dataset = load_dataset(source_for(source, records[0]))
-    except UserError:  # such as too few images to train on
-        return False
-    digest = split_sha256(dataset.test)
-    return any(
-        record.test_sha256 == digest
-        or (record.test_sha256, record.data, record.num_test) == (None, dataset.name, len(dataset.test.labels))
-        for record in records
-    )
+    """Whether the test split or fold of the source, as a training would draw it, is the one of a record."""
+    dataset_of = RecordedData(source)
+    for record in records:
+        try:
+            dataset = dataset_of(record)
+        except UserError:  # such as too few images to train on
+            continue
+        found = record.data, record.num_test
+        if record.test_sha256 == split_sha256(dataset.test) or (
+            record.test_sha256 is None and found == (dataset.name, len(dataset.test.labels))
+        ):
+            return True
+    return False
 
 
 def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, output_dir: Path) -> None:

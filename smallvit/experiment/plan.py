@@ -34,6 +34,7 @@ from smallvit.limits import MAX_EXAMPLES
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.model_folder.record import require_bounded
 from smallvit.training.checkpoint import CheckpointFiles
+from smallvit.training.trainer import class_weights
 
 NO_WEIGHTS = "none"
 """The value of `--from` that draws all weights."""
@@ -186,13 +187,20 @@ class Plan(NamedTuple):
 
     def _fit_balance(self, training, dataset):
         """Show the classes equally often if their sizes differ much, unless the user has decided."""
-        names, counts = dataset.class_names, np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+        counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+        largest, smallest = (escape_name(dataset.class_names[index]) for index in (counts.argmax(), counts.argmin()))
+        if self.overrides.get("balance") == "weights":
+            weights = class_weights(dataset.train.labels, len(counts))
+            return training, (
+                f"the loss of an image of the largest class, {largest}, is multiplied by {weights.min():.2g}, and of "
+                f"the smallest, {smallest}, by {weights.max():.2g}, so that every class counts alike",
+            )
         if "balance" in self.overrides or counts.max() < IMBALANCE * counts.min():
             return training, ()
         return dataclasses.replace(training, balance="sampling"), (
-            f"the largest class, {escape_name(names[counts.argmax()])}, has {counts.max():,} training images and the "
-            f"smallest, {escape_name(names[counts.argmin()])}, {counts.min():,}, so training shows every class equally "
-            "often; --balance none does not",
+            f"the largest class, {largest}, has {counts.max():,} training images and the smallest, {smallest}, "
+            f"{counts.min():,}, so training shows every class equally often; --balance none does not, --balance "
+            "weights weights the loss instead",
         )
 
     def _fit_augmentation(self, training, dataset):

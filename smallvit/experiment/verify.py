@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from smallvit import files
-from smallvit.data import Source, load_dataset
+from smallvit.data import Dataset, Source, load_dataset
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import calibration_error
@@ -20,8 +20,24 @@ log = logging.getLogger(__name__)
 
 
 def source_for(source: Source, record: Record) -> Source:
-    """The source, with the images as a model is given them."""
-    return source._replace(image_size=record.view.side, value_range=record.view.value_range)
+    """The source, with the images as a model is given them, and with the folds of its training."""
+    folds = None if source.kind == "cifar100" else record.num_folds
+    return source._replace(image_size=record.view.side, value_range=record.view.value_range, folds=folds)
+
+
+class RecordedData:
+    """The data set of each model, with the images that tested it as test images; each source is read once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._datasets: dict[Source, Dataset] = {}
+
+    def __call__(self, record: Record) -> Dataset:
+        """Read the data set. Raises `UserError` if it cannot be read, or not divided as for this model."""
+        source = source_for(self._source, record)
+        if source not in self._datasets:
+            self._datasets[source] = load_dataset(source)
+        return self._datasets[source].of_fold(None if record.fold is None else record.fold - 1)
 
 
 def verify_models(models: list[str], source: Source) -> list[str]:
@@ -45,10 +61,10 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     for name, folder in folders.items():
         if source.path is None and not is_of_cifar100(folder.record):
             raise UserError(f"{name} was measured on {folder.record.data}; --data must name those images.")
-    dataset = load_dataset(source_for(source, next(iter(folders.values())).record))
-    side = dataset.test.images.shape[1]
+    dataset_of = RecordedData(source)
     for name, folder in folders.items():
-        record = folder.record
+        record, dataset = folder.record, dataset_of(folder.record)
+        side = dataset.test.images.shape[1]
         if (record.data, record.num_test, record.data_image_size) != (dataset.name, len(dataset.test.labels), side):
             raise UserError(
                 f"{name} was measured on {record.num_test} test images of {record.data} at "
@@ -59,16 +75,17 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     log.info("%-32s%10s%10s%14s%13s%10s", "", "accuracy", "top-5", "cross-entropy", "calibration", "record")
     differences = []
     for name, folder in folders.items():
-        logits = predict_logits(compile_prediction(folder.load_model()), dataset.test.images)
-        predicted, confidence = top1_predictions(logits, dataset.test.labels)
-        found, recorded = metrics(logits, dataset.test.labels), folder.record.metrics["test"]
+        test = dataset_of(folder.record).test
+        logits = predict_logits(compile_prediction(folder.load_model()), test.images)
+        predicted, confidence = top1_predictions(logits, test.labels)
+        found, recorded = metrics(logits, test.labels), folder.record.metrics["test"]
         log.info(
             "%-32s%10.2f%10.2f%14.3f%13.2f%10.2f",
             Path(name).name,
             100 * found["top1"],
             100 * found["top5"],
             found["loss"],
-            100 * calibration_error(confidence, predicted == dataset.test.labels),
+            100 * calibration_error(confidence, predicted == test.labels),
             100 * recorded["top1"],
         )
         differences += [

@@ -8,9 +8,10 @@ import logging
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi, constants, is_offline_mode
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from smallvit.errors import UserError
@@ -55,11 +56,13 @@ class Publisher:
         return f"{self.target}-{model}"
 
     def check_access(self, models: Iterable[str]) -> None:
-        """Check the names, the network and the token. Nothing changes on the Hub.
+        """Check the names, the network, the token and the right to write. Nothing changes on the Hub.
 
         Raises:
-            UserError: a name is not allowed, the Hub cannot be reached, or it does not know the token.
+            UserError: a name is not allowed, the Hub cannot be reached, it does not know the token, the token may not
+                write there, or a repository is public although it should be private.
         """
+        models = list(models)
         if "/" not in self.target:
             raise UserError(f"{self._option} {self.target} must have the form USER/NAME, such as ada/smallvit.")
         for model in models:
@@ -71,7 +74,43 @@ class Publisher:
             later = shlex.join(self._push_command)
             raise UserError(f"{self._option} needs the network; unset HF_HUB_OFFLINE, or push later with `{later}`.")
         with hub_error_as_user_error("Could not sign in to the Hub"):
-            self._api.whoami()
+            user = self._api.whoami()
+        self._require_namespace(user)
+        for repository in map(self.repository, models):
+            self._require_writable(repository, may_be_missing=True)  # then it will be created
+
+    def _require_namespace(self, user: dict[str, Any]) -> None:
+        """Raise `UserError` if the token may not create repositories. A fine-grained token does not tell all of it."""
+        namespace, name = self.target.split("/")[0], user["name"]
+        role = user.get("auth", {}).get("accessToken", {}).get("role")
+        if role == "read":
+            raise UserError(
+                f"{self._option} {self.target}: the token of {name} may only read; a token with the role write is made "
+                f"at {constants.ENDPOINT}/settings/tokens."
+            )
+        roles = {org["name"]: org.get("roleInOrg") for org in user.get("orgs", [])}
+        if role == "write" and namespace != name and roles.get(namespace, "read") in ("read", "no_access"):
+            writable = [org for org, role in roles.items() if role not in ("read", "no_access")]
+            raise UserError(
+                f"{self._option} {self.target}: {name} may not write for {namespace}, but for "
+                f"{' and '.join([name, *writable])}."
+            )
+
+    def _require_writable(self, repository: str, may_be_missing: bool = False) -> None:
+        """Raise `UserError` if the token may not write to a repository, or if it is public against `private`."""
+        with hub_error_as_user_error(f"Could not write to {repository}"):
+            try:
+                self._api.auth_check(repository, write=True)
+            except RepositoryNotFoundError:
+                if may_be_missing:
+                    return
+                raise
+            is_public = self.private and not self._api.model_info(repository).private
+        if is_public:
+            raise UserError(
+                f"--private: {repository} already exists and is public; choose another name, or make it private at "
+                f"{constants.ENDPOINT}/{repository}/settings."
+            )
 
     def create_repositories(self, models: Iterable[str]) -> None:
         """Create the repositories that do not exist yet, and check that the token may write to each of them.
@@ -82,15 +121,8 @@ class Publisher:
         for repository in map(self.repository, models):
             with hub_error_as_user_error(f"Could not create {repository}"):
                 self._api.create_repo(repository, private=self.private or None, exist_ok=True)
-                self._api.auth_check(repository, write=True)  # `create_repo` accepts an existing one it may not write
-                is_public = self.private and not self._api.model_info(repository).private
-            url = f"{constants.ENDPOINT}/{repository}"
-            if is_public:
-                raise UserError(
-                    f"--private: {repository} already exists and is public; choose another name, or make it private at "
-                    f"{url}/settings."
-                )
-            log.info("The model will be pushed to %s", url)
+            self._require_writable(repository)  # `create_repo` accepts an existing one it may not write to
+            log.info("The model will be pushed to %s/%s", constants.ENDPOINT, repository)
 
     def push(self, folder: str | Path, model: str) -> None:
         """Push a model folder in one commit. If the repository already has the same files, there is no commit.

@@ -1,7 +1,8 @@
 """Images with 16 or 32 bits a pixel: which values are black and white.
 
 In order: what the file itself says; what a data set was read with, which is recorded with the model; else a guess from
-the largest value. Colour images with 16 bits a channel are not among them: Pillow reads only their upper 8 bits.
+the largest value. Colour images with 16 bits a channel, and grey ones with alpha, are not among them: Pillow returns
+only their upper 8 bits.
 """
 
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image
 
 ValueRange = tuple[float, float]  # the values that become black and white; what lies outside is clipped
 
+RANGE_PERCENTILES = (0.1, 99.9)  # of all values of a data set; single hot pixels do not count
+SAMPLED_VALUES = 2**22  # of all images together, to compute the percentiles
 _TILE = (256, 4096)  # rows and columns at once; bounds the memory of NumPy
 _USUAL_LIMITS = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 _SAMPLE_SEED = 0
@@ -101,14 +104,24 @@ def usual_range(low: float, high: float) -> ValueRange:
     return min(low, 0.0), float(next((limit for limit in _USUAL_LIMITS if high <= limit), high))
 
 
-def to_grey(image: Image.Image, value_range: ValueRange) -> Image.Image:
-    """Scale a deep image to mode "L": a value v becomes 255 (v - low) / (high - low), rounded. NaN becomes black."""
+def data_range(values: np.ndarray) -> ValueRange:
+    """The range for a data set, from values [m] of all its images: `RANGE_PERCENTILES`."""
+    low, high = np.percentile(values, RANGE_PERCENTILES) if len(values) else (0, 0)
+    return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
+
+
+def scale_to_8_bits(values: np.ndarray, value_range: ValueRange) -> np.ndarray:
+    """Scale values to uint8 of the same shape: v becomes 255 (v - low) / (high - low), rounded. NaN becomes black."""
     low, high = map(float, value_range)
+    return (np.nan_to_num((values - low) * (255 / (high - low)), nan=0).clip(0, 255) + 0.5).astype(np.uint8)
+
+
+def to_grey(image: Image.Image, value_range: ValueRange) -> Image.Image:
+    """Scale a deep image to mode "L" by `scale_to_8_bits`. A value that the file calls transparent becomes white."""
     transparent = image.info.get("transparency")
 
     def scale(values):
-        scaled = np.nan_to_num((values - low) * (255 / (high - low)), nan=0).clip(0, 255) + 0.5
-        grey = scaled.astype(np.uint8)
+        grey = scale_to_8_bits(values, value_range)
         return np.where(values == transparent, np.uint8(255), grey) if isinstance(transparent, int) else grey
 
     table = scale(np.arange(2**16))
@@ -120,11 +133,15 @@ def to_grey(image: Image.Image, value_range: ValueRange) -> Image.Image:
 
 
 def sample_values(image: Image.Image, box: tuple[int, int, int, int], count: int) -> list[float]:
-    """At most `count` finite values of the pixels in a box, drawn by chance and always the same."""
-    values = np.asarray(image.crop(box)).ravel()
-    if len(values) > count:
-        values = values[np.random.default_rng(_SAMPLE_SEED).integers(0, len(values), count)]
+    """At most `count` finite values of the pixels in a box, see `draw_values`."""
+    values = draw_values(np.asarray(image.crop(box)), count)
     return values[np.isfinite(values)].astype(float).tolist()
+
+
+def draw_values(values: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` values of an array, [m], drawn by chance and always the same."""
+    flat = values.ravel()
+    return flat if len(flat) <= count else flat[np.random.default_rng(_SAMPLE_SEED).integers(0, len(flat), count)]
 
 
 def _tiles(image):

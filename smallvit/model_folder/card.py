@@ -139,6 +139,8 @@ def describe_recipe(training: TrainConfig) -> str:
             parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
     if training.balance == "sampling":
         parts.append("every class sampled equally often")
+    elif training.balance == "weights":
+        parts.append("loss weighted so that every class counts alike")
     if training.selection == "balanced":
         parts.append("best epoch by balanced accuracy")
     if training.patience:

@@ -86,6 +86,12 @@ class Trainer:
         trainable_ids = {id(variable) for variable in trainable}
         others = [variable for variable in self.model.variables if id(variable) not in trainable_ids]
         others.append(self.augmentation_seed.state)
+        self.class_weights = None
+        if train_config.balance == "weights":
+            # A variable, so that `restart` sets those of another split and nothing is compiled again.
+            weights = class_weights(train.labels, model_config.num_classes)
+            self.class_weights = keras.Variable(weights, dtype="float32", trainable=False, name="class_weights")
+            others.append(self.class_weights)
         self.variables = [*trainable, *others, *self.optimizer.variables]
         xla = compilation.is_xla_worthwhile(model_config, train_config.epochs * len(train.labels))
         self._steps = {
@@ -108,13 +114,18 @@ class Trainer:
     def _loss(self, is_sampled, indices, images, labels, mix_enabled):
         """The mean loss of the images at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
 
-        For a mixed image, a hit is the class with the largest share.
+        For a mixed image, a hit is the class with the largest share. With class weights, the loss of an image is
+        multiplied by the weight of its class; for a mixed image, by the weights of its classes in their shares.
         """
         inputs, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mix_enabled
         )
         logits = self.model(inputs, training=True, places=self._places(indices.shape[0]) if is_sampled else None)
         losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
+        if self.class_weights is not None:
+            smoothing = self.config.label_smoothing  # which says nothing about the class
+            shares = (targets - smoothing / targets.shape[-1]) / (1 - smoothing)
+            losses = losses * ops.matmul(shares, self.class_weights)
         own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
         rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last
         hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
@@ -142,7 +153,7 @@ class Trainer:
         """
         count, batch_size = len(self.train.labels), self.config.batch_size
         rng = np.random.default_rng([self.config.seed, epoch])
-        order = rng.permutation(count) if self.config.balance == "none" else balanced_order(self.train.labels, rng)
+        order = rng.permutation(count) if self.config.balance != "sampling" else balanced_order(self.train.labels, rng)
         order = order.astype(np.int32)
         full = count // batch_size
         calls = []
@@ -166,7 +177,7 @@ class Trainer:
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train on as many images as there are: on every image once, or with `balance` on every class as often.
+        """Train on as many images as there are: on every image once, or, if `balance` samples, on every class as often.
 
         Args:
             epoch: from 0.
@@ -286,3 +297,20 @@ def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         drawn += [rng.permutation(own) for _ in range(needed // len(own))]
         drawn.append(rng.permutation(own)[: needed % len(own)])
     return rng.permutation(np.concatenate(drawn))
+
+
+def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Weights with which all classes count alike: n / (K m) for a class with m of n images, K classes having images.
+
+    Args:
+        labels: int [n].
+        num_classes: number of weights.
+
+    Returns:
+        float32 [num_classes]. The mean over the images is 1. A class without images has the weight 0.
+
+    Reference: King and Zeng, "Logistic Regression in Rare Events Data", 2001; scikit-learn calls it "balanced".
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    total = len(labels) / np.count_nonzero(counts)
+    return np.divide(total, counts, out=np.zeros(num_classes), where=counts > 0).astype(np.float32)

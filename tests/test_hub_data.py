@@ -1,0 +1,134 @@
+"""Data sets of the Hub through the real client, which talks to a stand-in of the Hub."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.hub_server import hub_server
+from tests.server import ROOT
+
+COUNT = 40
+LABELS = [number % 2 for number in range(COUNT)]
+NAMES = datasets.ClassLabel(names=["night", "day"])  # dark images and bright ones
+
+LOAD = """
+import json, sys
+from smallvit.data import Source, load_dataset
+from smallvit.errors import UserError
+for line in sys.stdin:
+    try:
+        dataset = load_dataset(Source(**json.loads(line)))
+        brightness = [float(dataset.test.images[dataset.test.labels == label].mean()) for label in (0, 1)]
+        found = {"classes": dataset.class_names, "train": len(dataset.train.labels), "brightness": brightness}
+    except UserError as error:
+        found = {"error": str(error)}
+    print(json.dumps(found))
+"""
+
+
+def images(dark=40, bright=200):
+    """A content for each of `LABELS`."""
+    rng = np.random.default_rng(1)
+    contents = []
+    for label in LABELS:
+        file, level = io.BytesIO(), (dark, bright)[label]
+        Image.fromarray(rng.integers(level - 9, level + 9, (20, 20, 3)).astype(np.uint8)).save(file, "PNG")
+        contents.append({"bytes": file.getvalue(), "path": None})
+    return contents
+
+
+def parquet(**columns):
+    """A Parquet file of {name: (feature, values)}."""
+    features = datasets.Features({name: feature for name, (feature, _) in columns.items()})
+    file = io.BytesIO()
+    datasets.Dataset.from_dict({name: values for name, (_, values) in columns.items()}, features).to_parquet(file)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def hub():
+    image, text = (datasets.Image(), images()), datasets.Value("string")
+    plain = parquet(image=image, label=(NAMES, LABELS))
+    with hub_server() as hub:
+        hub.first = hub.put_files("datasets/ada/sky", {"data/train-00000-of-00001.parquet": plain})
+        swapped = parquet(image=image, label=(NAMES, [1 - label for label in LABELS]))
+        hub.put_files("datasets/ada/sky", {"data/train.parquet": swapped})
+        hub.put_files("datasets/ada/private", {"data/train.parquet": plain}, private=True)
+        several = parquet(
+            photo=image,
+            mask=(datasets.Image(), images(120, 130)),
+            weather=(text, ["sun"] * COUNT),
+            daytime=(NAMES, LABELS),
+        )
+        hub.put_files("datasets/ada/several", {"data/train.parquet": several})
+        tags = parquet(image=image, tags=(datasets.List(text), [["moon", "star"]] * COUNT))
+        hub.put_files("datasets/ada/tags", {"data/train.parquet": tags})
+        numbers = parquet(image=image, label=(datasets.Value("int64"), [(2, 10)[label] for label in LABELS]))
+        hub.put_files("datasets/ada/numbers", {"data/train.parquet": numbers})
+        configurations = [f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("plain", "other")]
+        card = f"---\nconfigs:\n{''.join(configurations)}---\n"
+        files = {"README.md": card.encode(), "plain/a.parquet": plain, "other/a.parquet": swapped}
+        hub.put_files("datasets/ada/two", files)
+        yield hub
+
+
+def load(hub, home, *sources, token=None):
+    """What a process of its own finds in each source."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        input="\n".join(json.dumps(source) for source in sources),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **hub.environment(home, token), "HF_DATASETS_CACHE": str(home / "datasets")},
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_path):
+    sources = {
+        "latest": {"path": "ada/sky"},
+        "revision": {"path": f"ada/sky@{hub.first}"},
+        "no such revision": {"path": "ada/sky@v7"},
+        "columns": {"path": "ada/several", "image_column": "photo", "label_column": "daytime"},
+        "masks": {"path": "ada/several", "image_column": "mask", "label_column": "daytime"},
+        "no column": {"path": "ada/several", "image_column": "photo", "label_column": "season"},
+        "which column": {"path": "ada/several"},
+        "numbers": {"path": "ada/numbers"},
+        "configuration": {"path": "ada/two:plain"},
+        "which configuration": {"path": "ada/two"},
+        "tags": {"path": "ada/tags"},
+        "private": {"path": "ada/private"},
+        "none": {"path": "ada/none"},
+    }
+    found = dict(zip(sources, load(hub, tmp_path, *sources.values()), strict=True))
+    bright = pytest.approx([40, 200], abs=3)
+    for name in ("revision", "columns", "configuration"):
+        assert found[name] == {"classes": ["night", "day"], "train": 32, "brightness": bright}, name
+    assert found["latest"]["brightness"] == pytest.approx([200, 40], abs=3)
+    assert found["masks"]["brightness"] == pytest.approx([120, 130], abs=3)
+    assert found["numbers"] == {"classes": ["2", "10"], "train": 32, "brightness": bright}
+    for name, sentence in {
+        "no such revision": "Revision 'v7' doesn't exist for dataset 'ada/sky' on the Hub",
+        "no column": "--label-column season: ada/several has the columns photo, mask, weather, daytime.",
+        "which column": "ada/several has the columns photo, mask, weather, daytime; name the one with the class by",
+        "which configuration": "Please pick one among the available configs: ['plain', 'other']",
+        "tags": "ada/tags: the column tags has several classes for each image, and a model here knows one",
+        "private": "'ada/private' doesn't exist on the Hub or cannot be accessed; one that is private or gated needs",
+        "none": "ada/none: there is no such file or folder here, and the Hub says: Dataset 'ada/none' doesn't exist",
+    }.items():
+        assert sentence in found[name]["error"], name
+        assert found[name]["error"].isprintable()
+
+
+def test_a_private_data_set_is_read_with_a_token(hub, tmp_path):
+    (found,) = load(hub, tmp_path, {"path": "ada/private"}, token=hub.add_user("ada", role="read"))
+    assert found == {"classes": ["night", "day"], "train": 32, "brightness": pytest.approx([40, 200], abs=3)}
