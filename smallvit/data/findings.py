@@ -92,14 +92,16 @@ class Findings:
                 "Correct the labels: no model can be right on both."
             )
         if self.similar:
-            leak = len(self.similar_in_two_splits)
-            example = (self.similar_in_two_splits or self.similar)[0]
-            pairs = "pair of images looks" if len(self.similar) == 1 else "pairs of images look"
-            places = "The measured accuracy may be too high" if leak else "None of these pairs is in two splits"
-            found.append(
-                f"{len(self.similar):,} {pairs} nearly the same, "
-                f"{leak:,} of them in two splits, such as {_places(example)}. {places}."
-            )
+            example = _places((self.similar_in_two_splits or self.similar)[0])
+            count = len(self.similar)
+            looks = "1 pair of images looks" if count == 1 else f"{count:,} pairs of images look"
+            if leak := len(self.similar_in_two_splits):
+                found.append(
+                    f"{looks} nearly the same, {leak:,} of them in two splits, such as {example}. If they show the "
+                    "same thing, the measured accuracy is too high; --group-by keeps images of one thing in one split."
+                )
+            else:
+                found.append(f"{looks} nearly the same, none of them in two splits, such as {example}.")
         if self.divided_groups:
             count = len(self.divided_groups)
             found.append(

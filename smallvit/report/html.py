@@ -89,7 +89,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             records=records,
             has_top5=len(dataset.class_names) >= MIN_CLASSES_FOR_TOP5,
             comparisons=comparisons,
-            answer=_answer(groups, comparisons, dataset),
+            answer=_answer(groups, comparisons, dataset, "new" if drift else "test"),
             baseline=_baseline(dataset),
             balanced={group.variant: [balanced_accuracy(each, labels) for each in group.correct] for group in groups},
             started_from=_started_from(groups, records),
@@ -140,14 +140,16 @@ def _baseline(dataset: Dataset) -> Baseline:
     return Baseline(dataset.class_names[counts.argmax()], counts.max() / counts.sum(), 1 / np.count_nonzero(counts))
 
 
-def _answer(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[str]:
-    """Is it good enough, and which model? A few sentences."""
+def _answer(
+    groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset, kind: str = "test"
+) -> list[str]:
+    """Is it good enough, and which model? A few sentences. `kind` is the adjective of the images."""
     baseline = _baseline(dataset)
     compared = (comparisons[0].modified, comparisons[0].plain) if comparisons else ()
     first, *others = [group for title in compared for group in groups if group.title == title] or groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
-        f"{_counted(len(dataset.test.labels), 'test image')} ({_interval_text(first.share.interval)}).",
+        f"{_counted(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
         f"Always answering {escape_name(baseline.name)}, the largest class, would be right on "
         f"{_percent(baseline.share)}.",
     ]
