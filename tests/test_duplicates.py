@@ -133,3 +133,14 @@ def test_copies_in_a_folder_stay_in_one_split(tmp_path):
     kept, held_out = hold_out(dataset.train.labels, 0.3, "stratified", 5, dataset.train.groups)
     pixels = [{image.tobytes() for image in dataset.train.images[part]} for part in (kept, held_out)]
     assert not pixels[0] & pixels[1]
+
+
+def test_similar_images_in_two_folds_are_a_leak(rng, tmp_path):
+    for number, image in enumerate(blobs(40, 36, rng)):
+        folder = tmp_path / ("ant" if number % 2 else "bee")
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number}.png")
+        Image.fromarray(image).save(folder / f"{number} again.jpg", quality=90)
+    findings = load_dataset(Source(str(tmp_path), folds=5)).findings
+    assert len(findings.similar) > len(findings.similar_in_two_splits) > 20
+    assert {place.split for pair in findings.similar for place in pair} == {f"fold {fold}" for fold in range(1, 6)}
