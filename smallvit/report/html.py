@@ -128,16 +128,21 @@ class Baseline(NamedTuple):
         name: of the class.
         share: its share of the test images.
         balanced: its balanced accuracy.
+        is_largest: whether no other class has as many test images.
     """
 
     name: str
     share: float
     balanced: float
+    is_largest: bool
 
 
 def _baseline(dataset: Dataset) -> Baseline:
     counts = np.bincount(dataset.test.labels, minlength=len(dataset.class_names))
-    return Baseline(dataset.class_names[counts.argmax()], counts.max() / counts.sum(), 1 / np.count_nonzero(counts))
+    largest, is_largest = counts.argmax(), np.count_nonzero(counts == counts.max()) == 1
+    return Baseline(
+        dataset.class_names[largest], counts[largest] / counts.sum(), 1 / np.count_nonzero(counts), is_largest
+    )
 
 
 def _answer(
@@ -150,8 +155,8 @@ def _answer(
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
         f"{_counted(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
-        f"Always answering {escape_name(baseline.name)}, the largest class, would be right on "
-        f"{_percent(baseline.share)}.",
+        f"Always answering {escape_name(baseline.name)}{', the largest class,' if baseline.is_largest else ''} would "
+        f"be right on {_percent(baseline.share)}.",
     ]
     if first.share.interval.low <= baseline.share:
         sentences.append(f"{first.title} is not clearly better than that.")
