@@ -80,13 +80,12 @@ def test_photos_saved_again_are_similar_and_others_are_not(rng, tmp_path):
     assert found == sorted(found)
     findings = find({"training": parts[0], "test": parts[1]}, ["ant"])
     assert len(findings.similar_in_two_splits) == len(found)
-    (said,) = findings.sentences()
+    said, advice = findings.sentences()
     assert f"{len(found)} pairs of images look nearly the same, {len(found)} of them in two splits, such as" in said
-    assert "--group-by keeps" in said
+    assert "--group-by keeps" in advice
     within = find({"training": Split(np.concatenate([images[:1], copies[:1]]), np.zeros(2, np.int32))}, ["ant"])
     assert within.sentences() == [
-        "1 pair of images looks nearly the same, none of them in two splits, such as image 0 (training) and image 1 "
-        "(training)."
+        "1 pair of images looks nearly the same, in one split: image 0 (training) and image 1 (training)."
     ]
     findings.write_csv(tmp_path / "all.csv")
     rows = (tmp_path / "all.csv").read_text().splitlines()

@@ -92,16 +92,21 @@ class Findings:
                 "Correct the labels: no model can be right on both."
             )
         if self.similar:
+            count, leak = len(self.similar), len(self.similar_in_two_splits)
             example = _places((self.similar_in_two_splits or self.similar)[0])
-            count = len(self.similar)
-            looks = "1 pair of images looks" if count == 1 else f"{count:,} pairs of images look"
-            if leak := len(self.similar_in_two_splits):
-                found.append(
-                    f"{looks} nearly the same, {leak:,} of them in two splits, such as {example}. If they show the "
-                    "same thing, the measured accuracy is too high; --group-by keeps images of one thing in one split."
+            if count == 1:
+                looks = (
+                    f"1 pair of images looks nearly the same, in {'two splits' if leak else 'one split'}: {example}."
                 )
             else:
-                found.append(f"{looks} nearly the same, none of them in two splits, such as {example}.")
+                divided = f"{leak:,} of them" if leak else "none of them"
+                looks = f"{count:,} pairs of images look nearly the same, {divided} in two splits, such as {example}."
+            found.append(looks)
+            if leak:
+                found.append(
+                    "If such images show the same thing, the measured accuracy is too high; --group-by keeps images of "
+                    "one thing in one split."
+                )
         if self.divided_groups:
             count = len(self.divided_groups)
             found.append(
