@@ -80,7 +80,13 @@ def test_photos_saved_again_are_similar_and_others_are_not(rng, tmp_path):
     assert found == sorted(found)
     findings = find({"training": parts[0], "test": parts[1]}, ["ant"])
     assert len(findings.similar_in_two_splits) == len(found)
-    assert "of images look nearly the same" in findings.sentences()[0]
+    said, advice = findings.sentences()
+    assert f"{len(found)} pairs of images look nearly the same, {len(found)} of them in two splits, such as" in said
+    assert "--group-by keeps" in advice
+    within = find({"training": Split(np.concatenate([images[:1], copies[:1]]), np.zeros(2, np.int32))}, ["ant"])
+    assert within.sentences() == [
+        "1 pair of images looks nearly the same, in one split: image 0 (training) and image 1 (training)."
+    ]
     findings.write_csv(tmp_path / "all.csv")
     rows = (tmp_path / "all.csv").read_text().splitlines()
     assert rows[:3] == ["kind,number,split,image,class", "similar,1,training,image 0,ant", "similar,1,test,image 0,ant"]
@@ -126,3 +132,14 @@ def test_copies_in_a_folder_stay_in_one_split(tmp_path):
     kept, held_out = hold_out(dataset.train.labels, 0.3, "stratified", 5, dataset.train.groups)
     pixels = [{image.tobytes() for image in dataset.train.images[part]} for part in (kept, held_out)]
     assert not pixels[0] & pixels[1]
+
+
+def test_similar_images_in_two_folds_are_a_leak(rng, tmp_path):
+    for number, image in enumerate(blobs(40, 36, rng)):
+        folder = tmp_path / ("ant" if number % 2 else "bee")
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number}.png")
+        Image.fromarray(image).save(folder / f"{number} again.jpg", quality=90)
+    findings = load_dataset(Source(str(tmp_path), folds=5)).findings
+    assert len(findings.similar) > len(findings.similar_in_two_splits) > 20
+    assert {place.split for pair in findings.similar for place in pair} == {f"fold {fold}" for fold in range(1, 6)}

@@ -92,14 +92,21 @@ class Findings:
                 "Correct the labels: no model can be right on both."
             )
         if self.similar:
-            leak = len(self.similar_in_two_splits)
-            example = (self.similar_in_two_splits or self.similar)[0]
-            pairs = "pair of images looks" if len(self.similar) == 1 else "pairs of images look"
-            places = "The measured accuracy may be too high" if leak else "None of these pairs is in two splits"
-            found.append(
-                f"{len(self.similar):,} {pairs} nearly the same, "
-                f"{leak:,} of them in two splits, such as {_places(example)}. {places}."
-            )
+            count, leak = len(self.similar), len(self.similar_in_two_splits)
+            example = _places((self.similar_in_two_splits or self.similar)[0])
+            if count == 1:
+                looks = (
+                    f"1 pair of images looks nearly the same, in {'two splits' if leak else 'one split'}: {example}."
+                )
+            else:
+                divided = f"{leak:,} of them" if leak else "none of them"
+                looks = f"{count:,} pairs of images look nearly the same, {divided} in two splits, such as {example}."
+            found.append(looks)
+            if leak:
+                found.append(
+                    "If such images show the same thing, the measured accuracy is too high; --group-by keeps images of "
+                    "one thing in one split."
+                )
         if self.divided_groups:
             count = len(self.divided_groups)
             found.append(

@@ -161,6 +161,8 @@ def load_dataset(source: Source) -> Dataset:
     if source.folds is not None:
         dataset = dataset._replace(folds=_draw_folds(dataset, source.folds))
     found = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    if dataset.folds is not None:
+        found = {f"fold {fold + 1}": dataset.of_fold(fold).test for fold in range(dataset.num_folds)}
     splits = {name: split for name, split in found.items() if split is not None and len(split.labels)}
     return dataset._replace(findings=find(splits, dataset.class_names, groups_in_two_splits))
 

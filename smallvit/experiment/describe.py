@@ -12,7 +12,7 @@ from smallvit.errors import escape_name
 from smallvit.experiment.plan import Plan, run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.fit import out_of_memory_as_user_error
-from smallvit.training.progress import log_start
+from smallvit.training.progress import format_epochs, log_start
 from smallvit.training.speed import measure_speed
 from smallvit.training.trainer import Trainer
 
@@ -32,14 +32,14 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     if dataset.num_folds:
         test = f"and the test images too: each of {dataset.num_folds} folds tests models trained on the others,"
     log.info(
-        "%s: %d training images, %s, %s of %d classes; preset %s, %d epochs of batch %d, %s, peak learning rate %g, %s",
+        "%s: %d training images, %s, %s of %d classes; preset %s, %s of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
         len(dataset.train.labels),
         validation,
         test,
         len(dataset.class_names),
         plan.preset_name,
-        training.epochs,
+        format_epochs(training.epochs),
         training.batch_size,
         training.optimizer,
         training.learning_rate,

@@ -162,8 +162,9 @@ def _verdict(change: ShareChange) -> str:
         )
     if change.difference < 0:
         return (
-            "The data has drifted: these images are harder for the model than those it was tested on. classes.csv "
-            "shows which classes suffer; a new training with some of these images may help."
+            "The data has drifted: these images are harder for the model than those it was tested on, or more of them "
+            "are of classes that it knows badly. classes.csv shows the recall of each class; a new training with some "
+            "of these images may help."
         )
     return (
         "These images are easier for the model than those it was tested on: the data has changed, has other shares of "

@@ -144,5 +144,5 @@ def describe_recipe(training: TrainConfig) -> str:
     if training.selection == "balanced":
         parts.append("best epoch by balanced accuracy")
     if training.patience:
-        parts.append(f"ended after {training.patience} epochs without a better validation loss or accuracy")
+        parts.append(f"ends after {training.patience} epochs without a better validation loss or accuracy")
     return ", ".join(parts)

@@ -89,7 +89,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             records=records,
             has_top5=len(dataset.class_names) >= MIN_CLASSES_FOR_TOP5,
             comparisons=comparisons,
-            answer=_answer(groups, comparisons, dataset),
+            answer=_answer(groups, comparisons, dataset, "new" if drift else "test"),
             baseline=_baseline(dataset),
             balanced={group.variant: [balanced_accuracy(each, labels) for each in group.correct] for group in groups},
             started_from=_started_from(groups, records),
@@ -128,28 +128,35 @@ class Baseline(NamedTuple):
         name: of the class.
         share: its share of the test images.
         balanced: its balanced accuracy.
+        is_largest: whether no other class has as many test images.
     """
 
     name: str
     share: float
     balanced: float
+    is_largest: bool
 
 
 def _baseline(dataset: Dataset) -> Baseline:
     counts = np.bincount(dataset.test.labels, minlength=len(dataset.class_names))
-    return Baseline(dataset.class_names[counts.argmax()], counts.max() / counts.sum(), 1 / np.count_nonzero(counts))
+    largest, is_largest = counts.argmax(), np.count_nonzero(counts == counts.max()) == 1
+    return Baseline(
+        dataset.class_names[largest], counts[largest] / counts.sum(), 1 / np.count_nonzero(counts), is_largest
+    )
 
 
-def _answer(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[str]:
-    """Is it good enough, and which model? A few sentences."""
+def _answer(
+    groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset, kind: str = "test"
+) -> list[str]:
+    """Is it good enough, and which model? A few sentences. `kind` is the adjective of the images."""
     baseline = _baseline(dataset)
     compared = (comparisons[0].modified, comparisons[0].plain) if comparisons else ()
     first, *others = [group for title in compared for group in groups if group.title == title] or groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
-        f"{_counted(len(dataset.test.labels), 'test image')} ({_interval_text(first.share.interval)}).",
-        f"Always answering {escape_name(baseline.name)}, the largest class, would be right on "
-        f"{_percent(baseline.share)}.",
+        f"{_counted(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
+        f"Always answering {escape_name(baseline.name)}{', the largest class,' if baseline.is_largest else ''} would "
+        f"be right on {_percent(baseline.share)}.",
     ]
     if first.share.interval.low <= baseline.share:
         sentences.append(f"{first.title} is not clearly better than that.")
