@@ -220,12 +220,9 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             env=_environment(),
         )
+        self._output: Any = self._process.stdout
         with self.time_limit(_START_SECONDS):
             read_header(self._output)
-
-    @property
-    def _output(self) -> Any:
-        return self._process.stdout
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
@@ -240,12 +237,8 @@ class _Worker:
 
     def end(self) -> None:
         """Kill the process and wait until it is gone."""
-        self._process.kill()
-        self._process.wait()
-        for file in (self._process.stdin, self._process.stdout):
-            if file:
-                with suppress(OSError):
-                    file.close()
+        with suppress(OSError), self._process:  # the context closes the pipes, which may fail, and waits
+            self._process.kill()
 
     def send(self, header: dict[str, Any], content: bytes = b"") -> None:
         """Send a request."""
