@@ -131,5 +131,5 @@ def _require_writable(folder, option):
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours."
+            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours and has room."
         ) from error
