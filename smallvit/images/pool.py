@@ -220,7 +220,8 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             env=_environment(),
         )
-        self._output: Any = self._process.stdout
+        assert self._process.stdout
+        self._output = self._process.stdout
         with self.time_limit(_START_SECONDS):
             read_header(self._output)
 
