@@ -28,6 +28,19 @@ def os_error_as_user_error(path: str | PathLike[str]) -> Iterator[None]:
         raise UserError(f"{escape_name(str(path))} cannot be read ({error.strerror or error}).") from error
 
 
+@contextmanager
+def write_error_as_user_error(
+    what: str | PathLike[str], advice: str = "make room, or give another path"
+) -> Iterator[None]:
+    """A context in which an `OSError` from writing `what` (a full disk, no permission) is raised as `UserError`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # who reads the standard output has seen enough
+    except OSError as error:
+        raise UserError(f"{what} could not be written ({error.strerror or error}); {advice}.") from error
+
+
 def escape_name(name: str) -> str:
     """Escape control characters, undecodable bytes and line separators, so that a name fits on one line."""
     breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs

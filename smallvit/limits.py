@@ -27,6 +27,14 @@ OWN_DECODE_WALL_SECONDS = 120
 OWN_DECODE_MEMORY_BYTES = 2**30
 MAX_DECODING_PROCESSES = 32  # each takes some 40 MB at rest
 
+# Requests to the page.
+MAX_RUNNING = 16  # above the number of cores: a request whose image takes long to decode waits for another process
+MAX_WAITING = 64  # the next request is told that the queue is full
+MAX_MODELS = 16  # in one request: more than a page shows side by side
+MAX_BODY_BYTES = 2 * MAX_IMAGE_BYTES  # an image in a `data:` URL takes 4/3 of its size
+MAX_FRAME_CHARACTERS = 200_000  # a frame of the webcam, in base64; the page sends small JPEGs
+MAX_AGE_SECONDS, DELETE_INTERVAL_SECONDS = 50 * 60, 5 * 60  # an upload is deleted after 55 minutes at the latest
+
 # Model folders, from the Hub or from anybody. The files are what `smallvit.model_folder` writes.
 MAX_MODEL_FILE_BYTES = {
     "smallvit.json": 2**20,  # 20 KB for 100 classes

@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 
+import contextlib
 import signal
 
 import numpy as np
@@ -42,6 +43,23 @@ def images(rng):
 def train():
     """48 images: six batches of 8. XLA takes seconds for every other size."""
     return tiny.split(48, seed=1)
+
+
+@pytest.fixture
+def almost_full():
+    """Return a context in which the system refuses to write more than 100 bytes to a file, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+
+    @contextlib.contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

@@ -88,6 +88,13 @@ def test_nothing_leaves_an_archive_and_no_link_is_followed(folder, tmp_path, cap
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "a.zip", "secret.png"]
 
 
+def test_a_full_disk_for_an_archive_is_a_sentence(folder, tmp_path, almost_full):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.add(folder, ".")
+    with almost_full(), pytest.raises(UserError, match=r"a.tar.gz, expanded in /\S+, could not be .* set TMPDIR to"):
+        load_dataset(Source(str(tmp_path / "a.tar.gz")))
+
+
 def test_what_is_wrong_with_an_archive_is_a_sentence(folder, tmp_path, monkeypatch, caplog):
     damaged = tmp_path / "damaged.zip"
     with zipfile.ZipFile(damaged, "w", zipfile.ZIP_STORED) as zipped:

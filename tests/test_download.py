@@ -155,7 +155,10 @@ def test_a_full_disk_is_said(hub, folder, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
-    assert refusal("ada/large") == "ada/large: the disk of the cache is full."
+    assert (
+        refusal("ada/large")
+        == "ada/large: the disk of the cache is full; make room, or set HF_HOME to a folder on another disk."
+    )
 
 
 def test_a_repo_that_is_not_ours_is_refused_before_its_weights_are_downloaded(hub, folder, tmp_path):

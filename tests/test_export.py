@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tempfile
 
 import keras
 import numpy as np
@@ -56,6 +57,16 @@ def test_a_file_with_other_answers_is_not_written(folder, tmp_path, monkeypatch,
     assert run(folder, "--format", "saved_model", "--output", tmp_path / "m") == 2
     assert "The exported model gives other answers" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_a_sentence_that_names_the_folder(folder, tmp_path, monkeypatch, capsys, almost_full):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "m.tflite").write_text("old")
+    with almost_full():
+        assert run(folder, "--format", "litert", "--output", tmp_path / "m.tflite") == 2
+    told = capsys.readouterr().err
+    assert f"the folder for temporary files is {tmp_path}: if it is full, make room, or set TMPDIR" in told
+    assert (tmp_path / "m.tflite").read_text() == "old"
 
 
 def test_what_cannot_be_exported_is_a_sentence(folder, tmp_path, capsys):

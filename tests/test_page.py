@@ -252,7 +252,7 @@ def test_the_table_of_results_has_what_each_model_reached(folders):
     assert data["class_lists"][0][1] == "aquarium fish"
     assert data["class_keys"][0][1] == "aquarium_fish"
     assert data["superclass"]["lion"] == "large_carnivores"
-    assert data["limits"] == {"bytes": 20 * 2**20, "pixels": 40_000_000, "minutes_kept": 55}
+    assert data["limits"] == {"bytes": 20 * 2**20, "pixels": 40_000_000, "waiting": 64, "minutes_kept": 55}
     assert data["problems"] == ["a problem"]
     json.dumps(data)
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from smallvit.inference.covering import cover_patches
 from smallvit.inference.translation import translate_image
 from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
+from smallvit.page.server.downloads import keep_upload
+from smallvit.page.server.errors import PageError
 from smallvit.page.server.models import ModelStore
 from tests import tiny
 from tests.server import ROOT, Endpoint, free_port
@@ -103,6 +106,13 @@ def test_a_photo_at_an_address_becomes_an_upload(served, image, monkeypatch):
     )
     test_image = ask(served, "/page_photo", {"test_image": 3})
     assert test_image["truth"] in tiny.CLASS_NAMES
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path, almost_full):
+    with almost_full(), pytest.raises(PageError, match=r"cannot keep the image \(File too large\); try again"):
+        keep_upload(EXAMPLE.read_bytes(), str(tmp_path))
+    assert not list(tmp_path.iterdir())
+    assert Path(keep_upload(EXAMPLE.read_bytes(), str(tmp_path))).read_bytes() == EXAMPLE.read_bytes()
 
 
 def test_answers_are_those_of_the_models_also_under_changes(served, image):

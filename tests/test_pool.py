@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -141,6 +142,21 @@ def test_memory_is_a_limit_of_its_own():
         assert small.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
 
 
+@linux_only
+def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_process(monkeypatch):
+    image = hostile.flat_png(3000, 3000)
+    little = STRANGERS._replace(memory_bytes=20 * 2**20)
+    with DecodingPool(1, little) as quick, DecodingPool(1, STRANGERS) as slow:
+        monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
+        with pytest.raises(ImageError, match="too much time or memory"):
+            pool.load_photo(image)
+        assert process_id(slow) is None  # never started
+    with DecodingPool(1, STRANGERS._replace(cpu_seconds=0.001)) as quick, DecodingPool(1, STRANGERS) as slow:
+        monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
+        assert pool.load_photo(image).width == 3000
+        assert process_id(slow) is not None
+
+
 @pytest.mark.parametrize(
     "answer", [{}, {"error": "none"}, {"shapes": [[1, 2]]}, {"shapes": [[9**9, 9**9]] * 3}, {"shapes": "x"}]
 )
@@ -217,6 +233,8 @@ def test_mutated_files_give_an_image_or_a_sentence_and_take_no_memory(format, de
     rng, seeds = np.random.default_rng(FUZZ_FILES), hostile.seeds(format)
     decoding.photo(seeds[0])
     first, read, ended = megabytes(process_id(decoding), "VmRSS"), 0, 0
+    refused: Counter[str] = Counter()
+    most = first
     for number in range(FUZZ_FILES):
         before = process_id(decoding)
         try:
@@ -224,8 +242,15 @@ def test_mutated_files_give_an_image_or_a_sentence_and_take_no_memory(format, de
             read += 1
         except ImageError as error:
             assert str(error).isprintable()
+            refused[error.key] += 1
         ended += process_id(decoding) != before
+        if process_id(decoding):
+            most = max(most, megabytes(process_id(decoding), "VmRSS"))
     decoding.photo(seeds[0])
+    last = megabytes(process_id(decoding), "VmRSS")
+    print(
+        f"{format}: {FUZZ_FILES} files, {read} read, refused {dict(refused)}, the process was replaced {ended} times,"
+    )
+    print(f"{first:.0f} MB at first, {most:.0f} MB at most between two files, {last:.0f} MB at the end")
     assert FUZZ_FILES / 100 < read < FUZZ_FILES
-    assert megabytes(process_id(decoding), "VmRSS") < first + 40
-    print(f"{format}: {FUZZ_FILES} files, {read} read, the process was replaced {ended} times")
+    assert most < first + 40

@@ -135,6 +135,18 @@ def test_what_cannot_be_written_leaves_nothing(models, photos, tmp_path, capsys)
     assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 1
 
 
+def test_a_full_disk_is_a_sentence_and_the_old_answers_stay(models, photos, tmp_path, capsys, almost_full):
+    """So few answers are written only when the file is closed."""
+    (tmp_path / "a.csv").write_text("old")
+    with almost_full():
+        code = predict(photos, "--models", models / "a-vit", "--output", tmp_path / "a.csv")
+    assert code == 2
+    sentence = f"--output {tmp_path}/a.csv could not be written (File too large); make room, or give another path."
+    assert capsys.readouterr().err.endswith(f"{sentence}\n")
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "photos"]
+
+
 def test_an_address_is_downloaded(models, photos, monkeypatch):
     async def download(url):
         assert url == "https://example.org/cat.png"

@@ -26,6 +26,14 @@ def placeholders(text):
     return {SAME_VALUE.get(name, name) for name in names}
 
 
+@pytest.mark.parametrize("language", TEXTS)
+def test_no_key_comes_twice(language):
+    def unique(pairs):
+        assert sorted(dict(pairs)) == sorted(key for key, _ in pairs)
+
+    json.loads((ROOT / f"smallvit/page/texts/{language}.json").read_text("utf-8"), object_pairs_hook=unique)
+
+
 def test_both_languages_have_the_same_texts_with_the_same_values():
     assert list(TEXTS["en"]) == list(TEXTS["ko"])
     for key, english in TEXTS["en"].items():

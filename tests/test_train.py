@@ -230,7 +230,7 @@ def test_what_was_finished_before_is_reported_though_the_time_is_over(
     assert "test accuracy" in caplog.text  # the table comes all the same
     assert capsys.readouterr().err == (
         f"train.py: {tmp_path}/report.html could not be written (Is a directory); the models are safe in their "
-        "folders: repeat the command with --resume.\n"
+        "folders: make room and repeat the command with --resume.\n"
     )
 
 

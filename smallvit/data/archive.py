@@ -22,7 +22,7 @@ from smallvit.data.decoded import Reading
 from smallvit.data.listing import FolderListing, Listing, is_hidden, is_ignored
 from smallvit.data.requirements import MIN_CLASSES, format_list
 from smallvit.data.table import TABLE_SUFFIXES, find_images, list_content
-from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.errors import UserError, escape_name, os_error_as_user_error, write_error_as_user_error
 from smallvit.images import ImageError
 from smallvit.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_FILES, MAX_IMAGE_BYTES, MAX_TABLE_BYTES
 
@@ -179,7 +179,12 @@ def _expanded(file: Path) -> IO[bytes]:
         expanded = tempfile.TemporaryFile()  # noqa: SIM115  it stays open for the images
         stream.seek(0)
         while part := stream.read(_COPIED_AT_ONCE):
-            expanded.write(part)
+            with write_error_as_user_error(
+                f"{escape_name(str(file))}, expanded in {tempfile.gettempdir()},",
+                "make room, or set TMPDIR to another folder",
+            ):
+                expanded.write(part)
+                expanded.flush()
             if expanded.tell() > MAX_ARCHIVE_BYTES:
                 raise UserError(
                     f"{escape_name(str(file))} expands to more than {MAX_ARCHIVE_BYTES / 2**30:,.0f} GB; unpack it and "

@@ -9,7 +9,7 @@ from smallvit.data import Dataset, Source
 from smallvit.data.digest import split_sha256
 from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
@@ -109,14 +109,12 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
     nothing = test.take(slice(0, 0))
     mean, std = first.model.pixel_mean, first.model.pixel_std
     dataset = Dataset(source.name, nothing, test, first.class_names, mean, std, is_own=True)
-    try:
+    html = report(list(evaluated.values()), dataset, drift=sentences)
+    with write_error_as_user_error(f"--output-dir {output_dir}"):
         output_dir.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(output_dir) as folder:
-            html = report(list(evaluated.values()), dataset, drift=sentences)
             (folder / REPORT_FILE).write_text(html, encoding="utf-8")
             write_tables(folder, evaluated, test)
-    except OSError as error:
-        raise UserError(f"{output_dir} could not be written ({error.strerror or error}).") from error
     log.info("report and tables: %s", output_dir)
 
 

@@ -8,7 +8,7 @@ from smallvit.data import Dataset, Findings
 from smallvit.data.digest import split_sha256
 from smallvit.data.findings import FINDINGS_FILE
 from smallvit.device.distribution import broadcast_json, is_main_process
-from smallvit.errors import UserError, os_error_as_user_error
+from smallvit.errors import UserError, os_error_as_user_error, write_error_as_user_error
 from smallvit.experiment.describe import (
     describe_runs,
     log_faster_backend,
@@ -119,7 +119,7 @@ def _write_findings(findings: Findings, folder: Path) -> Path | None:
     if not findings.equal and not findings.similar:
         return None
     file = folder / FINDINGS_FILE
-    with os_error_as_user_error(file), atomic_file(file) as temporary:
+    with write_error_as_user_error(file, "make room, or give another --output-dir"), atomic_file(file) as temporary:
         findings.write_csv(temporary)
     return file
 
@@ -131,5 +131,5 @@ def _require_writable(folder, option):
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours."
+            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours and has room."
         ) from error

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from smallvit.augment import Augmentation
-from smallvit.errors import UserError
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.experiment.check import check
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.experiment.plan import run_splits
@@ -40,11 +40,8 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
     train, *_ = run_splits(dataset, run)
     title = f"{dataset.name}, preset {prepared.plan.preset_name}: images, and below each the augmented image"
     png = preview_augmentation(title, run.model, run.training, train, dataset.class_names)
-    try:
-        with atomic_file(path) as temporary:
-            temporary.write_bytes(png)
-    except OSError as error:
-        raise UserError(f"--output {path} could not be written ({error.strerror or error}).") from error
+    with write_error_as_user_error(f"--output {path}"), atomic_file(path) as temporary:
+        temporary.write_bytes(png)
     log.info("written to %s", path)
 
 

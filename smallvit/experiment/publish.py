@@ -6,7 +6,7 @@ from pathlib import Path
 
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
-from smallvit.errors import UserError
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5
 from smallvit.experiment.folds import pool_folds
 from smallvit.experiment.preflight import Ready
@@ -54,14 +54,10 @@ def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> list[Path]:
 
 
 def _write_report(path, models, dataset):
-    try:
-        with atomic_file(path) as temporary:
-            temporary.write_text(report(models, dataset), encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be written ({error.strerror or error}); the models are safe in their folders: repeat "
-            "the command with --resume."
-        ) from error
+    html = report(models, dataset)
+    advice = "the models are safe in their folders: make room and repeat the command with --resume"
+    with write_error_as_user_error(path, advice), atomic_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
     log.info("report: %s", path)
 
 

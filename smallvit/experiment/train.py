@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process, single_device
-from smallvit.errors import UserError
+from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.plan import Run, run_splits
@@ -123,13 +123,8 @@ def _write_folder(run, ready, fitted, record, taus, test):
     repository = options.publisher.repository(run.name) if options.publisher else None
     card = model_card(record, taus, repository)
     examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.view)
-    try:
-        with single_device():
-            write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)
-    except OSError as error:
-        raise UserError(
-            f"The model folder {run.folder} could not be written ({error.strerror or error}); the training is safe in "
-            f"{run.checkpoint.state}: make room and repeat the command with --resume."
-        ) from error
+    advice = f"the training is safe in {run.checkpoint.state}: make room and repeat the command with --resume"
+    with write_error_as_user_error(f"The model folder {run.folder}", advice), single_device():
+        write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)
     run.checkpoint.delete()
     log.info("%s: written to %s", run.name, run.folder)

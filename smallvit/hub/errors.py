@@ -58,7 +58,7 @@ def _known_reason(error: BaseException) -> str | None:
         case json.JSONDecodeError():
             return f"what answers at {constants.ENDPOINT} is not the Hub"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return "the disk of the cache is full"
+            return "the disk of the cache is full; make room, or set HF_HOME to a folder on another disk"
         # Their text is left out: it may quote a header, and the token is in one.
         case httpx2.HTTPError() | ConnectionError():
             return "the Hub cannot be reached, or broke off"

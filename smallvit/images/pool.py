@@ -68,11 +68,8 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
     """
     data = read_image_file(source)
     quick, slow = _shared_pools()
-    try:
+    with suppress(_EndedError):
         return quick.photo(data, value_range)
-    except ImageError as error:
-        if error.key != "too_costly":
-            raise
     return slow.photo(data, value_range)
 
 
@@ -131,7 +128,10 @@ class DecodingPool:
         image_format(data)  # what is no image is refused here
         with self._worker() as worker, worker.time_limit(self._limits.wall_seconds):
             worker.send({"bytes": len(data), "range": value_range}, data)
-            return worker.receive_photo()
+            found = worker.receive_photo()
+        if isinstance(found, ImageError):
+            raise found
+        return found
 
     def views(
         self, sources: Iterable[str | bytes | ImageError], views: Sequence[View], num_values: int = 0
@@ -177,10 +177,7 @@ class DecodingPool:
                 with self._worker() as worker, worker.time_limit(self._limits.wall_seconds * len(rest)):
                     worker.send_files(rest, views, num_values)
                     for _ in rest:
-                        try:
-                            results.append(worker.receive_views(views, num_values))
-                        except _Refused as error:
-                            results.append(error.reason)
+                        results.append(worker.receive_views(views, num_values))
             except ImageError as error:  # the process ended at this file
                 results.append(error)
         return results
@@ -194,28 +191,20 @@ class DecodingPool:
         try:
             worker = worker or _Worker(self._limits)
             yield worker
-        except _Refused as error:
-            raise error.reason from None
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except BaseException as error:
+            if worker:
+                worker.end()  # it is gone, or an answer may be under way
+            worker = None
             # The process was ended by one of its limits or by a decoder's fault, or it sent nonsense.
-            if worker:
-                worker.end()
-            worker = None
-            raise ImageError("too_costly") from error
-        except BaseException:
-            if worker:
-                worker.end()  # an answer may be under way
-            worker = None
+            if isinstance(error, OSError | EOFError | ValueError | KeyError | TypeError):
+                raise _EndedError("too_costly") from error
             raise
         finally:
             self._idle.put(worker)
 
 
-class _Refused(Exception):
-    """The process says why it does not decode an image."""
-
-    def __init__(self, reason: ImageError) -> None:
-        self.reason = reason
+class _EndedError(ImageError):
+    """The process was ended at this image, mostly by its limit of time. Of its memory it says itself that it lacks."""
 
 
 class _Worker:
@@ -231,12 +220,10 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             env=_environment(),
         )
+        assert self._process.stdout
+        self._output = self._process.stdout
         with self.time_limit(_START_SECONDS):
             read_header(self._output)
-
-    @property
-    def _output(self) -> Any:
-        return self._process.stdout
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
@@ -251,12 +238,8 @@ class _Worker:
 
     def end(self) -> None:
         """Kill the process and wait until it is gone."""
-        self._process.kill()
-        self._process.wait()
-        for file in (self._process.stdin, self._process.stdout):
-            if file:
-                with suppress(OSError):
-                    file.close()
+        with suppress(OSError), self._process:  # the context closes the pipes, which may fail, and waits
+            self._process.kill()
 
     def send(self, header: dict[str, Any], content: bytes = b"") -> None:
         """Send a request."""
@@ -278,16 +261,20 @@ class _Worker:
         with suppress(OSError, ValueError):  # the process has ended, which the reader of its answers notices too
             self.send(header, content)
 
-    def receive_photo(self) -> Photo:
-        """Receive the answer to a photo. Raises `_Refused`, or another error for an answer that cannot be."""
+    def receive_photo(self) -> Photo | ImageError:
+        """Receive the answer to a photo. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
+        if isinstance(header, ImageError):
+            return header
         square, whole = self._receive_arrays(header, 2)
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_views(self, views: Sequence[View], num_values: int) -> Decoded:
-        """Receive the answer to one file. Raises `_Refused`, or another error for an answer that cannot be."""
+    def receive_views(self, views: Sequence[View], num_values: int) -> Decoded | ImageError:
+        """Receive the answer to one file. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
+        if isinstance(header, ImageError):
+            return header
         squares = self._receive_arrays(header, len(views))
         if [square.shape for square in squares] != [(view.side, view.side, 3) for view in views]:
             raise ValueError(f"images of shapes {[square.shape for square in squares]}")
@@ -298,12 +285,12 @@ class _Worker:
             raise ValueError(f"{len(values)} values")
         return Decoded(squares, np.array(values, np.float64))
 
-    def _receive_header(self) -> dict[str, Any]:
+    def _receive_header(self) -> dict[str, Any] | ImageError:
         header = read_header(self._output)
         if "error" in header:
             error = ImageError(header["error"], **{key: _plain(value) for key, value in header["values"].items()})
             error.is_temporary = header["is_temporary"] is True
-            raise _Refused(error)
+            return error
         return header
 
     def _receive_arrays(self, header: dict[str, Any], count: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from smallvit.data.unlabelled import Unlabelled, find_images, read_images
-from smallvit.errors import UserError
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder, safe_file_name
 from smallvit.inference.predictor import Prediction, Predictor
 from smallvit.progress import show_progress
@@ -102,24 +102,22 @@ def write_answers(
         raise UserError(f"--by-class {by_class} is already there; give a folder that does not exist yet.")
     found = find_images(inputs)
     unreadable = 0
-    with ExitStack() as stack:
-        try:
-            if isinstance(output, Path):
-                path = stack.enter_context(atomic_file(output))
-                output = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
-            sorter = None if by_class is None else _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
-            write = _json_writer(output) if as_json else _csv_writer(output)
-            for answer in label_files(found, predictors):
-                write(answer.row())
-                if sorter is not None:
-                    sorter.add(answer)
-                unreadable += answer.prediction is None
-            write(None)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            where = f" {error.filename}" if error.filename else ""
-            raise UserError(f"The answers could not be written ({error.strerror or error}{where}).") from error
+    places = [f"--output {output}" if isinstance(output, Path) else "The standard output"]
+    places += [] if by_class is None else [f"--by-class {by_class}"]
+    # The stack comes second, because closing a file may write to it, too.
+    with write_error_as_user_error(" or ".join(places)), ExitStack() as stack:
+        if isinstance(output, Path):
+            path = stack.enter_context(atomic_file(output))
+            output = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
+        sorter = None if by_class is None else _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
+        write = _json_writer(output) if as_json else _csv_writer(output)
+        for answer in label_files(found, predictors):
+            write(answer.row())
+            if sorter is not None:
+                sorter.add(answer)
+            unreadable += answer.prediction is None
+        write(None)
+        output.flush()
     unreadable //= len(predictors)
     if unreadable == len(found):
         return ["None of the images could be read; the column error says why."]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from smallvit import files
-from smallvit.errors import UserError
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder
 from smallvit.images import load_square, resize_square
 from smallvit.model import VisionTransformer
@@ -104,17 +104,21 @@ def export_model(folder: ModelFolder, format_name: str, path: Path) -> None:
         warnings.simplefilter("ignore")  # of the converters, about themselves
         exported = Path(temporary, f"model{chosen.suffix}")
         signature = [keras.InputSpec(shape=(None, side, side, 3), dtype="uint8", name="images")]
-        model.export(exported, format=chosen.keras_name, verbose=False, input_signature=signature)
-        _check(chosen, exported, model, _check_images(folder, side))
         try:
+            model.export(exported, format=chosen.keras_name, verbose=False, input_signature=signature)
+        except Exception as error:  # TensorFlow and ONNX have errors of their own for a full disk
+            raise UserError(
+                f"The model could not be exported ({' '.join(str(error).split())[:200]}); the folder for temporary "
+                f"files is {tempfile.gettempdir()}: if it is full, make room, or set TMPDIR to another folder."
+            ) from error
+        _check(chosen, exported, model, _check_images(folder, side))
+        with write_error_as_user_error(f"--output {path}"):
             if is_folder:
                 with atomic_folder(path) as partial:
                     shutil.copytree(exported, partial, dirs_exist_ok=True)
             else:
                 with atomic_file(path) as partial:
                     shutil.copyfile(exported, partial)
-        except OSError as error:
-            raise UserError(f"--output {path} could not be written ({error.strerror or error}).") from error
     log.info("written to %s: images uint8 [n, %d, %d, 3] -> logits [n, %d]", path, side, side, model.config.num_classes)
 
 

@@ -18,7 +18,7 @@ from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend, distribution
-from smallvit.errors import UserError
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
@@ -294,17 +294,10 @@ def _write_state(trainer, state, files):
 def _write(write, content, path, epoch):
     if not distribution.is_main_process():
         return
-    try:
+    kept = path.exists()
+    advice = "the one before it is whole: make room and continue with --resume" if kept else "make room and start again"
+    with write_error_as_user_error(f"The checkpoint {path}, due after epoch {epoch},", advice):
         write(content)
-    except OSError as error:
-        rest = (
-            "the one before it is whole: make room and continue with --resume"
-            if path.exists()
-            else "make room and start again"
-        )
-        raise UserError(
-            f"The checkpoint {path} could not be written after epoch {epoch} ({error.strerror or error}); {rest}."
-        ) from error
 
 
 def _log_time_limit(name, trainer, validation, history):

@@ -7,8 +7,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from smallvit import images
+from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_RUNNING, MAX_WAITING
 from smallvit.page.server.api import public_endpoints
-from smallvit.page.server.cleanup import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
 from smallvit.page.server.downloads import patch_gradio_download
 from smallvit.page.server.errors import told_by_key, told_in_english
 from smallvit.page.server.examples import find_examples
@@ -24,14 +24,8 @@ from smallvit.report.results import Result
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
-EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": 16}
-"""All endpoints share one queue. So many requests run at once; the others wait.
-
-Each function of a model computes for one request at a time. The number is above that of the cores because a request
-whose image takes long to decode waits for another process."""
-
-MAX_WAITING = 64
-"""So many requests may wait; the next one is told that the queue is full."""
+EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": MAX_RUNNING}
+"""All endpoints share one queue. Each function of a model computes for one request at a time."""
 
 NOT_MEASURED = Measurements([], {}, {})
 

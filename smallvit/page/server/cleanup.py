@@ -12,8 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-MAX_AGE_SECONDS, DELETE_INTERVAL_SECONDS = 50 * 60, 5 * 60
-"""Together at most an hour: a file is deleted at the latest 55 minutes after it came."""
+from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
 
 
 def use_own_upload_folder() -> Path:

@@ -4,11 +4,16 @@ Gradio fetches the URL of any input that is marked as a file, whatever the endpo
 address lets some private networks pass and does not limit the size of the answer.
 """
 
+import secrets
+from pathlib import Path
+
 import gradio as gr
 from gradio import processing_utils
 
 from smallvit.errors import UserError
+from smallvit.files import atomic_folder
 from smallvit.images.url import download_image
+from smallvit.page.server.errors import PageError
 
 
 def patch_gradio_download() -> None:
@@ -18,7 +23,18 @@ def patch_gradio_download() -> None:
 
 async def _download(url: str, cache_dir: str) -> str:
     try:
-        content = await download_image(url)
+        return keep_upload(await download_image(url), cache_dir)
     except UserError as error:
         raise gr.Error(str(error), duration=None, print_exception=False) from error
-    return processing_utils.save_bytes_to_cache(content, "image", cache_dir)
+
+
+def keep_upload(content: bytes, uploads: str) -> str:
+    """Write a file into the folder of uploads, whole or not at all; return its path. Raises `UserError`."""
+    folder = Path(uploads, secrets.token_hex(16))
+    try:
+        with atomic_folder(folder) as temporary:
+            (temporary / "image").write_bytes(content)
+    except OSError as error:
+        sentence = f"The server cannot keep the image ({error.strerror}); try again in a minute."
+        raise PageError("upload_failed", sentence) from error
+    return str(folder.resolve() / "image")

@@ -21,6 +21,7 @@ from smallvit.errors import UserError
 from smallvit.inference.attention import attention_rollout
 from smallvit.inference.classifier import Classifier
 from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.limits import MAX_MODELS
 from smallvit.page.server.answers import (
     Changes,
     changed_image,
@@ -37,9 +38,6 @@ from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_data import models_data
 from smallvit.page.server.photos import Photos, decode_frame, encode_bytes, encode_jpeg
 from smallvit.page.server.usage import usage
-
-MAX_MODELS = 16
-"""Most models in one request."""
 
 
 def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[..., Any]]:

@@ -10,7 +10,7 @@ from smallvit import images
 from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
 from smallvit.errors import UserError
-from smallvit.page.server.cleanup import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
+from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_WAITING
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
@@ -54,6 +54,7 @@ def page_data(
         "limits": {
             "bytes": images.MAX_BYTES,
             "pixels": images.MAX_PIXELS,
+            "waiting": MAX_WAITING,
             "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
         },
         "links": {"source": _source(), "credits": "credits"},

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -17,12 +16,11 @@ from smallvit.errors import UserError
 from smallvit.images.load import decode_photo
 from smallvit.images.url import decode_data_url, download_image
 from smallvit.images.value_range import ValueRange
+from smallvit.limits import MAX_FRAME_CHARACTERS
+from smallvit.page.server.downloads import keep_upload
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import Example
 from smallvit.page.server.test_images import TestImages
-
-MAX_FRAME_CHARACTERS = 200_000
-"""Limit of one frame of the webcam, in base64; the page sends small JPEGs."""
 
 
 class Photos:
@@ -72,7 +70,7 @@ class Photos:
         is_data = address.startswith("data:")
         content = decode_data_url(address) if is_data else asyncio.run(download_image(_with_scheme(address)))
         images.load_photo(content)  # only images are kept
-        return {"upload": save_bytes_to_cache(content, "image", get_upload_folder())}
+        return {"upload": keep_upload(content, get_upload_folder())}
 
     def _parse(self, photo: dict[str, Any]) -> tuple[str, Any]:
         if isinstance(photo, dict) and len(photo) == 1:

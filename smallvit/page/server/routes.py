@@ -9,10 +9,7 @@ from typing import Any
 
 from starlette.routing import compile_path
 
-from smallvit import images
-
-MAX_BODY_BYTES = 2 * images.MAX_BYTES
-"""Limit of a request body. An image in a `data:` URL takes 4/3 of its size."""
+from smallvit.limits import MAX_BODY_BYTES
 
 OWN_ROUTES = {
     "/": "GET",  # the page

@@ -1,6 +1,7 @@
 // The server: calls go through Gradio's queue by Gradio's own client.
 
 import { Client } from "./vendor/gradio-client.js";
+import { page } from "./state.js";
 import { has, t } from "./text.js";
 
 let connection = null;
@@ -42,7 +43,7 @@ function inWords(error) {
   } catch {
     /* not one of ours */
   }
-  if (/queue.*full/i.test(message)) return t("error.busy", { n: 64 });
+  if (/queue.*full/i.test(message)) return t("error.queue_full", { n: page.limits.waiting });
   if (/connection|fetch|network/i.test(message)) return t("error.server_gone");
   return message && !/^\{|^null$|undefined/.test(message) ? message : t("error.unexpected");
 }
