@@ -99,8 +99,8 @@ class Findings:
                     f"1 pair of images looks nearly the same, in {'two splits' if leak else 'one split'}: {example}."
                 )
             else:
-                divided = f"{leak:,} of them" if leak else "none of them"
-                looks = f"{count:,} pairs of images look nearly the same, {divided} in two splits, such as {example}."
+                share = f"{leak:,} of them" if leak else "none of them"
+                looks = f"{count:,} pairs of images look nearly the same, {share} in two splits, such as {example}."
             found.append(looks)
             if leak:
                 found.append(

@@ -33,8 +33,8 @@ NOT_MEASURED = Measurements([], {}, {})
 class _Blocks(gr.Blocks):
     """Blocks whose constructor, which calls `queue`, sets the limit; another call would build the whole app again."""
 
-    def queue(self, *arguments: Any, max_size: int | None = MAX_WAITING, **options: Any) -> Self:
-        return super().queue(*arguments, max_size=max_size, **options)
+    def queue(self, *arguments: Any, **options: Any) -> Self:
+        return super().queue(*arguments, **{"max_size": MAX_WAITING, **options})
 
 
 class PageServer:
