@@ -21,6 +21,7 @@ from typing import IO, Any
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import FolderListing, Listing, is_hidden, is_ignored
 from smallvit.data.requirements import MIN_CLASSES, format_list
+from smallvit.data.rows import refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, find_images, list_content
 from smallvit.errors import UserError, escape_name, os_error_as_user_error, write_error_as_user_error
 from smallvit.images import ImageError
@@ -68,9 +69,8 @@ def list_archive(
     key = f"{os.path.realpath(file)} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
     tables = [name for name in archive.sizes if name.lower().endswith(TABLE_SUFFIXES) and not _is_hidden(name)]
     names_column = image_column or label_column or (group_by and "(" not in group_by)
-    if not tables and (image_column or label_column):
-        option = "--image-column" if image_column else "--label-column"
-        raise UserError(f"{option} is for tables and data sets of the Hub; {source} has no CSV, TSV or Parquet file.")
+    if not tables:
+        refuse_columns(image_column, label_column, f"{source} has no CSV, TSV or Parquet file")
     if not (tables and names_column):
         try:
             folder = _ArchiveListing(source, archive)

@@ -47,6 +47,13 @@ def require_column(source: str, option: str, given: str | None, columns: Sequenc
     return found
 
 
+def refuse_columns(image_column: str | None, label_column: str | None, reason: str) -> None:
+    """Raise `UserError` with the reason if the user named a column of images that come without columns."""
+    if image_column or label_column:
+        option = "--image-column" if image_column else "--label-column"
+        raise UserError(f"{option} is for tables and data sets of the Hub; {reason}.")
+
+
 def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """The sorted class names of a column, whole numbers in their order, and the labels of its rows, int32 [n].
 

@@ -19,6 +19,7 @@ from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
 from smallvit.data.requirements import LoadedSplits
+from smallvit.data.rows import refuse_columns
 from smallvit.data.split import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name
@@ -110,10 +111,8 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     """
     path, kind = str(source.path), source.kind
     reading = Reading(source.image_size, source.strict, for_training, source.value_range)
-    if source.image_column or source.label_column:
-        option = "--image-column" if source.image_column else "--label-column"
-        if kind not in ("table", "hub", "archive"):
-            raise UserError(f"{option} is for tables and data sets of the Hub; {escape_name(path)} has no columns.")
+    if kind not in ("table", "hub", "archive"):
+        refuse_columns(source.image_column, source.label_column, f"{escape_name(path)} has no columns")
     if kind == "npz":
         return read_npz(path, reading)
     if kind == "folder":

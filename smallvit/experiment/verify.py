@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from smallvit import files
-from smallvit.data import Dataset, Source, load_dataset
+from smallvit.data import Dataset, Source, Split, load_dataset
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import calibration_error
@@ -26,18 +26,27 @@ def source_for(source: Source, record: Record) -> Source:
 
 
 class RecordedData:
-    """The data set of each model, with the images that tested it as test images; each source is read once."""
+    """The data set of each model, with the images that tested it as test images.
+
+    Each source is read once, also if it cannot be read.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._datasets: dict[Source, Dataset] = {}
+        self._read: dict[Source, Dataset | UserError] = {}
 
     def __call__(self, record: Record) -> Dataset:
         """Read the data set. Raises `UserError` if it cannot be read, or not divided as for this model."""
         source = source_for(self._source, record)
-        if source not in self._datasets:
-            self._datasets[source] = load_dataset(source)
-        return self._datasets[source].of_fold(None if record.fold is None else record.fold - 1)
+        if source not in self._read:
+            try:
+                self._read[source] = load_dataset(source)
+            except UserError as error:
+                self._read[source] = error
+        found = self._read[source]
+        if isinstance(found, UserError):
+            raise found
+        return found.of_fold(None if record.fold is None else record.fold - 1)
 
 
 def verify_models(models: list[str], source: Source) -> list[str]:
@@ -61,10 +70,10 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     for name, folder in folders.items():
         if source.path is None and not is_of_cifar100(folder.record):
             raise UserError(f"{name} was measured on {folder.record.data}; --data must name those images.")
-    dataset_of = RecordedData(source)
+    dataset_of, tests = RecordedData(source), dict[str, Split]()
     for name, folder in folders.items():
         record, dataset = folder.record, dataset_of(folder.record)
-        side = dataset.test.images.shape[1]
+        tests[name], side = dataset.test, dataset.test.images.shape[1]
         if (record.data, record.num_test, record.data_image_size) != (dataset.name, len(dataset.test.labels), side):
             raise UserError(
                 f"{name} was measured on {record.num_test} test images of {record.data} at "
@@ -75,7 +84,7 @@ def verify_models(models: list[str], source: Source) -> list[str]:
     log.info("%-32s%10s%10s%14s%13s%10s", "", "accuracy", "top-5", "cross-entropy", "calibration", "record")
     differences = []
     for name, folder in folders.items():
-        test = dataset_of(folder.record).test
+        test = tests[name]
         logits = predict_logits(compile_prediction(folder.load_model()), test.images)
         predicted, confidence = top1_predictions(logits, test.labels)
         found, recorded = metrics(logits, test.labels), folder.record.metrics["test"]

@@ -1,4 +1,4 @@
-"""`build_app`: models in, the server out: Gradio's queue and API, with the page in front of them."""
+"""`PageServer`: models in, the server out: Gradio's queue and API, with the page in front of them."""
 
 from collections.abc import Sequence
 from typing import Any, Self
