@@ -8,9 +8,11 @@ epoch` also reads all images in batches in random order, as a training does whos
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -35,17 +37,17 @@ def write_class(folder, count):
 def measure(how, folder):
     """Read the folder; return seconds, CPU seconds of all processes, number of images, and peak memory in MB.
 
-    The memory is that of the imports and in all. Pages of the cache file count as memory, though the operating system
-    can free them at any time.
+    The memory is that of the imports and in all. Pages of the cache file do not count: the operating system can free
+    them at any time.
     """
-    import resource
-
     import datasets  # noqa: F401  imported by `read_image_folder` otherwise
 
     from smallvit.data.decoded import Reading
     from smallvit.data.image_folder import read_image_folder
 
-    before = _peak_megabytes(resource)
+    memory = _Memory()
+    before = memory.peak
+    memory.start()
     started, started_cpu = time.perf_counter(), sum(os.times()[:4])
     images = read_image_folder(folder, Reading(32)).splits["train"]
     if how == "one epoch":
@@ -58,12 +60,25 @@ def measure(how, folder):
         "cpu_seconds": sum(os.times()[:4]) - started_cpu,
         "images": len(images.labels),
         "imports": before,
-        "megabytes": _peak_megabytes(resource),
+        "megabytes": memory.peak,
     }
 
 
-def _peak_megabytes(resource):
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+class _Memory(threading.Thread):
+    """Looks a hundred times a second how much memory the process has for itself, in MB (Linux)."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak = self._look()
+
+    def _look(self):
+        _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+        return (resident - shared) * resource.getpagesize() / 2**20
+
+    def run(self):
+        while True:
+            self.peak = max(self.peak, self._look())
+            time.sleep(0.01)
 
 
 def main():

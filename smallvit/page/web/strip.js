@@ -148,9 +148,11 @@ export function makeStrip(element, views, settings) {
     const [right, wrong, unsure] = list("strip.marks");
     const truth = state.info?.truth;
     const said = classKey(one, answer.top[0][0]);
-    line.append(h("b", {}, className(said)), " ", h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`));
+    const value = h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`);
+    const marked = h("span", { class: "marked" }, value);
+    line.append(h("b", {}, className(said)), " ", marked);
     if (truth)
-      line.append(
+      marked.append(
         h(
           "span",
           { class: said === truth ? "right" : "wrong" },
