@@ -207,7 +207,7 @@ def test_memory_that_runs_out_is_a_sentence(monkeypatch):
 def test_a_file_that_is_gone(tmp_path):
     for path in (tmp_path / "secret", tmp_path / "file" / "secret"):
         (tmp_path / "file").write_bytes(b"x")
-        with pytest.raises(UserError, match="The photo is no longer kept") as caught:
+        with pytest.raises(UserError, match="The file is no longer there") as caught:
             load_square(path)
         assert "secret" not in str(caught.value)
 

@@ -73,7 +73,7 @@ class Dataset(NamedTuple):
 
     @property
     def num_train(self) -> int:
-        """How many images a model is trained and validated on; with folds, about so many."""
+        """How many images a model is trained and validated on, approximate with folds."""
         return (
             len(self.train.labels) * (self.num_folds - 1) // self.num_folds
             if self.num_folds

@@ -70,7 +70,7 @@ def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> List
 
 
 class FolderListing:
-    """Lists a folder; a subclass may list what is not on disk by another `scan`.
+    """Lists a folder. A subclass overrides `scan` to list something else, such as an archive.
 
     Paths are relative to the root. A path of a folder ends with "/", and the root's is "".
     """

@@ -41,10 +41,10 @@ class Source(NamedTuple):
             for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
             Parquet file (see `table`), or an archive of one with its images; of an `.npz` file (see `read_npz`); or
             USER/NAME on the Hub (see `hub`).
-        image_size: side in pixels to which the images of a folder are resized. Other sources keep their size.
+        image_size: side in pixels to which images are resized; CIFAR-100 and .npz files keep their size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
-        strict: True refuses a folder with files that cannot be read. False leaves the files out.
+        strict: True refuses a source with files that cannot be read. False leaves the files out.
         limit: most images to use of each split, at least 1; None for all.
         group_by: a column of a table, or a regular expression with one group, which is searched for in the path of each
             image. Images of one group are never divided between splits that are drawn here. None has no groups.

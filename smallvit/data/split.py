@@ -50,13 +50,13 @@ def hold_out(
 
 
 def divide(labels: np.ndarray, shares: Sequence[float], seed: int, groups: np.ndarray) -> np.ndarray:
-    """Divide images into parts, so that each group is in one part, and each part has its share of each class.
+    """Divide images into parts, so that each group is in one part, and each part has about its share of each class.
 
     The groups are dealt out, the largest first. Each goes to the part p for which the sum over the classes c of
     (x_pc - s_p n_c)^2 / (s_p n_c) grows least: x_pc images of the class are in the part, n_c in all, s_p is the share;
     all images together count as one class more. For groups of one image and one class, this is the method of Webster
-    and Sainte-Laguë. At the end, a part without any image of a
-    class gets the smallest group with the class that another part can spare.
+    and Sainte-Laguë. At the end, a part without any image of a class gets the smallest group with the class that
+    another part can spare.
 
     Args:
         labels: int [n].

@@ -23,10 +23,10 @@ class ExperimentOptions:
             None takes the bundled models for the user's own images, if they have the architecture of the preset.
         seeds: each variant is trained with this many seeds, beginning with the recipe's.
         data: path of the data, see `data.Source`; None is CIFAR-100.
-        image_size: side in pixels to which a folder's images are resized; None takes that of the models that
+        image_size: side in pixels to which images are resized; None takes that of the models that
             `init_from` names, else the default of `data.Source`.
         test_split: share of the images for the test split, in (0, 1); None takes the default of `data.Source`.
-        strict: whether a folder with unreadable files is refused.
+        strict: whether a source with unreadable files is refused.
         group_by: how images are grouped, see `data.Source`; None has no groups.
         image_column, label_column: of a table or a data set of the Hub; None looks for them.
         folds: number of folds of a cross-validation; None draws one test split.

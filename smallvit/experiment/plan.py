@@ -186,7 +186,7 @@ class Plan(NamedTuple):
         return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
 
     def _fit_balance(self, training, dataset):
-        """Show the classes equally often if their sizes differ much, unless the user has decided."""
+        """(the recipe, what to log): sampling if the largest class has IMBALANCE times the smallest, or what the user set."""
         counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
         largest, smallest = (escape_name(dataset.class_names[index]) for index in (counts.argmax(), counts.argmin()))
         if self.overrides.get("balance") == "weights":

@@ -20,7 +20,7 @@ SENTENCES = {
     ),
     "far_too_many_pixels": "The photo has far more than {max} million pixels; reduce it.",
     "folder": "That is a folder or a device; choose a file.",
-    "file_gone": "The photo is no longer kept; upload it again.",
+    "file_gone": "The file is no longer there; choose it again.",
     "url_malformed": "The image URL is malformed; it should look like https://host/photo.jpg.",
     "url_scheme": "The image URL begins with {scheme}; use http or https.",
     "url_secret": "The image URL holds a user name or password; use one without.",
@@ -44,11 +44,11 @@ class ImageError(UserError):
     """An image cannot be used. The message is the English sentence, without any path.
 
     Args:
-        key: one of `SENTENCES`; a page translates by it.
+        key: one of `SENTENCES`, which commands and the API show; the page shows `error.KEY` of `page/texts`.
         values: what fills the braces of the sentence, text or whole numbers.
 
     Attributes:
-        is_temporary: whether the disk failed, not the file, so that another try may succeed.
+        is_temporary: an I/O error that another try may not meet.
     """
 
     def __init__(self, key: str, **values: str | int) -> None:

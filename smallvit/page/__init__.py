@@ -1,1 +1,1 @@
-"""The Gradio page: build.py puts it together, views/ holds a file for each tab, server/ what runs behind them."""
+"""The page: web/ runs in the browser, server/ answers it, texts/ holds its words."""

@@ -177,7 +177,7 @@ class Trainer:
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train on as many images as there are: on every image once, or, if `balance` samples, on every class as often.
+        """Train for one epoch, on as many images as there are: each once, or, if `balance` samples, each class as often.
 
         Args:
             epoch: from 0.

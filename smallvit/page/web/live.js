@@ -8,7 +8,7 @@ import { fail } from "./status.js";
 import { list, t } from "./text.js";
 import { model, sides, titleOf } from "./state.js";
 
-const SIDE = 160; // pixels of a frame that is sent: the models see 32
+const SIDE = 160; // pixels of a frame that is sent; the bundled models see 32
 const MINUTES = 10;
 
 export function makeLive(keep) {
