@@ -112,7 +112,7 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
     import keras
     import numpy as np
 
-    from benchmarks.stock import stock_images_per_second
+    from benchmarks.stock_keras import stock_images_per_second
     from smallvit.data import Split
     from smallvit.device import backend as smallvit_backend
     from smallvit.training.trainer import DTYPE_POLICIES, Trainer

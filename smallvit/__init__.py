@@ -17,13 +17,13 @@ __version__ = "0.1.0"
 import sys
 from typing import TYPE_CHECKING, Any
 
-from smallvit.device import selection
+from smallvit.device import backend_selection
 
 if TYPE_CHECKING:
     from smallvit.api import load_model as load_model
     from smallvit.api import train as train
 
-selection.prepare_environment()
+backend_selection.prepare_environment()
 if "keras" in sys.modules:
     from smallvit import model as model
 
@@ -31,7 +31,7 @@ if "keras" in sys.modules:
 def __getattr__(name: str) -> Any:
     if name not in ("load_model", "train"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    selection.require_backend()
+    backend_selection.require_backend()
     from smallvit import api
 
     return getattr(api, name)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from smallvit.cli import build_parser
 from smallvit.cli import train as command
-from smallvit.cli.door import Door
+from smallvit.cli.invocation import Invocation
 from smallvit.config import ModelConfig, TrainConfig
 from smallvit.errors import UserError
 from smallvit.inference.predictor import Prediction, Predictor, load_model
@@ -39,13 +39,13 @@ def train(data: str | Path | None = None, **options: Any) -> list[Path]:
         UserError: something the user gave or has cannot be used.
         TypeError: there is no such option.
     """
-    door = Door("train.py", ["smallvit"])
-    parser = build_parser(door)
+    invocation = Invocation("train.py", ["smallvit"])
+    parser = build_parser(invocation)
     parser.error = _raise_user_error  # type: ignore[method-assign]  # instead of ending Python
     words = _words(parser, {"data": data, **options})
     failures: list[str] = []
     with _shown_log():
-        folders = command.run(parser.parse_args(words), words, Door(None, ["smallvit"]), failures)
+        folders = command.run(parser.parse_args(words), words, Invocation(None, ["smallvit"]), failures)
         for failure in failures:
             log.error("%s", failure)
     return folders

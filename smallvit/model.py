@@ -32,8 +32,7 @@ class Intermediates(NamedTuple):
             [B, 1, H, W, 3]. The edge that a shift leaves empty is 0 after normalisation, which is the mean colour.
         patches: [B, N, P * P * C] in the order row, column, image, RGB, of normalised pixels; C is 15 with SPT, 3
             without.
-        projected: [B, N, P * P * C], what the projection reads: with SPT the patches after their LayerNorm, else the
-            patches.
+        projection_input: [B, N, P * P * C], with SPT the patches after their LayerNorm, else the patches.
         patch_tokens: [B, N, D], the output of the projection, before the position embedding.
         tokens: [B, N, D] after the last block and the final LayerNorm; the class token, if there is one, is first.
         attention: [B, L, h, N, N]; each row (a query) sums to 1.
@@ -44,7 +43,7 @@ class Intermediates(NamedTuple):
     image: Any
     shifted_images: Any
     patches: Any
-    projected: Any
+    projection_input: Any
     patch_tokens: Any
     tokens: Any
     attention: Any
@@ -190,8 +189,8 @@ class VisionTransformer(keras.Model):
         normalized = self.preprocessing(images)
         shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
         patches = self.tokenization.patches(normalized)
-        projected = self.tokenization.normalize(patches)
-        patch_tokens = self.tokenization.projection(projected)
+        projection_input = self.tokenization.normalize(patches)
+        patch_tokens = self.tokenization.projection(projection_input)
         tokens = self.patch_encoder(patch_tokens)
         attentions = []
         for layer, block in enumerate(self.blocks):
@@ -203,7 +202,7 @@ class VisionTransformer(keras.Model):
             image=self.preprocessing.denormalize(normalized),
             shifted_images=self.preprocessing.denormalize(shifted),
             patches=patches,
-            projected=projected,
+            projection_input=projection_input,
             patch_tokens=patch_tokens,
             tokens=tokens,
             attention=ops.stack(attentions, axis=1),

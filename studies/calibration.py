@@ -24,8 +24,8 @@ from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.plan import train_validation_splits
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table
-from studies import study
-from studies.study import format_percent, rounded
+from studies import common
+from studies.common import format_percent, rounded
 
 NAME = "calibration"
 NUM_BINS = 15
@@ -35,11 +35,11 @@ NUM_DRAWS = 200
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 done, 2 bad input."""
-    parser = study.build_parser(
+    parser = common.build_parser(
         NAME, "Measure the calibration of trained models, without and with temperature scaling."
     )
-    measure = functools.partial(study.measure_each, measure_model)
-    return study.run(NAME, parser, measure, format_tables, arguments)
+    measure = functools.partial(common.measure_each, measure_model)
+    return common.run(NAME, parser, measure, format_tables, arguments)
 
 
 def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 def format_tables(measured: dict[str, Any]) -> str:
     """Format {name: entry} as Markdown: the provenance, then a table."""
     entries = list(measured.values())
-    titles = study.titles_by_name(measured)
+    titles = common.titles_by_name(measured)
     headers = [f"{name} {when}" for name in ("ECE", "by chance", "NLL") for when in ("before", "after")]
     rows = [
         [title, f"{entry['temperature']:.2f}"]
@@ -124,8 +124,8 @@ def format_tables(measured: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            study.format_images(entries),
-            study.format_provenance(entries, titles),
+            common.format_images(entries),
+            common.format_provenance(entries, titles),
             "Temperature T fitted on {num_validation:,} validation images. ECE: expected calibration error over "
             "{num_bins} bins of equally many images, %, and what it would be by chance if every answer were right with "
             "exactly its probability. NLL: negative log-likelihood, nats.".format(**entries[0]),

@@ -10,7 +10,7 @@ For each model:
 For each two models that differ only in the variant: McNemar's test.
 
 The measurements depend on weights, images and --seed, not on time. --update-docs therefore reuses the entries of
-assets/robustness.json for the same weights, images and seed, see studies/study.py.
+assets/robustness.json for the same weights, images and seed, see studies/common.py.
 """
 
 import argparse
@@ -35,12 +35,12 @@ from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.inference.attention import mean_attention_distance
-from smallvit.inference.translation import MAX_TRANSLATION, translate_images
+from smallvit.inference.shift_consistency import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table
-from studies import study
+from studies import common
+from studies.common import format_percent, mean, rounded
 from studies.corruptions import CORRUPTIONS, SEVERITIES
-from studies.study import format_percent, mean, rounded
 
 NAME = "robustness"
 CHUNK_SIZE = 1000  # all translations of 10,000 images would take 2.5 GB
@@ -51,14 +51,14 @@ Answer = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, H, W, 3] -> pred
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = study.build_parser(NAME, "Measure trained models on test images, beyond their accuracy, and print tables.")
+    parser = common.build_parser(NAME, "Measure what trained models do, beyond their accuracy, and print tables.")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the noise (default: %(default)s)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 done, 2 bad input."""
-    return study.run(NAME, build_parser(), measure_models, format_tables, arguments)
+    return common.run(NAME, build_parser(), measure_models, format_tables, arguments)
 
 
 def measure_models(
@@ -79,13 +79,13 @@ def measure_models(
     """
     if options.seed < 0:
         raise UserError(f"--seed is {options.seed}; it must be at least 0.")
-    folders = study.read_models(options)
-    dataset = study.load_images(options, folders)
+    folders = common.read_models(options)
+    dataset = common.load_images(options, folders)
     setup = {"data": dataset.name, "num_images": len(dataset.test.labels), "seed": options.seed}
     reusable = measured_before["models"] if measured_before and measured_before.items() >= setup.items() else []
     entries = {entry["weights_sha256"]: entry for entry in reusable}
     reused = [folder for folder in folders if folder.weights["sha256"] in entries]
-    answers, how = {}, study.provenance(command)
+    answers, how = {}, common.provenance(command)
 
     def measured_so_far():
         return {
@@ -153,7 +153,7 @@ def measure_model(folder: ModelFolder, split: Split, seed: int) -> tuple[dict[st
     uniform_attention = np.ones((1, record.model.num_tokens, record.model.num_tokens))
     return {
         "folder": _relative_path(folder.path),
-        **study.describe_model(folder),
+        **common.describe_model(folder),
         "top1": mean(answers == split.labels),
         "shifts": shifts,
         "corruptions": corruptions,
@@ -272,10 +272,10 @@ def _relative_path(path: Path) -> str:
 
 def format_tables(measured: dict[str, Any]) -> str:
     """Format what `measure_models` yielded as Markdown: the provenance, then tables with a line that explains each."""
-    titles = study.model_titles(measured["models"])
+    titles = common.model_titles(measured["models"])
     parts = [
         "On {num_images:,} test images ({data}), with noise of seed {seed}:".format(**measured),
-        study.format_provenance(measured["models"], titles),
+        common.format_provenance(measured["models"], titles),
     ]
     for explanation, columns, num_text_columns, rows in _tables(measured, titles):
         parts += [explanation, markdown_table(columns, rows, num_text_columns)]

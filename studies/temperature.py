@@ -6,7 +6,7 @@ For each model, without any training: top-1 on the test images, and how many ans
 - with LSA, when the mask is off, so that patches attend to themselves again;
 - with LSA, when every tau is sqrt(head_dim), where it started.
 
---update-docs writes assets/temperature.json, which the page reads: see studies/study.py.
+--update-docs writes assets/temperature.json, which the page reads: see studies/common.py.
 """
 
 import functools
@@ -24,8 +24,8 @@ from smallvit.device import compilation
 from smallvit.evaluation.predict import predict_logits
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table
-from studies import study
-from studies.study import format_percent, mean, standard_error
+from studies import common
+from studies.common import format_percent, mean, standard_error
 
 NAME = "temperature"
 FACTORS = (0.1, 0.18, 0.25, 0.35, 0.5, 0.71, 1, 1.41, 2, 2.8, 4, 5.6, 8)
@@ -33,9 +33,9 @@ FACTORS = (0.1, 0.18, 0.25, 0.35, 0.5, 0.71, 1, 1.41, 2, 2.8, 4, 5.6, 8)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 done, 2 bad input."""
-    parser = study.build_parser(NAME, "Measure trained models with another tau, and without the mask of LSA.")
-    measure = functools.partial(study.measure_each, measure_model)
-    return study.run(NAME, parser, measure, format_tables, arguments)
+    parser = common.build_parser(NAME, "Measure trained models with another tau, and without the mask of LSA.")
+    measure = functools.partial(common.measure_each, measure_model)
+    return common.run(NAME, parser, measure, format_tables, arguments)
 
 
 def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def answer_function(model: keras.Model) -> Callable[..., np.ndarray]:
 def format_tables(measured: dict[str, Any]) -> str:
     """Format {name: entry} as Markdown: the provenance, then a table."""
     entries = list(measured.values())
-    titles = study.titles_by_name(measured)
+    titles = common.titles_by_name(measured)
     return "\n\n".join(
         [
-            study.format_images(entries),
-            study.format_provenance(entries, titles),
+            common.format_images(entries),
+            common.format_provenance(entries, titles),
             "Top-1 ± its standard error, and in brackets the share of answers that change, %:",
             markdown_table(["tau", *titles], _rows(entries)),
         ]

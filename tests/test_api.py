@@ -9,7 +9,7 @@ import pytest
 import smallvit
 from smallvit import api
 from smallvit.cli import build_parser
-from smallvit.cli.door import Door
+from smallvit.cli.invocation import Invocation
 from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import read_model_folder
@@ -18,7 +18,7 @@ from tests.server import ROOT
 
 
 def words(**options):
-    return api._words(build_parser(Door("train.py", ["smallvit"])), options)
+    return api._words(build_parser(Invocation("train.py", ["smallvit"])), options)
 
 
 def test_keyword_arguments_are_the_options_of_the_command():

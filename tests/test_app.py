@@ -21,7 +21,7 @@ from PIL import Image
 import app
 from smallvit import files, images
 from smallvit.errors import UserError
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import models as page_models
@@ -70,13 +70,13 @@ def test_a_photo_gets_the_answers_of_both_models(client, models):
     answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
     assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
     for answer in answers:
-        classifier = Classifier.from_path(models / answer["model"])
-        probabilities = classifier.predict(squares(EXAMPLE))
-        expected = classifier.top_k(probabilities, 5)
+        explainer = Explainer.from_path(models / answer["model"])
+        probabilities = explainer.predict(squares(EXAMPLE))
+        expected = explainer.top_k(probabilities, 5)
         assert [entry["name"] for entry in answer["classes"]] == list(expected)
         got = [entry["probability"] for entry in answer["classes"]]
         np.testing.assert_allclose(got, list(expected.values()), atol=1e-5)
-        assert answer["unsure"] == (probabilities.max() < classifier.record.unsure_below)
+        assert answer["unsure"] == (probabilities.max() < explainer.record.unsure_below)
         assert 0 < answer["milliseconds"] < 10_000
     assert answers[1]["title"] == "ViT + SPT + LSA · laptop"
 
@@ -90,7 +90,7 @@ def test_models_are_chosen_by_name(client):
 
 def test_the_shifted_images_are_those_of_the_model(client, models):
     answer = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", api_name="/patches")
-    expected = Classifier.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).shifted_images
+    expected = Explainer.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).shifted_images
     assert [image["name"] for image in answer["images"]] == list(SHIFT_NAMES)
     np.testing.assert_array_equal([image["pixels"] for image in answer["images"]], expected)
     assert answer["patch_size"] == 4
@@ -110,7 +110,7 @@ def test_the_temperatures_are_those_of_the_model(client):
 
 def test_attention_is_that_of_the_model(client, models):
     answer = client.predict(handle_file(EXAMPLE), "laptop-spt_lsa", 2, 1, 3, 2, api_name="/attention")
-    attention = Classifier.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).attention
+    attention = Explainer.from_path(models / "laptop-spt_lsa").explain(squares(EXAMPLE)).attention
     np.testing.assert_allclose(np.ravel(answer["weights"]), attention[1, 0, 7], atol=1e-6)
     assert answer["weights"][2][1] == 0  # LSA: not to itself
     assert answer["self_share"] == [0, 0, 0]

@@ -13,9 +13,9 @@ from keras import ops
 
 from smallvit.config import PRESETS, with_variant
 from smallvit.device import compilation
-from smallvit.device.selection import SUPPORTED_BACKENDS
+from smallvit.device.backend_selection import SUPPORTED_BACKENDS
 from smallvit.images import load_square, resize_square
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.model import build_model
 from smallvit.training.steps import compile_train_steps
 from smallvit.training.trainer import Trainer
@@ -38,16 +38,16 @@ def answers():
     """{name: NumPy array} of all that the page shows, of small models of each architecture, and of gradients."""
     arrays = {}
     for path in MODELS:
-        classifier = Classifier.from_path(path)
-        arrays[f"{path.name} tau"] = classifier.taus
-        image = resize_square(load_square(EXAMPLE), classifier.record.data_image_size)
-        arrays[f"{path.name} probabilities"] = classifier.predict(image)
-        for part, array in classifier.explain(image)._asdict().items():
+        explainer = Explainer.from_path(path)
+        arrays[f"{path.name} tau"] = explainer.taus
+        image = resize_square(load_square(EXAMPLE), explainer.record.data_image_size)
+        arrays[f"{path.name} probabilities"] = explainer.predict(image)
+        for part, array in explainer.explain(image)._asdict().items():
             arrays[f"{path.name} {part}"] = array
-        arrays[f"{path.name} translated"] = classifier.predict_translated(image, 2)
-        arrays[f"{path.name} covered"] = classifier.predict_covered(image)
-        factors = np.linspace(0.5, 2, len(classifier.taus)).tolist()
-        arrays[f"{path.name} what if"] = classifier.what_if(image, factors, mask=False)
+        arrays[f"{path.name} translated"] = explainer.predict_translated(image, 2)
+        arrays[f"{path.name} covered"] = explainer.predict_occluded(image)
+        factors = np.linspace(0.5, 2, len(explainer.taus)).tolist()
+        arrays[f"{path.name} what if"] = explainer.what_if(image, factors, mask=False)
     for preset in ARCHITECTURES:
         for part, tensor in small_intermediates(preset)._asdict().items():
             arrays[f"{preset} {part}"] = ops.convert_to_numpy(tensor)

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 import pytest
 
 from smallvit.cli import COMMANDS, build_parser
-from smallvit.cli.door import SCRIPTS, Door
+from smallvit.cli.invocation import SCRIPTS, Invocation
 from smallvit.config import PRESETS, VARIANTS
 from smallvit.report.results import read_results
 from tests.server import ROOT
@@ -62,7 +62,7 @@ def test_every_link_leads_to_a_file_and_a_heading(name):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_command_is_understood(name):
-    parsers = {script: build_parser(Door.of(script)) for script in SCRIPTS} | {"smallvit": build_parser()}
+    parsers = {script: build_parser(Invocation.of(script)) for script in SCRIPTS} | {"smallvit": build_parser()}
     for program, *arguments in commands(TEXTS[name]):
         if program in parsers:
             is_name = len(arguments) == 1 and arguments[0] in COMMANDS  # of a command, in a sentence
@@ -77,7 +77,7 @@ def test_the_commands_in_records_are_understood():
     for result in read_results():
         python, script, *arguments = shlex.split(result.command)
         assert (python, script) == ("python", "train.py")
-        build_parser(Door.of("train.py")).parse_args(arguments)
+        build_parser(Invocation.of("train.py")).parse_args(arguments)
 
 
 def test_every_option_in_the_text_exists():

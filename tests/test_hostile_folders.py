@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from smallvit import files, limits
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import ModelFolder, read_model_folder, read_model_folder_without_weights
+from smallvit.model_folder.hdf5_check import require_plain_arrays
 from smallvit.model_folder.record import Record
-from smallvit.model_folder.weights import require_plain_arrays
 from smallvit.training.checkpoint import CheckpointFiles, TrainingState
 
 BUNDLED = files.BUNDLED_MODELS / "laptop-spt_lsa"

@@ -17,7 +17,7 @@ from smallvit.data.decoded import Reading
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.listing import list_images
 from smallvit.errors import UserError
-from smallvit.images import FORMATS, OWN, DecodingPool, ImageError, load_square, resize_square
+from smallvit.images import FORMATS, TRUSTED_LIMITS, DecodingPool, ImageError, load_square, resize_square
 from smallvit.images import pool as decoding
 from tests.image_corpus import BLUE, RED, WHITE, palette_png, photo, save
 
@@ -80,7 +80,7 @@ def refused(path, **options):
 
 @pytest.fixture(scope="module")
 def pool():
-    with DecodingPool(2, OWN) as pool:
+    with DecodingPool(2, TRUSTED_LIMITS) as pool:
         yield pool
 
 

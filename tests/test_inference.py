@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.layers.tokenization import SHIFT_NAMES
 from tests import tiny
 
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """{variant: (classifier, the model it was made from)}."""
+    """{variant: (explainer, the model it was made from)}."""
     folder = tmp_path_factory.mktemp("models")
     models = {variant: tiny.write_folder(folder / variant, variant) for variant in ("vit", "spt_lsa")}
-    return {variant: (Classifier.from_path(folder / variant), model) for variant, model in models.items()}
+    return {variant: (Explainer.from_path(folder / variant), model) for variant, model in models.items()}
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def image(rng):
 
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
 def test_probabilities_and_attention_are_the_models(loaded, variant, image):
-    classifier, model = loaded[variant]
-    probabilities = classifier.predict(image)
+    explainer, model = loaded[variant]
+    probabilities = explainer.predict(image)
     expected = ops.convert_to_numpy(ops.softmax(model(image[None])))[0]
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert probabilities.sum() == pytest.approx(1)
-    assert 0 < classifier.median_latency_seconds() < 60
-    explanation = classifier.explain(image)
+    assert 0 < explainer.median_latency_seconds() < 60
+    explanation = explainer.explain(image)
     np.testing.assert_allclose(
         explanation.attention, ops.convert_to_numpy(model.intermediates(image[None]).attention)[0], atol=1e-6
     )
@@ -42,24 +42,24 @@ def test_probabilities_and_attention_are_the_models(loaded, variant, image):
 
 
 def test_moved_images_are_classified_where_they_lie(loaded, image):
-    classifier, model = loaded["spt_lsa"]
-    probabilities = classifier.predict_translated(image, 1)
+    explainer, model = loaded["spt_lsa"]
+    probabilities = explainer.predict_translated(image, 1)
     assert probabilities.shape == (3, 3, 7)
-    np.testing.assert_allclose(probabilities[1, 1], classifier.predict(image), atol=1e-6)
+    np.testing.assert_allclose(probabilities[1, 1], explainer.predict(image), atol=1e-6)
     down_left = np.pad(image, ((1, 0), (0, 1), (0, 0)), mode="edge")[:32, 1:]
     expected = ops.convert_to_numpy(ops.softmax(model(down_left[None])))[0]
     np.testing.assert_allclose(probabilities[2, 0], expected, atol=1e-6)
 
 
 def test_what_is_asked_twice_is_computed_once_also_by_threads(loaded, image):
-    classifier = loaded["vit"][0]
+    explainer = loaded["vit"][0]
     image = 255 - image
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(classifier.predict, [image] * 16))
+        answers = list(threads.map(explainer.predict, [image] * 16))
     assert len({id(answer) for answer in answers}) == 1
-    assert classifier.explain(image) is classifier.explain(image.copy())
-    assert classifier.predict_translated(image, 1) is not classifier.predict_translated(image, 0)
-    assert classifier.predict(255 - image) is not answers[0]
+    assert explainer.explain(image) is explainer.explain(image.copy())
+    assert explainer.predict_translated(image, 1) is not explainer.predict_translated(image, 0)
+    assert explainer.predict(255 - image) is not answers[0]
 
 
 def test_the_vacated_edge_has_the_mean_colour_of_the_training_images(loaded, image):
@@ -72,9 +72,9 @@ def test_the_vacated_edge_has_the_mean_colour_of_the_training_images(loaded, ima
 
 
 def test_the_most_probable_classes_in_words(loaded):
-    classifier = loaded["vit"][0]
+    explainer = loaded["vit"][0]
     probabilities = np.array([0.1, 0.4, 0.05, 0.05, 0.25, 0.1, 0.05])
-    assert list(classifier.top_k(probabilities, 4).items()) == [
+    assert list(explainer.top_k(probabilities, 4).items()) == [
         ("aquarium fish", 0.4),
         ("beaver", 0.25),
         ("apple", 0.1),
@@ -83,16 +83,16 @@ def test_the_most_probable_classes_in_words(loaded):
 
 
 def test_unsure_is_a_top_probability_below_the_records(loaded):
-    classifier = loaded["vit"][0]
-    threshold = classifier.record.unsure_below
+    explainer = loaded["vit"][0]
+    threshold = explainer.record.unsure_below
     rest = (1 - threshold) / 6
-    assert not classifier.is_unsure(np.array([rest, threshold, *[rest] * 5]))
-    assert classifier.is_unsure(np.full(7, 1 / 7)) == (threshold > 1 / 7)
-    assert classifier.is_unsure(np.full(7, np.nextafter(threshold, 0)))
+    assert not explainer.is_unsure(np.array([rest, threshold, *[rest] * 5]))
+    assert explainer.is_unsure(np.full(7, 1 / 7)) == (threshold > 1 / 7)
+    assert explainer.is_unsure(np.full(7, np.nextafter(threshold, 0)))
 
 
 def test_huge_logits_do_not_overflow(loaded, image, monkeypatch):
-    classifier = loaded["vit"][0]
+    explainer = loaded["vit"][0]
     logits = np.array([[1e4, 0, 0, 0, 0, 0, 0.0]])
-    monkeypatch.setattr(classifier, "_logits", lambda images: ops.convert_to_tensor(logits))
-    assert classifier.predict(image // 2).tolist() == [1, 0, 0, 0, 0, 0, 0]
+    monkeypatch.setattr(explainer, "_logits", lambda images: ops.convert_to_tensor(logits))
+    assert explainer.predict(image // 2).tolist() == [1, 0, 0, 0, 0, 0, 0]

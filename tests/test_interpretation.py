@@ -10,7 +10,7 @@ from smallvit.inference.attention import (
     grid_size,
     mean_attention_distance,
 )
-from smallvit.inference.translation import translate_images, translation_consistency
+from smallvit.inference.shift_consistency import translate_images, translation_consistency
 
 
 @pytest.fixture

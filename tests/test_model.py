@@ -33,7 +33,7 @@ def test_intermediates_are_those_of_the_call(variant, pooling, images):
         "image": (2, 12, 12, 3),
         "shifted_images": (2, copies, 12, 12, 3),
         "patches": (2, 9, 48 * copies),
-        "projected": (2, 9, 48 * copies),
+        "projection_input": (2, 9, 48 * copies),
         "patch_tokens": (2, 9, 10),
         "tokens": (2, num_tokens, 10),
         "attention": (2, 3, 2, num_tokens, num_tokens),

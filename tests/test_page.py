@@ -18,7 +18,7 @@ from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.page.server import cleanup, errors, models, page_data, startup, usage, web
+from smallvit.page.server import cleanup, errors, models, page_data, snippets, startup, web
 from smallvit.page.server.app import NOT_MEASURED
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import find_examples
@@ -85,8 +85,8 @@ def test_models_that_differ_by_their_seed_are_told_apart_by_it(tmp_path):
 
 def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypatch):
     loaded = []
-    own = models.Classifier
-    monkeypatch.setattr(models, "Classifier", lambda folder: loaded.append(folder.path.name) or own(folder))
+    own = models.Explainer
+    monkeypatch.setattr(models, "Explainer", lambda folder: loaded.append(folder.path.name) or own(folder))
     store = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
     assert loaded == []
     assert store.get("laptop-vit") is store.get("laptop-vit")
@@ -133,19 +133,19 @@ def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
 
 def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     record = tiny.record("spt", tiny.build("spt"), command="python train.py --data /home/me/secret")
-    assert usage.training_command(record) == "python train.py --preset laptop --variant spt"
+    assert snippets.training_command(record) == "python train.py --preset laptop --variant spt"
     other = replace(record, overrides={"drop_path_rate": 0.2, "seed": 7}, training=replace(record.training, seed=7))
-    assert usage.training_command(other) == (
+    assert snippets.training_command(other) == (
         "python train.py --preset laptop --variant spt --seed 7 --set drop_path_rate=0.2"
     )
     command = "python train.py --data '/home/me/my pets.npz'"
     own = replace(record, data="my pets", command=command)
-    assert usage.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
+    assert snippets.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
     large = replace(own, model=replace(PRESETS["laptop"].model, num_classes=7, image_size=64, patch_size=8))
-    assert usage.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
-    assert usage.training_command(replace(large, started_from="ada/vit")).endswith(" 'my pets.npz' --from ada/vit")
+    assert snippets.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
+    assert snippets.training_command(replace(large, started_from="ada/vit")).endswith(" 'my pets.npz' --from ada/vit")
     changed_fields = replace(large, overrides={"image_size": 64, "patch_size": 8})
-    assert usage.training_command(changed_fields).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
+    assert snippets.training_command(changed_fields).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
 
 
 def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, monkeypatch):
@@ -258,8 +258,8 @@ def test_the_table_of_results_has_what_each_model_reached(folders):
 
 
 def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_name(tmp_path):
-    assert usage.shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
-    assert usage.shown_path(tmp_path / "mine") == "mine"
+    assert snippets.shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
+    assert snippets.shown_path(tmp_path / "mine") == "mine"
 
 
 def test_a_users_mistake_is_a_message_and_nothing_else_is():

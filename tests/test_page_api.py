@@ -13,9 +13,9 @@ from PIL import Image
 
 from smallvit.images import load_square, resize_square
 from smallvit.inference.attention import attention_rollout
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.covering import cover_patches
-from smallvit.inference.translation import translate_image
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.occlusion import occlude_patches
+from smallvit.inference.shift_consistency import translate_image
 from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
 from smallvit.page.server.downloads import keep_upload
@@ -31,7 +31,7 @@ VIT, BOTH = "laptop-vit", "laptop-spt_lsa"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """(client, its models {name: Classifier}); one example, and a release of CIFAR-100 of 30 test images."""
+    """(client, its models {name: Explainer}); one example, and a release of CIFAR-100 of 30 test images."""
     folder = tmp_path_factory.mktemp("page")
     for name, variant in ((VIT, "vit"), (BOTH, "spt_lsa")):
         tiny.write_folder(folder / name, variant)
@@ -45,8 +45,8 @@ def served(tmp_path_factory):
         place = {"server_name": "127.0.0.1", "server_port": free_port()}
         _, url, _ = server.launch(prevent_thread_lock=True, quiet=True, **place)
         try:
-            classifiers = {name: Classifier.from_path(folder / name) for name in (VIT, BOTH)}
-            yield Client(url, verbose=False), classifiers
+            explainers = {name: Explainer.from_path(folder / name) for name in (VIT, BOTH)}
+            yield Client(url, verbose=False), explainers
         finally:
             server.blocks.close()
 
@@ -125,11 +125,11 @@ def test_answers_are_those_of_the_models_also_under_changes(served, image):
         assert answer["ms"] > 0
     changes = {"move": [2, -3], "covered": [0, 4], "factor": 0.5, "layer": 2, "mask": False}
     (changed,) = ask(served, "/page_answers", LION, [BOTH], changes)
-    classifier = served[1][BOTH]
-    moved = classifier.explain(translate_image(image, 2, -3)).image
-    covered = cover_patches(moved, [0, 4], 4, tiny.MODEL.pixel_mean)
+    explainer = served[1][BOTH]
+    moved = explainer.explain(translate_image(image, 2, -3)).image
+    covered = occlude_patches(moved, [0, 4], 4, tiny.MODEL.pixel_mean)
     np.testing.assert_array_equal(pixels(changed["seen"], 12, 12), covered)
-    expected = classifier.what_if(covered, (1, 0.5, 1), mask=False)
+    expected = explainer.what_if(covered, (1, 0.5, 1), mask=False)
     np.testing.assert_allclose(changed["top"][0][1], expected.max(), atol=1e-5)
 
 
@@ -163,7 +163,7 @@ def test_moved_and_covered_photos(served, image):
     np.testing.assert_array_equal(moves["answers"], probabilities.argmax(axis=-1))
     np.testing.assert_allclose(moves["top"], probabilities.max(axis=-1), atol=1e-5)
     cover = ask(served, "/page_cover", LION, BOTH)
-    probabilities = served[1][BOTH].predict_covered(image)
+    probabilities = served[1][BOTH].predict_occluded(image)
     assert cover["answer"] == probabilities[0].argmax()
     assert cover["p0"] == pytest.approx(probabilities[0].max(), abs=1e-5)
     np.testing.assert_allclose(cover["probability"], probabilities[1:, cover["answer"]], atol=1e-5)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from smallvit import limits
 from smallvit.images import FORMATS, ImageError, View, load_square, pool
-from smallvit.images.pool import OWN, STRANGERS, DecodingPool
+from smallvit.images.pool import TRUSTED_LIMITS, UNTRUSTED_LIMITS, DecodingPool
 from tests import hostile
 from tests.image_corpus import GOOD, RED, animation, exif, noise, photo, save
 
@@ -22,7 +22,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems l
 
 @pytest.fixture(scope="module")
 def decoding():
-    with DecodingPool(1, STRANGERS) as pool:
+    with DecodingPool(1, UNTRUSTED_LIMITS) as pool:
         yield pool
 
 
@@ -102,7 +102,7 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
     (tmp_path / "7.png").write_bytes(b"")
-    with DecodingPool(2, OWN) as decoding:
+    with DecodingPool(2, TRUSTED_LIMITS) as decoding:
         found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
     assert found[7].key == "empty_file"
     assert [int(image.squares[0][0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
@@ -117,14 +117,14 @@ def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path, monkeypat
         (tmp_path / f"{number}.png").write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
     (tmp_path / "slow.bmp").write_bytes(hostile.FILES["bmp runs ff00"]())
     names = ["0.png", "1.png", "slow.bmp", "2.png", "3.png"]
-    with DecodingPool(1, OWN._replace(cpu_seconds=0.05)) as decoding:
+    with DecodingPool(1, TRUSTED_LIMITS._replace(cpu_seconds=0.05)) as decoding:
         found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
     assert found[2].key == "too_costly"
     assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):
-    with DecodingPool(1, STRANGERS._replace(wall_seconds=0.5)) as short:
+    with DecodingPool(1, UNTRUSTED_LIMITS._replace(wall_seconds=0.5)) as short:
         short.start()
         if hasattr(signal, "SIGSTOP"):
             os.kill(process_id(short), signal.SIGSTOP)  # neither computes nor answers
@@ -136,7 +136,7 @@ def test_the_wall_clock_is_a_limit_of_its_own(decoding):
 
 @linux_only
 def test_memory_is_a_limit_of_its_own():
-    with DecodingPool(1, STRANGERS._replace(memory_bytes=20 * 2**20)) as small:
+    with DecodingPool(1, UNTRUSTED_LIMITS._replace(memory_bytes=20 * 2**20)) as small:
         with pytest.raises(ImageError, match="too much time or memory"):
             small.photo(hostile.flat_png(3000, 3000))
         assert small.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
@@ -145,13 +145,16 @@ def test_memory_is_a_limit_of_its_own():
 @linux_only
 def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_process(monkeypatch):
     image = hostile.flat_png(3000, 3000)
-    little = STRANGERS._replace(memory_bytes=20 * 2**20)
-    with DecodingPool(1, little) as quick, DecodingPool(1, STRANGERS) as slow:
+    little = UNTRUSTED_LIMITS._replace(memory_bytes=20 * 2**20)
+    with DecodingPool(1, little) as quick, DecodingPool(1, UNTRUSTED_LIMITS) as slow:
         monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
         with pytest.raises(ImageError, match="too much time or memory"):
             pool.load_photo(image)
         assert process_id(slow) is None  # never started
-    with DecodingPool(1, STRANGERS._replace(cpu_seconds=0.001)) as quick, DecodingPool(1, STRANGERS) as slow:
+    with (
+        DecodingPool(1, UNTRUSTED_LIMITS._replace(cpu_seconds=0.001)) as quick,
+        DecodingPool(1, UNTRUSTED_LIMITS) as slow,
+    ):
         monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
         assert pool.load_photo(image).width == 3000
         assert process_id(slow) is not None
@@ -162,14 +165,14 @@ def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_proce
 )
 def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(answer, decoding, monkeypatch):
     monkeypatch.setattr(pool, "read_header", lambda file: answer)
-    with DecodingPool(1, STRANGERS) as other, pytest.raises(ImageError, match="too much time or memory"):
+    with DecodingPool(1, UNTRUSTED_LIMITS) as other, pytest.raises(ImageError, match="too much time or memory"):
         other.photo(save(noise(), "PNG"))
 
 
 @linux_only
 def test_the_process_knows_no_secret_and_ends_with_its_parent(decoding, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret")
-    with DecodingPool(1, STRANGERS) as other:
+    with DecodingPool(1, UNTRUSTED_LIMITS) as other:
         other.start()
         process = process_id(other)
         with open(f"/proc/{process}/environ", "rb") as file:
@@ -181,7 +184,7 @@ def test_the_process_knows_no_secret_and_ends_with_its_parent(decoding, monkeypa
 
 
 def test_a_hostile_file_does_not_hold_up_the_next_visitor():
-    with DecodingPool(2, STRANGERS) as decoding:
+    with DecodingPool(2, UNTRUSTED_LIMITS) as decoding:
         decoding.start()
         os.kill(decoding._idle.queue[-1]._process.pid, signal.SIGSTOP)
 

@@ -10,7 +10,7 @@ from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import results
 from smallvit.report.measurements import read_study
-from studies import calibration, robustness, study, temperature
+from studies import calibration, common, robustness, temperature
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def test_the_table_of_results_is_made_from_the_results():
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = read_study("robustness")
-    assert study.with_tables(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
+    assert common.with_tables(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:
@@ -39,7 +39,7 @@ def require_bundled_models_on_the_whole_test_split(measured):
 
 def test_what_is_said_of_calibration_was_measured():
     measured = read_study("calibration")
-    assert study.with_tables(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
+    assert common.with_tables(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         nll = measured[folder.path.name]["before"]["nll"]
@@ -64,7 +64,7 @@ def test_what_is_said_of_calibration_was_measured():
 
 def test_the_table_of_temperature_is_what_was_measured():
     measured = read_study("temperature")
-    assert study.with_tables(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
+    assert common.with_tables(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         one = measured[folder.path.name]

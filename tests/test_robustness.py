@@ -12,11 +12,11 @@ from PIL import Image
 from smallvit import files
 from smallvit.data import Source, Split, load_dataset
 from smallvit.data.superclasses import SUPERCLASSES
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.translation import MAX_TRANSLATION, translation_consistency
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.shift_consistency import MAX_TRANSLATION, translation_consistency
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.report import measurements, results
-from studies import robustness, study
+from studies import common, robustness
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
 
@@ -274,7 +274,7 @@ def test_the_command_writes_what_it_prints(command):
     assert readme.startswith("Before.\n<!-- robustness")
     assert f"-->\n\n{printed}\n<!--" in readme
     assert readme.endswith("robustness -->\nAfter.\n")
-    assert study.with_tables(readme, "robustness", printed[:-1]) == readme
+    assert common.with_tables(readme, "robustness", printed[:-1]) == readme
 
 
 def test_the_entries_say_what_was_measured_and_how(models, command):
@@ -358,8 +358,8 @@ def test_shifts_are_those_of_the_page(models, command):
     assert robustness.MAX_TRANSLATION == MAX_TRANSLATION
     images = load_dataset(Source(str(models), limit=20)).test.images
     one = command[1]["models"][1]
-    classifier = Classifier.from_path(one["folder"])
-    shares = [translation_consistency(classifier.predict_translated(image, MAX_TRANSLATION))[1] for image in images]
+    explainer = Explainer.from_path(one["folder"])
+    shares = [translation_consistency(explainer.predict_translated(image, MAX_TRANSLATION))[1] for image in images]
     # The page counts the place that is none: 81 in all.
     assert one["shifts"]["consistency"]["all"] == pytest.approx((81 * np.mean(shares) - 1) / 80, abs=1e-5)
 

@@ -4,13 +4,13 @@ import httpx
 import pytest
 from starlette.routing import Mount, Route
 
+from smallvit.page.server.access import GRADIO_ROUTES, OWN_ROUTES, SECURITY_HEADERS, is_open
 from smallvit.page.server.app import PageServer
 from smallvit.page.server.models import ModelStore
-from smallvit.page.server.routes import GRADIO_ROUTES, OWN_ROUTES, SECURITY_HEADERS, is_open
 from tests.server import free_port
 
 # Routes of Gradio that stay closed. A new version may open more: decide for each whether it belongs into
-# smallvit/page/server/routes.py (it must not answer outside the queue, nor read or fetch files) or here.
+# smallvit/page/server/access.py (it must not answer outside the queue, nor read or fetch files) or here.
 CLOSED = [
     "/",
     "/assets/{path:path}",

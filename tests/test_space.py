@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from huggingface_hub import RepoCard, SpaceHardware
 
 from smallvit.images import load_square, resize_square
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import find_model_folders
 from tests import tiny
 from tests.hub_server import hub_server
@@ -127,8 +127,8 @@ def test_it_starts_as_a_space_does(running_space, tmp_path):
 
 def assert_same_answers(answers, folders):
     for answer in answers:
-        classifier = Classifier.from_path(folders[answer["model"]])
-        expected = classifier.top_k(classifier.predict(resize_square(load_square(EXAMPLE), 32)), 5)
+        explainer = Explainer.from_path(folders[answer["model"]])
+        expected = explainer.top_k(explainer.predict(resize_square(load_square(EXAMPLE), 32)), 5)
         assert {entry["name"]: entry["probability"] for entry in answer["classes"]} == pytest.approx(expected, abs=1e-5)
 
 

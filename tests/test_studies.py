@@ -10,7 +10,7 @@ from smallvit.data import Source, load_dataset
 from smallvit.experiment.plan import train_validation_splits
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.report import measurements, results
-from studies import calibration, study, temperature
+from studies import calibration, common, temperature
 from tests import tiny
 
 
@@ -112,7 +112,7 @@ def test_calibration_of_a_model(models, update_docs, capsys):
         expected = -log_softmax(logits / divisor, axis=1)[np.arange(30), dataset.test.labels].mean()
         assert one[when]["nll"] == pytest.approx(expected, abs=2e-5)
     assert (one["n"], one["num_validation"]) == (30, 7)
-    assert page == study.with_tables(page, "calibration", calibration.format_tables(measured))
+    assert page == common.with_tables(page, "calibration", calibration.format_tables(measured))
     assert capsys.readouterr().out == calibration.format_tables(measured) + "\n"
 
 

@@ -18,7 +18,7 @@ from smallvit.device import backend
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.experiment.describe import log_faster_backend
 from smallvit.images import load_square, resize_square
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 from tests.server import ROOT, running_app
@@ -65,9 +65,9 @@ def test_the_page_answers_where_there_is_torch_alone(tmp_path):
         answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
     assert len(answers) == 2
     for answer in answers:
-        classifier = Classifier.from_path(ROOT / "assets/models" / answer["model"])
-        image = resize_square(load_square(EXAMPLE), classifier.record.data_image_size)
-        expected = classifier.top_k(classifier.predict(image), 5)
+        explainer = Explainer.from_path(ROOT / "assets/models" / answer["model"])
+        image = resize_square(load_square(EXAMPLE), explainer.record.data_image_size)
+        expected = explainer.top_k(explainer.predict(image), 5)
         got = {entry["name"]: entry["probability"] for entry in answer["classes"]}
         assert list(got) == list(expected)
         np.testing.assert_allclose(list(got.values()), list(expected.values()), atol=1e-4)

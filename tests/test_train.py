@@ -22,7 +22,7 @@ from tensorboard.util import tensor_util
 import train
 from smallvit import cli
 from smallvit.cli import recipe as recipe_options
-from smallvit.cli.door import Door
+from smallvit.cli.invocation import Invocation
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
 from smallvit.device import backend
@@ -329,11 +329,11 @@ def test_the_console_command_goes_by_its_own_name(monkeypatch, capsys):
     assert cli.main() == 2
     error = capsys.readouterr().err
     assert error == "smallvit train: --private needs --push-to-hub USER/NAME, which says where to.\n"
-    assert Door.of().words("train") == ["smallvit", "train"]
-    assert Door.of("train.py").words("train") == ["python", "train.py"]
-    assert Door.of("train.py").words("push") == ["smallvit", "push"]
+    assert Invocation.of().words("train") == ["smallvit", "train"]
+    assert Invocation.of("train.py").words("train") == ["python", "train.py"]
+    assert Invocation.of("train.py").words("push") == ["smallvit", "push"]
     monkeypatch.setattr(sys, "argv", ["app.py"])
-    assert Door.of("app.py").words("push") == ["python", "-m", "smallvit", "push"]
+    assert Invocation.of("app.py").words("push") == ["python", "-m", "smallvit", "push"]
 
 
 def test_the_help_begins_with_ten_common_options_each_with_its_default(capsys):

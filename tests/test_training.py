@@ -19,7 +19,7 @@ from smallvit.model_folder.folder import read_model_folder, write_model_folder
 from smallvit.training import fit as training
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles
 from smallvit.training.fit import fit
-from smallvit.training.progress import format_duration
+from smallvit.training.log import format_duration
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer
 from tests import tiny

@@ -11,7 +11,7 @@ import train
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_dataset
 from smallvit.images import View
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server.photos import load_upload
 from tests import tiny
@@ -57,14 +57,14 @@ def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(s
     dataset = load_dataset(Source("scans"))
     assert folder.record.view == View(32, dataset.value_range)
     file, pixels = str(scans / dataset.test.files[0]), dataset.test.images[0]
-    predictor, classifier = smallvit.load_model("runs/scans"), Classifier(folder)
+    predictor, explainer = smallvit.load_model("runs/scans"), Explainer(folder)
     expected = predictor.predict_pixels(pixels[None])[0].probabilities
     np.testing.assert_allclose(predictor.predict(file)[0].probabilities, expected, atol=1e-6)
     square = load_upload(scans / dataset.test.files[0], folder.record.view.value_range).square
     with Image.fromarray(square) as image:
         small = np.asarray(image.resize((32, 32), Image.Resampling.BOX))
     np.testing.assert_array_equal(small, pixels)
-    np.testing.assert_allclose(classifier.predict(small), expected, atol=1e-5)
+    np.testing.assert_allclose(explainer.predict(small), expected, atol=1e-5)
     with Image.open(folder.examples[0]) as example:  # 8 bits, as the models see it
         assert example.mode == "RGB"
         assert 20 < np.asarray(example).mean() < 235

@@ -7,9 +7,9 @@ import pytest
 from keras import ops
 
 from smallvit.inference.attention import mean_spread, patch_attention
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.covering import cover_each_patch, cover_patches
-from smallvit.inference.translation import translate_image, translate_images
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.occlusion import occlude_each_patch, occlude_patches
+from smallvit.inference.shift_consistency import translate_image, translate_images
 from smallvit.layers.attention import LocalitySelfAttention, SelfAttention
 from tests import tiny
 
@@ -53,10 +53,10 @@ def test_a_factor_divides_the_scores_once_more(rng):
 
 @pytest.fixture(scope="module", params=["mean", "cls"])
 def loaded(request, tmp_path_factory):
-    """(classifier, its model) of a model with both ideas, without and with a class token."""
+    """(explainer, its model) of a model with both ideas, without and with a class token."""
     path = tmp_path_factory.mktemp("models") / "spt_lsa"
     model = tiny.write_folder(path, "spt_lsa", replace(tiny.MODEL, pooling=request.param))
-    return Classifier.from_path(path), model
+    return Explainer.from_path(path), model
 
 
 @pytest.fixture
@@ -76,35 +76,35 @@ def changed(loaded):
 
 
 def test_factors_equal_a_model_whose_tau_was_multiplied(loaded, changed, image):
-    classifier, _ = loaded
+    explainer, _ = loaded
     expected = changed.intermediates(image[None])
-    result = classifier.explain(image, FACTORS)
+    result = explainer.explain(image, FACTORS)
     np.testing.assert_allclose(result.probabilities, array(ops.softmax(expected.logits))[0], atol=1e-6)
     np.testing.assert_allclose(result.attention, array(expected.attention)[0], atol=1e-6)
-    np.testing.assert_array_equal(classifier.what_if(image, FACTORS), result.probabilities)
-    assert abs(classifier.what_if(image, 8.0) - classifier.predict(image)).max() > 1e-5
-    np.testing.assert_array_equal(classifier.taus, tiny.build("spt_lsa").taus())
+    np.testing.assert_array_equal(explainer.what_if(image, FACTORS), result.probabilities)
+    assert abs(explainer.what_if(image, 8.0) - explainer.predict(image)).max() > 1e-5
+    np.testing.assert_array_equal(explainer.taus, tiny.build("spt_lsa").taus())
 
 
 def test_without_a_mask_patches_attend_to_themselves_again(loaded, changed, image):
-    classifier, model = loaded
+    explainer, model = loaded
     for layer in changed.blocks:
         layer.attention.mask_diagonal = False
     expected = changed.intermediates(image[None])
     np.testing.assert_allclose(
-        classifier.what_if(image, FACTORS, mask=False), array(ops.softmax(expected.logits))[0], atol=1e-6
+        explainer.what_if(image, FACTORS, mask=False), array(ops.softmax(expected.logits))[0], atol=1e-6
     )
-    assert (classifier.attention(image, 0, FACTORS).self_share == 0).all()
+    assert (explainer.attention(image, 0, FACTORS).self_share == 0).all()
     first = model.config.num_tokens - 9  # one with a class token
     share = np.diagonal(array(expected.attention)[0], axis1=-2, axis2=-1)[..., first:].mean(axis=(1, 2))
-    got = classifier.attention(image, 0, FACTORS, mask=False).self_share
+    got = explainer.attention(image, 0, FACTORS, mask=False).self_share
     np.testing.assert_allclose(got, share, atol=1e-6)
     assert (got > 0.01).all()
 
 
 def test_unchanged_attention_gives_the_answer_of_predict(loaded, image):
-    classifier, _ = loaded
-    np.testing.assert_allclose(classifier.what_if(image), classifier.predict(image), atol=1e-6)
+    explainer, _ = loaded
+    np.testing.assert_allclose(explainer.what_if(image), explainer.predict(image), atol=1e-6)
 
 
 @pytest.mark.parametrize("factors", [(1.0, 2.0), 0.0, (1.0, -1.0, 1.0), float("nan")])
@@ -114,10 +114,10 @@ def test_factors_must_fit(loaded, image, factors):
 
 
 def test_the_attention_of_a_layer_leaves_the_class_token_out(loaded, image):
-    classifier, model = loaded
+    explainer, model = loaded
     attention = array(model.intermediates(image[None]).attention)[0]
     first = model.config.num_tokens - 9
-    result = classifier.attention(image, 1)
+    result = explainer.attention(image, 1)
     assert result.weights.shape == (2, 9, 9)
     np.testing.assert_allclose(result.weights, attention[1, :, first:, first:], atol=1e-6)
     np.testing.assert_allclose(result.spread, mean_spread(attention), atol=1e-5)
@@ -137,9 +137,9 @@ def test_spread_is_the_number_of_patches_that_get_the_same():
 
 
 def test_a_token_is_made_of_five_pieces(loaded, image):
-    classifier, model = loaded
-    token = classifier.token(image, row=1, column=2)
-    result = classifier.explain(image)
+    explainer, model = loaded
+    token = explainer.token(image, row=1, column=2)
+    result = explainer.explain(image)
     assert token.pieces.shape == (5, 4, 4, 3)
     np.testing.assert_array_equal(token.pieces[0], result.image[4:8, 8:12])
     np.testing.assert_array_equal(token.pieces[1][:2, :2], result.image[6:8, 10:12])  # its content moved left and up
@@ -156,35 +156,35 @@ def test_a_token_is_made_of_five_pieces(loaded, image):
 
 def test_a_plain_token_is_one_piece_as_it_is(tmp_path, image):
     tiny.write_folder(tmp_path / "vit", "vit")
-    classifier = Classifier.from_path(tmp_path / "vit")
-    token = classifier.token(image, 2, 0)
+    explainer = Explainer.from_path(tmp_path / "vit")
+    token = explainer.token(image, 2, 0)
     assert token.pieces.shape == (1, 4, 4, 3)
-    np.testing.assert_array_equal(token.pieces[0], classifier.explain(image).image[8:12, :4])
+    np.testing.assert_array_equal(token.pieces[0], explainer.explain(image).image[8:12, :4])
     np.testing.assert_array_equal(token.numbers, token.before)
-    np.testing.assert_array_equal(classifier.what_if(image, mask=False), classifier.what_if(image))
+    np.testing.assert_array_equal(explainer.what_if(image, mask=False), explainer.what_if(image))
 
 
 def test_a_covered_patch_has_the_mean_colour():
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    covered = cover_patches(image, [1, 3], 2, (0.1, 0.5, 1.0))
+    covered = occlude_patches(image, [1, 3], 2, (0.1, 0.5, 1.0))
     expected = image.copy()
     expected[0:2, 2:4] = expected[2:4, 0:2] = [26, 128, 255]
     np.testing.assert_array_equal(covered, expected)
-    each = cover_each_patch(image, 2, (0.1, 0.5, 1.0))
+    each = occlude_each_patch(image, 2, (0.1, 0.5, 1.0))
     assert each.shape == (7, 4, 6, 3)
     np.testing.assert_array_equal(each[0], image)
-    np.testing.assert_array_equal(each[6], cover_patches(image, [5], 2, (0.1, 0.5, 1.0)))
+    np.testing.assert_array_equal(each[6], occlude_patches(image, [5], 2, (0.1, 0.5, 1.0)))
 
 
 def test_each_patch_is_covered_in_one_batch(loaded, image):
-    classifier, model = loaded
-    probabilities = classifier.predict_covered(image)
+    explainer, model = loaded
+    probabilities = explainer.predict_occluded(image)
     assert probabilities.shape == (10, 7)
-    seen = classifier.explain(image).image
+    seen = explainer.explain(image).image
     seen[4:8, 8:12] = np.rint(255 * np.array(tiny.MODEL.pixel_mean))
-    np.testing.assert_array_equal(classifier.cover(image, [5]), seen)
+    np.testing.assert_array_equal(explainer.occlude(image, [5]), seen)
     np.testing.assert_allclose(probabilities[6], array(ops.softmax(model(seen[None])))[0], atol=1e-6)
-    np.testing.assert_allclose(probabilities[6], classifier.predict(seen), atol=1e-6)
+    np.testing.assert_allclose(probabilities[6], explainer.predict(seen), atol=1e-6)
 
 
 def test_one_image_is_moved_as_by_every_offset(rng):

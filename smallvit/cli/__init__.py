@@ -1,4 +1,4 @@
-"""The command line: `smallvit COMMAND`, `python -m smallvit COMMAND`, and the doors `train.py` and `app.py`.
+"""The command line: `smallvit COMMAND`, `python -m smallvit COMMAND`, and the entry points `train.py` and `app.py`.
 
 Each command has a file of its own with `add_options` and `run`. These files know options and nothing else. What is slow
 to import is imported by the function that needs it, so that `--help` answers at once.
@@ -12,8 +12,8 @@ from types import ModuleType
 
 from smallvit import __version__
 from smallvit.cli import evaluate, export, predict, preview, push, serve, train
-from smallvit.cli.door import SCRIPTS, Door
-from smallvit.device.selection import require_backend
+from smallvit.cli.invocation import SCRIPTS, Invocation
+from smallvit.device.backend_selection import require_backend
 from smallvit.errors import UserError
 
 COMMANDS: dict[str, ModuleType] = {
@@ -27,21 +27,21 @@ COMMANDS: dict[str, ModuleType] = {
 }
 
 
-def build_parser(door: Door | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, or of the one command of a door such as `train.py`.
+def build_parser(invocation: Invocation | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or of the one command of an entry point such as `train.py`.
 
     The parsed options have the attribute `command`, a key of `COMMANDS`.
     """
-    door = door or Door.of()
-    if door.script:
-        command = SCRIPTS[door.script]
-        parser = argparse.ArgumentParser(prog=door.name, **_settings(command))
+    invocation = invocation or Invocation.of()
+    if invocation.script:
+        command = SCRIPTS[invocation.script]
+        parser = argparse.ArgumentParser(prog=invocation.name, **_settings(command))
         _add_options(parser, command)
         return parser
     parser = argparse.ArgumentParser(
-        prog=door.name,
+        prog=invocation.name,
         description="Vision Transformers for small data sets: train them on your images, and use them.",
-        epilog=f"`{door.name} COMMAND --help` lists the options of a command.",
+        epilog=f"`{invocation.name} COMMAND --help` lists the options of a command.",
     )
     _add_version(parser)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
@@ -85,10 +85,10 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
         Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    door = Door.of(script)
-    options = build_parser(door).parse_args(arguments)
+    invocation = Invocation.of(script)
+    options = build_parser(invocation).parse_args(arguments)
     command = COMMANDS[options.command]
-    name = door.name if script else f"{door.name} {options.command}"
+    name = invocation.name if script else f"{invocation.name} {options.command}"
     # Where the answer itself goes to stdout, what is said about it must not.
     logging.basicConfig(format="%(message)s", stream=getattr(sys, command.LOG_STREAM))
     logging.getLogger("smallvit").setLevel(logging.INFO)
@@ -97,15 +97,18 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
     failures: list[str] = []
     try:
         require_backend()
-        command.run(options, words, door, failures)
+        command.run(options, words, invocation, failures)
     except (UserError, ModuleNotFoundError) as error:  # a package that is not installed is a sentence, too
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         again = command.after_interrupt(options) if hasattr(command, "after_interrupt") else None
         kept = [word for word in words if word != "--resume"]
-        repeated = f"; {again[0]}: {shlex.join([*door.words(options.command), *kept, *again[1:]])}" if again else ""
-        print(f"\n{name}: interrupted{repeated}", file=sys.stderr)
+        print(f"\n{name}: interrupted", end="", file=sys.stderr)
+        if again:
+            command_line = shlex.join([*invocation.words(options.command), *kept, *again[1:]])
+            print(f"; {again[0]}: {command_line}", end="", file=sys.stderr)
+        print(file=sys.stderr)
         code = 130
     for failure in failures:
         print(f"{name}: {failure}", file=sys.stderr)

@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, words, door, failures) -> None:
+def run(options, words, invocation, failures) -> None:
     """Evaluate; `failures` gets a sentence for each model whose accuracy is not what its record says."""
     from smallvit.data import Source
     from smallvit.experiment.evaluate import evaluate_models

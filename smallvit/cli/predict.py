@@ -45,13 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, words, door, failures) -> None:
+def run(options, words, invocation, failures) -> None:
     """Label the images; `failures` gets a sentence if none could be read."""
     is_json = options.format == "json" if options.format else str(options.output).lower().endswith(".json")
     if options.output is not None and options.output.is_dir():
         raise UserError(f"--output {options.output} is a folder; give the name of a file, such as answers.csv.")
 
-    from smallvit.inference.label_files import write_answers
+    from smallvit.inference.predict_files import write_answers
     from smallvit.inference.predictor import load_predictors
 
     predictors = load_predictors(options.models)

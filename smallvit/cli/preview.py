@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser, ("--image-column", "--label-column", "--group-by", "--strict", "--limit"))
 
 
-def run(options, words, door, failures) -> None:
+def run(options, words, invocation, failures) -> None:
     """Write the image."""
     experiment = experiment_options(options)
 

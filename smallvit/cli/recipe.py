@@ -11,7 +11,7 @@ from smallvit.config import (
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
-    IMBALANCE,
+    IMBALANCE_RATIO,
     PRESETS,
     VARIANTS,
     parse_override,
@@ -27,7 +27,7 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "balance": (
         str,
         "none; sampling, which shows every class equally often; or weights, which weights the loss by class; for your "
-        f"own data sampling if the largest class has {IMBALANCE} times the images of the smallest",
+        f"own data sampling if the largest class has {IMBALANCE_RATIO} times the images of the smallest",
     ),
     "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
     "precision": (str, "float32, bfloat16 or auto, for activations"),

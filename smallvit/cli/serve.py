@@ -26,7 +26,7 @@ def _port_number(text: str) -> int:
     return int(text)
 
 
-def run(options, words, door, failures) -> None:
+def run(options, words, invocation, failures) -> None:
     """Serve the page until it is interrupted."""
     import logging
 

@@ -166,7 +166,7 @@ def record_command(program: list[str], words: list[str], data: str | None = None
     return shlex.join([*program, *kept])
 
 
-def run(options, words, door, failures) -> list[Path]:
+def run(options, words, invocation, failures) -> list[Path]:
     """Train; return the model folders. `failures` gets a sentence for each model that was not pushed."""
     require_compatible_options(options)
     publisher = None
@@ -177,29 +177,29 @@ def run(options, words, door, failures) -> list[Path]:
             options.push_to_hub,
             options.private,
             option="--push-to-hub",
-            push_command=door.words("push"),
+            push_command=invocation.words("push"),
             failures=failures,
         )
     experiment = experiment_options(
-        options, command=record_command(door.words("train"), words, options.data), publisher=publisher
+        options, command=record_command(invocation.words("train"), words, options.data), publisher=publisher
     )
 
     from smallvit.experiment import run_experiment
 
     folders = run_experiment(experiment)
     if folders:
-        _log_next_commands(folders, door)
+        _log_next_commands(folders, invocation)
     return folders
 
 
-def _log_next_commands(folders, door):
+def _log_next_commands(folders, invocation):
     """Log what to type next: the models on the page, and labels for new images."""
     together = str(folders[0] if len(folders) == 1 else folders[0].parent)
-    serve = ["python", "app.py"] if door.script else door.words("serve")
+    serve = ["python", "app.py"] if invocation.script else invocation.words("serve")
     log.info(
         "next: %s shows the models; %s labels new images",
         shlex.join([*serve, "--models", together]),
-        shlex.join([*door.words("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
+        shlex.join([*invocation.words("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
     )
 
 

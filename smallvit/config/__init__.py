@@ -22,7 +22,7 @@ from smallvit.config.presets import (
 )
 from smallvit.config.scaling import (
     DATA_IMAGE_SIZES,
-    IMBALANCE,
+    IMBALANCE_RATIO,
     overrides_for_size,
     scaled_image_size,
     with_data_image_size,
@@ -42,7 +42,7 @@ __all__ = [
     "DATA_IMAGE_SIZES",
     "DEFAULT_PRESET",
     "DEFAULT_VARIANTS",
-    "IMBALANCE",
+    "IMBALANCE_RATIO",
     "MUON_ADAM_WEIGHT_DECAY",
     "PAPER_URL",
     "PRESETS",

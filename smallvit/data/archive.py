@@ -18,9 +18,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+from smallvit.data.checks import MIN_CLASSES, format_list
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import FolderListing, Listing, is_hidden, is_ignored
-from smallvit.data.requirements import MIN_CLASSES, format_list
 from smallvit.data.rows import refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, find_images, list_content
 from smallvit.errors import UserError, escape_name, os_error_as_user_error, write_error_as_user_error

@@ -20,11 +20,11 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
+from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
 from smallvit.data.dataset import Split
 from smallvit.data.listing import Listing
-from smallvit.data.requirements import LoadedSplits, require_any_image, require_enough_images
 from smallvit.errors import UserError, escape_name
-from smallvit.images import OWN, DecodingPool, ImageError, View
+from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.limits import MAX_DECODING_PROCESSES
 
@@ -222,7 +222,7 @@ def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar:
     is_range_missing = reading.for_training and reading.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
     processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
-    with DecodingPool(processes, OWN) as pool:
+    with DecodingPool(processes, TRUSTED_LIMITS) as pool:
         for result in pool.views(contents, [View(reading.image_size, reading.value_range)], num_values):
             yield result
             bar.update()

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from smallvit.data import rows
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import Listing
-from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.errors import UserError, escape_name
 from smallvit.images import ImageError
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from smallvit.data.checks import MIN_CLASSES, LoadedSplits
 from smallvit.data.decoded import Reading, read_listing
 from smallvit.data.listing import list_images
-from smallvit.data.requirements import MIN_CLASSES, LoadedSplits
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 

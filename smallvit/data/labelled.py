@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from smallvit.data.checks import format_list
 from smallvit.data.dataset import Split
-from smallvit.data.requirements import format_list
 from smallvit.data.source import Source, read_splits
 from smallvit.errors import UserError, escape_name
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list, require_classes
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list, require_classes
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images import ImageError
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvit.data.dataset import Split
-from smallvit.data.decoded import Reading
-from smallvit.data.requirements import (
+from smallvit.data.checks import (
     MAX_CLASSES,
     MIN_CLASSES,
     SPLIT_ALIASES,
@@ -20,6 +18,8 @@ from smallvit.data.requirements import (
     require_classes,
     require_enough_images,
 )
+from smallvit.data.dataset import Split
+from smallvit.data.decoded import Reading
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.images.value_range import (
     SAMPLED_VALUES,

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from smallvit.data.checks import SPLIT_ALIASES, format_list, require_classes
 from smallvit.data.listing import Listing
-from smallvit.data.requirements import SPLIT_ALIASES, format_list, require_classes
 from smallvit.errors import UserError, escape_name
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallvit.data.archive import is_archive, list_archive
+from smallvit.data.checks import LoadedSplits
 from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
 from smallvit.data.decoded import Reading, read_listing
@@ -18,7 +19,6 @@ from smallvit.data.groups import divided_groups, groups_by_pattern, number_group
 from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
-from smallvit.data.requirements import LoadedSplits
 from smallvit.data.rows import refuse_columns
 from smallvit.data.split import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from smallvit.data import rows
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import IMAGE_SUFFIXES, Listing, is_ignored
-from smallvit.data.requirements import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)

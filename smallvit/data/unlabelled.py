@@ -12,7 +12,7 @@ import numpy as np
 
 from smallvit.data.listing import is_ignored
 from smallvit.errors import UserError
-from smallvit.images import OWN, DecodingPool, ImageError, View
+from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
 from smallvit.limits import MAX_DECODING_PROCESSES
 
 _DOWNLOADS = 8  # at once
@@ -93,7 +93,7 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
                 yield image.name if image.content is None else image.content
 
     processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(found) // 64)  # a start takes 0.3 s
-    with DecodingPool(processes, OWN) as pool:
+    with DecodingPool(processes, TRUSTED_LIMITS) as pool:
         for result in pool.views(sources(), distinct):
             while pending[0].error:
                 yield pending.popleft()

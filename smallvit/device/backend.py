@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from smallvit.device import distribution
+from smallvit.device.backend_selection import SUPPORTED_BACKENDS
 from smallvit.device.hardware import cpu_name, num_cpu_cores
-from smallvit.device.selection import SUPPORTED_BACKENDS
 from smallvit.errors import UserError
 
 # The fastest first, in training; measured with `python -m benchmarks.training`.

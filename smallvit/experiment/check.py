@@ -10,7 +10,7 @@ from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.experiment.plan import Plan, make_plan
 from smallvit.experiment.provenance import git_commit
-from smallvit.training.settings import require_same_settings
+from smallvit.training.fingerprint import require_same_settings
 from smallvit.training.tensorboard import require_tensorboard
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.tracking import require_tracker

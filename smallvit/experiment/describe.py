@@ -12,7 +12,7 @@ from smallvit.errors import escape_name
 from smallvit.experiment.plan import Plan, run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.fit import out_of_memory_as_user_error
-from smallvit.training.progress import format_epochs, log_start
+from smallvit.training.log import format_epochs, log_start
 from smallvit.training.speed import measure_speed
 from smallvit.training.trainer import Trainer
 

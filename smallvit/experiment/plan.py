@@ -13,7 +13,7 @@ from smallvit.config import (
     DATA_IMAGE_SIZES,
     DEFAULT_PRESET,
     DEFAULT_VARIANTS,
-    IMBALANCE,
+    IMBALANCE_RATIO,
     PRESETS,
     VARIANTS,
     ModelConfig,
@@ -186,7 +186,7 @@ class Plan(NamedTuple):
         return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
 
     def _fit_balance(self, training, dataset):
-        """(the recipe, what to log): sampling if the largest class has IMBALANCE times the smallest, or what the user set."""
+        """Return (recipe, what to log): by default sampling, if the class sizes differ by IMBALANCE_RATIO or more."""
         counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
         largest, smallest = (escape_name(dataset.class_names[index]) for index in (counts.argmax(), counts.argmin()))
         if self.overrides.get("balance") == "weights":
@@ -195,7 +195,7 @@ class Plan(NamedTuple):
                 f"the loss of an image of the largest class, {largest}, is multiplied by {weights.min():.2g}, and of "
                 f"the smallest, {smallest}, by {weights.max():.2g}, so that every class counts alike",
             )
-        if "balance" in self.overrides or counts.max() < IMBALANCE * counts.min():
+        if "balance" in self.overrides or counts.max() < IMBALANCE_RATIO * counts.min():
             return training, ()
         return dataclasses.replace(training, balance="sampling"), (
             f"the largest class, {largest}, has {counts.max():,} training images and the smallest, {smallest}, "

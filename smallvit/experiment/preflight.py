@@ -21,7 +21,7 @@ from smallvit.experiment.plan import Plan, run_splits
 from smallvit.experiment.prepare import Prepared
 from smallvit.files import atomic_file, hide_outside_path
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
-from smallvit.training.settings import config_dict, require_same_settings
+from smallvit.training.fingerprint import config_dict, require_same_settings
 from smallvit.training.time_limit import TimeLimit
 
 

@@ -18,8 +18,8 @@ from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
+from smallvit.training.fingerprint import config_dict
 from smallvit.training.fit import fit, out_of_memory_as_user_error
-from smallvit.training.settings import config_dict
 from smallvit.training.tensorboard import tensorboard_logs
 from smallvit.training.tracking import tracked
 from smallvit.training.trainer import Trainer

@@ -5,7 +5,7 @@
 
 from smallvit.images.errors import SENTENCES, ImageError
 from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, View, load_square, resize_square
-from smallvit.images.pool import OWN, DecodingPool, load_photo, start_decoding
+from smallvit.images.pool import TRUSTED_LIMITS, DecodingPool, load_photo, start_decoding
 from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
 from smallvit.limits import MAX_PIXELS
 
@@ -15,8 +15,8 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SHOWN_SIDE",
     "MAX_SIDE",
-    "OWN",
     "SENTENCES",
+    "TRUSTED_LIMITS",
     "DecodingPool",
     "ImageError",
     "Photo",

@@ -40,9 +40,13 @@ class DecodingLimits(NamedTuple):
     memory_bytes: int  # above the process at rest
 
 
-QUICK = DecodingLimits(limits.QUICK_DECODE_CPU_SECONDS, limits.QUICK_DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
-STRANGERS = DecodingLimits(limits.DECODE_CPU_SECONDS, limits.DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
-OWN = DecodingLimits(limits.OWN_DECODE_CPU_SECONDS, limits.OWN_DECODE_WALL_SECONDS, limits.OWN_DECODE_MEMORY_BYTES)
+QUICK_LIMITS = DecodingLimits(
+    limits.QUICK_DECODE_CPU_SECONDS, limits.QUICK_DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES
+)
+UNTRUSTED_LIMITS = DecodingLimits(limits.DECODE_CPU_SECONDS, limits.DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
+TRUSTED_LIMITS = DecodingLimits(
+    limits.OWN_DECODE_CPU_SECONDS, limits.OWN_DECODE_WALL_SECONDS, limits.OWN_DECODE_MEMORY_BYTES
+)
 
 
 def start_decoding() -> None:
@@ -55,7 +59,7 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
     """Decode an image of a stranger in another process. Of a JPEG that is cut off, what there is is decoded.
 
     Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once. An image that takes
-    longer than `QUICK` allows begins again in another process, where one such image is decoded at a time.
+    longer than `QUICK_LIMITS` allows begins again in another process, where one such image is decoded at a time.
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
@@ -75,7 +79,9 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
 
 @functools.cache
 def _shared_pools() -> tuple["DecodingPool", "DecodingPool"]:
-    return DecodingPool(limits.DECODING_PROCESSES, QUICK), DecodingPool(1, STRANGERS, limits.SLOW_QUEUE_SECONDS)
+    return DecodingPool(limits.DECODING_PROCESSES, QUICK_LIMITS), DecodingPool(
+        1, UNTRUSTED_LIMITS, limits.SLOW_QUEUE_SECONDS
+    )
 
 
 class Decoded(NamedTuple):

@@ -20,8 +20,8 @@ from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_folder, file_hash, read_regular
 from smallvit.limits import MAX_EXAMPLES, MAX_IMAGE_BYTES, MAX_MODEL_FILE_BYTES
 from smallvit.model import VisionTransformer, build_model, float32_copy
+from smallvit.model_folder.hdf5_check import require_plain_arrays
 from smallvit.model_folder.record import Record
-from smallvit.model_folder.weights import require_plain_arrays
 
 RECORD_FILE = "smallvit.json"
 HISTORY_FILE = "history.json"

@@ -23,9 +23,9 @@ from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
+from smallvit.training.fingerprint import config_dict, require_same_settings
 from smallvit.training.initial_weights import copy_weights
-from smallvit.training.progress import log_epoch, log_start, progress_bar
-from smallvit.training.settings import config_dict, require_same_settings
+from smallvit.training.log import log_epoch, log_start, progress_bar
 from smallvit.training.speed import measure_speed
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer

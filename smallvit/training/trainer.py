@@ -177,7 +177,7 @@ class Trainer:
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train for one epoch, on as many images as there are: each once, or, if `balance` samples, each class as often.
+        """Train for an epoch, on as many images as there are: each once, or, if `balance` samples, each class as often.
 
         Args:
             epoch: from 0.

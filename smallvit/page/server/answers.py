@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallvit import images
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.translation import MAX_TRANSLATION, translate_image
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.shift_consistency import MAX_TRANSLATION, translate_image
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError
 
@@ -113,19 +113,19 @@ def seen_image(record: Record, image: np.ndarray) -> np.ndarray:
     return images.resize_square(image, record.model.image_size)
 
 
-def changed_image(classifier: Classifier, square: np.ndarray, changes: Changes) -> np.ndarray:
+def changed_image(explainer: Explainer, square: np.ndarray, changes: Changes) -> np.ndarray:
     """Return what a model is given of a square, moved and covered: uint8 [S, S, 3]."""
-    image = given_image(classifier.record, square)
+    image = given_image(explainer.record, square)
     if any(changes.move):
         image = translate_image(image, *changes.move)
-    return classifier.cover(image, changes.covered) if changes.covered else image
+    return explainer.occlude(image, changes.covered) if changes.covered else image
 
 
-def probabilities_of(classifier: Classifier, image: np.ndarray, changes: Changes) -> np.ndarray:
+def probabilities_of(explainer: Explainer, image: np.ndarray, changes: Changes) -> np.ndarray:
     """Classify what `changed_image` returns: probabilities [K]."""
     if changes.changes_attention:
-        return classifier.what_if(image, changes.factors, changes.mask)
-    return classifier.predict(image)
+        return explainer.what_if(image, changes.factors, changes.mask)
+    return explainer.predict(image)
 
 
 def top_indices(probabilities: np.ndarray) -> list[tuple[int, float]]:
@@ -134,9 +134,9 @@ def top_indices(probabilities: np.ndarray) -> list[tuple[int, float]]:
     return [(int(index), float(probabilities[index])) for index in best]
 
 
-def milliseconds(classifier: Classifier) -> float:
+def milliseconds(explainer: Explainer) -> float:
     """The median time of the model's last answers; the photo's decoding and the way to the browser are no part."""
-    return 1e3 * classifier.median_latency_seconds()
+    return 1e3 * explainer.median_latency_seconds()
 
 
 def parse_factors(factors: Any, depth: int) -> Sequence[float]:

@@ -12,8 +12,8 @@ import numpy as np
 from smallvit.config import VARIANTS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel, download_model_folder
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.shift_consistency import MAX_TRANSLATION
 from smallvit.model_folder.folder import RECORD_FILE, ModelFolder, read_model_folder
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError
@@ -45,7 +45,7 @@ class ModelStore:
         self.downloads: dict[HubModel, str | None] = dict.fromkeys(hub_models)
         self._started_downloads: set[HubModel] = set()
         self._last_start = 0.0
-        self._loading: dict[str, Future[Classifier]] = {}
+        self._loading: dict[str, Future[Explainer]] = {}
         self._lock = threading.Lock()
         self._loaders = ThreadPoolExecutor(2, thread_name_prefix="models")
         self._background = ThreadPoolExecutor(1, thread_name_prefix="models-background")
@@ -103,8 +103,8 @@ class ModelStore:
         """{name: SHA-256 of the weights}."""
         return {name: folder.weights["sha256"] for name, folder in self.folders.items()}
 
-    def loaded(self, name: str) -> Classifier | None:
-        """Return the classifier of a model if it is loaded already; never waits, starts nothing."""
+    def loaded(self, name: str) -> Explainer | None:
+        """Return the explainer of a model if it is loaded already; never waits, starts nothing."""
         future = self._loading.get(name)
         if future is None or not future.done() or future.exception() is not None:
             return None
@@ -160,8 +160,8 @@ class ModelStore:
             for name in dict.fromkeys(self.default_pair):
                 self._load_in_background(name)
 
-    def get(self, name: str) -> Classifier:
-        """Return the classifier of a model; waits until it is loaded.
+    def get(self, name: str) -> Explainer:
+        """Return the explainer of a model; waits until it is loaded.
 
         Raises:
             UserError: no model has that name, or its weights cannot be loaded.
@@ -178,15 +178,15 @@ class ModelStore:
         """Return whether two models differ only in SPT and LSA."""
         return self.record(first).differs_only_in_variant(self.record(second))
 
-    def _load_in_background(self, name: str) -> "Future[Classifier]":
+    def _load_in_background(self, name: str) -> "Future[Explainer]":
         with self._lock:
             if name not in self._loading:
                 self._loading[name] = self._loaders.submit(self._load, name)
             return self._loading[name]
 
-    def _load(self, name: str) -> Classifier:
+    def _load(self, name: str) -> Explainer:
         try:
-            classifier = Classifier(self.folders[name])
+            explainer = Explainer(self.folders[name])
         except UserError as error:
             log.warning("%s", error)
             raise PageError(
@@ -194,20 +194,20 @@ class ModelStore:
                 f"The model {name} could not be loaded: its weights do not fit its {RECORD_FILE}.",
                 model=name,
             ) from error
-        classifier.warm_up()
-        self._background.submit(self._compile_other_views, classifier)
-        return classifier
+        explainer.warm_up()
+        self._background.submit(self._compile_other_views, explainer)
+        return explainer
 
-    def _compile_other_views(self, classifier: Classifier) -> None:
+    def _compile_other_views(self, explainer: Explainer) -> None:
         """Compile the functions that the first answer does not need, once the models that it needs are loaded."""
         with self._lock:
             loading = list(self._loading.values())
         wait(loading)
-        side = classifier.record.data_image_size
+        side = explainer.record.data_image_size
         blank = np.zeros((side, side, 3), np.uint8)
-        classifier.explain(blank)
-        classifier.predict_translated(blank, MAX_TRANSLATION)
-        classifier.predict_covered(blank)
+        explainer.explain(blank)
+        explainer.predict_translated(blank, MAX_TRANSLATION)
+        explainer.predict_occluded(blank)
 
 
 def no_models() -> PageError:

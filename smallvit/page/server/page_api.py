@@ -19,8 +19,8 @@ import numpy as np
 
 from smallvit.errors import UserError
 from smallvit.inference.attention import attention_rollout
-from smallvit.inference.classifier import Classifier
-from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.inference.explainer import Explainer
+from smallvit.inference.shift_consistency import MAX_TRANSLATION
 from smallvit.limits import MAX_MODELS
 from smallvit.page.server.answers import (
     Changes,
@@ -33,11 +33,11 @@ from smallvit.page.server.answers import (
     top_indices,
     whole_number,
 )
-from smallvit.page.server.gallery import gallery
+from smallvit.page.server.disagreements import gallery
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_data import models_data
 from smallvit.page.server.photos import Photos, decode_frame, encode_bytes, encode_jpeg
-from smallvit.page.server.usage import usage
+from smallvit.page.server.snippets import usage
 
 
 def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[..., Any]]:
@@ -76,26 +76,26 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def answer(name: str, square: np.ndarray, changes: Any) -> dict[str, Any]:
         parsed = parse_changes(changes, models_here.record(name))
-        classifier = models_here.get(name)
-        image = changed_image(classifier, square, parsed)
-        probabilities = probabilities_of(classifier, image, parsed)
+        explainer = models_here.get(name)
+        image = changed_image(explainer, square, parsed)
+        probabilities = probabilities_of(explainer, image, parsed)
         return {
             "model": name,
             "top": top_indices(probabilities),
-            "unsure": classifier.is_unsure(probabilities),
-            "ms": milliseconds(classifier),
-            "seen": encode_bytes(seen_image(classifier.record, image)),
+            "unsure": explainer.is_unsure(probabilities),
+            "ms": milliseconds(explainer),
+            "seen": encode_bytes(seen_image(explainer.record, image)),
         }
 
     def page_token(photo: dict[str, Any], model: str, row: int, column: int) -> dict[str, Any]:
-        """Return how one patch becomes a token, see `inference.classifier.Token`."""
-        classifier, image = given(photo, model)
-        grid = classifier.record.model.grid_size
+        """Return how one patch becomes a token, see `inference.explainer.Token`."""
+        explainer, image = given(photo, model)
+        grid = explainer.record.model.grid_size
         place = (whole_number("row", row, 1, grid, model) - 1, whole_number("column", column, 1, grid, model) - 1)
-        token = classifier.token(image, *place)
+        token = explainer.token(image, *place)
         return {
             "pieces": encode_bytes(token.pieces),
-            "shifted": encode_bytes(classifier.explain(image).shifted_images),
+            "shifted": encode_bytes(explainer.explain(image).shifted_images),
             "numbers": token.numbers.tolist(),
             "before": token.before.tolist(),
             "token": token.token.tolist(),
@@ -106,9 +106,9 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         record = models_here.record(model)
         parsed: Changes = parse_changes(changes, record)
         whole_number("layer", layer, 1, record.model.depth, model)
-        classifier = models_here.get(model)
-        image = changed_image(classifier, photos.square(photo, record.view), parsed)
-        attention = classifier.attention(image, layer - 1, parsed.factors, parsed.mask)
+        explainer = models_here.get(model)
+        image = changed_image(explainer, photos.square(photo, record.view), parsed)
+        attention = explainer.attention(image, layer - 1, parsed.factors, parsed.mask)
         return {
             "layer": layer,
             "weights": encode_bytes(np.rint(65535 * attention.weights).astype("<u2")),
@@ -118,14 +118,14 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def page_rollout(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Return the attention rollout: how much of each patch reaches the answer, if only attention carried it."""
-        classifier, image = given(photo, model)
-        from_class_token = classifier.record.model.pooling == "cls"
-        return {"rollout": attention_rollout(classifier.explain(image).attention, from_class_token).ravel().tolist()}
+        explainer, image = given(photo, model)
+        from_class_token = explainer.record.model.pooling == "cls"
+        return {"rollout": attention_rollout(explainer.explain(image).attention, from_class_token).ravel().tolist()}
 
     def page_moves(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Classify the photo after every move of up to 4 pixels: [9][9], at [4 + dy][4 + dx]."""
-        classifier, image = given(photo, model)
-        probabilities = classifier.predict_translated(image, MAX_TRANSLATION)
+        explainer, image = given(photo, model)
+        probabilities = explainer.predict_translated(image, MAX_TRANSLATION)
         best = int(probabilities[MAX_TRANSLATION, MAX_TRANSLATION].argmax())
         return {
             "answer": best,
@@ -136,8 +136,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def page_cover(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Classify the photo with each of its patches covered."""
-        classifier, image = given(photo, model)
-        unchanged, *covered = classifier.predict_covered(image)
+        explainer, image = given(photo, model)
+        unchanged, *covered = explainer.predict_occluded(image)
         best = int(unchanged.argmax())
         return {
             "answer": best,
@@ -147,7 +147,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         }
 
     def page_use(model: str, request: gr.Request) -> dict[str, str]:
-        """Return code to copy, see `usage.usage`."""
+        """Return code to copy, see `snippets.usage`."""
         return usage(models_here, model, request)
 
     def page_status() -> dict[str, Any]:
@@ -161,7 +161,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             raise UserError("The gallery needs two different models.")
         return gallery(photos, [(name, models_here.get(name)) for name in names], cell, offset)
 
-    def given(photo: dict[str, Any], model: str) -> tuple[Classifier, np.ndarray]:
+    def given(photo: dict[str, Any], model: str) -> tuple[Explainer, np.ndarray]:
         record = models_here.record(model)
         image = given_image(record, photos.square(photo, record.view))
         return models_here.get(model), image

@@ -14,7 +14,7 @@ from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_WAITIN
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
-from smallvit.page.server.usage import shown_path
+from smallvit.page.server.snippets import shown_path
 from smallvit.report.measurements import Measurements
 from smallvit.report.results import Result, with_folders
 
@@ -83,7 +83,7 @@ def models_data(models: ModelStore) -> dict[str, Any]:
 
 def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
     folder, record, config = models.folders[name], models.record(name), models.record(name).model
-    classifier = models.loaded(name)
+    explainer = models.loaded(name)
     return {
         "name": name,
         "title": title,
@@ -100,7 +100,7 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "use_spt": config.use_spt,
         "use_lsa": config.use_lsa,
         "cls": config.pooling == "cls",
-        "tau": None if classifier is None else classifier.taus.tolist(),
+        "tau": None if explainer is None else explainer.taus.tolist(),
         "tau_start": math.sqrt(config.head_dim),
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),

@@ -17,10 +17,10 @@ from smallvit.images.load import decode_photo
 from smallvit.images.url import decode_data_url, download_image
 from smallvit.images.value_range import ValueRange
 from smallvit.limits import MAX_FRAME_CHARACTERS
+from smallvit.page.server.cifar100_test_split import Cifar100TestSplit
 from smallvit.page.server.downloads import keep_upload
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import Example
-from smallvit.page.server.test_images import TestImages
 
 
 class Photos:
@@ -31,7 +31,7 @@ class Photos:
         test_images: those of CIFAR-100, if this machine has them.
     """
 
-    def __init__(self, examples: dict[str, Example], test_images: TestImages | None) -> None:
+    def __init__(self, examples: dict[str, Example], test_images: Cifar100TestSplit | None) -> None:
         self.examples = examples
         self.test_images = test_images
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data.cifar100 import find_release, load_cifar100
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 
 CHUNK = 100  # test images that are classified at once
 
 
-class TestImages:
+class Cifar100TestSplit:
     """The test split of a release of CIFAR-100. It is read when it is first needed.
 
     Args:
@@ -56,21 +56,21 @@ class TestImages:
         """Return how many answers of a model are known already."""
         return len(self._answers.get(name, ()))
 
-    def answers(self, name: str, classifier: Classifier, count: int) -> np.ndarray:
+    def answers(self, name: str, explainer: Explainer, count: int) -> np.ndarray:
         """Return a model's answers to the first `count` images or some more, int; each is computed once."""
         pixels = self._read()[0]
         known = self._answers.setdefault(name, [])
         while len(known) < min(count, len(pixels)):
             start = len(known)
-            probabilities = classifier.predict_many(pixels[start : start + CHUNK])
+            probabilities = explainer.predict_many(pixels[start : start + CHUNK])
             with self._lock:
                 if len(known) == start:  # else another visitor's request was faster
                     known += probabilities.argmax(axis=1).tolist()
         return np.array(known)
 
 
-def find_test_images() -> TestImages | None:
+def find_test_images() -> Cifar100TestSplit | None:
     """Find CIFAR-100 where SMALLVIT_DATA says; None if it is not set or holds something else."""
     path = os.environ.get("SMALLVIT_DATA")
     folder = find_release(Path(path).expanduser()) if path else None
-    return TestImages(folder) if folder else None
+    return Cifar100TestSplit(folder) if folder else None

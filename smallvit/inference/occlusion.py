@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 
-def cover_patches(
+def occlude_patches(
     image: np.ndarray, patches: Iterable[int], patch_size: int, mean: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Paint patches of an image in one colour.
@@ -27,10 +27,10 @@ def cover_patches(
     return covered
 
 
-def cover_each_patch(image: np.ndarray, patch_size: int, mean: Sequence[float] | np.ndarray) -> np.ndarray:
+def occlude_each_patch(image: np.ndarray, patch_size: int, mean: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the image, then one image for each of its N patches with this patch covered: uint8 [N + 1, H, W, 3].
 
-    Arguments as for `cover_patches`.
+    Arguments as for `occlude_patches`.
     """
     count = (image.shape[0] // patch_size) * (image.shape[1] // patch_size)
-    return np.stack([image, *(cover_patches(image, [patch], patch_size, mean) for patch in range(count))])
+    return np.stack([image, *(occlude_patches(image, [patch], patch_size, mean) for patch in range(count))])

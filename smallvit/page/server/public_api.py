@@ -9,7 +9,7 @@ from gradio.data_classes import FileData
 
 from smallvit.errors import UserError
 from smallvit.inference import attention as attention_summaries
-from smallvit.inference.classifier import Explanation
+from smallvit.inference.explainer import Explanation
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model_folder.record import Record
 from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, milliseconds, parse_factors
@@ -126,14 +126,14 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         return load_upload(image_of_request(image), record.view.value_range).square
 
     def answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
-        classifier = store.get(name)
-        top = classifier.top_k(probabilities, NUM_TOP_CLASSES)
+        explainer = store.get(name)
+        top = explainer.top_k(probabilities, NUM_TOP_CLASSES)
         return {
             "model": name,
             "title": store.titles[name],
             "classes": [{"name": label, "probability": probability} for label, probability in top.items()],
-            "unsure": classifier.is_unsure(probabilities),
-            "milliseconds": milliseconds(classifier),
+            "unsure": explainer.is_unsure(probabilities),
+            "milliseconds": milliseconds(explainer),
         }
 
     def patches(image: FileData, model: str = "") -> Patches:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 
-class Door(NamedTuple):
+class Invocation(NamedTuple):
     """How the user started the program.
 
     Attributes:
@@ -18,7 +18,7 @@ class Door(NamedTuple):
 
     @classmethod
     def of(cls, script: str | None = None) -> Self:
-        """The door of this process; `script` is the file beside the package that was started, if it is one."""
+        """The invocation of this process; `script` is the file beside the package that was started, if it is one."""
         return cls(script, ["smallvit"] if Path(sys.argv[0]).stem == "smallvit" else ["python", "-m", "smallvit"])
 
     @property

@@ -53,7 +53,7 @@ class Answer(NamedTuple):
         return dict(zip(COLUMNS, [*values, self.image.error or None], strict=True))
 
 
-def label_files(found: dict[str, str], predictors: Mapping[str, Predictor]) -> Iterator[Answer]:
+def predict_files(found: dict[str, str], predictors: Mapping[str, Predictor]) -> Iterator[Answer]:
     """Label images with each model, in order.
 
     Args:
@@ -111,7 +111,7 @@ def write_answers(
             output = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
         sorter = None if by_class is None else _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
         write = _json_writer(output) if as_json else _csv_writer(output)
-        for answer in label_files(found, predictors):
+        for answer in predict_files(found, predictors):
             write(answer.row())
             if sorter is not None:
                 sorter.add(answer)

@@ -1,4 +1,4 @@
-"""`Classifier`: one image in, probabilities and intermediates out, by compiled functions of the model."""
+"""`Explainer`: one image in, probabilities and intermediates out, by compiled functions of the model."""
 
 import collections
 import functools
@@ -17,14 +17,15 @@ from smallvit.config import VARIANTS
 from smallvit.device import compilation
 from smallvit.evaluation.metrics import softmax
 from smallvit.inference.attention import diagonal_attention, mean_spread, patch_attention
-from smallvit.inference.covering import cover_each_patch, cover_patches
-from smallvit.inference.translation import translate_images
+from smallvit.inference.occlusion import occlude_each_patch, occlude_patches
+from smallvit.inference.shift_consistency import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
 _NUM_LATENCIES = 9  # predictions whose times give the median
 _NUM_FIRST_LATENCIES = 3  # of them measured before the first visitor, who waits for it
-_EXPLAINED = ("patches", "projected", "patch_tokens", "attention")  # what `Explanation` has from `Intermediates` as is
+# What `Explanation` has from `Intermediates` as is.
+_EXPLAINED = ("patches", "projection_input", "patch_tokens", "attention")
 
 
 class Explanation(NamedTuple):
@@ -33,7 +34,7 @@ class Explanation(NamedTuple):
     Attributes:
         image: uint8 [H, W, 3], the image after the model has resized it.
         shifted_images: uint8 [5, H, W, 3] in the order of `tokenization.SHIFT_NAMES`; [1, H, W, 3] without SPT.
-        patches, projected: [G * G, P * P * C] before and after the LayerNorm of SPT, see `Intermediates`.
+        patches, projection_input: [G * G, P * P * C] before and after the LayerNorm of SPT, see `Intermediates`.
         patch_tokens: [G * G, D], what the projection makes of the patches.
         attention: [L, h, N, N], each row (a query) sums to 1.
         probabilities: [K]; they sum to 1.
@@ -42,7 +43,7 @@ class Explanation(NamedTuple):
     image: np.ndarray
     shifted_images: np.ndarray
     patches: np.ndarray
-    projected: np.ndarray
+    projection_input: np.ndarray
     patch_tokens: np.ndarray
     attention: np.ndarray
     probabilities: np.ndarray
@@ -78,7 +79,7 @@ class Token(NamedTuple):
     token: np.ndarray
 
 
-class Classifier:
+class Explainer:
     """A trained model from its folder, for one image at a time, from any number of threads.
 
     Results for recent images are cached. The first call of each method compiles its function.
@@ -112,7 +113,7 @@ class Classifier:
         self._predict_covered = _cache_per_image(self._compute_covered, size=32)
 
     @classmethod
-    def from_path(cls, path: str | Path) -> "Classifier":
+    def from_path(cls, path: str | Path) -> "Explainer":
         """Read and verify the model folder at `path`, then load it. Raises `UserError`."""
         return cls(read_model_folder(path))
 
@@ -182,11 +183,11 @@ class Classifier:
         return Token(
             pieces=result.shifted_images[:, row * side : (row + 1) * side, column * side : (column + 1) * side],
             before=result.patches[place],
-            numbers=result.projected[place],
+            numbers=result.projection_input[place],
             token=result.patch_tokens[place],
         )
 
-    def cover(self, image: np.ndarray, patches: Iterable[int]) -> np.ndarray:
+    def occlude(self, image: np.ndarray, patches: Iterable[int]) -> np.ndarray:
         """Paint patches of an image in the mean colour of the training images.
 
         Args:
@@ -197,9 +198,9 @@ class Classifier:
             uint8 [H, H, 3] in the size that the model computes on, which every method here takes as an image too.
         """
         config = self.record.model
-        return cover_patches(self.explain(image).image, patches, config.patch_size, config.pixel_mean)
+        return occlude_patches(self.explain(image).image, patches, config.patch_size, config.pixel_mean)
 
-    def predict_covered(self, image: np.ndarray) -> np.ndarray:
+    def predict_occluded(self, image: np.ndarray) -> np.ndarray:
         """Classify an image, then the image with each of its patches covered, in one batch: NumPy [G * G + 1, K]."""
         return self._predict_covered(image)
 
@@ -250,7 +251,7 @@ class Classifier:
 
     def _compute_covered(self, image: np.ndarray) -> np.ndarray:
         config = self.record.model
-        return self._classify(cover_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
+        return self._classify(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
 
     def _classify(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, S, S, 3] -> probabilities [B, K]."""

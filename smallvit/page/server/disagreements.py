@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from smallvit.inference.classifier import Classifier
+from smallvit.inference.explainer import Explainer
 from smallvit.page.server.answers import given_image, seen_image
+from smallvit.page.server.cifar100_test_split import CHUNK
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.photos import Photos, encode_bytes
-from smallvit.page.server.test_images import CHUNK
 
 CELLS = {"both": (True, True), "first": (True, False), "second": (False, True), "neither": (False, False)}
 PER_REQUEST = 12
@@ -18,12 +18,12 @@ CHUNKS_PER_REQUEST = 5
 """Most chunks of test images that are classified for one answer; bounds the time that others wait."""
 
 
-def gallery(photos: Photos, pair: list[tuple[str, Classifier]], cell: str, offset: int) -> dict[str, Any]:
+def gallery(photos: Photos, pair: list[tuple[str, Explainer]], cell: str, offset: int) -> dict[str, Any]:
     """Return images of one cell: first the examples, then the test images, in their order.
 
     Args:
         photos: the examples and test images of this server.
-        pair: (name, classifier) of two models of the same classes.
+        pair: (name, explainer) of two models of the same classes.
         cell: one of `CELLS`.
         offset: how many images of the cell were returned before.
 
@@ -35,7 +35,7 @@ def gallery(photos: Photos, pair: list[tuple[str, Classifier]], cell: str, offse
         raise PageError("unexpected", f"The cell is {str(cell)[:40]}; it must be one of {', '.join(CELLS)}.")
     if not isinstance(offset, int) or offset < 0:
         raise PageError("unexpected", f"The offset is {str(offset)[:40]}; a whole number from 0 is needed.")
-    first, second = (classifier.record.class_names for _, classifier in pair)
+    first, second = (explainer.record.class_names for _, explainer in pair)
     if first != second:
         raise PageError("other_classes", "The two models know different classes.")
     examples = _examples(photos, pair, cell)
@@ -51,21 +51,21 @@ def gallery(photos: Photos, pair: list[tuple[str, Classifier]], cell: str, offse
     return {"images": found[:PER_REQUEST], "more": more or len(found) > PER_REQUEST}
 
 
-def _examples(photos: Photos, pair: list[tuple[str, Classifier]], cell: str) -> list[dict[str, Any]]:
+def _examples(photos: Photos, pair: list[tuple[str, Explainer]], cell: str) -> list[dict[str, Any]]:
     record = pair[0][1].record
     found = []
     for name, example in photos.examples.items():
         if example.truth is None or example.truth not in record.class_names:
             continue
         square = photos.square({"example": name}, record.view)
-        answers = [int(classifier.predict(given_image(classifier.record, square)).argmax()) for _, classifier in pair]
+        answers = [int(explainer.predict(given_image(explainer.record, square)).argmax()) for _, explainer in pair]
         if _cell(answers, record.class_names.index(example.truth)) == CELLS[cell]:
             seen = seen_image(record, given_image(record, square))
             found.append(_entry({"example": name}, example.truth, answers, seen))
     return found
 
 
-def _test_images(photos: Photos, pair: list[tuple[str, Classifier]], cell: str, wanted: int) -> tuple[list[int], bool]:
+def _test_images(photos: Photos, pair: list[tuple[str, Explainer]], cell: str, wanted: int) -> tuple[list[int], bool]:
     """Return the first `wanted` test images of a cell, or fewer, and whether there may be more."""
     tests = photos.test_images
     assert tests is not None
@@ -73,7 +73,7 @@ def _test_images(photos: Photos, pair: list[tuple[str, Classifier]], cell: str, 
     known = min(tests.num_answers(name) for name, _ in pair)
     for chunk in range(CHUNKS_PER_REQUEST + 1):
         count = min(known + chunk * CHUNK, len(labels))
-        right = [tests.answers(name, classifier, count)[:count] == labels[:count] for name, classifier in pair]
+        right = [tests.answers(name, explainer, count)[:count] == labels[:count] for name, explainer in pair]
         indices = np.flatnonzero((right[0] == CELLS[cell][0]) & (right[1] == CELLS[cell][1]))
         if len(indices) >= wanted or count == len(labels):
             break
