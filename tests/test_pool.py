@@ -117,7 +117,7 @@ def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path, monkeypat
         (tmp_path / f"{number}.png").write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
     (tmp_path / "slow.bmp").write_bytes(hostile.FILES["bmp runs ff00"]())
     names = ["0.png", "1.png", "slow.bmp", "2.png", "3.png"]
-    with DecodingPool(1, TRUSTED_LIMITS._replace(cpu_seconds=0.05)) as decoding:
+    with DecodingPool(1, TRUSTED_LIMITS._replace(cpu_seconds=0.02)) as decoding:
         found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
     assert found[2].key == "too_costly"
     assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
