@@ -613,6 +613,14 @@ def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_
         assert colors(read(images).splits["train"]) == whole
 
 
+def test_a_full_disk_leaves_nothing_in_the_cache(images, cache, almost_full):
+    with almost_full():
+        assert "(File too large); set HF_DATASETS_CACHE" in refused(images)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert len(read(images).splits["train"].labels) == 32
+    assert [path.suffix for path in cache.rglob("*") if path.is_file()] == [".arrow"]
+
+
 def test_a_file_that_the_disk_could_not_read_is_read_again_by_the_next_run(images, monkeypatch):
     views = DecodingPool.views
 

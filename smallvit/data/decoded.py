@@ -1,8 +1,8 @@
 """The images of a listing as uint8 images of one size and integer labels.
 
 Each file is decoded as the page decodes it, in processes of their own, so that the model trains on what the page shows
-it and no file ends the training. The `datasets` library keeps the decoded images in one Arrow file in its cache. The
-images are a view of that file, mapped into memory.
+it and no file ends the training. The decoded images are one Arrow file in the cache of the `datasets` library, and a
+view of that file, mapped into memory.
 """
 
 import contextlib
@@ -135,9 +135,8 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
     folder = Path(datasets.config.HF_DATASETS_CACHE, "smallvit")
     contents, image_size, fingerprint = listing.contents, reading.image_size, _fingerprint(listing, reading)
 
-    def decode_all(_):
+    def decode_all():
         positions, errors = [], {}
-        temporary.clear()
         with tempfile.TemporaryFile(dir=folder) as file, _progress_bar(source, len(contents)) as bar:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
             sampled, values = [], []
@@ -173,33 +172,20 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
             }
         )
 
-    datasets.disable_progress_bars()  # `_decode` has its own
     cache, temporary = folder / f"{_cache_version()}-{fingerprint}.arrow", list[int]()
     try:
-        datasets.Dataset.from_file(str(cache))
+        table = _read_table(cache)
     except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
-        with contextlib.suppress(OSError):
-            cache.unlink()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not cache.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
             _delete_outdated(folder)
-        decoded = datasets.Dataset.from_dict({"position": range(len(contents))}).map(
-            decode_all,
-            batched=True,
-            batch_size=None,  # one batch makes one chunk in the file, which one array can view
-            writer_batch_size=len(contents),
-            remove_columns=["position"],
-            cache_file_name=str(cache),
-            new_fingerprint=fingerprint,
-        )
-        table = decoded.data.table
-    except (OSError, ValueError) as error:  # on a full disk the library may fail at closing its file: a `ValueError`
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"The decoded images of {source} cannot be written to {escape_name(str(folder))} ({reason}); set "
-            "HF_DATASETS_CACHE to a folder with enough free space."
-        ) from error
+            _write_table(cache, decode_all())
+            table = _read_table(cache)
+        except OSError as error:
+            raise UserError(
+                f"The decoded images of {source} cannot be written to {escape_name(str(folder))} "
+                f"({error.strerror or error}); set HF_DATASETS_CACHE to a folder with enough free space."
+            ) from error
     if temporary:  # the next run reads these files again
         with contextlib.suppress(OSError):
             cache.unlink()
@@ -215,6 +201,25 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
         errors,
         None if value_range is None else (value_range[0], value_range[1]),
     )
+
+
+def _read_table(path: Path) -> Any:
+    """The table of an Arrow file, a view of the file. Raises `OSError` or `pyarrow.ArrowInvalid`."""
+    import pyarrow
+
+    with pyarrow.ipc.open_stream(pyarrow.memory_map(str(path))) as reader:
+        return reader.read_all()
+
+
+def _write_table(path: Path, table: Any) -> None:
+    """Write a table as an Arrow file, whole or not at all. Other processes may write the same file meanwhile."""
+    import pyarrow
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        partial = Path(folder, path.name)
+        with open(partial, "wb") as file, pyarrow.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+        os.replace(partial, path)
 
 
 def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
