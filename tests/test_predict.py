@@ -137,13 +137,17 @@ def test_what_cannot_be_written_leaves_nothing(models, photos, tmp_path, capsys)
 
 def test_a_full_disk_is_a_sentence_and_the_old_answers_stay(models, photos, tmp_path, capsys, almost_full):
     """So few answers are written only when the file is closed."""
-    (tmp_path / "a.csv").write_text("old")
+    output = tmp_path / "a.csv"
+    output.write_text("old")
     with almost_full():
-        code = predict(photos, "--models", models / "a-vit", "--output", tmp_path / "a.csv")
+        code = predict(photos, "--models", models / "a-vit", "--output", output)
     assert code == 2
     sentence = f"--output {tmp_path}/a.csv could not be written (File too large); make room, or give another path."
     assert capsys.readouterr().err.endswith(f"{sentence}\n")
-    assert (tmp_path / "a.csv").read_text() == "old"
+    assert output.read_text() == "old"
+    with almost_full():
+        assert predict(photos, "--models", models / "a-vit", "--by-class", tmp_path / "s") == 2
+    assert f"--by-class {tmp_path}/s could not be written (File too large)" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "photos"]
 
 

@@ -102,22 +102,23 @@ def write_answers(
         raise UserError(f"--by-class {by_class} is already there; give a folder that does not exist yet.")
     found = find_images(inputs)
     unreadable = 0
-    places = [f"--output {output}" if isinstance(output, Path) else "The standard output"]
-    places += [] if by_class is None else [f"--by-class {by_class}"]
+    place = f"--output {output}" if isinstance(output, Path) else "The standard output"
     # The stack comes second, because closing a file may write to it, too.
-    with write_error_as_user_error(" or ".join(places)), ExitStack() as stack:
+    with write_error_as_user_error(place), ExitStack() as stack:
         if isinstance(output, Path):
             path = stack.enter_context(atomic_file(output))
             output = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
-        sorter = None if by_class is None else _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
-        write = _json_writer(output) if as_json else _csv_writer(output)
+        sorter = None
+        if by_class is not None:
+            stack.enter_context(write_error_as_user_error(f"--by-class {by_class}"))
+            sorter = _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
+        write = write_error_as_user_error(place)(_json_writer(output) if as_json else _csv_writer(output))
         for answer in predict_files(found, predictors):
             write(answer.row())
             if sorter is not None:
                 sorter.add(answer)
             unreadable += answer.prediction is None
         write(None)
-        output.flush()
     unreadable //= len(predictors)
     if unreadable == len(found):
         return ["None of the images could be read; the column error says why."]
@@ -131,7 +132,9 @@ def _csv_writer(file):
     writer.writeheader()
 
     def write(row):
-        if row is not None:
+        if row is None:
+            file.flush()
+        else:
             unsure = {True: "true", False: "false", None: ""}[row["unsure"]]
             writer.writerow({**row, "unsure": unsure})
 
@@ -143,6 +146,8 @@ def _json_writer(file):
 
     def write(row):
         file.write("\n]\n" if row is None else next(separators) + json.dumps(row, ensure_ascii=False))
+        if row is None:
+            file.flush()
 
     return write
 
