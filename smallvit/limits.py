@@ -34,6 +34,7 @@ MAX_MODELS = 16  # in one request: more than a page shows side by side
 MAX_BODY_BYTES = 2 * MAX_IMAGE_BYTES  # an image in a `data:` URL takes 4/3 of its size
 MAX_FRAME_CHARACTERS = 200_000  # a frame of the webcam, in base64; the page sends small JPEGs
 MAX_AGE_SECONDS, DELETE_INTERVAL_SECONDS = 50 * 60, 5 * 60  # an upload is deleted after 55 minutes at the latest
+MAX_UPLOAD_PAUSE_SECONDS = 5 * 60  # an upload of which no byte came for so long has broken off, and is deleted
 
 # Model folders, from the Hub or from anybody. The files are what `smallvit.model_folder` writes.
 MAX_MODEL_FILE_BYTES = {

@@ -335,9 +335,24 @@ def test_old_files_are_deleted(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_upload_that_broke_off_is_deleted_sooner(tmp_path, monkeypatch):
+    (tmp_path / "digest").mkdir()
+    for name in ("tmpabc", "digest/image"):
+        (tmp_path / name).write_text("content")
+    start = (tmp_path / "tmpabc").stat().st_ctime
+    monkeypatch.setattr(cleanup.time, "time", lambda: start + 200)
+    cleanup.delete_old_files(tmp_path, 3000)
+    assert (tmp_path / "tmpabc").exists()
+    monkeypatch.setattr(cleanup.time, "time", lambda: start + 310)
+    cleanup.delete_old_files(tmp_path, 3000)
+    assert not (tmp_path / "tmpabc").exists()
+    assert (tmp_path / "digest/image").exists()
+
+
 def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
     assert cleanup.MAX_AGE_SECONDS + cleanup.DELETE_INTERVAL_SECONDS < 3600
-    upload, rounds = tmp_path / "image.jpg", []
+    upload, rounds = tmp_path / "digest/image", []
+    upload.parent.mkdir()
     upload.write_text("content")
     blocks = SimpleNamespace(temp_file_sets=[{str(upload)}])
     start = upload.stat().st_ctime - 1

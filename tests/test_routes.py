@@ -181,3 +181,12 @@ def test_behind_a_proxy_the_root_path_is_no_part_of_a_route():
             assert httpx.get(f"{url}{prefix}gradio_api/app_id").status_code == 404
     finally:
         server.blocks.close()
+
+
+def test_an_upload_to_a_full_disk_is_a_sentence(served, almost_full, caplog):
+    with almost_full():  # this process serves, too
+        answer = httpx.post(f"{served[1]}gradio_api/upload", files={"files": ("image", b"x" * 100_000)})
+    assert answer.status_code == 507
+    assert answer.text == "The server cannot keep the file (File too large); try again in a minute."
+    assert answer.text in caplog.text
+    assert httpx.post(f"{served[1]}gradio_api/upload", files={"files": ("image", b"x" * 1000)}).status_code == 200

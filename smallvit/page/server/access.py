@@ -5,11 +5,14 @@ Gradio has some seventy routes more: some answer outside the queue (`/gradio_api
 the routes of the installed Gradio.
 """
 
+import logging
 from typing import Any
 
 from starlette.routing import compile_path
 
 from smallvit.limits import MAX_BODY_BYTES
+
+log = logging.getLogger(__name__)
 
 OWN_ROUTES = {
     "/": "GET",  # the page
@@ -54,7 +57,10 @@ def is_open(method: str, path: str) -> bool:
 
 
 class RequestLimits:
-    """ASGI middleware: 404 for what is not open, 413 for bodies above `MAX_BODY_BYTES`, security headers for all."""
+    """ASGI middleware: 404 for what is not open, 413 for bodies above `MAX_BODY_BYTES`, security headers for all.
+
+    A file that the server cannot keep, because its disk is full, is a sentence with status 507.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -64,7 +70,11 @@ class RequestLimits:
             await self.app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def send_with_headers(message: dict) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message["headers"], *_HEADERS]}
             await send(message)
@@ -86,9 +96,16 @@ class RequestLimits:
             # The application sees a body above the limit as a broken connection.
             return {"type": "http.disconnect"} if num_bytes > MAX_BODY_BYTES else message
 
-        await self.app(scope, limited_receive, send_with_headers)
+        try:
+            await self.app(scope, limited_receive, send_with_headers)
+        except OSError as error:
+            if has_begun or scope["method"] != "POST" or isinstance(error, ConnectionError):
+                raise
+            sentence = f"The server cannot keep the file ({error.strerror or error}); try again in a minute."
+            log.warning("%s: %s", path, sentence)
+            await _refuse(send_with_headers, 507, sentence)
 
 
-async def _refuse(send: Any, status: int) -> None:
+async def _refuse(send: Any, status: int, sentence: str = "") -> None:
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": sentence.encode()})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS
+from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_UPLOAD_PAUSE_SECONDS
 
 
 def use_own_upload_folder() -> Path:
@@ -42,6 +42,9 @@ def use_own_upload_folder() -> Path:
 def delete_old_files(folder: Path, max_age_seconds: float) -> None:
     """Delete old files in a folder and its subfolders, then the subfolders that are empty.
 
+    Gradio writes an upload into the folder itself, and moves it to a subfolder when it is complete. One that broke off
+    stays where it is, so it is deleted after a pause of `MAX_UPLOAD_PAUSE_SECONDS`.
+
     Args:
         folder: the upload folder.
         max_age_seconds: age by ctime, which counts from when the file came to this folder.
@@ -51,7 +54,10 @@ def delete_old_files(folder: Path, max_age_seconds: float) -> None:
             if path.is_dir():
                 if time.time() - path.stat().st_ctime > max_age_seconds:  # an upload may just have made a young one
                     path.rmdir()
-            elif time.time() - path.lstat().st_ctime > max_age_seconds:
+                continue
+            is_complete = path.parent != Path(folder)
+            most = max_age_seconds if is_complete else min(max_age_seconds, MAX_UPLOAD_PAUSE_SECONDS)
+            if time.time() - path.lstat().st_ctime > most:
                 path.unlink()
         except OSError:
             pass  # another process was faster, or the folder is not empty
