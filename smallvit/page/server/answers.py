@@ -8,12 +8,11 @@ import numpy as np
 from smallvit import images
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.shift_consistency import MAX_TRANSLATION, translate_image
+from smallvit.limits import MAX_FACTOR, MIN_FACTOR
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError
 
 NUM_TOP_CLASSES = 5
-MIN_FACTOR, MAX_FACTOR = 0.1, 8.0
-"""Limits of the factor by which a visitor may multiply tau."""
 
 
 class Changes(NamedTuple):
