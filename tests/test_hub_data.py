@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smallvit.data import Source, load_dataset
+from smallvit.errors import UserError
 from tests.hub_server import hub_server
 from tests.server import ROOT
 
@@ -132,3 +134,11 @@ def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_p
 def test_a_private_data_set_is_read_with_a_token(hub, tmp_path):
     (found,) = load(hub, tmp_path, {"path": "ada/private"}, token=hub.add_user("ada", role="read"))
     assert found == {"classes": ["night", "day"], "train": 32, "brightness": pytest.approx([40, 200], abs=3)}
+
+
+def test_a_full_disk_is_a_sentence_that_names_the_cache(tmp_path, monkeypatch, almost_full):
+    (tmp_path / "sky.parquet").write_bytes(parquet(image=(datasets.Image(), images()), label=(NAMES, LABELS)))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    with almost_full(), pytest.raises(UserError, match=r"sky.parquet cannot be kept in \S+/cache .*; make room, or set"):
+        load_dataset(Source(str(tmp_path / "sky.parquet")))
+    assert len(load_dataset(Source(str(tmp_path / "sky.parquet"))).train.labels) == 32

@@ -3,6 +3,7 @@
 The `datasets` library downloads and keeps them, and runs no code of theirs.
 """
 
+import errno
 import logging
 import os
 import re
@@ -131,12 +132,27 @@ def _load(name: str, shown: str) -> Any:
             "one that is private or gated needs HF_TOKEN or `hf auth login`."
         ) from error
     except Exception as error:  # the library raises many kinds: no network, no such data set, a choice to make
+        if _is_disk_full(error):
+            raise UserError(
+                f"{shown} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left on "
+                "device); make room, or set HF_DATASETS_CACHE and HF_HOME to folders with enough free space."
+            ) from error
         reason = " ".join(str(error).split())[:300].rstrip(".")
         where = "" if os.path.exists(path) else "there is no such file or folder here, and "
         raise UserError(
             f"{shown}: {where}the data set cannot be read {'' if os.path.exists(path) else 'from the Hub '}"
             f"({escape_name(reason)})."
         ) from error
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is the cause. The library checks the free space itself, and wraps the system's error."""
+    while error is not None:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if full or str(error).startswith("Not enough disk space"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _splits(loaded: Any, shown: str) -> dict[str, Any]:
