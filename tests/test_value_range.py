@@ -11,10 +11,12 @@ import train
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_dataset
 from smallvit.images import View
+from smallvit.images.load import load_views
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server.photos import load_upload
 from tests import tiny
+from tests.image_corpus import png_file, tiff_file
 
 
 @pytest.fixture
@@ -68,3 +70,42 @@ def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(s
     with Image.open(folder.examples[0]) as example:  # 8 bits, as the models see it
         assert example.mode == "RGB"
         assert 20 < np.asarray(example).mean() < 235
+
+
+def color_png(pixels):
+    """A PNG of three channels of 16 bits, which Pillow cannot write."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return png_file(pixels.shape[1::-1], 16, 2, rows)
+
+
+@pytest.mark.parametrize(
+    ("factor", "warning"), [(1, "3 colour images with 16 bits a channel are nearly black"), (16, None)]
+)
+def test_dark_colour_images_of_16_bits_are_counted_with_the_cure(scans, caplog, factor, warning):
+    rng = np.random.default_rng(5)
+    for number in range(3):
+        pixels = factor * rng.integers(0, 4096, (40, 40, 3))
+        (scans / "ant" / f"color{number}.png").write_bytes(color_png(pixels))
+    for _ in range(2):  # the second time from the cache
+        caplog.clear()
+        load_dataset(Source(str(scans)))
+        found = [message for message in caplog.messages if "16 bits a channel" in message]
+        assert len(found) == (warning is not None)
+        if warning:
+            assert found[0].startswith(warning)
+            assert "multiply them by 16, or save the images with 8 bits" in found[0]
+
+
+def test_a_dark_tiff_of_16_bits_is_known_and_a_dark_image_of_8_bits_is_not(tmp_path):
+    pixels = np.full((4, 4, 3), 4095, "<u2").tobytes()
+    entries = [(256, 3, [4]), (257, 3, [4]), (258, 3, [16] * 3), (259, 3, [1]), (262, 3, [2])]
+    entries += [(273, 4, [8 + 2 + 12 * 8 + 4 + 6]), (277, 3, [3]), (279, 4, [len(pixels)])]
+    (tmp_path / "deep.tif").write_bytes(tiff_file(entries, pixels))
+    for suffix in ("tif", "png"):
+        Image.new("RGB", (4, 4), (15, 15, 15)).save(tmp_path / f"plain.{suffix}")
+    found = {file.name: load_views(file, [View(4)]) for file in tmp_path.iterdir()}
+    assert {name: (views[0].max(), is_dark) for name, (views, _, is_dark) in found.items()} == {
+        "deep.tif": (15, True),
+        "plain.tif": (15, False),
+        "plain.png": (15, False),
+    }

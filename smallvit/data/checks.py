@@ -30,6 +30,7 @@ class LoadedSplits(NamedTuple):
         value_range: the values that became black and white in images with more than 8 bits that do not tell it
             themselves, see `smallvit.images.value_range`; None if there are no such images.
         groups: split -> the group of each image, from the column that `--group-by` names; None without such a column.
+        num_dark: how many colour images with 16 bits a channel have no value from 4,096 on; they become nearly black.
     """
 
     splits: dict[str, Split]
@@ -37,6 +38,7 @@ class LoadedSplits(NamedTuple):
     damaged: list[tuple[str, str]]
     value_range: tuple[float, float] | None = None
     groups: dict[str, list[str]] | None = None
+    num_dark: int = 0
 
 
 def format_list(names: list[str], most: int = 3) -> str:

@@ -30,7 +30,7 @@ from smallvit.limits import MAX_DECODING_PROCESSES
 
 log = logging.getLogger(__name__)
 
-DECODER_VERSION = 5  # raise it when `smallvit.images` returns other pixels or messages: files are then decoded again
+DECODER_VERSION = 6  # raise it when `smallvit.images` returns other pixels or messages: files are then decoded again
 _MAX_SAMPLED = 4096  # of one image
 
 
@@ -70,7 +70,7 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
     require_images(source, listing.class_names, listing.labels)  # before decoding, which may take minutes
     files = [file for split in listing.files.values() for file in split]
     labels = np.concatenate(list(listing.labels.values()))
-    images, positions, errors, value_range = _decoded(source, listing, reading)
+    images, positions, errors, value_range, num_dark = _decoded(source, listing, reading)
 
     damaged = [(files[position], sentence) for position, sentence in errors.items()]
     if reading.strict and damaged:
@@ -88,7 +88,7 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
     if listing.groups is not None:
         kept = iter(np.array(listing.groups, object)[positions])
         groups = {name: [next(kept) for _ in split.labels] for name, split in splits.items()}
-    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups)
+    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups, num_dark)
 
 
 def _describe_damaged(damaged, most=3):
@@ -121,12 +121,15 @@ def _delete_outdated(folder: Path) -> None:
         log.info("deleted %.1f GB of images that another version had decoded, in %s", sum(deleted) / 2**30, folder)
 
 
-def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any, dict[int, str], ValueRange | None]:
+def _decoded(
+    source: str, listing: Listing, reading: Reading
+) -> tuple[Any, Any, dict[int, str], ValueRange | None, int]:
     """Decode files, or read what an earlier call decoded.
 
     Returns:
         (uint8 [m, S, S, 3], a read-only view of a mapped file; int [m], ascending positions of these images in the
-        listing; {position: sentence} of the files that cannot be read; the value range, None if no image needs one).
+        listing; {position: sentence} of the files that cannot be read; the value range, None if no image needs one;
+        `LoadedSplits.num_dark`).
     """
     logging.getLogger("datasets").setLevel(logging.WARNING)  # else it logs which backends are installed
     import datasets  # takes seconds, so only where images are decoded
@@ -139,7 +142,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
         positions, errors = [], {}
         with tempfile.TemporaryFile(dir=folder) as file, _progress_bar(source, len(contents)) as bar:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
-            sampled, values = [], []
+            sampled, values, num_dark = [], [], 0
             for position, result in enumerate(_decode(contents, reading, bar)):
                 if isinstance(result, ImageError):
                     errors[position] = str(result)
@@ -149,6 +152,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
                 if result.values is not None:
                     sampled.append((position, len(positions)))
                     values.append(result.values)
+                num_dark += result.is_dark
                 positions.append(position)
                 file.write(result.squares[0])
             value_range = reading.value_range
@@ -169,6 +173,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
                 "image": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(pixels), 3 * image_size**2),
                 "error": [""] * len(positions) + list(errors.values()),
                 "value_range": [value_range] * len(contents),
+                "num_dark": [num_dark] * len(contents),
             }
         )
 
@@ -200,6 +205,7 @@ def _decoded(source: str, listing: Listing, reading: Reading) -> tuple[Any, Any,
         positions[:count],
         errors,
         None if value_range is None else (value_range[0], value_range[1]),
+        table["num_dark"][0].as_py(),
     )
 
 

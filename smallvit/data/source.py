@@ -198,6 +198,12 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
             *loaded.value_range,
             *RANGE_PERCENTILES,
         )
+    if count := loaded.num_dark:
+        log.warning(
+            "%d colour image%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values "
+            "are below 4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
+            *(count, "" if count == 1 else "s", "is" if count == 1 else "are"),
+        )
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
     dataset = Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)

@@ -18,7 +18,15 @@ from PIL import Image, ImageChops, features
 from smallvit.files import NotARegularFileError, open_regular
 from smallvit.images import jpeg
 from smallvit.images.errors import ImageError
-from smallvit.images.value_range import ValueRange, guess_range, is_deep, range_in_file, sample_values, to_grey
+from smallvit.images.value_range import (
+    ValueRange,
+    guess_range,
+    is_dark_color,
+    is_deep,
+    range_in_file,
+    sample_values,
+    to_grey,
+)
 from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64, 96 and 128: reducing in two steps gives the pixels of one step
@@ -114,7 +122,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
 
 def load_views(
     source: str | os.PathLike[str] | bytes, views: Sequence[View], num_values: int = 0
-) -> tuple[list[np.ndarray], list[float] | None]:
+) -> tuple[list[np.ndarray], list[float] | None, bool]:
     """Decode an image in this process once, for several views.
 
     Args:
@@ -123,7 +131,8 @@ def load_views(
         num_values: how many values to return of an image with more than 8 bits that does not tell its range.
 
     Returns:
-        A square uint8 [S, S, 3] for each view; and values of pixels in the square, None unless they were asked for.
+        A square uint8 [S, S, 3] for each view; values of pixels in the square, None unless they were asked for; and
+        whether the image is dark, see `is_dark_color`.
 
     Raises:
         ImageError: as `load_square`.
@@ -131,6 +140,7 @@ def load_views(
     data = read_image_file(source)
     with _decoded(data, image_format(data)) as (image, orientation, _):
         box = _centre(image, orientation)
+        is_dark = is_dark_color(image, data)
         values, squares = None, {}
         if is_deep(image):
             if num_values and range_in_file(image, data) is None:
@@ -141,7 +151,7 @@ def load_views(
         for value_range in ranges:
             (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
         chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
-        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values
+        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, is_dark
 
 
 def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:

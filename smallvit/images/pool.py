@@ -91,10 +91,12 @@ class Decoded(NamedTuple):
         squares: uint8 [S, S, 3] for each view, see `View`.
         values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
             as many as were asked for. None for other images.
+        is_dark: see `value_range.is_dark_color`.
     """
 
     squares: list[np.ndarray]
     values: np.ndarray | None = None
+    is_dark: bool = False
 
 
 class DecodingPool:
@@ -285,11 +287,12 @@ class _Worker:
         if [square.shape for square in squares] != [(view.side, view.side, 3) for view in views]:
             raise ValueError(f"images of shapes {[square.shape for square in squares]}")
         values = header.get("values")
+        is_dark = header.get("is_dark") is True
         if values is None:
-            return Decoded(squares)
+            return Decoded(squares, is_dark=is_dark)
         if len(values) > num_values:
             raise ValueError(f"{len(values)} values")
-        return Decoded(squares, np.array(values, np.float64))
+        return Decoded(squares, np.array(values, np.float64), is_dark)
 
     def _receive_header(self) -> dict[str, Any] | ImageError:
         header = read_header(self._output)

@@ -6,7 +6,7 @@ only their upper 8 bits.
 """
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 ValueRange = tuple[float, float]  # the values that become black and white; what lies outside is clipped
 
@@ -15,6 +15,7 @@ SAMPLED_VALUES = 2**22  # of all images together, to compute the percentiles
 _TILE = (256, 4096)  # rows and columns at once; bounds the memory of NumPy
 _USUAL_LIMITS = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 _SAMPLE_SEED = 0
+_DARK = 4096 >> 8  # what Pillow leaves of 4,096
 
 # Tags of TIFF.
 _BITS_PER_SAMPLE, _MIN_VALUES, _MAX_VALUES = 258, (340, 280), (341, 281)
@@ -23,6 +24,28 @@ _BITS_PER_SAMPLE, _MIN_VALUES, _MAX_VALUES = 258, (340, 280), (341, 281)
 def is_deep(image: Image.Image) -> bool:
     """Whether a pixel has one value of more than 8 bits."""
     return image.mode.startswith("I") or image.mode == "F"
+
+
+def is_dark_color(image: Image.Image, data: bytes) -> bool:
+    """Whether Pillow returned the upper 8 of 16 bits a channel, and these show values below 4,096 only.
+
+    Args:
+        image: a decoded image.
+        data: the content of its file.
+    """
+    if image.mode not in ("LA", "RGB", "RGBA"):
+        return False
+    if image.format == "PNG":
+        bits = data[24]  # of IHDR, which is the first chunk
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        given = image.tag_v2.get(_BITS_PER_SAMPLE, 0)
+        bits = max(given) if isinstance(given, tuple) and given else given
+    else:
+        return False
+    if bits != 16:
+        return False
+    largest = np.array(image.getextrema())[:, 1]
+    return bool(np.all(largest[: 1 if image.mode == "LA" else 3] < _DARK))  # alpha comes last
 
 
 def range_in_file(image: Image.Image, data: bytes) -> ValueRange | None:

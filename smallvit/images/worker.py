@@ -104,8 +104,8 @@ def _photo(data: bytes, value_range: ValueRange | None) -> tuple[dict[str, Any],
 
 
 def _squares(source: str | bytes, views: list[View], num_values: int) -> tuple[dict[str, Any], list[np.ndarray]]:
-    squares, values = load_views(source, views, num_values)
-    return {} if values is None else {"values": values}, squares
+    squares, values, is_dark = load_views(source, views, num_values)
+    return {"is_dark": is_dark} | ({} if values is None else {"values": values}), squares
 
 
 def _decode_something() -> None:
