@@ -78,10 +78,8 @@ def color_png(pixels):
     return png_file(pixels.shape[1::-1], 16, 2, rows)
 
 
-@pytest.mark.parametrize(
-    ("factor", "warning"), [(1, "3 colour images with 16 bits a channel are nearly black"), (16, None)]
-)
-def test_dark_colour_images_of_16_bits_are_counted_with_the_cure(scans, caplog, factor, warning):
+@pytest.mark.parametrize(("factor", "warning"), [(1, "3 images with 16 bits a channel are nearly black"), (16, None)])
+def test_dark_images_of_16_bits_a_channel_are_counted_with_the_cure(scans, caplog, factor, warning):
     rng = np.random.default_rng(5)
     for number in range(3):
         pixels = factor * rng.integers(0, 4096, (40, 40, 3))

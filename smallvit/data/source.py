@@ -200,7 +200,7 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         )
     if count := loaded.num_dark:
         log.warning(
-            "%d colour image%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values "
+            "%d image%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values "
             "are below 4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
             *(count, "" if count == 1 else "s", "is" if count == 1 else "are"),
         )

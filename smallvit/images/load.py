@@ -21,7 +21,7 @@ from smallvit.images.errors import ImageError
 from smallvit.images.value_range import (
     ValueRange,
     guess_range,
-    is_dark_color,
+    is_dark,
     is_deep,
     range_in_file,
     sample_values,
@@ -132,7 +132,7 @@ def load_views(
 
     Returns:
         A square uint8 [S, S, 3] for each view; values of pixels in the square, None unless they were asked for; and
-        whether the image is dark, see `is_dark_color`.
+        whether the image is dark, see `is_dark`.
 
     Raises:
         ImageError: as `load_square`.
@@ -140,7 +140,7 @@ def load_views(
     data = read_image_file(source)
     with _decoded(data, image_format(data)) as (image, orientation, _):
         box = _centre(image, orientation)
-        is_dark = is_dark_color(image, data)
+        dark = is_dark(image, data)
         values, squares = None, {}
         if is_deep(image):
             if num_values and range_in_file(image, data) is None:
@@ -151,7 +151,7 @@ def load_views(
         for value_range in ranges:
             (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
         chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
-        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, is_dark
+        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, dark
 
 
 def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:

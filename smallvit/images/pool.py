@@ -91,7 +91,7 @@ class Decoded(NamedTuple):
         squares: uint8 [S, S, 3] for each view, see `View`.
         values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
             as many as were asked for. None for other images.
-        is_dark: see `value_range.is_dark_color`.
+        is_dark: see `value_range.is_dark`.
     """
 
     squares: list[np.ndarray]

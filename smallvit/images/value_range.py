@@ -26,7 +26,7 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def is_dark_color(image: Image.Image, data: bytes) -> bool:
+def is_dark(image: Image.Image, data: bytes) -> bool:
     """Whether Pillow returned the upper 8 of 16 bits a channel, and these show values below 4,096 only.
 
     Args:

@@ -16,6 +16,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from smallvit.config import IMBALANCE_RATIO
 from smallvit.data import Dataset, Split
 from smallvit.errors import escape_name
 from smallvit.evaluation.comparison import (
@@ -129,19 +130,25 @@ class Baseline(NamedTuple):
         share: its share of the test images.
         balanced: its balanced accuracy.
         is_largest: whether no other class has as many test images.
+        is_unequal: whether it has `IMBALANCE_RATIO` times the test images of the smallest class that has any.
     """
 
     name: str
     share: float
     balanced: float
     is_largest: bool
+    is_unequal: bool
 
 
 def _baseline(dataset: Dataset) -> Baseline:
     counts = np.bincount(dataset.test.labels, minlength=len(dataset.class_names))
     largest, is_largest = counts.argmax(), np.count_nonzero(counts == counts.max()) == 1
     return Baseline(
-        dataset.class_names[largest], counts[largest] / counts.sum(), 1 / np.count_nonzero(counts), is_largest
+        dataset.class_names[largest],
+        counts[largest] / counts.sum(),
+        1 / np.count_nonzero(counts),
+        is_largest,
+        bool(counts.max() >= IMBALANCE_RATIO * counts[counts > 0].min()),
     )
 
 
@@ -160,6 +167,12 @@ def _answer(
     ]
     if first.share.interval.low <= baseline.share:
         sentences.append(f"{first.title} is not clearly better than that.")
+    if baseline.is_unequal:
+        balanced = np.mean([balanced_accuracy(each, dataset.test.labels) for each in first.correct])
+        sentences.append(
+            f"The classes differ much in size: if each counts alike (balanced accuracy), {first.title} has "
+            f"{_percent(float(balanced))}, and always answering one class {_percent(baseline.balanced)}."
+        )
     if comparisons:
         return sentences + _comparison_sentences(comparisons[0], others[0])
     return sentences + [
