@@ -12,5 +12,3 @@ Images are [B, H, W, C] of pixels 0-255, uint8 or float32. A `seed` is a `keras.
 
 from smallvit.augment.patch_sampling import sample_patches
 from smallvit.augment.pipeline import Augmentation
-
-__all__ = ["Augmentation", "sample_patches"]

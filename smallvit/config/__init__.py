@@ -34,31 +34,3 @@ from smallvit.config.training import (
     require_samplable,
 )
 from smallvit.config.validation import require_types
-
-__all__ = [
-    "CIFAR100_MEAN",
-    "CIFAR100_STD",
-    "CUSTOM_DATA_PRESET",
-    "DATA_IMAGE_SIZES",
-    "DEFAULT_PRESET",
-    "DEFAULT_VARIANTS",
-    "IMBALANCE_RATIO",
-    "MUON_ADAM_WEIGHT_DECAY",
-    "PAPER_URL",
-    "PRESETS",
-    "RANDAUGMENT_MAX_MAGNITUDE",
-    "VARIANTS",
-    "ModelConfig",
-    "Preset",
-    "TrainConfig",
-    "changed_fields",
-    "overrides_for_size",
-    "parse_override",
-    "require_samplable",
-    "require_types",
-    "scaled_image_size",
-    "with_data_image_size",
-    "with_overrides",
-    "with_variant",
-    "without_seed",
-]

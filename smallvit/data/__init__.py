@@ -6,16 +6,3 @@ from smallvit.data.findings import Findings
 from smallvit.data.mirroring import mirroring_problem
 from smallvit.data.source import Source, load_dataset
 from smallvit.data.split import hold_out, index_in_class
-
-__all__ = [
-    "Dataset",
-    "Findings",
-    "Source",
-    "Split",
-    "hold_out",
-    "index_in_class",
-    "iter_chunks",
-    "load_cifar100",
-    "load_dataset",
-    "mirroring_problem",
-]

@@ -12,8 +12,6 @@ from smallvit.device.distribution import distributed, is_main_process
 from smallvit.experiment import check, preflight, prepare, publish, train
 from smallvit.experiment.options import ExperimentOptions
 
-__all__ = ["ExperimentOptions", "run_experiment"]
-
 
 def run_experiment(options: ExperimentOptions) -> list[Path]:
     """Train what the options ask for. Each run becomes a model folder; all finished runs go into one report.

@@ -8,21 +8,3 @@ from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, View,
 from smallvit.images.pool import TRUSTED_LIMITS, DecodingPool, load_photo, start_decoding
 from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
 from smallvit.limits import MAX_PIXELS
-
-__all__ = [
-    "FORMATS",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MAX_SHOWN_SIDE",
-    "MAX_SIDE",
-    "SENTENCES",
-    "TRUSTED_LIMITS",
-    "DecodingPool",
-    "ImageError",
-    "Photo",
-    "View",
-    "load_photo",
-    "load_square",
-    "resize_square",
-    "start_decoding",
-]

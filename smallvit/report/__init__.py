@@ -1,5 +1,3 @@
 """What trained models reached: the HTML report, figures, and the table of published results."""
 
 from smallvit.report.html import EvaluatedModel, conclusion, report
-
-__all__ = ["EvaluatedModel", "conclusion", "report"]
