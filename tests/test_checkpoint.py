@@ -204,19 +204,6 @@ def test_a_model_too_large_for_its_file_is_not_even_built(folder, monkeypatch):
         read_model_folder(folder).load_model()
 
 
-def test_links_in_the_weights_are_refused(folder, tmp_path):
-    """By Keras: a link could lead to any file of the machine."""
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["bias"] = np.zeros(10, np.float32)
-    with h5py.File(folder / "model.weights.h5", "r+") as file:
-        name = "blocks/transformer_block/attention/output_projection/vars/1"
-        del file[name]
-        file[name] = h5py.ExternalLink(str(tmp_path / "other.h5"), "bias")
-    rehash(folder)
-    with pytest.raises(UserError, match=r"model\.weights\.h5 does not hold the weights"):
-        read_model_folder(folder).load_model()
-
-
 def test_a_record_of_version_3_is_read(written, folder):
     content = json.loads((folder / "smallvit.json").read_text())
     content |= {"format_version": 3, "picture_size": content.pop("data_image_size")}
