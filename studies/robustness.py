@@ -35,7 +35,7 @@ from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.inference.attention import mean_attention_distance
-from smallvit.inference.shift_consistency import MAX_TRANSLATION, translate_images
+from smallvit.inference.translation import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table
 from studies import common

@@ -10,7 +10,7 @@ from smallvit.inference.attention import (
     grid_size,
     mean_attention_distance,
 )
-from smallvit.inference.shift_consistency import translate_images, translation_consistency
+from smallvit.inference.translation import translate_images
 
 
 @pytest.fixture
@@ -37,16 +37,6 @@ def test_many_images_are_moved_as_one_is(rng):
     assert moved.shape == (5, 5, *images.shape)
     for index in np.ndindex(2, 3):
         np.testing.assert_array_equal(moved[:, :, *index], translate_images(images[index], 2))
-
-
-def test_how_often_an_answer_holds():
-    probabilities = np.zeros((3, 3, 4))
-    probabilities[..., 1] = 0.6
-    probabilities[0, 2] = [0, 0.3, 0, 0.7]
-    probabilities[2, 0] = [0.9, 0.1, 0, 0]
-    holds, share = translation_consistency(probabilities)
-    assert holds.tolist() == [[True, True, False], [True] * 3, [False, True, True]]
-    assert share == pytest.approx(7 / 9)
 
 
 def test_the_share_that_tokens_give_themselves(attention):

@@ -15,7 +15,7 @@ from smallvit.images import load_square, resize_square
 from smallvit.inference.attention import attention_rollout
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.occlusion import occlude_patches
-from smallvit.inference.shift_consistency import translate_image
+from smallvit.inference.translation import translate_image
 from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
 from smallvit.page.server.downloads import keep_upload

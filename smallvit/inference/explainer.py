@@ -18,7 +18,7 @@ from smallvit.device import compilation
 from smallvit.evaluation.metrics import softmax
 from smallvit.inference.attention import diagonal_attention, mean_spread, patch_attention
 from smallvit.inference.occlusion import occlude_each_patch, occlude_patches
-from smallvit.inference.shift_consistency import translate_images
+from smallvit.inference.translation import translate_images
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 

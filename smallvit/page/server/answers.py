@@ -7,7 +7,7 @@ import numpy as np
 
 from smallvit import images
 from smallvit.inference.explainer import Explainer
-from smallvit.inference.shift_consistency import MAX_TRANSLATION, translate_image
+from smallvit.inference.translation import MAX_TRANSLATION, translate_image
 from smallvit.limits import MAX_FACTOR, MIN_FACTOR
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError

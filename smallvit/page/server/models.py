@@ -13,7 +13,7 @@ from smallvit.config import VARIANTS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel, download_model_folder
 from smallvit.inference.explainer import Explainer
-from smallvit.inference.shift_consistency import MAX_TRANSLATION
+from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import RECORD_FILE, ModelFolder, read_model_folder
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError

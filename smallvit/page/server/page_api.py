@@ -20,7 +20,7 @@ import numpy as np
 from smallvit.errors import UserError
 from smallvit.inference.attention import attention_rollout
 from smallvit.inference.explainer import Explainer
-from smallvit.inference.shift_consistency import MAX_TRANSLATION
+from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import MAX_MODELS
 from smallvit.page.server.answers import (
     Changes,
