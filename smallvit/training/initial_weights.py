@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from smallvit.data.duplicates import averaging_matrix
 from smallvit.model import VisionTransformer
 
 
@@ -39,7 +40,7 @@ def _resize_patch_values(path, values, before, after):
     if path.endswith("kernel"):
         return resize_kernel(values, before, after)
     if path.endswith(("gamma", "beta")):
-        return _resample(values, area_weights(before, after))
+        return _resample(values, averaging_matrix(before, after))
     return values
 
 
@@ -54,7 +55,7 @@ def resize_kernel(kernel: np.ndarray, before: int, after: int) -> np.ndarray:
     Returns:
         [after * after * C, D].
     """
-    return _resample(kernel, area_weights(after, before).T)
+    return _resample(kernel, averaging_matrix(after, before).T)
 
 
 def _resample(values, weights):
@@ -63,13 +64,6 @@ def _resample(values, weights):
     square = values.reshape(before, before, -1)
     square = np.einsum("ri,sj,ijc->rsc", weights, weights, square)
     return square.reshape(-1, *values.shape[1:]).astype(values.dtype)
-
-
-def area_weights(before: int, after: int) -> np.ndarray:
-    """The weights with which pixels become pixels of another size: float64 [after, before]; each row sums to 1."""
-    edges = np.linspace(0, before, after + 1)
-    left, right = np.maximum(edges[:-1, None], np.arange(before)), np.minimum(edges[1:, None], np.arange(1, before + 1))
-    return np.maximum(right - left, 0) * after / before
 
 
 def resize_positions(embedding: np.ndarray, before: int, after: int) -> np.ndarray:
