@@ -246,7 +246,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
         found = _find_initial_weights(options.init_from, options.variant and variants)
         variants = list(found)
         _require_architecture_unchanged(options.overrides)
-        size = options.image_size or next(iter(found.values())).record.data_image_size
+        size = options.image_size or next(iter(found.values()))[1].record.data_image_size
         if options.image_size is not None:
             with value_error_as_user_error():
                 with_data_image_size(preset, size)
@@ -269,32 +269,21 @@ def _require_even_patches(preset_name, data_image_size, variants):
         )
 
 
-class _Found(NamedTuple):
-    """A model folder, and what the user calls it."""
-
-    name: str
-    folder: ModelFolder
-
-    @property
-    def record(self):
-        return self.folder.record
-
-
 def _find_initial_weights(text, variants):
-    """{variant: `_Found`} for the given variants; for None, for the default ones among those found."""
-    found: dict[str, list[_Found]] = {}
+    """{variant: (name, `ModelFolder`)} for the given variants; for None, for the default ones among those found."""
+    found: dict[str, list[tuple[str, ModelFolder]]] = {}
     for name, folder in resolve_model_folders(text).items():
-        found.setdefault(folder.record.variant, []).append(_Found(name, folder))
+        found.setdefault(folder.record.variant, []).append((name, folder))
     if variants is None:
         variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
     for variant in variants:
         if variant not in found:
             raise UserError(f"--from {text} has no model of the variant {variant}; give --variant {' '.join(found)}.")
         if len(found[variant]) > 1:
-            names = " and ".join(one.name for one in found[variant][:2])
+            names = " and ".join(name for name, _ in found[variant][:2])
             raise UserError(f"--from {text} has two models of the variant {variant}, {names}; give one of them.")
     initial = {variant: found[variant][0] for variant in variants}
-    sizes = {one.record.data_image_size for one in initial.values()}
+    sizes = {folder.record.data_image_size for _, folder in initial.values()}
     if len(sizes) > 1:
         raise UserError(
             f"--from {text} has models for images of {' and '.join(map(str, sorted(sizes)))} px; give models for one "
