@@ -20,7 +20,7 @@ from smallvit.inference.predictor import Predictor, short_names
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record
 from smallvit.report import report
-from smallvit.report.html import EvaluatedModel
+from smallvit.report.html import EvaluatedModel, format_probability
 from smallvit.report.tables import write_tables
 
 _MAX_NAMED = 10  # damaged files that the log names
@@ -147,7 +147,7 @@ def describe_drift(name: str, model: EvaluatedModel, labels) -> str:
         f"{100 * change.now.interval.low:.1f} to {100 * change.now.interval.high:.1f}); on its {before.total:,} test "
         f"images it was {before.value:.1%}. The difference is {100 * change.difference:+.1f} points (interval "
         f"{low:+.1f} to {high:+.1f}); the probability that chance makes one as large is "
-        f"{_probability(change.p_value)}. {_verdict(change)}"
+        f"{format_probability(change.p_value)}. {_verdict(change)}"
     )
 
 
@@ -168,7 +168,3 @@ def _verdict(change: ShareChange) -> str:
         "These images are easier for the model than those it was tested on: the data has changed, has other shares of "
         "the classes, or holds training images."
     )
-
-
-def _probability(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"

@@ -188,7 +188,7 @@ def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[s
         f"The plain {comparison.plain} has {_accuracy_text(plain)}: "
         f"{'no difference' if is_tie else f'a difference of {_points(mean)} points'} "
         f"({_interval_text(comparison.interval)}).",
-        f"The probability that chance alone makes a difference as large is {_probability(comparison.p_value)}.",
+        f"The probability that chance alone makes a difference as large is {format_probability(comparison.p_value)}.",
         "These images do not tell which of the two is better."
         if comparison.may_be_chance or is_tie
         else f"On images like these, {better} is the better model.",
@@ -369,7 +369,8 @@ def _interval_text(interval: Interval) -> str:
     return f"{_percent(CONFIDENCE).replace('.0', '')} confidence interval {_interval(interval)}"
 
 
-def _probability(value: float) -> str:
+def format_probability(value: float) -> str:
+    """`"below 0.001"`, `"0.023"`, `"0.41"`."""
     return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
@@ -393,7 +394,7 @@ def _environment() -> jinja2.Environment:
         points=_points,
         percent=_percent,
         mean_and_deviation=_mean_and_deviation,
-        probability=_probability,
+        probability=format_probability,
         interval=_interval,
         counted=_counted,
         number="{:,}".format,
