@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from smallvit import cli, files
+from smallvit import cli
 from smallvit.data import Source, load_cifar100
-from smallvit.experiment.verify import verify_models
+from smallvit.experiment.verify import RecordedData, verify_models
+from smallvit.hub.download import resolve_models
 from tests import tiny
 
 
@@ -83,5 +84,6 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
 
 @pytest.mark.skipif("SMALLVIT_DATA" not in os.environ, reason="needs CIFAR-100: SMALLVIT_DATA names it")
 def test_the_bundled_models_are_what_their_records_say():
-    assert verify_models([], Source(os.environ["SMALLVIT_DATA"])) == []
-    assert any(files.BUNDLED_MODELS.iterdir())
+    folders = resolve_models([])
+    assert len(folders) == 4
+    assert verify_models(folders, RecordedData(Source(os.environ["SMALLVIT_DATA"]))) == []

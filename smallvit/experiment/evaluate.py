@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from smallvit import files
 from smallvit.data import Dataset, Source
 from smallvit.data.digest import split_sha256
 from smallvit.data.labelled import load_labelled
@@ -15,7 +14,7 @@ from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
 from smallvit.experiment.verify import RecordedData, source_for, verify_models
 from smallvit.files import atomic_folder
-from smallvit.hub.download import resolve_model_folders
+from smallvit.hub.download import resolve_models
 from smallvit.inference.predictor import Predictor, short_names
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record
@@ -46,24 +45,21 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
         UserError: a model or the data cannot be read, they do not fit each other, or the folder cannot be written.
     """
     require_supported_backend()
-    folders: dict[str, ModelFolder] = {}
-    for text in models or [str(files.BUNDLED_MODELS)]:
-        folders |= resolve_model_folders(text)
+    folders, dataset_of = resolve_models(models), RecordedData(source)
     records = [folder.record for folder in folders.values()]
-    if source.kind == "cifar100" or _was_tested_on(records, source):
+    if source.kind == "cifar100" or _was_tested_on(records, dataset_of):
         if output_dir is not None:
             raise UserError(
                 "--output-dir is for new images; the models were tested on these, and their report is where they were "
                 "trained."
             )
-        return verify_models(list(models), source)
+        return verify_models(folders, dataset_of)
     evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.folder_name))
     return []
 
 
-def _was_tested_on(records: Sequence[Record], source: Source) -> bool:
+def _was_tested_on(records: Sequence[Record], dataset_of: RecordedData) -> bool:
     """Whether the test split or fold of the source, as a training would draw it, is the one of a record."""
-    dataset_of = RecordedData(source)
     for record in records:
         try:
             dataset = dataset_of(record)

@@ -1,17 +1,16 @@
 """Check trained models against their records: compute the metrics on the test split again."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
-from smallvit import files
 from smallvit.data import Dataset, Source, Split, load_dataset
-from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.hub.download import resolve_model_folders
 from smallvit.model_folder.card import is_of_cifar100
+from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record
 
 TOLERANCE = 1.001e-4  # 0.01 percentage points, and a little more for the rounding of the difference
@@ -29,15 +28,18 @@ class RecordedData:
     """The data set of each model, with the images that tested it as test images.
 
     Each source is read once, also if it cannot be read.
+
+    Args:
+        source: the data, as the user named it.
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self._read: dict[Source, Dataset | UserError] = {}
 
     def __call__(self, record: Record) -> Dataset:
         """Read the data set. Raises `UserError` if it cannot be read, or not divided as for this model."""
-        source = source_for(self._source, record)
+        source = source_for(self.source, record)
         if source not in self._read:
             try:
                 self._read[source] = load_dataset(source)
@@ -49,28 +51,23 @@ class RecordedData:
         return found.of_fold(None if record.fold is None else record.fold - 1)
 
 
-def verify_models(models: list[str], source: Source) -> list[str]:
+def verify_models(folders: Mapping[str, ModelFolder], dataset_of: RecordedData) -> list[str]:
     """Compute accuracy, cross-entropy and calibration error of models on the test split, and log them as a table.
 
     Args:
-        models: paths of model folders, paths of folders of model folders, or Hub models `USER/REPO[@REVISION]`; the
-            bundled models if empty.
-        source: the data that the models were trained on. Images of a folder are resized to the models' size.
+        folders: {name: `ModelFolder`}.
+        dataset_of: the data that the models were trained on. Images of a folder are resized to the models' size.
 
     Returns:
         A sentence for each model whose accuracy differs from its record by more than 0.01 percentage points.
 
     Raises:
-        UserError: a model or the data cannot be read, or the model was measured on other data.
+        UserError: the data cannot be read, or a model was measured on other data.
     """
-    require_supported_backend()
-    folders = {}
-    for text in models or [str(files.BUNDLED_MODELS)]:
-        folders.update(resolve_model_folders(text))
     for name, folder in folders.items():
-        if source.path is None and not is_of_cifar100(folder.record):
+        if dataset_of.source.path is None and not is_of_cifar100(folder.record):
             raise UserError(f"{name} was measured on {folder.record.data}; --data must name those images.")
-    dataset_of, tests = RecordedData(source), dict[str, Split]()
+    tests: dict[str, Split] = {}
     for name, folder in folders.items():
         record, dataset = folder.record, dataset_of(folder.record)
         tests[name], side = dataset.test, dataset.test.images.shape[1]

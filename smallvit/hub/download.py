@@ -6,11 +6,13 @@ folder are downloaded, no file is larger than its limit, and the weights come la
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from huggingface_hub import HfApi, hf_hub_download
 
+from smallvit import files
 from smallvit.errors import UserError
 from smallvit.hub.client import use_timeout
 from smallvit.hub.errors import hub_error_as_user_error
@@ -68,6 +70,14 @@ def resolve_model_folders(text: str | Path) -> dict[str, ModelFolder]:
     if model := HubModel.parse(str(text)):
         return {str(model): download_model_folder(model)[0]}
     return {str(path): read_model_folder(path) for path in find_model_folders(text)}
+
+
+def resolve_models(texts: Iterable[str | Path]) -> dict[str, ModelFolder]:
+    """Read all models that texts name, see `resolve_model_folders`; the bundled models if there are no texts."""
+    folders: dict[str, ModelFolder] = {}
+    for text in list(texts) or [files.BUNDLED_MODELS]:
+        folders |= resolve_model_folders(text)
+    return folders
 
 
 def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from smallvit import files
 from smallvit.data.unlabelled import find_images, read_images
 from smallvit.device.backend import require_supported_backend
 from smallvit.device.compilation import compile_function
 from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import softmax
 from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
-from smallvit.hub.download import resolve_model_folders
+from smallvit.hub.download import resolve_model_folders, resolve_models
 from smallvit.images import MAX_SIDE, resize_square
 from smallvit.model_folder.folder import ModelFolder
 
@@ -183,15 +182,13 @@ def load_model(source: str | Path, variant: str | None = None) -> Predictor:
 
 
 def load_predictors(sources: Sequence[str | Path] = ()) -> dict[str, Predictor]:
-    """Load all models that texts name, see `resolve_model_folders`; the bundled models if there are none.
+    """Load all models that texts name, see `resolve_models`.
 
     Returns:
         {name: `Predictor`}; the name is the last part of the path or of the name on the Hub where that is unique.
     """
     require_supported_backend()
-    folders: dict[str, ModelFolder] = {}
-    for source in sources or [files.BUNDLED_MODELS]:
-        folders |= resolve_model_folders(source)
+    folders = resolve_models(sources)
     return {short: Predictor(folders[name]) for name, short in short_names(folders).items()}
 
 
