@@ -7,7 +7,6 @@ Sizes are in bytes, times in seconds.
 MAX_IMAGE_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
 MAX_PIXELS_OF_FORMAT = {"WEBP": 16_000_000, "AVIF": 24_000_000}  # their decoders hold several copies of an image
-MAX_PERCENT_CHARACTERS = 1_000_000  # of a percent-encoded data URL: decoding takes many times its size in memory
 DOWNLOAD_SECONDS = 15  # for an image at an address, redirects included: a visitor waits no longer
 MAX_REDIRECTS = 5  # honest servers send on once or twice
 

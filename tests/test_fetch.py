@@ -7,7 +7,6 @@ import http.server
 import socket
 import threading
 import time
-from urllib.parse import quote_from_bytes
 
 import pytest
 
@@ -31,18 +30,14 @@ IMAGE = save(photo(), "PNG")
         ("data:image/png;base64,iVBORw%3D%3d", b"\x89PNG"),
         (" DATA:image/png;name=a.png;BASE64,iVBO\n Rw==", b"\x89PNG"),
         ("data:;base64,", b""),
-        ("data:,a%20b,c", b"a b,c"),
-        ("data:image/svg+xml;charset=utf-8,<svg/>", b"<svg/>"),
-        ("data:base64,iVBO", b"iVBO"),  # a type, not an encoding
     ],
 )
 def test_a_data_url_is_decoded(url, content):
     assert decode_data_url(url) == content
 
 
-def test_a_image_survives_both_encodings():
+def test_an_image_survives_the_encoding():
     assert decode_data_url(f"data:image/png;base64,{base64.b64encode(IMAGE).decode()}") == IMAGE
-    assert decode_data_url(f"data:image/png,{quote_from_bytes(IMAGE)}") == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -51,11 +46,13 @@ def test_a_image_survives_both_encodings():
         ("data:image/png;base64", "The data URL is incomplete"),
         ("image/png;base64,iVBO", "The data URL is incomplete"),
         ("", "The data URL is incomplete"),
+        ("data:base64,iVBO", "not in base64"),  # a type, not an encoding
+        ("data:image/svg+xml;charset=utf-8,<svg/>", "not in base64"),
         ("data:;base64,iVB", None),
-        ("data:;base64,iVBOR", "The data URL is incomplete or damaged"),
-        ("data:;base64,iV*O", "The data URL is incomplete or damaged"),
-        ("data:;base64,iV==BO", "The data URL is incomplete or damaged"),
-        ("data:;base64,ïVBO", "The data URL is incomplete or damaged"),
+        ("data:;base64,iVBOR", "The data URL is incomplete"),
+        ("data:;base64,iV*O", "The data URL is incomplete"),
+        ("data:;base64,iV==BO", "The data URL is incomplete"),
+        ("data:;base64,ïVBO", "The data URL is incomplete"),
     ],
 )
 def test_what_is_no_data_url_is_told_so(url, message):
@@ -72,14 +69,6 @@ def test_a_data_url_holds_at_most_20_mb(monkeypatch):
         assert len(decode_data_url("data:;base64," + base64.b64encode(bytes(size)).decode())) == size
     with pytest.raises(UserError, match="The file has 0 MB"):
         decode_data_url("data:;base64," + base64.b64encode(bytes(301)).decode())
-
-
-def test_what_is_written_in_percent_signs_is_short(monkeypatch):
-    """Decoding takes many times its size in memory."""
-    assert decode_data_url("data:," + "%00" * 333_333) == bytes(333_333)
-    monkeypatch.setattr(fetch, "unquote_to_bytes", lambda text: pytest.fail("decoded"))
-    with pytest.raises(UserError, match="choose one of up to 1 MB"):
-        decode_data_url("data:," + "%00" * 333_334)
 
 
 # What is refused without a connection

@@ -36,7 +36,7 @@ SENTENCES = {
     ),
     "url_too_large": "The file at that URL has more than {max} MB; use a smaller one.",
     "url_not_image": "That URL leads to no image, perhaps to a web page; use the URL of the image itself.",
-    "data_url": "The data URL is incomplete or damaged; copy it again, from data: to its end.",
+    "data_url": "The data URL is incomplete, damaged or not in base64; copy it again, from data: to its end.",
 }
 
 
