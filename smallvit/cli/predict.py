@@ -35,9 +35,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="FILE", help="CSV file to write, or JSON if it ends in .json (default: stdout)"
     )
     parser.add_argument(
-        "--format", choices=("csv", "json"), help="format of the table (default: json for --output *.json, else csv)"
-    )
-    parser.add_argument(
         "--by-class",
         type=Path,
         metavar="DIR",
@@ -47,7 +44,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options, words, invocation, failures) -> None:
     """Label the images; `failures` gets a sentence if none could be read."""
-    is_json = options.format == "json" if options.format else str(options.output).lower().endswith(".json")
     if options.output is not None and options.output.is_dir():
         raise UserError(f"--output {options.output} is a folder; give the name of a file, such as answers.csv.")
 
@@ -56,9 +52,7 @@ def run(options, words, invocation, failures) -> None:
 
     predictors = load_predictors(options.models)
     try:
-        failures += write_answers(
-            options.images, predictors, options.output or sys.stdout, is_json, by_class=options.by_class
-        )
+        failures += write_answers(options.images, predictors, options.output or sys.stdout, by_class=options.by_class)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

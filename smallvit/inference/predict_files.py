@@ -22,6 +22,7 @@ from smallvit.progress import show_progress
 
 COLUMNS = ("file", "model", "class", "probability", "unsure", "second", "third", "error")
 
+_CSV_UNSURE: dict[object, str] = {True: "true", False: "false", None: ""}
 _CHUNK = 500  # images labelled at once
 
 log = logging.getLogger(__name__)
@@ -78,16 +79,14 @@ def write_answers(
     inputs: Iterable[str],
     predictors: Mapping[str, Predictor],
     output: Path | TextIO,
-    as_json: bool,
     by_class: Path | None = None,
 ) -> list[str]:
-    """Label images and write the answers as CSV or JSON, whole or not at all.
+    """Label images and write the answers as CSV, or as JSON into a file *.json, whole or not at all.
 
     Args:
         inputs: see `find_images`.
         predictors: {name: `Predictor`}.
-        output: a file to write or replace, or an open stream.
-        as_json: JSON, a list of objects, instead of CSV.
+        output: a file to write or replace, or an open stream. JSON is a list of objects.
         by_class: a folder to create, with a copy of each image in the subfolder of its class; None for none.
 
     Returns:
@@ -101,24 +100,39 @@ def write_answers(
     if by_class is not None and os.path.lexists(by_class):
         raise UserError(f"--by-class {by_class} is already there; give a folder that does not exist yet.")
     found = find_images(inputs)
+    as_json = isinstance(output, Path) and output.suffix.lower() == ".json"
+    table = f"--output {output}" if isinstance(output, Path) else "The standard output"
+    copies = f"--by-class {by_class}"
     unreadable = 0
-    place = f"--output {output}" if isinstance(output, Path) else "The standard output"
+
+    def rows() -> Iterator[dict[str, object]]:
+        nonlocal unreadable
+        for answer in predict_files(found, predictors):
+            if answer.prediction is None:
+                unreadable += 1
+            elif sorter is not None:
+                with write_error_as_user_error(copies):
+                    sorter.add(answer.image, answer.prediction.class_name)
+            yield answer.row()
+
     # The stack comes second, because closing a file may write to it, too.
-    with write_error_as_user_error(place), ExitStack() as stack:
+    with write_error_as_user_error(table), ExitStack() as stack:
         if isinstance(output, Path):
             path = stack.enter_context(atomic_file(output))
             output = stack.enter_context(open(path, "w", encoding="utf-8", newline=""))
         sorter = None
         if by_class is not None:
-            stack.enter_context(write_error_as_user_error(f"--by-class {by_class}"))
-            sorter = _Sorter(stack.enter_context(atomic_folder(by_class)), predictors)
-        write = write_error_as_user_error(place)(_json_writer(output) if as_json else _csv_writer(output))
-        for answer in predict_files(found, predictors):
-            write(answer.row())
-            if sorter is not None:
-                sorter.add(answer)
-            unreadable += answer.prediction is None
-        write(None)
+            stack.enter_context(write_error_as_user_error(copies))
+            sorter = _Sorter(stack.enter_context(atomic_folder(by_class)))
+        with write_error_as_user_error(table):
+            if as_json:
+                json.dump(list(rows()), output, ensure_ascii=False, indent=1)
+                output.write("\n")
+            else:
+                writer = csv.DictWriter(output, COLUMNS, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows({**row, "unsure": _CSV_UNSURE[row["unsure"]]} for row in rows())
+            output.flush()
     unreadable //= len(predictors)
     if unreadable == len(found):
         return ["None of the images could be read; the column error says why."]
@@ -127,68 +141,33 @@ def write_answers(
     return []
 
 
-def _csv_writer(file):
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-
-    def write(row):
-        if row is None:
-            file.flush()
-        else:
-            unsure = {True: "true", False: "false", None: ""}[row["unsure"]]
-            writer.writerow({**row, "unsure": unsure})
-
-    return write
-
-
-def _json_writer(file):
-    separators = itertools.chain(["[\n"], itertools.repeat(",\n"))
-
-    def write(row):
-        file.write("\n]\n" if row is None else next(separators) + json.dumps(row, ensure_ascii=False))
-        if row is None:
-            file.flush()
-
-    return write
-
-
 class _Sorter:
     """Copies images into one folder for each class."""
 
-    def __init__(self, root, predictors):
-        (predictor,) = predictors.values()
-        folders: dict[str, str] = {}
-        for name in predictor.class_names:
-            folders[name] = _unique(safe_file_name(name), set(folders.values()))
-        self._folders = {name: root / folder for name, folder in folders.items()}
-        self._names: dict[Path, set[str]] = {}
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[str, Path] = {}
 
-    def add(self, answer):
-        if answer.prediction is None:
-            return
-        folder = self._folders[answer.prediction.class_name]
-        folder.mkdir(exist_ok=True)
-        image, names = answer.image, self._names.setdefault(folder, set())
-        name = _base_name(image)
-        name = _unique(name, names)
-        names.add(name.lower())
+    def add(self, image: Unlabelled, class_name: str) -> None:
+        if class_name not in self._folders:  # two classes may have the same name as files
+            self._folders[class_name] = _free_path(self._root / safe_file_name(class_name))
+            self._folders[class_name].mkdir()
+        target = _free_path(self._folders[class_name] / _base_name(image))
         if image.content is None:
-            shutil.copyfile(image.name, folder / name)
+            shutil.copyfile(image.name, target)
         else:
-            (folder / name).write_bytes(image.content)
+            target.write_bytes(image.content)
+
+
+def _free_path(path: Path) -> Path:
+    """The path, or `name-2.jpg` and so on if there is something."""
+    found, numbers = path, itertools.count(2)
+    while found.exists():
+        found = path.with_name(f"{path.stem}-{next(numbers)}{path.suffix}")
+    return found
 
 
 def _base_name(image):
     if image.content is None:
         return os.path.basename(image.name)
     return safe_file_name(unquote(urlsplit(image.name).path).rpartition("/")[2] or "image")
-
-
-def _unique(name, taken):
-    """The name, or `name-2.jpg` and so on if that name, in any case, is taken."""
-    stem, suffix = os.path.splitext(name)
-    for number in itertools.count(2):
-        if name.lower() not in {other.lower() for other in taken}:
-            return name
-        name = f"{stem}-{number}{suffix}"
-    raise AssertionError
