@@ -22,12 +22,12 @@ from smallvit.config.presets import (
 )
 from smallvit.config.scaling import (
     DATA_IMAGE_SIZES,
-    IMBALANCE_RATIO,
     overrides_for_size,
     scaled_image_size,
     with_data_image_size,
 )
 from smallvit.config.training import (
+    IMBALANCE_RATIO,
     MUON_ADAM_WEIGHT_DECAY,
     RANDAUGMENT_MAX_MAGNITUDE,
     TrainConfig,

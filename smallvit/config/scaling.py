@@ -8,9 +8,6 @@ from smallvit.config.presets import PRESETS, Preset
 DATA_IMAGE_SIZES = (32, 48, 64, 96, 128, 224)
 """Sides of the stored images in pixels. Presets are written for the first; `with_data_image_size` scales them."""
 
-IMBALANCE_RATIO = 3
-"""From this ratio of the largest to the smallest class on, training shows the classes equally often."""
-
 
 def with_data_image_size(preset: Preset, data_image_size: int) -> Preset:
     """Scale a preset to larger images: `image_size` and `patch_size` grow alike, so the number of patches stays.

@@ -11,6 +11,9 @@ from smallvit.config.validation import require_choices, require_positive, requir
 # classifier, and with `decay_all` for biases, LayerNorm, embeddings and tau too.
 MUON_ADAM_WEIGHT_DECAY = 0.004
 
+# Where the largest class has this many times the images of the smallest, `balance` is "sampling" for a user's own data.
+IMBALANCE_RATIO = 3
+
 RANDAUGMENT_MAX_MAGNITUDE = 30  # every operation is at its strongest
 
 
