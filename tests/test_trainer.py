@@ -13,7 +13,8 @@ from smallvit.augment import pipeline
 from smallvit.data import Split
 from smallvit.device import backend, compilation
 from smallvit.training import trainer as trainer_module
-from smallvit.training.trainer import Trainer, balanced_order, class_weights
+from smallvit.training.loss import class_weights
+from smallvit.training.trainer import Trainer, balanced_order
 from tests import tiny
 
 

@@ -49,7 +49,7 @@ class TrainConfig:
     sampled_fraction: float = 0.7  # share of the epochs, the first ones, that sample, [0, 1]
 
     # For classes of unequal size: "sampling" shows images of every class equally often; "weights" multiplies the loss
-    # of each image by the weight of its class, see `training.trainer.class_weights`.
+    # of each image by the weight of its class, see `training.loss.class_weights`.
     balance: Literal["none", "sampling", "weights"] = "none"
 
     # Augmentation, in the order in which it is applied; see smallvit/augment.

@@ -34,7 +34,7 @@ from smallvit.limits import MAX_EXAMPLES
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.model_folder.record import require_bounded
 from smallvit.training.checkpoint import CheckpointFiles
-from smallvit.training.trainer import class_weights
+from smallvit.training.loss import class_weights
 
 NO_WEIGHTS = "none"
 """The value of `--from` that draws all weights."""

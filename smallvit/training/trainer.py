@@ -18,6 +18,7 @@ from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
+from smallvit.training.loss import class_weights, loss_and_hits
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
@@ -112,24 +113,13 @@ class Trainer:
         self.config, self.train, self.device_data = train_config, train, new.device_data
 
     def _loss(self, is_sampled, indices, images, labels, mix_enabled):
-        """The mean loss of the images at `indices` [B], and [loss, top-1 hits, top-5 hits] summed over the batch.
-
-        For a mixed image, a hit is the class with the largest share. With class weights, the loss of an image is
-        multiplied by the weight of its class; for a mixed image, by the weights of its classes in their shares.
-        """
+        """`loss_and_hits` of the images at `indices` [B], augmented."""
         inputs, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mix_enabled
         )
-        logits = self.model(inputs, training=True, places=self._places(indices.shape[0]) if is_sampled else None)
-        losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
-        if self.class_weights is not None:
-            smoothing = self.config.label_smoothing  # which says nothing about the class
-            shares = (targets - smoothing / targets.shape[-1]) / (1 - smoothing)
-            losses = losses * ops.matmul(shares, self.class_weights)
-        own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
-        rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last
-        hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]
-        return ops.mean(losses), ops.stack([ops.sum(losses), *hits])
+        places = self._places(indices.shape[0]) if is_sampled else None
+        logits = self.model(inputs, training=True, places=places)
+        return loss_and_hits(targets, logits, self.class_weights, self.config.label_smoothing)
 
     def _places(self, batch_size):
         """Draw the places [B, n] of the patches that a step sees; see `sample_patches`."""
@@ -297,20 +287,3 @@ def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         drawn += [rng.permutation(own) for _ in range(needed // len(own))]
         drawn.append(rng.permutation(own)[: needed % len(own)])
     return rng.permutation(np.concatenate(drawn))
-
-
-def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Weights with which all classes count alike: n / (K m) for a class with m of n images, K classes having images.
-
-    Args:
-        labels: int [n].
-        num_classes: number of weights.
-
-    Returns:
-        float32 [num_classes]. The mean over the images is 1. A class without images has the weight 0.
-
-    Reference: King and Zeng, "Logistic Regression in Rare Events Data", 2001; scikit-learn calls it "balanced".
-    """
-    counts = np.bincount(labels, minlength=num_classes)
-    total = len(labels) / np.count_nonzero(counts)
-    return np.divide(total, counts, out=np.zeros(num_classes), where=counts > 0).astype(np.float32)
