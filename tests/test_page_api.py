@@ -18,9 +18,9 @@ from smallvit.inference.occlusion import occlude_patches
 from smallvit.inference.translation import translate_image
 from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
-from smallvit.page.server.downloads import keep_upload
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.models import ModelStore
+from smallvit.page.server.photos import keep_upload
 from tests import tiny
 from tests.server import ROOT, Endpoint, free_port
 

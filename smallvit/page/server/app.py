@@ -10,7 +10,6 @@ from smallvit import images
 from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_RUNNING, MAX_WAITING
 from smallvit.page.server.access import RequestLimits
 from smallvit.page.server.cifar100_test_split import find_test_images
-from smallvit.page.server.downloads import patch_gradio_download
 from smallvit.page.server.errors import told_by_key, told_in_english
 from smallvit.page.server.examples import find_examples
 from smallvit.page.server.models import ModelStore
@@ -18,6 +17,7 @@ from smallvit.page.server.page_api import page_endpoints
 from smallvit.page.server.page_data import page_data
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
+from smallvit.page.server.url_fetch import patch_gradio_download
 from smallvit.page.server.web import web_routes
 from smallvit.report.measurements import Measurements
 from smallvit.report.results import Result

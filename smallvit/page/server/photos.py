@@ -4,6 +4,7 @@ import asyncio
 import base64
 import functools
 import io
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from PIL import Image
 
 from smallvit import files, images
 from smallvit.errors import UserError
+from smallvit.files import atomic_folder
 from smallvit.images.load import decode_photo
 from smallvit.images.url import decode_data_url, download_image
 from smallvit.images.value_range import ValueRange
 from smallvit.limits import MAX_FRAME_CHARACTERS
 from smallvit.page.server.cifar100_test_split import Cifar100TestSplit
-from smallvit.page.server.downloads import keep_upload
 from smallvit.page.server.errors import PageError
 from smallvit.page.server.examples import Example
 
@@ -125,6 +126,18 @@ def uploaded_file(path: Any) -> Path:
 
 def _is_upload(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+def keep_upload(content: bytes, uploads: str) -> str:
+    """Write a file into the folder of uploads, whole or not at all; return its path. Raises `UserError`."""
+    folder = Path(uploads, secrets.token_hex(16))
+    try:
+        with atomic_folder(folder) as temporary:
+            (temporary / "image").write_bytes(content)
+    except OSError as error:
+        sentence = f"The server cannot keep the image ({error.strerror}); try again in a minute."
+        raise PageError("upload_failed", sentence) from error
+    return str(folder.resolve() / "image")
 
 
 @functools.cache

@@ -4,16 +4,12 @@ Gradio fetches the URL of any input that is marked as a file, whatever the endpo
 address lets some private networks pass and does not limit the size of the answer.
 """
 
-import secrets
-from pathlib import Path
-
 import gradio as gr
 from gradio import processing_utils
 
 from smallvit.errors import UserError
-from smallvit.files import atomic_folder
 from smallvit.images.url import download_image
-from smallvit.page.server.errors import PageError
+from smallvit.page.server.photos import keep_upload
 
 
 def patch_gradio_download() -> None:
@@ -26,15 +22,3 @@ async def _download(url: str, cache_dir: str) -> str:
         return keep_upload(await download_image(url), cache_dir)
     except UserError as error:
         raise gr.Error(str(error), duration=None, print_exception=False) from error
-
-
-def keep_upload(content: bytes, uploads: str) -> str:
-    """Write a file into the folder of uploads, whole or not at all; return its path. Raises `UserError`."""
-    folder = Path(uploads, secrets.token_hex(16))
-    try:
-        with atomic_folder(folder) as temporary:
-            (temporary / "image").write_bytes(content)
-    except OSError as error:
-        sentence = f"The server cannot keep the image ({error.strerror}); try again in a minute."
-        raise PageError("upload_failed", sentence) from error
-    return str(folder.resolve() / "image")
