@@ -41,6 +41,11 @@ def write_error_as_user_error(
         raise UserError(f"{what} could not be written ({error.strerror or error}); {advice}.") from error
 
 
+def format_count(number: int, noun: str) -> str:
+    """`"1 epoch"`, `"2,000 epochs"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def escape_name(name: str) -> str:
     """Escape control characters, undecodable bytes and line separators, so that a name fits on one line."""
     breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs

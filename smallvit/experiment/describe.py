@@ -8,11 +8,11 @@ import numpy as np
 from smallvit.data import Dataset, Findings
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend
-from smallvit.errors import escape_name
+from smallvit.errors import escape_name, format_count
 from smallvit.experiment.plan import Plan, run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.fit import out_of_memory_as_user_error
-from smallvit.training.log import format_epochs, log_start
+from smallvit.training.log import log_start
 from smallvit.training.speed import measure_speed
 from smallvit.training.trainer import Trainer
 
@@ -39,7 +39,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         test,
         len(dataset.class_names),
         plan.preset_name,
-        format_epochs(training.epochs),
+        format_count(training.epochs, "epoch"),
         training.batch_size,
         training.optimizer,
         training.learning_rate,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from smallvit.config import IMBALANCE_RATIO
 from smallvit.data import Dataset, Split
-from smallvit.errors import escape_name
+from smallvit.errors import escape_name, format_count
 from smallvit.evaluation.comparison import (
     Comparison,
     VariantGroup,
@@ -161,7 +161,7 @@ def _answer(
     first, *others = [group for title in compared for group in groups if group.title == title] or groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
-        f"{_counted(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
+        f"{format_count(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
         f"Always answering {escape_name(baseline.name)}{', the largest class,' if baseline.is_largest else ''} would "
         f"be right on {_percent(baseline.share)}.",
     ]
@@ -374,10 +374,6 @@ def format_probability(value: float) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("smallvit.report"),
@@ -396,7 +392,7 @@ def _environment() -> jinja2.Environment:
         mean_and_deviation=_mean_and_deviation,
         probability=format_probability,
         interval=_interval,
-        counted=_counted,
+        counted=format_count,
         number="{:,}".format,
         px="{:.1f}".format,
         stdev=statistics.stdev,

@@ -4,6 +4,7 @@ import logging
 
 from smallvit.device import backend, distribution
 from smallvit.device.hardware import peak_memory
+from smallvit.errors import format_count
 from smallvit.model import count_parameters
 from smallvit.progress import show_progress
 
@@ -18,11 +19,6 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def format_epochs(count: int) -> str:
-    """`"1 epoch"`, `"20 epochs"`."""
-    return f"{count} epoch{'' if count == 1 else 's'}"
-
-
 def log_start(name, trainer, speed, epochs_done=0):
     """Log the size of a training, and how long it will take by its measured `Speed`, and the memory that it needs."""
     memory = peak_memory()  # the measured steps have needed as much as the others will
@@ -30,7 +26,7 @@ def log_start(name, trainer, speed, epochs_done=0):
         "%s: %s parameters, %s of %d steps, %s %s on %s (%s)%s",
         name,
         f"{count_parameters(trainer.model):,}",
-        format_epochs(trainer.config.epochs - epochs_done),
+        format_count(trainer.config.epochs - epochs_done, "epoch"),
         trainer.steps_per_epoch(),
         "at most" if trainer.config.patience else "about",
         format_duration(speed.seconds(first=epochs_done)),
