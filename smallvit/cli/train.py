@@ -118,7 +118,7 @@ def require_compatible_options(options: argparse.Namespace) -> None:
 
 
 def _require_all_process_options(options):
-    """Raise `UserError` unless the options for several processes are all given or all missing, and are in range."""
+    """Raise `UserError` unless the options for several processes are all given or all missing. JAX checks the range."""
     given = {name: getattr(options, name) for name in ("coordinator", "process_id", "processes")}
     if all(value is None for value in given.values()):
         return
@@ -132,10 +132,6 @@ def _require_all_process_options(options):
         )
     if options.devices != 1:
         raise UserError(f"--devices is {options.devices}; with --coordinator every process uses all its devices.")
-    if options.processes < 2:
-        raise UserError(f"--processes is {options.processes}; it must be at least 2.")
-    if not 0 <= options.process_id < options.processes:
-        raise UserError(f"--process-id is {options.process_id}; it must be from 0 to {options.processes - 1}.")
 
 
 def record_command(program: list[str], words: list[str], data: str | None = None) -> str:
