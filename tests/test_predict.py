@@ -206,4 +206,4 @@ def test_a_pil_image_is_cut_turned_and_laid_on_white_as_its_file_is(models, tmp_
     for name in ("turned.png", "clear.png"):
         with Image.open(tmp_path / name) as image:
             of_file, of_image = model.predict([tmp_path / name, image])
-        np.testing.assert_allclose(of_image.probabilities, of_file.probabilities, atol=0.01)
+        np.testing.assert_allclose(of_image.probabilities, of_file.probabilities, atol=1e-6)

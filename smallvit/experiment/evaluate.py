@@ -10,12 +10,13 @@ from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError, escape_name, write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
+from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
 from smallvit.experiment.verify import RecordedData, source_for, verify_models
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_models
-from smallvit.inference.predictor import Predictor, short_names
+from smallvit.inference.predictor import short_names
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record
 from smallvit.report import report
@@ -97,7 +98,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
         )
     evaluated, sentences = {}, []
     for name, short in short_names(folders).items():
-        logits = Predictor(folders[name]).logits(test.images)
+        logits = predict_logits(compile_prediction(folders[name].load_model()), test.images)
         model = EvaluatedModel(records[name], *top1_predictions(logits, test.labels))
         evaluated[short] = model
         sentences.append(describe_drift(short, model, test.labels))

@@ -115,9 +115,21 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
     """
     data = read_image_file(source)
     with _decoded(data, image_format(data)) as (image, orientation, _):
-        image = _with_8_bits(image, data, value_range)
-        (square,) = _reduced(image, orientation, [(_centre(image, orientation), MAX_SIDE)])
-        return square
+        return image_square(_with_8_bits(image, data, value_range), orientation)
+
+
+def image_square(image: Image.Image, orientation: int) -> np.ndarray:
+    """The centre square of an image with 8 bits, as `load_square` makes it of a file.
+
+    Args:
+        image: a decoded image, not yet turned.
+        orientation: its EXIF orientation; 1 if it is upright.
+
+    Returns:
+        uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
+    """
+    (square,) = _reduced(image, orientation, [(_centre(image, orientation), MAX_SIDE)])
+    return square
 
 
 def load_views(

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,16 +11,16 @@ from PIL import Image, ImageOps
 
 from smallvit.data.unlabelled import find_images, read_images
 from smallvit.device.backend import require_supported_backend
-from smallvit.device.compilation import compile_function
 from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import softmax
 from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
 from smallvit.hub.download import resolve_model_folders, resolve_models
-from smallvit.images import MAX_SIDE, resize_square
+from smallvit.images import resize_square
+from smallvit.images.load import image_square
+from smallvit.images.value_range import is_deep
 from smallvit.model_folder.folder import ModelFolder
 
 NUM_ANSWERS = 3  # most probable classes of a `Prediction`
-IMAGES_BEFORE_XLA = 1000  # XLA computes 1.7 times as fast, and takes as long to compile as to label so many images
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +56,8 @@ class Predictor:
     def __init__(self, folder: ModelFolder) -> None:
         self.folder = folder
         self.record = folder.record
-        model: Any = folder.load_model()
-        self._model = model
-        self._logits = compile_function(partial(model, training=False), model.variables, xla=False)
-        self._images_until_xla = IMAGES_BEFORE_XLA
-        self._is_fast = False
+        # XLA takes as long to compile as to label a thousand images.
+        self._logits = compile_prediction(folder.load_model(), xla=False)
 
     @property
     def class_names(self) -> list[str]:
@@ -103,7 +99,7 @@ class Predictor:
             if isinstance(image, dict):
                 pixels += [decoded[name] for name in image]
             else:
-                pixels.append(resize_square(_centre_square(_to_pil(image)), self.image_size))
+                pixels.append(resize_square(image_square(ImageOps.exif_transpose(_to_pil(image)), 1), self.image_size))
         return self.predict_pixels(np.stack(pixels)) if pixels else []
 
     def predict_pixels(self, images: np.ndarray) -> list[Prediction]:
@@ -112,9 +108,6 @@ class Predictor:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Compute the logits of images as in `predict_pixels`: float64 [n, K]."""
-        self._images_until_xla -= len(images)
-        if self._images_until_xla < 0 and not self._is_fast:
-            self._logits, self._is_fast = compile_prediction(self._model), True
         # Batches of one size: every other size would be compiled anew.
         size = prediction_batch_size()
         padded = images if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
@@ -128,6 +121,8 @@ class Predictor:
 
 def _to_pil(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
+        if is_deep(image):
+            raise UserError(f"A PIL image has the mode {image.mode}; save the image as a file and give the path.")
         return image
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
@@ -135,21 +130,6 @@ def _to_pil(image: Any) -> Image.Image:
             f"An image is {array.dtype} {list(array.shape)}; it must be uint8 [H, W, 3] or [H, W], with values 0-255."
         )
     return Image.fromarray(array)
-
-
-def _centre_square(image: Image.Image) -> np.ndarray:
-    """The largest centred square in RGB, reduced to at most `MAX_SIDE`, as `images.load_square` makes it of a file."""
-    if image.mode.startswith("I") or image.mode == "F":
-        raise UserError(f"A PIL image has the mode {image.mode}; save the image as a file and give the path.")
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    edge = min(image.size)
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    side = min(edge, MAX_SIDE)
-    box = (left, top, left + edge, top + edge)
-    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BOX, box))
 
 
 def load_model(source: str | Path, variant: str | None = None) -> Predictor:
