@@ -53,7 +53,5 @@ MAX_HDF5_OBJECTS = 100_000  # groups and arrays in a weights file; a model of 12
 
 # Data that the user trains on.
 MAX_NPZ_BYTES = 32 * 2**30  # unpacked: what a large workstation holds in memory
-MAX_ARCHIVE_FILES = 2_000_000  # twice the images that can be trained on
-MAX_ARCHIVE_BYTES = 64 * 2**30  # of a compressed tar archive, expanded into a temporary file
-MAX_TABLE_BYTES = 2**28  # of a table in an archive: a million rows of 268 bytes
+MAX_ARCHIVE_BYTES = 64 * 2**30  # unpacked into a temporary folder: a million photos of 64 KB
 MAX_CIFAR_FILE_BYTES = 2**30  # the largest file of a release has 170 MB

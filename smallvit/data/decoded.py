@@ -98,9 +98,32 @@ def _describe_damaged(damaged, most=3):
     return f"{len(damaged):,} file{'s' if len(damaged) > 1 else ''} cannot be read ({shown}{more})"
 
 
-def _fingerprint(listing: Listing, reading: Reading) -> str:
-    """Hash everything that the decoded images depend on: hexadecimal, 32 digits."""
-    return hashlib.sha256(json.dumps([listing.key, _cache_version(), reading, listing.stats]).encode()).hexdigest()[:32]
+def find_decoded(key: str, reading: Reading) -> Listing | None:
+    """The listing that has this key and no `stats`, if its images are decoded already: with names as its contents."""
+    import pyarrow
+
+    try:
+        table = _read_table(_cache_file(Listing([], {}, {}, [], key, []), reading))
+    except (OSError, pyarrow.ArrowInvalid):
+        return None
+    listing = Listing(*json.loads(table["listing"][0].as_py()))
+    return listing._replace(labels={split: np.array(labels, np.int32) for split, labels in listing.labels.items()})
+
+
+def _as_text(listing: Listing) -> str:
+    """What `find_decoded` reads."""
+    labels = {split: labels.tolist() for split, labels in listing.labels.items()}
+    names = [name for of_split in listing.files.values() for name in of_split]
+    return json.dumps(listing._replace(labels=labels, contents=names))
+
+
+def _cache_file(listing: Listing, reading: Reading) -> Path:
+    """The file of decoded images, whose name has a hash of everything that they depend on."""
+    import datasets
+
+    depends = json.dumps([listing.key, _cache_version(), reading, listing.stats])
+    fingerprint = hashlib.sha256(depends.encode()).hexdigest()[:32]
+    return Path(datasets.config.HF_DATASETS_CACHE, "smallvit", f"{_cache_version()}-{fingerprint}.arrow")
 
 
 def _cache_version() -> str:
@@ -135,8 +158,8 @@ def _decoded(
     import datasets  # takes seconds, so only where images are decoded
     import pyarrow
 
-    folder = Path(datasets.config.HF_DATASETS_CACHE, "smallvit")
-    contents, image_size, fingerprint = listing.contents, reading.image_size, _fingerprint(listing, reading)
+    contents, image_size, cache = listing.contents, reading.image_size, _cache_file(listing, reading)
+    folder = cache.parent
 
     def decode_all():
         positions, errors = [], {}
@@ -174,10 +197,11 @@ def _decoded(
                 "error": [""] * len(positions) + list(errors.values()),
                 "value_range": [value_range] * len(contents),
                 "num_dark": [num_dark] * len(contents),
+                "listing": [_as_text(listing) if not listing.stats else ""] + [""] * (len(contents) - 1),
             }
         )
 
-    cache, temporary = folder / f"{_cache_version()}-{fingerprint}.arrow", list[int]()
+    temporary: list[int] = []
     try:
         table = _read_table(cache)
     except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged

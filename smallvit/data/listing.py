@@ -56,8 +56,13 @@ class Listing(NamedTuple):
     groups: list[str] | None = None
 
 
-def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> Listing:
+def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES, source: str = "") -> Listing:
     """List the image files in a folder without opening them.
+
+    Args:
+        root: the folder.
+        min_classes: the fewest that are accepted.
+        source: the folder as error messages name it, if not by its path.
 
     Returns:
         A `Listing` with at least `min_classes` classes. A class may have no files.
@@ -66,18 +71,18 @@ def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES) -> List
         UserError: the folder has no class folders, or cannot be read.
     """
     with os_error_as_user_error(root):
-        return FolderListing(root).list(min_classes)
+        return FolderListing(root, source).list(min_classes)
 
 
 class FolderListing:
-    """Lists a folder. A subclass overrides `scan` to list something else, such as an archive.
+    """Lists a folder.
 
     Paths are relative to the root. A path of a folder ends with "/", and the root's is "".
     """
 
-    def __init__(self, root):
+    def __init__(self, root, source=""):
         self.root = os.path.realpath(root)
-        self.source = escape_name(os.fspath(root))  # as error messages name the root
+        self.source = source or escape_name(os.fspath(root))  # as error messages name the root
         self.ignored_links = set()
 
     def list(self, min_classes):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.archive import is_archive, list_archive
+from smallvit.data.archive import is_archive, read_archive
 from smallvit.data.checks import LoadedSplits
 from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.dataset import Dataset, Split, pixel_statistics
@@ -119,8 +119,8 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         return read_image_folder(path, reading)
     columns = (source.image_column, source.label_column, source.group_by)
     if kind == "archive":
-        listing = list_archive(path, *columns, reading)
-    elif kind == "table":
+        return read_archive(path, *columns, reading)
+    if kind == "table":
         listing = list_table(path, *columns, reading)
     elif kind == "hub":
         listing = list_hub(path, *columns, reading)

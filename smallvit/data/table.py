@@ -4,14 +4,13 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from smallvit.data import rows
 from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.data.decoded import Reading
-from smallvit.data.listing import IMAGE_SUFFIXES, Listing, is_ignored
+from smallvit.data.listing import IMAGE_SUFFIXES, Listing, is_hidden, is_ignored
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,12 @@ _SNIFFED_BYTES = 2**16
 
 
 def list_table(
-    path: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
+    path: str,
+    image_column: str | None,
+    label_column: str | None,
+    group_by: str | None,
+    reading: Reading,
+    source: str = "",
 ) -> Listing:
     """List the images of a table. A column of splits is used if all of its values name splits.
 
@@ -33,50 +37,19 @@ def list_table(
             column of 0 and 1 for each class.
         group_by: a column, or a regular expression; None has no groups.
         reading: whether it is for training.
+        source: the table as messages name it, if not by its path.
 
     Raises:
         UserError: the table cannot be read, or lacks a column; or see `rows`.
     """
     file = Path(os.path.expanduser(path))
-    source = escape_name(str(file))
+    source = source or escape_name(str(file))
     with os_error_as_user_error(file):
         if not file.is_file():
             raise UserError(
                 f"There is no file {source}; --data takes a CSV, TSV or Parquet file with images and classes."
             )
-        content = file.read_bytes()
-    columns = (image_column, label_column, group_by)
-
-    def find(names: Sequence[str]) -> tuple[list[str], list[object]]:
-        paths = find_images(names, str(file.parent), os.path.isfile, lambda: _files_below(file.parent), source)
-        stats = map(os.stat, paths)
-        return paths, [(path, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in zip(paths, stats, strict=True)]
-
-    return list_content(source, file.name, content, columns, find, os.path.realpath(file), reading)
-
-
-def list_content(
-    source: str,
-    name: str,
-    content: bytes,
-    options: tuple[str | None, str | None, str | None],
-    find: Callable[[Sequence[str]], tuple[Sequence[Any], list[object]]],
-    key: str,
-    reading: Reading,
-) -> Listing:
-    """List the images of a table that has been read.
-
-    Args:
-        source: the table, as messages name it.
-        name: its file name, whose suffix tells its format.
-        content: of the file.
-        options: image column, label column and group, see `list_table`.
-        find: the contents and stats of the images that the table names, see `Listing`.
-        key: see `Listing`.
-        reading: whether it is for training.
-    """
-    image_column, label_column, group_by = options
-    columns = _read(name, content, source)
+        columns = _read(file, source)
     names = list(columns)
     found = rows.find_column(names, rows.IMAGE_COLUMNS) or next(
         filter(lambda name: _has_paths(columns[name]), names), None
@@ -100,26 +73,27 @@ def list_content(
         class_names, labels = indicators
     given = f"in the column {label}" if label else "in one column each"
     log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
-    contents, stats = find(columns[image])
+    paths = _find_images(columns[image], str(file.parent), source)
+    stats = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path in paths for stat in (os.stat(path),)]
     return rows.list_rows(
         source,
         class_names,
         labels,
         columns[image],
-        contents,
+        paths,
         columns[split] if split else None,
         columns[group] if group else None,
         stats,
-        key,
+        os.path.realpath(file),
         MIN_CLASSES if reading.for_training else 1,
     )
 
 
-def _read(name: str, content: bytes, source: str) -> dict[str, list[str]]:
+def _read(file: Path, source: str) -> dict[str, list[str]]:
     """{column: its values as text}."""
     import pandas
 
-    suffix = os.path.splitext(name)[1].lower()
+    content, suffix = file.read_bytes(), file.suffix.lower()
     try:
         if suffix == ".parquet":
             table = pandas.read_parquet(io.BytesIO(content)).astype(str)
@@ -152,16 +126,12 @@ def _has_paths(values: Sequence[str]) -> bool:
     return all(os.path.splitext(value)[1].lower() in IMAGE_SUFFIXES for value in values[:100])
 
 
-def find_images(
-    names: Sequence[str], folder: str, is_file: Callable[[str], bool], files: Callable[[], Iterable[str]], source: str
-) -> list[str]:
+def _find_images(names: Sequence[str], folder: str, source: str) -> list[str]:
     """The path of each image that a table names.
 
     Args:
         names: paths relative to the folder, or names of files in it, with or without suffix.
         folder: the folder of the table.
-        is_file: whether there is a file of a path.
-        files: lists the paths of all files in the folder and below it; called if a path leads to no file.
         source: the table, as the message names it.
 
     Raises:
@@ -172,8 +142,8 @@ def find_images(
     missing: list[str] = []
     for name in names:
         path = os.path.join(folder, os.path.expanduser(name))
-        if not is_file(path):
-            by_name = by_name or _index(files())
+        if not os.path.isfile(path):
+            by_name = by_name or _index(folder)
             path = by_name.get(os.path.basename(name), "")
         if not path:
             missing.append(name)
@@ -186,10 +156,10 @@ def find_images(
     return paths
 
 
-def _index(paths: Iterable[str]) -> dict[str, str]:
-    """{name of a file, with and without suffix: its path}, of all files that are no notes."""
+def _index(folder: str) -> dict[str, str]:
+    """{name of a file, with and without suffix: its path}, of all files in a folder and below it that are no notes."""
     found: dict[str, str] = {"": ""}
-    for path in paths:
+    for path in files_below(folder):
         name = os.path.basename(path)
         if not is_ignored(name):
             for key in (name, os.path.splitext(name)[0]):
@@ -197,7 +167,8 @@ def _index(paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _files_below(folder: Path) -> Iterator[str]:
+def files_below(folder: str) -> Iterator[str]:
+    """The paths of all files in a folder and below it, except in folders that are ignored."""
     for path, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_ignored(name))
-        yield from (os.path.join(path, name) for name in sorted(files))
+        yield from (os.path.join(path, name) for name in sorted(files) if not is_hidden(name))
