@@ -18,9 +18,9 @@ from typing import Any
 
 from smallvit.data.checks import MIN_CLASSES, LoadedSplits, format_list
 from smallvit.data.decoded import Reading, find_decoded, read_listing
-from smallvit.data.listing import FolderListing, Listing, list_images
+from smallvit.data.listing import Listing, is_hidden, list_images, walk
 from smallvit.data.rows import refuse_columns
-from smallvit.data.table import TABLE_SUFFIXES, files_below, list_table
+from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, os_error_as_user_error, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
 
@@ -115,7 +115,7 @@ def _list(
     folder: str, source: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
 ) -> Listing:
     """List the images of the class folders, or of the only table."""
-    tables = [path for path in files_below(folder) if path.lower().endswith(TABLE_SUFFIXES)]
+    tables = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in TABLE_SUFFIXES and not is_hidden(p.name))
     if not tables:
         refuse_columns(image_column, label_column, f"{source} has no CSV, TSV or Parquet file")
     if not (tables and (image_column or label_column or (group_by and "(" not in group_by))):
@@ -124,14 +124,14 @@ def _list(
         except UserError:
             if not tables:
                 raise
-    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in tables]
+    names = [path.relative_to(folder).as_posix() for path in tables]
     if len(tables) > 1:
         raise UserError(
             f"{source} has {len(tables)} tables ({format_list(names)}), and only one can name the images; unpack it "
             "and give --data the table."
         )
     table = f"{source}/{escape_name(names[0])}"
-    listing = list_table(tables[0], image_column, label_column, group_by, reading, table)
+    listing = list_table(str(tables[0]), image_column, label_column, group_by, reading, table)
     paths = map(str, listing.contents)
     outside = [path for path in paths if not os.path.abspath(path).startswith(folder + os.sep)]
     if outside:
@@ -140,8 +140,8 @@ def _list(
 
 
 def _top(folder: str) -> str:
-    """The only folder that all files are in, such as the archive's name."""
-    folders, files = FolderListing(folder).scan("")
-    (only, *others) = folders or [""]
-    is_top = only and not others and not files and FolderListing(os.path.join(folder, only)).scan("")[0]
-    return _top(os.path.join(folder, only)) if is_top else folder
+    """The only folder that all class folders are in, such as the archive's name."""
+    for here, folders, files in walk(folder):
+        if files or len(folders) != 1:
+            return here if folders or here == folder else os.path.dirname(here)  # the last may be a class of images
+    return folder

@@ -4,13 +4,13 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from smallvit.data import rows
 from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
 from smallvit.data.decoded import Reading
-from smallvit.data.listing import IMAGE_SUFFIXES, Listing, is_hidden, is_ignored
+from smallvit.data.listing import IMAGE_SUFFIXES, Listing, file_state, files_below
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,6 @@ def list_table(
     given = f"in the column {label}" if label else "in one column each"
     log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
     paths = _find_images(columns[image], str(file.parent), source)
-    stats = [(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path in paths for stat in (os.stat(path),)]
     return rows.list_rows(
         source,
         class_names,
@@ -83,7 +82,7 @@ def list_table(
         paths,
         columns[split] if split else None,
         columns[group] if group else None,
-        stats,
+        [(path, *file_state(path)) for path in paths],
         os.path.realpath(file),
         MIN_CLASSES if reading.for_training else 1,
     )
@@ -159,16 +158,8 @@ def _find_images(names: Sequence[str], folder: str, source: str) -> list[str]:
 def _index(folder: str) -> dict[str, str]:
     """{name of a file, with and without suffix: its path}, of all files in a folder and below it that are no notes."""
     found: dict[str, str] = {"": ""}
-    for path in files_below(folder):
+    for path in files_below(folder, on_error=None):
         name = os.path.basename(path)
-        if not is_ignored(name):
-            for key in (name, os.path.splitext(name)[0]):
-                found.setdefault(key, path)
+        for key in (name, os.path.splitext(name)[0]):
+            found.setdefault(key, path)
     return found
-
-
-def files_below(folder: str) -> Iterator[str]:
-    """The paths of all files in a folder and below it, except in folders that are ignored."""
-    for path, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_ignored(name))
-        yield from (os.path.join(path, name) for name in sorted(files) if not is_hidden(name))

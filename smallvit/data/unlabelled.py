@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.listing import is_ignored
+from smallvit.data.listing import files_below
 from smallvit.errors import UserError
 from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
 from smallvit.limits import MAX_DECODING_PROCESSES
@@ -67,11 +67,7 @@ def find_images(inputs: Iterable[str]) -> dict[str, str]:
 
 
 def _files_below(folder: str) -> list[str]:
-    files = []
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not is_ignored(name)]
-        files += [os.path.join(path, name) for name in names if not is_ignored(name)]
-    return sorted(files)
+    return sorted(files_below(folder, on_error=None))
 
 
 def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabelled]:

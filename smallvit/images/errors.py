@@ -63,5 +63,5 @@ class ImageError(UserError):
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return cls("file_gone")
         result = cls("unreadable", reason=error.strerror or type(error).__name__)
-        result.is_temporary = error.errno not in (None, errno.EACCES, errno.EPERM)
+        result.is_temporary = error.errno not in (None, errno.EACCES, errno.EPERM, errno.ELOOP)
         return result
