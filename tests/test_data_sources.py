@@ -359,7 +359,7 @@ def test_medmnist_keys_are_known_and_several_classes_are_refused(tmp_path):
     arrays |= {f"{name}_labels": labels[part] for name, part in parts.items()}
     np.savez(tmp_path / "m.npz", **arrays)
     dataset = load_dataset(Source(str(tmp_path / "m.npz")))
-    assert dataset.train.images.shape == (36, 28, 28, 3)
+    assert dataset.train.images.shape == (36, 32, 32, 3)
     assert dataset.validation.labels.tolist() == [0, 1, 2] * 4
     several = rng.integers(0, 2, (60, 14))
     np.savez(tmp_path / "m.npz", **{**arrays, "train_labels": several[:36]})

@@ -89,7 +89,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     assert train.main(options) == 0
     tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
     assert (tuned.variant, tuned.started_from) == ("spt_lsa", read.path.name)
-    assert (tuned.model.num_classes, tuned.data_image_size) == (5, 24)
+    assert (tuned.model.num_classes, tuned.data_image_size) == (5, 32)
     assert tuned.model.pixel_mean == record.model.pixel_mean  # which its weights were trained with
 
     for name in "ab":

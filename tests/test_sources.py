@@ -57,14 +57,15 @@ def test_given_splits_are_kept(tmp_path):
     assert lengths == [28, 14, 12]
 
 
-def test_an_npz_file_keeps_the_size_of_its_images(tmp_path):
+def test_an_npz_file_is_resized_like_other_images(tmp_path):
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (50, 24, 24, 3), np.uint8), np.arange(50) % 3
     np.savez(tmp_path / "shapes.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
     source = Source(str(tmp_path / "shapes.npz"))
     assert (source.kind, source.name) == ("npz", "shapes")
     assert Source("SHAPES.NPZ").kind == "npz"
-    dataset = load_dataset(source)
+    assert load_dataset(source).train.images.shape == (40, 32, 32, 3)
+    dataset = load_dataset(source._replace(image_size=24))
     np.testing.assert_array_equal(dataset.train.images, images[:40])
     np.testing.assert_array_equal(dataset.test.labels, labels[40:])
     np.testing.assert_allclose(dataset.pixel_mean, (images[:40] / 255).mean(axis=(0, 1, 2)), atol=6e-5)

@@ -25,6 +25,8 @@ from smallvit.data.dataset import Split
 from smallvit.data.listing import Listing
 from smallvit.errors import UserError, escape_name
 from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
+from smallvit.images.load import load_views
+from smallvit.images.pool import Decoded
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.limits import MAX_DECODING_PROCESSES
 
@@ -119,6 +121,7 @@ def _as_text(listing: Listing) -> str:
 
 def _cache_file(listing: Listing, reading: Reading) -> Path:
     """The file of decoded images, whose name has a hash of everything that they depend on."""
+    logging.getLogger("datasets").setLevel(logging.WARNING)  # else it logs which backends are installed
     import datasets
 
     depends = json.dumps([listing.key, _cache_version(), reading, listing.stats])
@@ -154,9 +157,7 @@ def _decoded(
         listing; {position: sentence} of the files that cannot be read; the value range, None if no image needs one;
         `LoadedSplits.num_dark`).
     """
-    logging.getLogger("datasets").setLevel(logging.WARNING)  # else it logs which backends are installed
-    import datasets  # takes seconds, so only where images are decoded
-    import pyarrow
+    import pyarrow  # takes a moment, so only where images are decoded
 
     contents, image_size, cache = listing.contents, reading.image_size, _cache_file(listing, reading)
     folder = cache.parent
@@ -252,13 +253,20 @@ def _write_table(path: Path, table: Any) -> None:
         os.replace(partial, path)
 
 
-def _decode(contents: Sequence[str | bytes | ImageError], reading: Reading, bar: Any) -> Iterator[Any]:
+def _decode(contents: Sequence[Any], reading: Reading, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
+    views = [View(reading.image_size, reading.value_range)]
+    if isinstance(contents[0], np.ndarray):  # there is nothing to decode, so nothing that needs a process of its own
+        for array in contents:
+            squares, values, dark = load_views(array, views, num_values)
+            yield Decoded(squares, None if values is None else np.array(values), dark)
+            bar.update()
+        return
     processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
     with DecodingPool(processes, TRUSTED_LIMITS) as pool:
-        for result in pool.views(contents, [View(reading.image_size, reading.value_range)], num_values):
+        for result in pool.views(contents, views, num_values):
             yield result
             bar.update()
 

@@ -41,7 +41,7 @@ class Listing(NamedTuple):
         labels: split -> int32 [n] in [0, K).
         stats: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of `files`.
         key: what tells this listing from one of other files with the same names, such as the path of the folder.
-        contents: path or content of each file, or why it has none, in the order of `files`.
+        contents: path or content of each file, its pixels, or why it has none, in the order of `files`.
         groups: the group of each file, in the order of `files`; None if no column names groups.
     """
 
@@ -50,7 +50,7 @@ class Listing(NamedTuple):
     labels: dict[str, np.ndarray]
     stats: list[Any]
     key: str
-    contents: Sequence[str | bytes | ImageError]
+    contents: Sequence[str | bytes | np.ndarray | ImageError]
     groups: list[str] | None = None
 
 

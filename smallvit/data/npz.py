@@ -9,27 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvit.data.checks import (
-    MAX_CLASSES,
-    MIN_CLASSES,
-    SPLIT_ALIASES,
-    LoadedSplits,
-    require_any_image,
-    require_classes,
-    require_enough_images,
-)
-from smallvit.data.dataset import Split
-from smallvit.data.decoded import Reading
+from smallvit.data import rows
+from smallvit.data.checks import MAX_CLASSES, MIN_CLASSES, LoadedSplits
+from smallvit.data.decoded import Reading, find_decoded, read_listing
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
-from smallvit.images.value_range import (
-    SAMPLED_VALUES,
-    ValueRange,
-    data_range,
-    draw_values,
-    scale_to_8_bits,
-    usual_range,
-)
-from smallvit.limits import MAX_DATA_IMAGE_SIZE, MAX_NPZ_BYTES
+from smallvit.limits import MAX_NPZ_BYTES
 
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
 
@@ -38,10 +22,10 @@ def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits: 
     """Read images and labels from an `.npz` file. Pickles in the file are never loaded.
 
     Args:
-        path: file with `x_train`, uint8 [n, S, S, 3] or grey [n, S, S, 1] or [n, S, S], 0-255, or uint16; `y_train`,
+        path: file with `x_train`, uint8 [n, H, W, 3], or grey [n, H, W, 1] or [n, H, W] of uint8 or uint16; `y_train`,
             integers [n] or [n, 1] in [0, K); optionally `x_val` and `y_val`, `x_test` and `y_test`; optionally
             `class_names`, K strings. Other arrays are ignored.
-        reading: whether it is for training, and the value range of uint16 images. The images keep their size.
+        reading: how. Images are treated as those of files.
 
     Returns:
         `LoadedSplits`. Without `class_names`, the classes are named "class 0" to "class K-1".
@@ -54,55 +38,35 @@ def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits: 
     with os_error_as_user_error(file):
         if not file.is_file():
             raise UserError(f"There is no file {source}; --data takes an .npz file with x_train and y_train.")
+        status = file.stat()
+        key = f"{os.path.realpath(file)} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        if found := find_decoded(key, reading):
+            return read_listing(source, found, reading)
         arrays = _read_arrays(file, source)
-    splits: dict[str, Split] = {}
-    for suffix in ("train", "val", "test"):
-        x, y = f"x_{suffix}", f"y_{suffix}"
-        if suffix == "train" or x in arrays or y in arrays:
+    images: list[np.ndarray] = []
+    names: list[str] = []
+    splits: list[str] = []
+    labels: list[np.ndarray] = []
+    for split in ("train", "val", "test"):
+        x, y = f"x_{split}", f"y_{split}"
+        if split == "train" or x in arrays or y in arrays:
             for name in (x, y):
                 if name not in arrays:
                     raise UserError(f"{source} has no {name}; every split needs images x_... and labels y_....")
-            images, labels = _check_images(source, x, arrays[x]), _check_labels(source, y, arrays[y])
-            if len(images) != len(labels):
-                raise UserError(f"{source}: {x} has {len(images):,} images, but {y} has {len(labels):,} labels.")
-            splits[SPLIT_ALIASES[suffix]] = Split(images, labels)
-    splits, value_range = _with_8_bits(splits, reading)
-    side = splits["train"].images.shape[1]
-    for name, split in splits.items():
-        if split.images.shape[1] != side:
-            found = split.images.shape[1]
-            raise UserError(
-                f"{source}: the {name} images are {found} x {found}, but the training images {side} x {side}; all "
-                "images need one size."
-            )
-    class_names = _class_names(source, arrays.get("class_names"), splits["train"].labels)
-    require_classes(source, class_names, MIN_CLASSES if reading.for_training else 1)
-    most = max(int(split.labels.max(initial=0)) for split in splits.values())
-    if most >= len(class_names):
-        raise UserError(f"{source} has labels up to {most}, but only {len(class_names)} classes.")
-    require_images = require_enough_images if reading.for_training else require_any_image
-    require_images(source, class_names, {name: split.labels for name, split in splits.items()})
-    return LoadedSplits(splits, class_names, [], value_range)
-
-
-def _with_8_bits(splits: dict[str, Split], reading: Reading) -> tuple[dict[str, Split], ValueRange | None]:
-    """The splits as RGB, read-only: uint8 [n, S, S, 3]; and the one range of all uint16 images, None without such."""
-    deep = [split.images for split in splits.values() if split.images.itemsize > 1]
-    value_range = reading.value_range if deep else None
-    if deep and value_range is None and reading.for_training:
-        total = sum(images.size for images in deep)
-        drawn = [draw_values(images, -(-SAMPLED_VALUES * images.size // total)) for images in deep]
-        value_range = data_range(np.concatenate(drawn))
-    elif deep and value_range is None:
-        value_range = usual_range(0, max(float(images.max()) for images in deep))
-    found = {}
-    for name, (images, labels, *_) in splits.items():
-        if value_range is not None and images.itemsize > 1:
-            images = scale_to_8_bits(np.arange(2**16), value_range)[images]
-        images = np.repeat(images, 3, axis=3) if images.shape[3] == 1 else np.ascontiguousarray(images)
-        images.flags.writeable = False
-        found[name] = Split(images, labels)
-    return found, value_range
+            of_split = _check_images(source, x, arrays[x])
+            labels.append(_check_labels(source, y, arrays[y]))
+            if len(of_split) != len(labels[-1]):
+                raise UserError(f"{source}: {x} has {len(of_split):,} images, but {y} has {len(labels[-1]):,} labels.")
+            images += list(of_split)
+            names += [f"{x}[{index}]" for index in range(len(of_split))]
+            splits += [split] * len(of_split)
+    class_names = _class_names(source, arrays.get("class_names"), labels[0])
+    every_label = np.concatenate(labels)
+    if every_label.max(initial=0) >= len(class_names):
+        raise UserError(f"{source} has labels up to {every_label.max()}, but only {len(class_names)} classes.")
+    min_classes = MIN_CLASSES if reading.for_training else 1
+    listing = rows.list_rows(source, class_names, every_label, names, images, splits, None, [], key, min_classes)
+    return read_listing(source, listing, reading)
 
 
 def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
@@ -141,23 +105,21 @@ def _read_arrays(file: Path, source: str) -> dict[str, np.ndarray]:
 
 
 def _check_images(source: str, name: str, images: np.ndarray) -> np.ndarray:
-    """Return images as uint8 or uint16 [n, S, S, 3] or [n, S, S, 1]."""
+    """Return images as uint8 [n, H, W, 3] or [n, H, W], or uint16 [n, H, W]."""
     found = f"{source}: {name} is {images.dtype} {list(images.shape)}"
-    if images.dtype.kind != "u" or images.itemsize > 2:
-        raise UserError(f'{found}; scale the pixels to 0-255 and use {name}.astype("uint8").')
-    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
-        raise UserError(f"{found}; channels must come last, so use {name}.transpose(0, 2, 3, 1).")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] not in (1, 3) or not images.size:
-        raise UserError(
-            f"{found}; images must be uint8 or uint16 [n, S, S, 3], or [n, S, S] in grey, n and S at least 1."
-        )
-    if images.shape[1] > MAX_DATA_IMAGE_SIZE:
-        raise UserError(f"{found}; images may have at most {MAX_DATA_IMAGE_SIZE} pixels a side.")
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    is_grey, is_color = images.ndim == 3, images.ndim == 4 and images.shape[3] == 3
+    if (
+        images.dtype.kind != "u"
+        or images.itemsize > 2
+        or not images.size
+        or not (is_grey or (is_color and images.itemsize == 1))
+    ):
+        raise UserError(f"{found}; images must be uint8 [n, H, W, 3], or uint8 or uint16 [n, H, W] in grey.")
     if images.dtype == np.uint8 and images.max() < _DIM:
         raise UserError(f"{found} with no value above {images.max()}; scale the pixels to 0-255.")
-    return images
+    return images.astype(images.dtype.newbyteorder("="), copy=False)
 
 
 def _check_labels(source: str, name: str, labels: np.ndarray) -> np.ndarray:

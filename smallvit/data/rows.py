@@ -106,7 +106,7 @@ def list_rows(
     class_names: list[str],
     labels: np.ndarray,
     names: Sequence[str],
-    contents: Sequence[str | bytes],
+    contents: Sequence[str | bytes | np.ndarray],
     splits: Sequence[str] | None,
     groups: Sequence[str] | None,
     stats: Sequence[object],
@@ -120,7 +120,7 @@ def list_rows(
         class_names: K names.
         labels: int [n] in [0, K).
         names: what the log and the report call each image.
-        contents: path or content of each image.
+        contents: path, content or pixels of each image.
         splits: the split of each row, as its owner writes it; None if there are none.
         groups: the group of each row; None if there are none.
         stats, key: see `Listing`.
@@ -147,10 +147,10 @@ def list_rows(
     )
 
 
-class _Reordered(Sequence[str | bytes]):
+class _Reordered(Sequence[str | bytes | np.ndarray]):
     """Contents in another order; they are read when they are asked for."""
 
-    def __init__(self, contents: Sequence[str | bytes], order: np.ndarray) -> None:
+    def __init__(self, contents: Sequence[str | bytes | np.ndarray], order: np.ndarray) -> None:
         self._contents, self._order = contents, order
 
     def __len__(self) -> int:

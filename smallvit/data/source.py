@@ -41,7 +41,7 @@ class Source(NamedTuple):
             for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
             Parquet file (see `table`), or an archive of one with its images; of an `.npz` file (see `read_npz`); or
             USER/NAME on the Hub (see `hub`).
-        image_size: side in pixels to which images are resized; CIFAR-100 and .npz files keep their size.
+        image_size: side in pixels to which images are resized; CIFAR-100 keeps its size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
         strict: True refuses a source with files that cannot be read. False leaves the files out.

@@ -133,12 +133,12 @@ def image_square(image: Image.Image, orientation: int) -> np.ndarray:
 
 
 def load_views(
-    source: str | os.PathLike[str] | bytes, views: Sequence[View], num_values: int = 0
+    source: str | os.PathLike[str] | bytes | np.ndarray, views: Sequence[View], num_values: int = 0
 ) -> tuple[list[np.ndarray], list[float] | None, bool]:
     """Decode an image in this process once, for several views.
 
     Args:
-        source: see `load_square`.
+        source: see `load_square`; or pixels, uint8 [H, W, 3] or [H, W], or uint16 [H, W].
         views: at least one.
         num_values: how many values to return of an image with more than 8 bits that does not tell its range.
 
@@ -149,21 +149,27 @@ def load_views(
     Raises:
         ImageError: as `load_square`.
     """
+    if isinstance(source, np.ndarray):
+        return _views(Image.fromarray(source), b"", 1, views, num_values)
     data = read_image_file(source)
     with _decoded(data, image_format(data)) as (image, orientation, _):
-        box = _centre(image, orientation)
-        dark = is_dark(image, data)
-        values, squares = None, {}
-        if is_deep(image):
-            if num_values and range_in_file(image, data) is None:
-                values = sample_values(image, box, num_values)
-            ranges = {view.value_range for view in views}
-        else:
-            ranges = {None}
-        for value_range in ranges:
-            (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
-        chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
-        return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, dark
+        return _views(image, data, orientation, views, num_values)
+
+
+def _views(image, data, orientation, views, num_values):
+    box = _centre(image, orientation)
+    dark = is_dark(image, data)
+    values, squares = None, {}
+    if is_deep(image):
+        if num_values and range_in_file(image, data) is None:
+            values = sample_values(image, box, num_values)
+        ranges = {view.value_range for view in views}
+    else:
+        ranges = {None}
+    for value_range in ranges:
+        (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
+    chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
+    return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, dark
 
 
 def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:

@@ -119,10 +119,10 @@ def guess_range(image: Image.Image) -> ValueRange:
         finite = values[np.isfinite(values)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return (0.0, 1.0) if image.mode == "F" and low == 0 and high <= 1 else usual_range(low, high)
+    return (0.0, 1.0) if image.mode == "F" and low == 0 and high <= 1 else _usual_range(low, high)
 
 
-def usual_range(low: float, high: float) -> ValueRange:
+def _usual_range(low: float, high: float) -> ValueRange:
     """The range that `guess_range` tells for values from `low` to `high`."""
     return min(low, 0.0), float(next((limit for limit in _USUAL_LIMITS if high <= limit), high))
 
@@ -130,7 +130,7 @@ def usual_range(low: float, high: float) -> ValueRange:
 def data_range(values: np.ndarray) -> ValueRange:
     """The range for a data set, from values [m] of all its images: `RANGE_PERCENTILES`."""
     low, high = np.percentile(values, RANGE_PERCENTILES) if len(values) else (0, 0)
-    return (float(low), float(high)) if high > low else usual_range(float(low), float(high))
+    return (float(low), float(high)) if high > low else _usual_range(float(low), float(high))
 
 
 def scale_to_8_bits(values: np.ndarray, value_range: ValueRange) -> np.ndarray:
@@ -147,24 +147,21 @@ def to_grey(image: Image.Image, value_range: ValueRange) -> Image.Image:
         grey = scale_to_8_bits(values, value_range)
         return np.where(values == transparent, np.uint8(255), grey) if isinstance(transparent, int) else grey
 
-    table = scale(np.arange(2**16))
+    # Of values of 16 bits in a large image, each is computed once.
+    has_table = image.mode.startswith("I;16") and image.width * image.height > 2**16
+    table = scale(np.arange(2**16)) if has_table else None
     result = Image.new("L", image.size)
     for place, values in _tiles(image):
-        # Of values of 16 bits, each is computed once.
-        result.paste(Image.fromarray(table[values] if values.dtype == np.uint16 else scale(values)), place)
+        result.paste(Image.fromarray(scale(values) if table is None else table[values]), place)
     return result
 
 
 def sample_values(image: Image.Image, box: tuple[int, int, int, int], count: int) -> list[float]:
-    """At most `count` finite values of the pixels in a box, see `draw_values`."""
-    values = draw_values(np.asarray(image.crop(box)), count)
+    """At most `count` finite values of the pixels in a box, drawn by chance and always the same."""
+    values = np.asarray(image.crop(box)).ravel()
+    if len(values) > count:
+        values = values[np.random.default_rng(_SAMPLE_SEED).integers(0, len(values), count)]
     return values[np.isfinite(values)].astype(float).tolist()
-
-
-def draw_values(values: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` values of an array, [m], drawn by chance and always the same."""
-    flat = values.ravel()
-    return flat if len(flat) <= count else flat[np.random.default_rng(_SAMPLE_SEED).integers(0, len(flat), count)]
 
 
 def _tiles(image):
