@@ -1,28 +1,24 @@
-"""CIFAR-100 as uint8 images and fine labels, downloaded or from disk.
+"""CIFAR-100 as uint8 images and fine labels, downloaded by Keras or from disk.
 
 CIFAR-100 is published as Python pickles and as plain binary files. A pickle can run code, so only the published bytes
 are unpickled. The binary release needs no such check.
 """
 
 import hashlib
-import http.client
 import io
 import os
 import pickle
-import shutil
-import sys
 import tarfile
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.dataset import Dataset, Split
+from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
-from smallvit.files import atomic_file, file_hash, read_regular
+from smallvit.files import read_regular
 from smallvit.limits import MAX_CIFAR_FILE_BYTES
 
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
@@ -33,10 +29,11 @@ _BINARY_FOLDER = "cifar-100-binary"
 _PYTHON_MD5 = {  # as torchvision lists them
     "train": "16019d7e3df5f24257cddd939b257f8d",
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-    "meta": "7973b15100ade9c7d40fb424638fde48",
 }
+_PYTHON_FILES = (*_PYTHON_MD5, "meta")
 _BINARY_FILES = ("train.bin", "test.bin", "fine_label_names.txt")
 _RECORD_BYTES = 2 + 3 * 32 * 32  # coarse label, fine label, pixels
+_CLASS_NAMES = sorted(name for names in SUPERCLASSES.values() for name in names)  # in the order of the labels
 
 
 def load_cifar100(path: str | Path | None = None) -> Dataset:
@@ -44,7 +41,7 @@ def load_cifar100(path: str | Path | None = None) -> Dataset:
 
     Args:
         path: the tarball of the python release, the folder `cifar-100-python` or `cifar-100-binary`, or a folder that
-            holds one of them. None downloads the tarball once (169 MB) to where Keras keeps it.
+            holds one of them. None lets Keras download the tarball once (169 MB).
 
     Returns:
         A `Dataset` of 50,000 training and 10,000 test images, 32 x 32, and 100 class names.
@@ -55,7 +52,7 @@ def load_cifar100(path: str | Path | None = None) -> Dataset:
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
     if path is None:
-        train, test, class_names = _read_tarball(_download())
+        train, test, class_names = _download()
     else:
         train, test, class_names = _read_release(Path(os.path.expanduser(path)))
     return Dataset("CIFAR-100", train, test, class_names, CIFAR100_MEAN, CIFAR100_STD)
@@ -68,11 +65,11 @@ def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
             if folder is None:
                 raise UserError(
                     f"{escape_name(str(path))} is not CIFAR-100; the binary release has the files "
-                    f"{', '.join(_BINARY_FILES)}, and the python release {', '.join(_PYTHON_MD5)}."
+                    f"{', '.join(_BINARY_FILES)}, and the python release {', '.join(_PYTHON_FILES)}."
                 )
-            return (_read_python_folder if _is_python(folder) else _read_binary)(folder)
+            return (_read_python if _is_python(folder) else _read_binary)(folder)
         if path.exists():
-            return _read_tarball(path)
+            return _read_python(path)
     raise UserError(
         f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
         f"{PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
@@ -88,69 +85,55 @@ def find_release(path: Path) -> Path | None:
 
 
 def _is_python(folder: Path) -> bool:
-    return _has_files(folder, _PYTHON_MD5)
+    return _has_files(folder, _PYTHON_FILES)
 
 
 def _has_files(folder, names):
     return all(os.path.isfile(folder / name) for name in names)
 
 
-def _download() -> Path:
-    """Return the tarball in Keras's cache; download it unless it is there."""
-    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
-    path = Path(home, "datasets", f"{PYTHON_FOLDER}.tar.gz")
+def _download() -> tuple[Split, Split, list[str]]:
+    """Keras downloads the tarball, or finds it in its cache, checks its SHA-256, unpacks and reads it."""
+    import keras
+
     try:
-        if path.is_file() and file_hash(path) == CIFAR100_SHA256:
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as partial:
-            with urllib.request.urlopen(CIFAR100_URL, timeout=60) as response, open(partial, "wb") as file:
-                size = int(response.headers.get("Content-Length", 0)) or None
-                bar = {"desc": "Downloading CIFAR-100", "total": size, "disable": not sys.stderr.isatty()}
-                with tqdm.wrapattr(response, "read", **bar) as stream:
-                    shutil.copyfileobj(stream, file)
-            if file_hash(partial) != CIFAR100_SHA256:
-                raise UserError(f"{CIFAR100_URL} returned a file that is not the published CIFAR-100; try again later.")
-    except (OSError, http.client.HTTPException) as error:
+        train, test = keras.datasets.cifar100.load_data("fine")
+    except Exception as error:  # so Keras calls a missing network
+        reason = escape_name(" ".join(str(error).split()))
         raise UserError(
-            f"CIFAR-100 could not be downloaded to {escape_name(str(path))} ({error}); without a network, get "
-            f"{CIFAR100_URL} on another machine and pass the file with --data."
+            f"CIFAR-100 could not be downloaded ({reason}); without a network, get {CIFAR100_URL} on another machine "
+            "and pass the file with --data."
         ) from error
-    return path
+    return _to_split(*train), _to_split(*test), _CLASS_NAMES
 
 
-def _require_published(path: Path, name: str, found: str, expected: str) -> None:
+def _published(path: Path, algorithm: str, expected: str) -> bytes:
+    """The content of a file that may be unpickled, because it is the published one."""
+    content = read_regular(path, MAX_CIFAR_FILE_BYTES)
+    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise UserError(
-            f"{escape_name(str(path))} is not the published file of CIFAR-100: its {name} digest is {found}, not "
+            f"{escape_name(str(path))} is not the published file of CIFAR-100: its {algorithm} digest is {found}, not "
             f"{expected}. A pickle can run code, so the file is not opened; {BINARY_URL} has the same images without "
             "pickles."
         )
+    return content
 
 
-def _read_tarball(path: Path) -> tuple[Split, Split, list[str]]:
-    """Read the published tarball, after a check of the bytes."""
-    with os_error_as_user_error(path):
-        content = read_regular(path, MAX_CIFAR_FILE_BYTES)
-        _require_published(path, "sha256", hashlib.sha256(content).hexdigest(), CIFAR100_SHA256)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            files = {name: archive.extractfile(f"{PYTHON_FOLDER}/{name}") for name in _PYTHON_MD5}
-            return _from_pickles({name: pickle.load(file, encoding="bytes") for name, file in files.items() if file})
-
-
-def _read_python_folder(folder: Path) -> tuple[Split, Split, list[str]]:
-    contents = {}
-    for name, expected in _PYTHON_MD5.items():
-        content = read_regular(folder / name, MAX_CIFAR_FILE_BYTES)
-        # The bytes that are checked are those that are loaded: the file may change in between.
-        _require_published(folder / name, "md5", hashlib.md5(content, usedforsecurity=False).hexdigest(), expected)
-        contents[name] = pickle.loads(content, encoding="bytes")
-    return _from_pickles(contents)
-
-
-def _from_pickles(contents: dict[str, Any]) -> tuple[Split, Split, list[str]]:
-    train, test = (_to_split(contents[name][b"data"], contents[name][b"fine_labels"]) for name in ("train", "test"))
-    return train, test, [name.decode() for name in contents["meta"][b"fine_label_names"]]
+def _read_python(path: Path) -> tuple[Split, Split, list[str]]:
+    """Read the python release, a folder or the tarball. The bytes that are checked are those that are loaded."""
+    files: dict[str, Any]
+    if path.is_dir():
+        files = {name: _published(path / name, "md5", expected) for name, expected in _PYTHON_MD5.items()}
+    else:
+        with tarfile.open(fileobj=io.BytesIO(_published(path, "sha256", CIFAR100_SHA256))) as archive:
+            files = {name: archive.extractfile(f"{PYTHON_FOLDER}/{name}").read() for name in _PYTHON_MD5}  # type: ignore[union-attr]
+    train, test = (pickle.loads(files[name], encoding="bytes") for name in ("train", "test"))
+    return (
+        _to_split(train[b"data"], train[b"fine_labels"]),
+        _to_split(test[b"data"], test[b"fine_labels"]),
+        _CLASS_NAMES,
+    )
 
 
 def _read_binary(folder: Path) -> tuple[Split, Split, list[str]]:
@@ -169,5 +152,6 @@ def _read_binary(folder: Path) -> tuple[Split, Split, list[str]]:
 
 
 def _to_split(pixels: np.ndarray, labels) -> Split:
-    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # the releases store channels first
-    return Split(np.ascontiguousarray(images), np.array(labels, np.int32))
+    # The releases store channels first, and Keras returns them last unless its configuration says otherwise.
+    images = pixels if pixels.shape[-1] == 3 else pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return Split(np.ascontiguousarray(images), np.array(labels, np.int32).reshape(-1))
