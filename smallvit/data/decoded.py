@@ -23,7 +23,7 @@ from tqdm import tqdm
 from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
 from smallvit.data.dataset import Split
 from smallvit.data.listing import Listing
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_count
 from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
 from smallvit.images.load import load_views
 from smallvit.images.pool import Decoded
@@ -97,7 +97,7 @@ def _describe_damaged(damaged, most=3):
     """Part of a sentence about files that cannot be read."""
     shown = "; ".join(f"{escape_name(file)}: {sentence.rstrip('.')}" for file, sentence in damaged[:most])
     more = f"; and {len(damaged) - most:,} more" if len(damaged) > most else ""
-    return f"{len(damaged):,} file{'s' if len(damaged) > 1 else ''} cannot be read ({shown}{more})"
+    return f"{format_count(len(damaged), 'file')} cannot be read ({shown}{more})"
 
 
 def find_decoded(key: str, reading: Reading) -> Listing | None:

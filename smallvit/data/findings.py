@@ -11,7 +11,7 @@ import numpy as np
 from smallvit.data.checks import format_list
 from smallvit.data.dataset import Split
 from smallvit.data.duplicates import find_similar_images, number_equal_images
-from smallvit.errors import escape_name
+from smallvit.errors import escape_name, format_count
 
 FINDINGS_FILE = "duplicates.csv"
 
@@ -77,10 +77,10 @@ class Findings:
         found = []
         if self.equal:
             copies = sum(map(len, self.equal)) - len(self.equal)
-            found.append(f"{_images(copies)} {_are(copies)} equal to another one, pixel by pixel.")
+            found.append(f"{_images_are(copies)} equal to another one, pixel by pixel.")
         if divided := self.in_two_splits:
             found.append(
-                f"{_images(len(divided))} {_are(len(divided))} in more than one split, such as {_places(divided[0])}. "
+                f"{_images_are(len(divided))} in more than one split, such as {_places(divided[0])}. "
                 "The measured accuracy may be too high."
             )
         elif self.equal:
@@ -88,7 +88,7 @@ class Findings:
         if contradicting := self.contradicting:
             examples = "; ".join(map(_classes, contradicting[:3]))
             found.append(
-                f"{_images(len(contradicting))} {_are(len(contradicting))} there with different classes: {examples}. "
+                f"{_images_are(len(contradicting))} there with different classes: {examples}. "
                 "Correct the labels: no model can be right on both."
             )
         if self.similar:
@@ -110,7 +110,7 @@ class Findings:
         if self.divided_groups:
             count = len(self.divided_groups)
             found.append(
-                f"{count:,} group{'s' if count > 1 else ''} of --group-by {'have' if count > 1 else 'has'} images in "
+                f"{format_count(count, 'group')} of --group-by {'have' if count > 1 else 'has'} images in "
                 f"more than one split: {format_list(list(self.divided_groups))}. The measured accuracy may be too high."
             )
         return found or ["No two images are equal or look nearly the same."]
@@ -158,12 +158,8 @@ def _divided(groups):
     return [group for group in groups if len({place.split for place in group}) > 1]
 
 
-def _images(count):
-    return f"{count:,} image{'' if count == 1 else 's'}"
-
-
-def _are(count):
-    return "is" if count == 1 else "are"
+def _images_are(count):
+    return f"{format_count(count, 'image')} {'is' if count == 1 else 'are'}"
 
 
 def _places(group):
