@@ -46,6 +46,12 @@ def format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def format_list(names: list[str], most: int = 3) -> str:
+    """Format names as `"a, b, c and 4 more"`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(escape_name(name) for name in names[:most]) + more
+
+
 def escape_name(name: str) -> str:
     """Escape control characters, undecodable bytes and line separators, so that a name fits on one line."""
     breaking = ("Cc", "Cs", "Zl", "Zp")  # control characters, undecodable bytes, separators of lines and paragraphs

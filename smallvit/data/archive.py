@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from smallvit.data.checks import MIN_CLASSES, LoadedSplits, format_list
+from smallvit.data.checks import MIN_CLASSES, LoadedSplits
 from smallvit.data.decoded import Reading, find_decoded, read_listing
 from smallvit.data.listing import Listing, is_hidden, list_images, walk
 from smallvit.data.rows import refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, list_table
-from smallvit.errors import UserError, escape_name, os_error_as_user_error, write_error_as_user_error
+from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
 
 log = logging.getLogger(__name__)

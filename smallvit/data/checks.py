@@ -41,12 +41,6 @@ class LoadedSplits(NamedTuple):
     num_dark: int = 0
 
 
-def format_list(names: list[str], most: int = 3) -> str:
-    """Format names as `"a, b, c and 4 more"`."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(escape_name(name) for name in names[:most]) + more
-
-
 def require_classes(source: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:
     """Check the number of classes and that their names differ.
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from smallvit.data import rows
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import Listing
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_list
 from smallvit.images import ImageError
 
 log = logging.getLogger(__name__)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from smallvit.data.checks import format_list
 from smallvit.data.dataset import Split
 from smallvit.data.source import Source, read_splits
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_list
 
 
 def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[tuple[str, str]]]:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list, require_classes
-from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, require_classes
+from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error
 from smallvit.images import ImageError
 
 # Lists, notes and code beside the images. SVG and PDF are not ignored: their owner may take them for images, so the

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from smallvit.data.checks import SPLIT_ALIASES, format_list, require_classes
+from smallvit.data.checks import SPLIT_ALIASES, require_classes
 from smallvit.data.listing import Listing
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_list
 
 log = logging.getLogger(__name__)
 

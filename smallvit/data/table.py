@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallvit.data import rows
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, format_list
+from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import IMAGE_SUFFIXES, Listing, file_state, files_below
-from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error
 
 log = logging.getLogger(__name__)
 

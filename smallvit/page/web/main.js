@@ -30,7 +30,7 @@ async function start() {
     if (page.models.length) waitForModels();
     return;
   }
-  const settings = makeSettings();
+  const settings = makeSettings(switchLanguage);
   makeStrip(document.getElementById("strip"), VIEWS, settings);
   subscribe((changed) => {
     if (changed.has("photo")) clear();
@@ -102,7 +102,7 @@ function tellStory() {
   return rich(`**${t(`header.story_${key}`, values)}** ${t("header.story_end")}`);
 }
 
-export function switchLanguage(other) {
+function switchLanguage(other) {
   const url = new URL(link());
   url.searchParams.set("lang", other);
   location.assign(url);

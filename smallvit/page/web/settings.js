@@ -7,9 +7,8 @@ import { classKey, link, model, page, set, sides, state, titleOf, usable } from 
 import { color, css } from "./draw.js";
 import { current } from "./answers.js";
 import { fail } from "./status.js";
-import { switchLanguage } from "./main.js";
 
-export function makeSettings() {
+export function makeSettings(switchLanguage) {
   const [title, languageLabel, labelA, labelB, swap, done] = list("live.settings");
   const [share, copy, saveAs, copied] = list("live.share");
   const options = () => usable().map((one) => [one.name, titleOf(one)]);
