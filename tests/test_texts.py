@@ -6,6 +6,7 @@ import re
 import pytest
 
 from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.images.errors import SENTENCES
 from tests.server import ROOT
 
 TEXTS = {
@@ -51,6 +52,11 @@ def test_a_text_can_be_filled_in_and_read(language):
             assert text.count("**") % 2 == 0, f"{key}: bold text without an end"
             assert not re.search(r"(?<=[\d}]) (?:%|px\b|ms\b|MB)|× [\d{]", text), f"{key}: the line may break at a unit"
             assert "picture" not in text.lower(), key
+
+
+def test_the_page_says_of_an_image_what_the_commands_say():
+    for key, sentence in SENTENCES.items():
+        assert TEXTS["en"][f"error.{key}"].replace("\u00a0", " ") == sentence
 
 
 @pytest.mark.parametrize("language", TEXTS)
