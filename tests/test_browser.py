@@ -301,7 +301,7 @@ def test_the_photo_is_moved_and_covered(visit):
     expect(page.locator(".what-if")).to_be_hidden()
     crosses, cells = modified.locator(".other").count(), modified.locator("button").count()
     assert cells == 81
-    expect(page.locator("#view-hold .take.small").first).to_contain_text(re.compile(rf"\b{80 - crosses}\b"))
+    expect(page.locator("#view-hold > .take")).to_contain_text(re.compile(rf"\b{80 - crosses}\b"))
 
     patches = page.locator("#view-hold .picker button")
     for index in (27, 28, 35):

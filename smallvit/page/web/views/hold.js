@@ -21,7 +21,6 @@ export function makeView(section) {
   const cellText = h("p", { class: "caption strong", role: "status" });
   const backButton = button(t("hold.back"), () => change({ move: [0, 0] }));
   const moved = canvas("", { class: "pixels seen" });
-  const shiftTake = h("p", { class: "take small" });
   const coverTake = h("p", { class: "take small" });
   const photo = canvas("");
   const patches = picker({
@@ -38,7 +37,6 @@ export function makeView(section) {
   view.body.append(
     h("h3", {}, t("hold.shift_title")),
     h("p", { class: "intro" }, t("hold.shift_intro")),
-    shiftTake,
     h(
       "div",
       { class: "split shift" },
@@ -103,9 +101,8 @@ export function makeView(section) {
     const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
     drawMoves(models, moves, kept);
     drawCovers(models, covered);
-    shiftTake.textContent = shiftTakeaway(models, moves, kept);
     coverTake.textContent = coverTakeaway(models, covered);
-    view.take(shiftTakeaway(models, moves, kept, true));
+    view.take(shiftTakeaway(models, moves, kept));
   }
 
   function showPhoto(one) {
@@ -278,7 +275,7 @@ function largestDrop(one, answer) {
   return { drop: answer.p0 - lowest, row: Math.floor(place / one.grid_size) + 1, column: (place % one.grid_size) + 1 };
 }
 
-function shiftTakeaway(models, moves, kept, withTest = false) {
+function shiftTakeaway(models, moves, kept) {
   const [a, b] = models;
   if (!b) return t("hold.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
   let sentence;
@@ -298,7 +295,7 @@ function shiftTakeaway(models, moves, kept, withTest = false) {
     parts.push(
       t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }),
     );
-  } else if (withTest && page.consistency[a.name] && page.consistency[b.name]) {
+  } else if (page.consistency[a.name] && page.consistency[b.name]) {
     parts.push(
       t("hold.T+.test", {
         n_test: count(page.consistency[a.name].n),
