@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import tarfile
+import urllib.request
 
 import numpy as np
 import pytest
@@ -139,9 +140,17 @@ def test_no_file_and_a_foreign_file(tmp_path):
         load_cifar100(foreign)
 
 
-def test_without_a_network_the_sentence_names_data(tmp_path, monkeypatch):
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """Keras has an empty cache, and its downloads go to a port where nobody listens."""
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    refused = urllib.request.ProxyHandler({"https": "http://127.0.0.1:9"})
+    # `urllib` reads the environment once in a process, so a variable would come too late.
+    monkeypatch.setattr("urllib.request._opener", urllib.request.build_opener(refused))
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_network_the_sentence_names_data(tmp_path):
     with pytest.raises(UserError, match=r"CIFAR-100 could not be downloaded \(.*refused.*--data\.$") as caught:
         load_cifar100()
     assert str(caught.value).isprintable()
@@ -159,10 +168,9 @@ def test_what_keras_downloads_is_the_same(python_release, monkeypatch, axes):
     assert (downloaded.train.labels.dtype, downloaded.train.images.flags.c_contiguous) == (np.int32, True)
 
 
-def test_keras_refuses_what_is_not_the_published_file(tmp_path, tarball, monkeypatch):
+@pytest.mark.usefixtures("offline")
+def test_keras_refuses_what_is_not_the_published_file(tmp_path, tarball):
     """Also in its cache, before any of it is unpickled."""
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets/cifar-100-python-target_archive").write_bytes(tarball.read_bytes())
     with pytest.raises(UserError, match="CIFAR-100 could not be downloaded"):
