@@ -82,6 +82,7 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
         assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("SMALLVIT_DATA" not in os.environ, reason="needs CIFAR-100: SMALLVIT_DATA names it")
 def test_the_bundled_models_are_what_their_records_say():
     folders = resolve_models([])
