@@ -7,6 +7,7 @@ from statistics import mean, stdev
 
 import pytest
 
+from smallvit import limits
 from smallvit.cli import COMMANDS, build_parser
 from smallvit.cli.invocation import SCRIPTS, Invocation
 from smallvit.config import PRESETS, VARIANTS
@@ -144,3 +145,37 @@ def test_the_readme_states_the_recorded_results():
 
 def test_the_readme_is_short():
     assert len(TEXTS["README.md"].splitlines()) <= 150
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"| size of a file | {limits.MAX_IMAGE_BYTES >> 20} MB |",
+        f"| pixels | {limits.MAX_PIXELS // 1_000_000} million |",
+        "WebP or AVIF | {WEBP} or {AVIF} million".format(
+            **{name: count // 1_000_000 for name, count in limits.MAX_PIXELS_OF_FORMAT.items()}
+        ),
+        f"| CPU time | {limits.DECODE_CPU_SECONDS} s |",
+        f"| wall-clock time | {limits.DECODE_WALL_SECONDS} s |",
+        f"at rest | {limits.DECODE_MEMORY_BYTES // 1_000_000} MB |",
+        f"up to {limits.QUICK_DECODE_CPU_SECONDS} s of CPU time and {limits.QUICK_DECODE_WALL_SECONDS} s in all",
+        f"It waits {limits.SLOW_QUEUE_SECONDS} s at most",
+        f"{limits.OWN_DECODE_CPU_SECONDS} s of CPU time, {limits.OWN_DECODE_WALL_SECONDS} s in all, "
+        f"{limits.OWN_DECODE_MEMORY_BYTES >> 30} GB",
+        f"{limits.DOWNLOAD_SECONDS} seconds and {limits.MAX_IMAGE_BYTES >> 20} MB for everything",
+        f"{limits.MAX_RUNNING} requests run at once",
+        f"at most {limits.MAX_WAITING} wait",
+        f"at most {limits.MAX_BODY_BYTES >> 20} MB",
+        f"a frame of the webcam {limits.MAX_FRAME_CHARACTERS:,} characters; a request {limits.MAX_MODELS} models",
+        f"multiply tau by {limits.MIN_FACTOR} to {limits.MAX_FACTOR:.0f}",
+        f"| `model.weights.h5` | {limits.MAX_MODEL_FILE_BYTES['model.weights.h5'] >> 20} MB |",
+        f"| examples | {limits.MAX_EXAMPLES} |",
+        f"| stored image | {limits.MAX_DATA_IMAGE_SIZE} pixels a side |",
+        f"| layers x heads x tokens squared | {round(limits.MAX_ATTENTION_VALUES / 1e6)} million |",
+        f"in the weights | {limits.MAX_HDF5_OBJECTS:,} |",
+        f"a temporary folder, at most {limits.MAX_ARCHIVE_BYTES >> 30} GB",
+        f"`.npz` file may have {limits.MAX_NPZ_BYTES >> 30} GB",
+    ],
+)
+def test_the_limits_are_those_of_the_code(sentence):
+    assert sentence in " ".join(TEXTS["docs/security.md"].split())
