@@ -98,7 +98,7 @@ def _download() -> tuple[Split, Split, list[str]]:
 
     try:
         train, test = keras.datasets.cifar100.load_data("fine")
-    except Exception as error:  # so Keras calls a missing network
+    except Exception as error:  # Keras raises it without a network
         reason = escape_name(" ".join(str(error).split()))
         raise UserError(
             f"CIFAR-100 could not be downloaded ({reason}); without a network, get {CIFAR100_URL} on another machine "

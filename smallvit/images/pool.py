@@ -79,9 +79,8 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
 
 @functools.cache
 def _shared_pools() -> tuple["DecodingPool", "DecodingPool"]:
-    return DecodingPool(limits.DECODING_PROCESSES, QUICK_LIMITS), DecodingPool(
-        1, UNTRUSTED_LIMITS, limits.SLOW_QUEUE_SECONDS
-    )
+    quick = DecodingPool(limits.DECODING_PROCESSES, QUICK_LIMITS)
+    return quick, DecodingPool(1, UNTRUSTED_LIMITS, limits.SLOW_QUEUE_SECONDS)
 
 
 class Decoded(NamedTuple):
