@@ -32,7 +32,10 @@ def os_error_as_user_error(path: str | PathLike[str]) -> Iterator[None]:
 def write_error_as_user_error(
     what: str | PathLike[str], advice: str = "make room, or give another path"
 ) -> Iterator[None]:
-    """A context in which an `OSError` from writing `what` (a full disk, no permission) is raised as `UserError`."""
+    """A context in which an `OSError` from writing `what` (a full disk, no permission) is raised as `UserError`.
+
+    Caches of the Hub and uploads of the page have sentences of their own.
+    """
     try:
         yield
     except BrokenPipeError:

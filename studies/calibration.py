@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 
 from smallvit.data import Dataset
 from smallvit.errors import UserError
-from smallvit.evaluation.calibration import calibration_error
+from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.plan import train_validation_splits
@@ -97,16 +97,18 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         labels: int [n] in [0, K).
 
     Returns:
-        "nll" (mean negative log-likelihood, nats), "ece" (see `calibration_error`) and "ece_by_chance": what "ece"
+        "nll" (mean negative log-likelihood, nats), "ece" (expected calibration error) and "ece_by_chance": what "ece"
         would be, on average, if each answer were right with exactly its probability. It is not 0, because bins hold
         few images.
     """
     predicted, confidence = top1_predictions(logits, labels)
     rng = np.random.default_rng(0)
-    draws = [calibration_error(confidence, rng.random(len(labels)) < confidence, NUM_BINS) for _ in range(NUM_DRAWS)]
+    draws = [
+        expected_calibration_error(confidence, rng.random(len(labels)) < confidence, NUM_BINS) for _ in range(NUM_DRAWS)
+    ]
     return {
         "nll": rounded(metrics(logits, labels)["loss"]),
-        "ece": rounded(calibration_error(confidence, predicted == labels, NUM_BINS)),
+        "ece": rounded(expected_calibration_error(confidence, predicted == labels, NUM_BINS)),
         "ece_by_chance": rounded(np.mean(draws)),
     }
 

@@ -1,7 +1,8 @@
-"""What the studies share: options, the models and images that are measured, provenance, and where results go.
+"""What the studies of trained models (calibration, robustness, temperature) share.
 
-A study measures model folders on test images. It prints Markdown tables. With --update-docs it writes its measurements
-to assets/NAME.json and its tables to docs/results.md, after each model. It does not measure again what is in that file.
+They measure model folders on test images: options, models and images, provenance, and where results go. Each prints
+Markdown tables. With --update-docs it writes its measurements to assets/NAME.json and its tables to docs/results.md,
+after each model. It does not measure again what is in that file.
 """
 
 import argparse
@@ -30,7 +31,7 @@ Measure = Callable[[argparse.Namespace, str, dict[str, Any] | None], Iterator[di
 
 
 def build_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """Return a parser of the options that every study has."""
+    """Return a parser of the options that each of these studies has."""
     parser = argparse.ArgumentParser(prog=f"studies.{name}", description=description, allow_abbrev=False)
     parser.add_argument(
         "--models",

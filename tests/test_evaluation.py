@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from smallvit.evaluation import predict as evaluation
-from smallvit.evaluation.calibration import calibration_error
+from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import balanced_accuracy, metrics, top1_predictions, unsure_threshold
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from tests import tiny
@@ -54,13 +54,13 @@ def test_the_calibration_error_by_hand():
     high = abs(2 / 2 - (0.5 + 0.9) / 2)
     expected = 3 / 5 * low + 2 / 5 * high
     assert expected == pytest.approx(0.15)
-    assert calibration_error(confidence, correct, num_bins=2) == pytest.approx(expected)
+    assert expected_calibration_error(confidence, correct, num_bins=2) == pytest.approx(expected)
 
 
 def test_a_model_that_is_as_often_right_as_it_says_is_calibrated():
     confidence = np.full(8, 0.75)
-    assert calibration_error(confidence, np.tile([True, True, False, True], 2), num_bins=2) == pytest.approx(0)
-    assert calibration_error(confidence, np.zeros(8, bool)) == pytest.approx(0.75)  # more bins than images
+    assert expected_calibration_error(confidence, np.tile([True, True, False, True], 2), num_bins=2) == pytest.approx(0)
+    assert expected_calibration_error(confidence, np.zeros(8, bool)) == pytest.approx(0.75)  # more bins than images
 
 
 def test_the_top_answer_and_its_probability(rng):

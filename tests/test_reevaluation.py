@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 
 from smallvit import cli
 from smallvit.data import Source, load_cifar100
-from smallvit.experiment.verify import RecordedData, verify_models
+from smallvit.experiment.reevaluate import RecordedData, reevaluate_models
 from smallvit.hub.download import resolve_models
 from tests import tiny
 
@@ -87,4 +87,4 @@ def test_what_cannot_be_compared_ends_in_a_sentence(folder, release, tmp_path, c
 def test_the_bundled_models_are_what_their_records_say():
     folders = resolve_models([])
     assert len(folders) == 4
-    assert verify_models(folders, RecordedData(Source(os.environ["SMALLVIT_DATA"]))) == []
+    assert reevaluate_models(folders, RecordedData(Source(os.environ["SMALLVIT_DATA"]))) == []

@@ -38,9 +38,10 @@ def random_rotation(images: Any, factor: float, seed: SeedGenerator) -> Any:
 
 
 def random_zoom(images: Any, max_zoom: float, seed: SeedGenerator) -> Any:
-    """Scale each axis of each image about the centre by its own factor in 1 +- `max_zoom`; the edge is reflected.
+    """Sample each axis of each image about the centre at its own spacing of 1 +- `max_zoom` pixels; more zooms out.
 
-    The interpolation is bilinear. Two products with small matrices take less time on a device than gathering pixels.
+    The edge is reflected, and the interpolation is bilinear. Two products with small matrices take less time on a
+    device than gathering pixels.
 
     Args:
         images: float32 [B, H, W, C].
@@ -71,12 +72,12 @@ def identity(strength: Any) -> Any:
 
 
 def shear_x(slope: Any) -> Any:
-    """Move each row by `slope` times its distance from the top edge."""
+    """Move each row left by `slope` times its distance from the top edge."""
     return _coefficients(slope, b=slope)
 
 
 def shear_y(slope: Any) -> Any:
-    """Move each column by `slope` times its distance from the left edge."""
+    """Move each column up by `slope` times its distance from the left edge."""
     return _coefficients(slope, d=slope)
 
 

@@ -1,7 +1,8 @@
 """The command line: `smallvit COMMAND`, `python -m smallvit COMMAND`, and the entry points `train.py` and `app.py`.
 
-Each command has a file of its own with `add_options` and `run`. These files know options and nothing else. What is slow
-to import is imported by the function that needs it, so that `--help` answers at once.
+Each file in `COMMANDS` is one command: `SUMMARY`, `LOG_STREAM`, `add_options`, `run`, and `after_interrupt` if it can
+be continued. The other files are shared. What is slow to import is imported by the function that needs it, so that
+`--help` answers at once.
 """
 
 import argparse

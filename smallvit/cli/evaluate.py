@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from smallvit.cli.models import add_models_option
+from smallvit.cli.models_option import add_models_option
 
 SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
 LOG_STREAM = "stdout"

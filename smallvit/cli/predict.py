@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from smallvit.cli.models import add_models_option
+from smallvit.cli.models_option import add_models_option
 from smallvit.errors import UserError
 
 SUMMARY = "Label images with trained models: a table with a row for each image and model."

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from smallvit.cli.recipe import add_recipe_options, experiment_options, presets_table
+from smallvit.cli.recipe_options import add_recipe_options, experiment_options, presets_help
 
 SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
 LOG_STREAM = "stdout"
 
-epilog = presets_table
+epilog = presets_help
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

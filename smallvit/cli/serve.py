@@ -2,7 +2,7 @@
 
 import argparse
 
-from smallvit.cli.models import add_models_option
+from smallvit.cli.models_option import add_models_option
 from smallvit.errors import UserError
 
 SUMMARY = "Open the page that compares two Vision Transformers on your image."

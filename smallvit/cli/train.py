@@ -5,7 +5,7 @@ import logging
 import shlex
 from pathlib import Path
 
-from smallvit.cli.recipe import TRACKERS, add_recipe_options, experiment_options, presets_table, read_overrides
+from smallvit.cli.recipe_options import TRACKERS, add_recipe_options, experiment_options, presets_help, read_overrides
 from smallvit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 SUMMARY = "Train Vision Transformers on your images, or on CIFAR-100. Each model becomes a folder."
 LOG_STREAM = "stdout"
 
-epilog = presets_table
+epilog = presets_help
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

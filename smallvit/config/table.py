@@ -8,7 +8,7 @@ from smallvit.config.presets import PRESETS, Preset
 from smallvit.config.training import TrainConfig
 
 
-def presets_table() -> str:
+def presets_markdown() -> str:
     """Markdown: a row for every field whose value differs between presets, a column for every preset."""
     rows = []
     for part, kind in (("model", ModelConfig), ("training", TrainConfig)):
@@ -43,7 +43,7 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    print(presets_table())
+    print(presets_markdown())
     for name, preset in PRESETS.items():
         if preset.overrides_by_size:
             print(f"\n`{name}` follows the number of training images:\n\n{sizes_table(preset)}")

@@ -70,7 +70,7 @@ class TrainConfig:
     validation_split: float  # share of the training images held out, (0, 1)
     selection: Literal["accuracy", "balanced"] = "accuracy"  # which validation accuracy the best epoch has
     evaluation_interval: int  # epochs between evaluations, at least 1; the last epoch is always evaluated
-    patience: int = 0  # stop after this many epochs with no better validation loss or `selection`; 0: never
+    patience: int = 0  # early stopping: epochs in which neither validation loss nor `selection` improved; 0: never
     seed: int = 0  # of weights, order and augmentation, 0 to 2**32 - 1
 
     def __post_init__(self) -> None:

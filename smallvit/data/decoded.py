@@ -101,7 +101,10 @@ def _describe_damaged(damaged, most=3):
 
 
 def find_decoded(key: str, reading: Reading) -> Listing | None:
-    """The listing that has this key and no `stats`, if its images are decoded already: with names as its contents."""
+    """Return the listing of a source that `key` alone identifies, or None if its images are not decoded yet.
+
+    Its contents are the names of the files.
+    """
     import pyarrow
 
     try:

@@ -33,7 +33,7 @@ IMAGE_SUFFIXES = {
 
 
 class Listing(NamedTuple):
-    """The image files of a folder.
+    """The images of a source, not yet decoded.
 
     Attributes:
         class_names: K names, sorted.

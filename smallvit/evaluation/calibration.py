@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15) -> float:
     """Compute the expected calibration error: how far the top probability is from the accuracy.
 
     The images are sorted by their top probability and cut into bins of equally many images. The error is the mean of
@@ -18,8 +18,8 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int
         A share in [0, 1].
 
     Reference: Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599, section 2.
-    Differs from the paper: its bins have equal width. Nearly all images are then in few bins. Bins of equal mass are
-        those of Nixon et al., "Measuring Calibration in Deep Learning", 2019, arXiv 1904.01685.
+    Differs from the paper: its bins have equal width, which leaves nearly all images in few of them. Bins of equally
+        many images are those of Nixon et al., "Measuring Calibration in Deep Learning", 2019, arXiv 1904.01685.
     """
     excess = (correct - confidence)[np.argsort(confidence, kind="stable")]
     # For a bin with m images, m |accuracy - mean confidence| is the absolute sum of its differences.

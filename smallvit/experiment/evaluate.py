@@ -13,7 +13,7 @@ from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.evaluation.proportions import Share, ShareChange
 from smallvit.experiment.publish import REPORT_FILE
-from smallvit.experiment.verify import RecordedData, source_for, verify_models
+from smallvit.experiment.reevaluate import RecordedData, reevaluate_models, source_for
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_models
 from smallvit.inference.predictor import short_names
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | None = None) -> list[str]:
     """Evaluate models on labelled images.
 
-    On the images that the models were tested on, the accuracy is compared with the records, see `verify_models`. On
+    On the images that the models were tested on, the accuracy is compared with the records, see `reevaluate_models`. On
     other images a report and tables are written, and the log says whether the data has drifted.
 
     Args:
@@ -54,7 +54,7 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
                 "--output-dir is for new images; the models were tested on these, and their report is where they were "
                 "trained."
             )
-        return verify_models(folders, dataset_of)
+        return reevaluate_models(folders, dataset_of)
     evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.folder_name))
     return []
 

@@ -1,9 +1,15 @@
 """The settings that two halves of one training, or two processes of it, must share."""
 
 import dataclasses
+from pathlib import Path
+
+import keras
 
 from smallvit.config import ModelConfig, TrainConfig
+from smallvit.data import Split
+from smallvit.data.digest import split_sha256
 from smallvit.errors import UserError
+from smallvit.model_folder.folder import ModelFolder
 
 
 def config_dict(model_config: ModelConfig, train_config: TrainConfig) -> dict:
@@ -11,6 +17,18 @@ def config_dict(model_config: ModelConfig, train_config: TrainConfig) -> dict:
     options = {**dataclasses.asdict(model_config), **dataclasses.asdict(train_config)}
     # JSON turns tuples into lists. The same is done here, so that both compare equal.
     return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+
+
+def fingerprint_of(
+    model_config: ModelConfig, train_config: TrainConfig, train: Split, init_from: ModelFolder | None
+) -> dict:
+    """What must not change between the two halves of a training."""
+    return {
+        **config_dict(model_config, train_config),
+        "backend": keras.backend.backend(),
+        "training images": split_sha256(train),
+        "starting weights": init_from and init_from.weights["sha256"],
+    }
 
 
 def require_same_settings(saved: dict, current: dict, what: str, advice: str) -> None:
@@ -28,3 +46,22 @@ def require_same_settings(saved: dict, current: dict, what: str, advice: str) ->
     for key, value in current.items():
         if saved.get(key) != value:
             raise UserError(f"{what} whose {key} is {saved.get(key)}, not {value}; {advice}.")
+
+
+def require_same_training(saved: dict, current: dict, path: Path) -> None:
+    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first."""
+    advice = "or give another --output-dir to start anew"
+    deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
+    options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"
+    require_same_settings(saved, deciding, *options)
+    if saved.get("training images") != current["training images"]:
+        raise UserError(
+            f"The data has changed since: {path} belongs to a training on other images; bring them back to continue "
+            f"it, {advice}."
+        )
+    if saved.get("starting weights") != current["starting weights"]:
+        raise UserError(
+            f"{path} belongs to a training that started from other weights; give the same --from to continue it, "
+            f"{advice}."
+        )
+    require_same_settings(saved, current, *options)

@@ -16,14 +16,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
-from smallvit.data.digest import split_sha256
 from smallvit.device import backend, distribution
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
-from smallvit.training.fingerprint import config_dict, require_same_settings
+from smallvit.training.fingerprint import fingerprint_of, require_same_settings, require_same_training
 from smallvit.training.initial_weights import copy_weights
 from smallvit.training.log import log_epoch, log_start, progress_bar
 from smallvit.training.speed import measure_speed
@@ -99,7 +98,7 @@ def fit(
             trainer, is_compiled = Trainer(model_config, train_config, train), False
         if init_from is not None:
             copy_weights(init_from.load_model(), trainer.model)
-        fingerprint = _fingerprint(model_config, train_config, train, init_from)
+        fingerprint = fingerprint_of(model_config, train_config, train, init_from)
         require_same_settings(
             fingerprint,
             distribution.broadcast_json(fingerprint),
@@ -170,7 +169,7 @@ def _resume(trainer, fingerprint, files, name):
         state, best = files.read()
         for part in (state, best):
             if part is not None:
-                _require_same_training(part.fingerprint, fingerprint, files.state)
+                require_same_training(part.fingerprint, fingerprint, files.state)
     history = distribution.broadcast_json([] if state is None else state.history)
     if not history:
         return [], None
@@ -182,25 +181,6 @@ def _resume(trainer, fingerprint, files, name):
         best = BestWeights(*header)._replace(weights=distribution.broadcast_arrays(weights))
     log.info("%s: resumed after epoch %d of %d", name, len(history), trainer.config.epochs)
     return history, best
-
-
-def _require_same_training(saved, current, path):
-    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first."""
-    advice = "or give another --output-dir to start anew"
-    deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
-    options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"
-    require_same_settings(saved, deciding, *options)
-    if saved.get("training images") != current["training images"]:
-        raise UserError(
-            f"The data has changed since: {path} belongs to a training on other images; bring them back to continue "
-            f"it, {advice}."
-        )
-    if saved.get("starting weights") != current["starting weights"]:
-        raise UserError(
-            f"{path} belongs to a training that started from other weights; give the same --from to continue it, "
-            f"{advice}."
-        )
-    require_same_settings(saved, current, *options)
 
 
 def _evaluate(trainer, validation, epoch, metrics):
@@ -312,13 +292,3 @@ def _log_time_limit(name, trainer, validation, history):
         metrics["loss"],
         100 * metrics["top1"],
     )
-
-
-def _fingerprint(model_config, train_config, train, init_from):
-    """What must not change between the two halves of a training."""
-    return {
-        **config_dict(model_config, train_config),
-        "backend": keras.backend.backend(),
-        "training images": split_sha256(train),
-        "starting weights": init_from and init_from.weights["sha256"],
-    }

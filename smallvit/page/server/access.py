@@ -2,7 +2,7 @@
 
 Gradio has some seventy routes more: some answer outside the queue (`/gradio_api/run`), some fetch or serve files
 (`/proxy=`, `/file=`), some belong to components, accounts or development. tests/test_routes.py compares this list with
-the routes of the installed Gradio.
+the routes of the installed Gradio. The limits of the queue are set in app.py; there is no limit of requests by time.
 """
 
 import logging

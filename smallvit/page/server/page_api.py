@@ -1,4 +1,4 @@
-"""The endpoints of the page itself: JSON in, JSON out. Programs use those of api.py.
+"""The endpoints of the page itself: JSON in, JSON out. Programs use those of public_api.py.
 
 In all of them `photo` is {"example": id}, {"upload": path as /gradio_api/upload returned it}, {"test_image": index} or
 {"url": address}. `changes` is {} or has any of
@@ -33,7 +33,7 @@ from smallvit.page.server.answers import (
     top_indices,
     whole_number,
 )
-from smallvit.page.server.disagreements import gallery
+from smallvit.page.server.gallery import gallery
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_data import models_data
 from smallvit.page.server.photos import Photos, decode_frame, encode_bytes, encode_jpeg

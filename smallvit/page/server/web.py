@@ -29,7 +29,7 @@ class _WebFiles(StaticFiles):
 
 
 def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route | Mount]:
-    """Return the routes of `routes.OWN_ROUTES`.
+    """Return the routes of `access.OWN_ROUTES`.
 
     Args:
         page_data: returns the JSON values that the page carries.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from smallvit.data import Dataset, Source, Split, load_dataset
 from smallvit.errors import UserError
-from smallvit.evaluation.calibration import calibration_error
+from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.model_folder.card import is_of_cifar100
@@ -51,7 +51,7 @@ class RecordedData:
         return found.of_fold(None if record.fold is None else record.fold - 1)
 
 
-def verify_models(folders: Mapping[str, ModelFolder], dataset_of: RecordedData) -> list[str]:
+def reevaluate_models(folders: Mapping[str, ModelFolder], dataset_of: RecordedData) -> list[str]:
     """Compute accuracy, cross-entropy and calibration error of models on the test split, and log them as a table.
 
     Args:
@@ -91,7 +91,7 @@ def verify_models(folders: Mapping[str, ModelFolder], dataset_of: RecordedData) 
             100 * found["top1"],
             100 * found["top5"],
             found["loss"],
-            100 * calibration_error(confidence, predicted == test.labels),
+            100 * expected_calibration_error(confidence, predicted == test.labels),
             100 * recorded["top1"],
         )
         differences += [

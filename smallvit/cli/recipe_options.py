@@ -129,7 +129,7 @@ def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str]) 
         group.add_argument(name, **_OPTIONS[name], **default)
 
 
-def presets_table() -> str:
+def presets_help() -> str:
     """The defaults, source, accuracy and cost of each preset, as text."""
     rows = [["preset", *CONFIG_OPTIONS]]
     rows += [

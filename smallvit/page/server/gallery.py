@@ -19,7 +19,7 @@ CHUNKS_PER_REQUEST = 5
 
 
 def gallery(photos: Photos, pair: list[tuple[str, Explainer]], cell: str, offset: int) -> dict[str, Any]:
-    """Return images of one cell: first the examples, then the test images, in their order.
+    """Return images of one cell: first the examples, then the test images in the order of the split.
 
     Args:
         photos: the examples and test images of this server.
