@@ -21,7 +21,7 @@ from tensorboard.util import tensor_util
 
 import train
 from smallvit import cli
-from smallvit.cli import recipe_options as recipe_options
+from smallvit.cli import recipe_options
 from smallvit.cli.invocation import Invocation
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
@@ -294,7 +294,7 @@ def test_help_shows_the_defaults_of_every_preset(capsys):
     lines = capsys.readouterr().out.splitlines()
     for name, preset in PRESETS.items():
         recipe = preset.training
-        row = next(line for line in lines if line.split()[:2] == [name, str(recipe_options.epochs)])
+        row = next(line for line in lines if line.split()[:2] == [name, str(recipe.epochs)])
         values = [getattr(recipe, option) for option in recipe_options.CONFIG_OPTIONS]
         assert row.split() == [name, *map(str, values)]
     text = " ".join(" ".join(lines).split())
