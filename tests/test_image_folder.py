@@ -87,7 +87,7 @@ def pool():
 @pytest.fixture(autouse=True)
 def one_pool(monkeypatch, pool):
     """All tests share the decoding processes, because a start takes a moment."""
-    monkeypatch.setattr(decoded_images, "DecodingPool", lambda *_: nullcontext(pool))
+    monkeypatch.setattr(decoded_images, "pool_for_own_images", lambda _: nullcontext(pool))
 
 
 @pytest.fixture

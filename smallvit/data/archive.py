@@ -18,7 +18,7 @@ from typing import Any
 
 from smallvit.data.checks import MIN_CLASSES, LoadedSplits
 from smallvit.data.decoded import Reading, find_decoded, read_listing
-from smallvit.data.listing import Listing, is_hidden, list_images, walk
+from smallvit.data.listing import Listing, file_state, is_hidden, list_images, walk
 from smallvit.data.rows import refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error, write_error_as_user_error
@@ -55,9 +55,9 @@ def read_archive(
     with os_error_as_user_error(file):
         if not file.is_file():
             raise UserError(f"There is no file {source}; --data takes a zip or tar archive of a folder of images.")
-        status = file.stat()
+        state = file_state(str(file))
     columns = [image_column, label_column, None if group_by and "(" in group_by else group_by]
-    key = json.dumps([os.path.realpath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns, columns])
+    key = json.dumps([os.path.realpath(file), *state, columns])
     if listing := find_decoded(key, reading):
         return read_listing(source, listing, reading)
     with tempfile.TemporaryDirectory() as temporary:

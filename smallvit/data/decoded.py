@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,17 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
-from tqdm import tqdm
 
 from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
 from smallvit.data.dataset import Split
 from smallvit.data.listing import Listing
 from smallvit.errors import UserError, escape_name, format_count
-from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
+from smallvit.images import ImageError, View, pool_for_own_images
 from smallvit.images.load import load_views
 from smallvit.images.pool import Decoded
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
-from smallvit.limits import MAX_DECODING_PROCESSES
+from smallvit.progress import show_progress
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +165,8 @@ def _decoded(
 
     def decode_all():
         positions, errors = [], {}
-        with tempfile.TemporaryFile(dir=folder) as file, _progress_bar(source, len(contents)) as bar:
+        reading_bar = {"desc": f"Reading {os.path.basename(source)}", "total": len(contents), "unit": " images"}
+        with tempfile.TemporaryFile(dir=folder) as file, show_progress(**reading_bar, delay=1) as bar:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
             sampled, values, num_dark = [], [], 0
             for position, result in enumerate(_decode(contents, reading, bar)):
@@ -267,19 +266,7 @@ def _decode(contents: Sequence[Any], reading: Reading, bar: Any) -> Iterator[Any
             yield Decoded(squares, None if values is None else np.array(values), dark)
             bar.update()
         return
-    processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(contents) // 64)  # a start takes 0.3 s
-    with DecodingPool(processes, TRUSTED_LIMITS) as pool:
+    with pool_for_own_images(len(contents)) as pool:
         for result in pool.views(contents, views, num_values):
             yield result
             bar.update()
-
-
-def _progress_bar(source: str, total: int) -> Any:
-    return tqdm(
-        desc=f"Reading {os.path.basename(source)}",
-        total=total,
-        unit=" images",
-        delay=1,
-        disable=not sys.stderr.isatty(),
-        dynamic_ncols=True,
-    )

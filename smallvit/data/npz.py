@@ -12,6 +12,7 @@ import numpy as np
 from smallvit.data import rows
 from smallvit.data.checks import MAX_CLASSES, MIN_CLASSES, LoadedSplits
 from smallvit.data.decoded import Reading, find_decoded, read_listing
+from smallvit.data.listing import file_state
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.limits import MAX_NPZ_BYTES
 
@@ -38,8 +39,7 @@ def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits: 
     with os_error_as_user_error(file):
         if not file.is_file():
             raise UserError(f"There is no file {source}; --data takes an .npz file with x_train and y_train.")
-        status = file.stat()
-        key = f"{os.path.realpath(file)} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        key = " ".join(map(str, [os.path.realpath(file), *file_state(str(file))]))
         if found := find_decoded(key, reading):
             return read_listing(source, found, reading)
         arrays = _read_arrays(file, source)

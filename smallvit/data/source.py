@@ -22,7 +22,7 @@ from smallvit.data.npz import read_npz
 from smallvit.data.rows import refuse_columns
 from smallvit.data.split import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_count
 from smallvit.files import safe_file_name
 from smallvit.images.value_range import RANGE_PERCENTILES
 
@@ -200,9 +200,10 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         )
     if count := loaded.num_dark:
         log.warning(
-            "%d image%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values "
-            "are below 4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
-            *(count, "" if count == 1 else "s", "is" if count == 1 else "are"),
+            "%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values are below "
+            "4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
+            format_count(count, "image"),
+            "is" if count == 1 else "are",
         )
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")

@@ -12,8 +12,7 @@ import numpy as np
 
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
-from smallvit.images import TRUSTED_LIMITS, DecodingPool, ImageError, View
-from smallvit.limits import MAX_DECODING_PROCESSES
+from smallvit.images import ImageError, View, pool_for_own_images
 
 _DOWNLOADS = 8  # at once
 
@@ -88,8 +87,7 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
             if not image.error:
                 yield image.name if image.content is None else image.content
 
-    processes = min(os.cpu_count() or 1, MAX_DECODING_PROCESSES, 1 + len(found) // 64)  # a start takes 0.3 s
-    with DecodingPool(processes, TRUSTED_LIMITS) as pool:
+    with pool_for_own_images(len(found)) as pool:
         for result in pool.views(sources(), distinct):
             while pending[0].error:
                 yield pending.popleft()

@@ -5,6 +5,6 @@
 
 from smallvit.images.errors import SENTENCES, ImageError
 from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, View, load_square, resize_square
-from smallvit.images.pool import TRUSTED_LIMITS, DecodingPool, load_photo, start_decoding
+from smallvit.images.pool import TRUSTED_LIMITS, DecodingPool, load_photo, pool_for_own_images, start_decoding
 from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
 from smallvit.limits import MAX_PIXELS

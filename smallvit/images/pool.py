@@ -311,6 +311,12 @@ class _Worker:
         ]
 
 
+def pool_for_own_images(count: int) -> DecodingPool:
+    """Processes for `count` images of the user, as many as have something to do: a start takes 0.3 s."""
+    processes = min(os.cpu_count() or 1, limits.MAX_DECODING_PROCESSES, 1 + count // 64)
+    return DecodingPool(processes, TRUSTED_LIMITS)
+
+
 def _batches(sources: Iterable[str | bytes | ImageError]) -> Iterator[list[str | bytes | ImageError]]:
     batch: list[str | bytes | ImageError] = []
     size = 0
