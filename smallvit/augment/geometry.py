@@ -133,9 +133,12 @@ def _pixels_at(images, rows, columns):
     _, height, width, channels = images.shape
     if len(rows.shape) == 2:
         rows, columns = rows[:, :, None], columns[:, None, :]
-    image = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
-    places = (image * height + ops.cast(rows, "int32")) * width + ops.cast(columns, "int32")
-    return ops.take(ops.reshape(images, (-1, channels)), places, axis=0)
+    places = ops.cast(rows, "int32") * width + ops.cast(columns, "int32")
+    _, *size = places.shape
+    # Image by image: several devices would send each other all their images for one gather over the whole batch.
+    pixels = ops.reshape(images, (-1, height * width, channels))
+    taken = ops.take_along_axis(pixels, ops.reshape(places, (-1, math.prod(size), 1)), axis=1)
+    return ops.reshape(taken, (-1, *size, channels))
 
 
 def _centred_grid(images):

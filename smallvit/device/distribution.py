@@ -73,8 +73,10 @@ def distributed(devices=1, coordinator=None, process_id=None, num_processes=None
         except (ValueError, RuntimeError) as error:
             if not any(word in str(error) for word in ("Gloo", "UNAVAILABLE", "coordination")):
                 raise
+            reason = str(error).strip().splitlines()[0]
             raise UserError(
-                "Another process of this training has ended; the same commands with --resume continue."
+                f"Another process of this training has ended, or did not answer in time ({reason}); "
+                "the same commands with --resume continue."
             ) from error
     jax.distributed.shutdown()
 

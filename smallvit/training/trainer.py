@@ -1,5 +1,6 @@
 """Train one model: its variables, its compiled steps, and one epoch of steps."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,21 +218,23 @@ class Trainer:
         """
         before, run_steps = self.values(), self._steps[is_sampled]
 
-        def call(indices):
-            return run_steps(*self._images(indices), distribution.replicate(np.float32(1)))
+        def seconds_of(num_calls, indices):
+            started = time.perf_counter()
+            for _ in range(num_calls):
+                ops.convert_to_numpy(run_steps(*self._images(indices), distribution.replicate(np.float32(1))))
+            return time.perf_counter() - started
 
         calls = self.epoch_batches(0)
         for indices in {indices.shape: indices for indices in calls}.values():
-            ops.convert_to_numpy(call(indices))
-        indices = calls[0]
-        started, done = time.perf_counter(), 0
-        # A few calls of a small model take milliseconds, which tell little about the next minutes.
-        while done < num_calls or time.perf_counter() - started < _MEASURED_SECONDS:
-            ops.convert_to_numpy(call(indices))
-            done += 1
-        seconds = (time.perf_counter() - started) / done / len(indices)
+            seconds_of(1, indices)
+        seconds = seconds_of(num_calls, calls[0])
+        # A few calls of a small model take milliseconds, which tell little about the next minutes. Process 0 says how
+        # many more there are: every process must take part in each.
+        missing = max(0.0, _MEASURED_SECONDS - seconds)
+        more = distribution.broadcast_json(math.ceil(missing / seconds * num_calls))
+        seconds += seconds_of(more, calls[0])
         self.set_values(before, "memory")
-        return seconds
+        return seconds / (num_calls + more) / len(calls[0])
 
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
