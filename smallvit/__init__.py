@@ -12,12 +12,11 @@ model folder; if Keras was imported first, `import smallvit` is enough. No impor
 `smallvit.train` and `smallvit.load_model` are imported when they are first used, see `smallvit.api`.
 """
 
-__version__ = "0.1.0"
-
 import sys
 from typing import TYPE_CHECKING, Any
 
 from smallvit.device import backend_selection
+from smallvit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from smallvit.api import load_model as load_model

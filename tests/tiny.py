@@ -1,9 +1,10 @@
-"""Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, a model folder."""
+"""Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, a folder of images, a model folder."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from smallvit.config import PRESETS, with_variant
 from smallvit.data import Split
@@ -133,3 +134,15 @@ def write_folder(path, variant, config=MODEL, **changes):
     model = build(variant, config)
     write_model_folder(path, model, record(variant, model, **changes), HISTORY, b"\x89PNG of curves", "# A card\n")
     return model
+
+
+def write_images(folder, classes, seed=0):
+    """Write {class: count} images of 40 x 30, each class of a colour of its own; return the folder."""
+    rng = np.random.default_rng(seed)
+    for index, (name, count) in enumerate(classes.items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        color = np.array([40 + 60 * index, 200 - 50 * index, 90])
+        for number in range(count):
+            pixels = color + rng.integers(-20, 20, (30, 40, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+    return folder

@@ -11,11 +11,11 @@ import shlex
 import sys
 from types import ModuleType
 
-from smallvit import __version__
 from smallvit.cli import evaluate, export, predict, preview, push, serve, train
 from smallvit.cli.invocation import SCRIPTS, Invocation
 from smallvit.device.backend_selection import require_backend
 from smallvit.errors import UserError
+from smallvit.version import __version__
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.dataset import Split
+from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name
 
 MIN_CLASSES = 2

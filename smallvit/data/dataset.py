@@ -1,41 +1,11 @@
-"""Labelled images as NumPy arrays."""
+"""A data set: its splits, its classes, and what was found in it."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.errors import escape_name
-
-if TYPE_CHECKING:
-    from smallvit.data.findings import Findings
-
-CHUNK_SIZE = 10_000  # images in each chunk of `iter_chunks`
-
-
-class Split(NamedTuple):
-    """Labelled images of one size.
-
-    Attributes:
-        images: uint8 [n, H, W, 3], 0-255. The array may be a read-only view of a memory-mapped file.
-        labels: int32 [n] in [0, K).
-        files: str [n], the images' paths as `os.fsdecode` gives them, or None if the images are not files. Pass a path
-            through `escape_name` before you show it.
-        groups: int64 [n], images of one group must not be divided between splits; None if all may be.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    files: np.ndarray | None = None
-    groups: np.ndarray | None = None
-
-    def take(self, indices: np.ndarray | slice) -> "Split":
-        """Select images by a slice or an array of integers. An array copies the images into memory."""
-        return Split(*(None if array is None else array[indices] for array in self))  # type: ignore[arg-type]
-
-    def describe(self, index: int) -> str:
-        """The file of an image, or its index if the image is not a file."""
-        return f"image {index}" if self.files is None else escape_name(self.files[index])
+from smallvit.data.findings import Findings
+from smallvit.data.split import Split, iter_chunks
 
 
 class Dataset(NamedTuple):
@@ -64,7 +34,7 @@ class Dataset(NamedTuple):
     is_own: bool = False
     folds: np.ndarray | None = None
     value_range: tuple[float, float] | None = None
-    findings: "Findings | None" = None
+    findings: Findings | None = None
 
     @property
     def num_folds(self) -> int:
@@ -86,12 +56,6 @@ class Dataset(NamedTuple):
             return self
         train, test = (self.train.take(np.flatnonzero(part)) for part in (self.folds != fold, self.folds == fold))
         return self._replace(train=train, test=test, folds=None)
-
-
-def iter_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield [n, ...] as views [m, ...] of at most `CHUNK_SIZE` consecutive images."""
-    for start in range(0, len(images), CHUNK_SIZE):
-        yield images[start : start + CHUNK_SIZE]
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[Any, Any]:

@@ -19,8 +19,8 @@ import numpy as np
 import PIL
 
 from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
-from smallvit.data.dataset import Split
 from smallvit.data.listing import Listing
+from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
 from smallvit.images import ImageError, View, pool_for_own_images
 from smallvit.images.load import load_views

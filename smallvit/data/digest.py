@@ -2,7 +2,7 @@
 
 import hashlib
 
-from smallvit.data.dataset import Split, iter_chunks
+from smallvit.data.split import Split, iter_chunks
 
 
 def split_sha256(split: Split) -> str:

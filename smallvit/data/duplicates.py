@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smallvit.data.dataset import Split, iter_chunks
+from smallvit.data.split import Split, iter_chunks
 
 MAX_DIFFERENT_BITS = 8  # of the 64 of two hashes; 98 % of images saved again as JPEG differ in fewer
 MIN_CORRELATION = 0.95  # of the pixels; on CIFAR-100, pairs from here on show the same photo nearly always

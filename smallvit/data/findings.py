@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.dataset import Split
 from smallvit.data.duplicates import find_similar_images, number_equal_images
+from smallvit.data.split import Split
 from smallvit.errors import escape_name, format_count, format_list
 
 FINDINGS_FILE = "duplicates.csv"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from smallvit.data.dataset import Split
+from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name
 
 

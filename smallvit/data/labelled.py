@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from smallvit.data.dataset import Split
 from smallvit.data.source import Source, read_splits
+from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_list
 
 

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
-from smallvit.data.dataset import Dataset, Split
+from smallvit.data.dataset import Dataset
 from smallvit.data.duplicates import averaging_matrix
+from smallvit.data.split import Split
 from smallvit.errors import escape_name
 
 _SIDES = re.compile(r"(?<![^\W_])(left|right|clockwise|counterclockwise|anticlockwise)(?![^\W_])", re.IGNORECASE)

@@ -11,7 +11,7 @@ import numpy as np
 from smallvit.data.archive import is_archive, read_archive
 from smallvit.data.checks import LoadedSplits
 from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
-from smallvit.data.dataset import Dataset, Split, pixel_statistics
+from smallvit.data.dataset import Dataset, pixel_statistics
 from smallvit.data.decoded import Reading, read_listing
 from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
@@ -20,7 +20,8 @@ from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
 from smallvit.data.image_folder import read_image_folder
 from smallvit.data.npz import read_npz
 from smallvit.data.rows import refuse_columns
-from smallvit.data.split import divide, hold_out
+from smallvit.data.split import Split
+from smallvit.data.splitting import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_count
 from smallvit.files import safe_file_name

@@ -6,7 +6,6 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from smallvit import __version__
 from smallvit.config import changed_fields
 from smallvit.data.digest import split_sha256
 from smallvit.device import backend
@@ -14,6 +13,7 @@ from smallvit.evaluation.metrics import metrics, unsure_threshold
 from smallvit.files import hide_outside_path
 from smallvit.model import count_parameters
 from smallvit.model_folder.record import Record
+from smallvit.version import __version__
 
 
 def git_commit() -> str | None:

@@ -1,8 +1,9 @@
 """The routes that the server opens, and the limits of every request. Everything else that Gradio offers answers 404.
 
 Gradio has some seventy routes more: some answer outside the queue (`/gradio_api/run`), some fetch or serve files
-(`/proxy=`, `/file=`), some belong to components, accounts or development. tests/test_routes.py compares this list with
-the routes of the installed Gradio. The limits of the queue are set in app.py; there is no limit of requests by time.
+(`/proxy=`, `/file=`), some belong to components, accounts or development. tests/page/test_routes.py compares this list
+with the routes of the installed Gradio. The limits of the queue are set in app.py; there is no limit of requests by
+time.
 """
 
 import logging

@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import smallvit
 from smallvit import images
 from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
@@ -17,6 +16,7 @@ from smallvit.page.server.photos import Photos
 from smallvit.page.server.snippets import shown_path
 from smallvit.report.measurements import Measurements
 from smallvit.report.results import Result, with_folders
+from smallvit.version import __version__
 
 
 def page_data(
@@ -60,7 +60,7 @@ def page_data(
         "links": {"source": _source(), "credits": "credits"},
         "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
         "problems": list(problems),
-        "version": smallvit.__version__,
+        "version": __version__,
     }
 
 

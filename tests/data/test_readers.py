@@ -17,14 +17,14 @@ from PIL import Image
 from smallvit.data import Source, archive, load_dataset
 from smallvit.data.labelled import load_labelled
 from smallvit.errors import UserError
-from tests.test_sources import write_images
+from tests import tiny
 
 CLASSES = {"ant": 20, "bee": 14, "cow": 6}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("data") / "pets", CLASSES)
+    return tiny.write_images(tmp_path_factory.mktemp("data") / "pets", CLASSES)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import startup
 from tests import tiny
-from tests.test_sources import write_images
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -37,7 +36,7 @@ def place(tmp_path, monkeypatch):
 
 def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, capsys):
     caplog.set_level(logging.INFO)
-    folder = write_images(place.parent / "내 사진", {"개": 20, "고양이": 16, "새": 4})
+    folder = tiny.write_images(place.parent / "내 사진", {"개": 20, "고양이": 16, "새": 4})
     with Image.open(folder / "새" / "3.png") as image:  # the same pixels under two names, in one class or in two
         image.save(folder / "개" / "again.png")
         image.save(folder / "고양이" / "again.png")
@@ -112,7 +111,7 @@ def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, c
     monkeypatch.setattr(files, "BUNDLED_MODELS", place / "bundled")
     for variant in ("vit", "spt_lsa"):
         tiny.write_folder(place / f"bundled/tiny-{variant}", variant, config=tiny.PRESET.model)
-    write_images(place / "pets", {"cat": 20, "dog": 20})
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--epochs", "1", "--data", "pets", "--variant", "vit"]
     assert train.main([*options, "--image-size", "64", "--output-dir", "large"]) == 0
     record = read_model_folder("large/tiny-vit").record
@@ -131,7 +130,7 @@ def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, c
 
 
 def test_images_that_first_weights_may_know_are_told_of(place, caplog):
-    write_images(place / "pets", {"cat": 20, "dog": 20})
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--dry-run"]
     assert train.main([option for option in options if option != "--dry-run"]) == 0
     known = "Some of today's validation or test images may have been its training images."
@@ -143,7 +142,7 @@ def test_images_that_first_weights_may_know_are_told_of(place, caplog):
 
 def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(place, caplog):
     caplog.set_level(logging.INFO)
-    write_images(place / "pets", {"cat": 20, "dog": 20})
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
     assert "--resume: there is nothing to continue in runs/pets" in caplog.text
     assert "The plain ViT has " in caplog.messages[-3]
@@ -155,7 +154,7 @@ def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(plac
 
 
 def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
-    folder = write_images(place / "pets", {"cat": 20, "dog": 20})
+    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
     assert train.main(options) == 0
     assert train.main([*options, "--resume"]) == 0
@@ -181,7 +180,7 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
 
 
 def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
-    write_images(place / "scans", {"6": 20, "9": 20})
+    tiny.write_images(place / "scans", {"6": 20, "9": 20})
     dataset = load_dataset(Source("scans"))
     reason = "The classes look like characters (6, 9 ...)"
     plan = make_plan(ExperimentOptions(preset="tiny", data="scans")).fit_to_data(dataset)
@@ -194,7 +193,7 @@ def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
 
 
 def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_decides(place):
-    write_images(place / "scans", {"healthy": 30, "ill": 10})
+    tiny.write_images(place / "scans", {"healthy": 30, "ill": 10})
     dataset = load_dataset(Source("scans"))
     options = ExperimentOptions(preset="tiny", data="scans")
     plan = make_plan(options).fit_to_data(dataset)
@@ -216,7 +215,7 @@ def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_de
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     caplog.set_level(logging.INFO)
-    folder = write_images(place.parent / "pets", {"cat": 30, "dog": 20})
+    folder = tiny.write_images(place.parent / "pets", {"cat": 30, "dog": 20})
     (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     options = ["--preset", "tiny", "--variant", "vit", "--data", str(folder), "--image-size", "64", "--dry-run"]
     assert train.main(options) == 0
@@ -245,7 +244,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     ],
 )
 def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
-    folder = write_images(place / "pets", {"cat": 20, "dog": 20})
+    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     (folder / "cat" / "broken.png").write_bytes(b"")
     assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
     assert message in capsys.readouterr().err
@@ -254,7 +253,7 @@ def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
 
 def test_examples_are_found_under_the_home(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    folder = write_images(place / "pets", {"cat": 6, "dog": 6})
+    folder = tiny.write_images(place / "pets", {"cat": 6, "dog": 6})
     files = np.array([f"cat/{number}.png" for number in range(6)])
     split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
     assert folder.is_dir()
@@ -272,7 +271,7 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
 
 def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     caplog.set_level(logging.INFO)
-    folder = write_images(place / "pets", {"cat": 20, "dog": 16})
+    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 16})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
     assert train.main([*options, "--time-limit", "1e-9"]) == 0
     assert "The report comes when the models of all 3 folds are trained: --resume" in caplog.text

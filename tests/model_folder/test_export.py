@@ -12,8 +12,8 @@ from smallvit import cli
 from smallvit.model_folder import export
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
+from tests.documents.test_docs import blocks
 from tests.server import ROOT
-from tests.test_docs import blocks
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras exports on TensorFlow")
 

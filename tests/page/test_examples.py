@@ -1,6 +1,6 @@
 """The example photos of the page: assets/examples/examples.json, the files it names, and CREDITS.md.
 
-`python -m tests.test_examples` writes CREDITS.md anew from examples.json.
+`python -m tests.page.test_examples` writes CREDITS.md anew from examples.json.
 """
 
 import json
@@ -52,7 +52,7 @@ def render_credits():
 
 
 def test_the_credits_are_those_of_the_list():
-    assert CREDITS.read_text(encoding="utf-8") == render_credits(), "run `python -m tests.test_examples`"
+    assert CREDITS.read_text(encoding="utf-8") == render_credits(), "run `python -m tests.page.test_examples`"
 
 
 def test_the_list_names_every_photo_once_and_little_space_is_taken():

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -35,8 +34,7 @@ from smallvit.model_folder.folder import read_model_folder
 from smallvit.report.plots import augmentation_preview
 from smallvit.training.speed import Speed
 from tests import tiny
-
-ROOT = Path(__file__).parent.parent
+from tests.server import ROOT
 
 
 @pytest.fixture(scope="module")

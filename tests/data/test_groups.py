@@ -6,13 +6,13 @@ import pytest
 from smallvit.data import Source, Split, load_dataset
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
 from smallvit.errors import UserError
-from tests.test_sources import write_images
+from tests import tiny
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Images 0.png to 29.png of two classes, ten patients with three images of each class."""
-    folder = write_images(tmp_path / "scans", {"ant": 30, "bee": 30})
+    folder = tiny.write_images(tmp_path / "scans", {"ant": 30, "bee": 30})
     for file in list(folder.rglob("*.png")):
         file.rename(file.with_name(f"patient{int(file.stem) % 10}_{file.name}"))
     return folder
@@ -47,7 +47,7 @@ def test_patients_that_the_data_has_in_two_splits_are_told_of(tmp_path):
     assert groups == {"train": ["p1", "p2"], "test": ["p2", "p3"]}
     assert divided_groups(groups) == ("p2",)
     for split, count in (("train", 18), ("test", 6)):
-        write_images(tmp_path / "given" / split, {"ant": count, "bee": count}, seed=count)
+        tiny.write_images(tmp_path / "given" / split, {"ant": count, "bee": count}, seed=count)
     dataset = load_dataset(Source(str(tmp_path / "given"), group_by=r"/(\d+)\.png"))
     assert dataset.findings.has_leak
     assert dataset.findings.sentences()[-1].startswith(
@@ -84,7 +84,7 @@ def test_what_cannot_be_is_a_sentence(folder, options, message):
 
 def test_folds_are_for_data_without_a_test_split(tmp_path):
     for split in ("train", "test"):
-        write_images(tmp_path / split, {"ant": 18, "bee": 18}, seed=len(split))
+        tiny.write_images(tmp_path / split, {"ant": 18, "bee": 18}, seed=len(split))
     with pytest.raises(UserError, match=r"--folds draws the test images itself, but .* has test images"):
         load_dataset(Source(str(tmp_path), folds=3))
     with pytest.raises(UserError, match=r"--folds is for your own images; CIFAR-100 has"):

@@ -21,8 +21,8 @@ from smallvit.images import load_square, resize_square
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
+from tests.device.test_backends import needs
 from tests.server import ROOT, running_app
-from tests.test_backends import needs
 
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 

@@ -9,9 +9,9 @@ from PIL import Image
 from smallvit.data import Source, Split, hold_out, load_dataset
 from smallvit.data.duplicates import find_similar_images, number_equal_images
 from smallvit.data.findings import find
-from smallvit.data.split import divide
+from smallvit.data.splitting import divide
 from smallvit.errors import UserError
-from tests.test_sources import write_images
+from tests import tiny
 
 
 def split(*values, labels=None):
@@ -122,7 +122,7 @@ def test_parts_are_dealt_by_hand_computed_shares():
 
 
 def test_copies_in_a_folder_stay_in_one_split(tmp_path):
-    folder = write_images(tmp_path / "pets", {"ant": 40, "bee": 30})
+    folder = tiny.write_images(tmp_path / "pets", {"ant": 40, "bee": 30})
     for number in range(12):
         (folder / "ant" / f"copy of {number}.png").write_bytes((folder / "ant" / f"{number}.png").read_bytes())
     dataset = load_dataset(Source(str(folder)))

@@ -128,7 +128,7 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path, monkeypatch):
-    monkeypatch.setattr("smallvit.data.dataset.CHUNK_SIZE", 20)  # of 48
+    monkeypatch.setattr("smallvit.data.split.CHUNK_SIZE", 20)  # of 48
     path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
     fit(tiny.SHALLOW, recipe, train, validation, path)

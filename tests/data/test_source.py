@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from smallvit.config import CIFAR100_MEAN, PRESETS, with_data_image_size
 from smallvit.data import Source, load_dataset
@@ -10,18 +9,6 @@ from smallvit.data.dataset import pixel_statistics
 from smallvit.errors import UserError
 from studies.small_data import write_part_of_cifar100
 from tests import tiny
-
-
-def write_images(folder, classes, seed=0):
-    """Write {class: count} images of 40 x 30, each class of a colour of its own; return the folder."""
-    rng = np.random.default_rng(seed)
-    for index, (name, count) in enumerate(classes.items()):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        color = np.array([40 + 60 * index, 200 - 50 * index, 90])
-        for number in range(count):
-            pixels = color + rng.integers(-20, 20, (30, 40, 3))
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
-    return folder
 
 
 def test_a_release_of_cifar100_is_known_by_its_files(tmp_path):
@@ -36,7 +23,7 @@ def test_a_release_of_cifar100_is_known_by_its_files(tmp_path):
 
 
 def test_a_folder_without_splits_gets_a_test_split_that_no_seed_changes(tmp_path):
-    folder = write_images(tmp_path / "내 사진", {"ant": 20, "bee": 15, "cat": 5})
+    folder = tiny.write_images(tmp_path / "내 사진", {"ant": 20, "bee": 15, "cat": 5})
     source = Source(str(folder), image_size=48, test_split=0.2)
     assert (source.kind, source.name) == ("folder", "내 사진")
     first, second = load_dataset(source), load_dataset(source)
@@ -51,7 +38,7 @@ def test_a_folder_without_splits_gets_a_test_split_that_no_seed_changes(tmp_path
 
 def test_given_splits_are_kept(tmp_path):
     for split, count in (("train", 12), ("val", 5), ("test", 4)):
-        write_images(tmp_path / "given" / split, {"ant": count, "bee": count + 4}, seed=count)
+        tiny.write_images(tmp_path / "given" / split, {"ant": count, "bee": count + 4}, seed=count)
     dataset = load_dataset(Source(str(tmp_path / "given")))
     lengths = [len(part.labels) for part in (dataset.train, dataset.validation, dataset.test)]
     assert lengths == [28, 14, 12]
@@ -73,7 +60,7 @@ def test_an_npz_file_is_resized_like_other_images(tmp_path):
 
 
 def test_a_limit_takes_images_of_all_classes(tmp_path):
-    folder = write_images(tmp_path / "p", {"ant": 30, "bee": 30, "cat": 30})
+    folder = tiny.write_images(tmp_path / "p", {"ant": 30, "bee": 30, "cat": 30})
     dataset = load_dataset(Source(str(folder), limit=9))
     assert dataset.name == "p, 9 images of each split"
     assert np.bincount(dataset.train.labels).tolist() == [3, 3, 3]

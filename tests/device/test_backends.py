@@ -128,7 +128,7 @@ def expected():
 
 ANSWERS = """
 import sys, keras, numpy
-from tests.test_backends import answers
+from tests.device.test_backends import answers
 numpy.savez(sys.argv[1], backend=keras.backend.backend(), **answers())
 """
 
