@@ -5,9 +5,6 @@ Axis letters: n images, K classes.
 
 import numpy as np
 
-MIN_CLASSES_FOR_TOP5 = 10
-"""With fewer classes, five guesses are nearly always enough, so that top-5 says nothing."""
-
 
 def metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Compute cross-entropy and accuracy.

@@ -16,8 +16,7 @@ from smallvit.experiment.publish import REPORT_FILE
 from smallvit.experiment.reevaluate import RecordedData, reevaluate_models, source_for
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_models
-from smallvit.inference.predictor import short_names
-from smallvit.model_folder.folder import ModelFolder
+from smallvit.model_folder.folder import ModelFolder, short_names
 from smallvit.model_folder.record import Record
 from smallvit.report import report
 from smallvit.report.html import EvaluatedModel, format_probability

@@ -7,7 +7,6 @@ from pathlib import Path
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
 from smallvit.errors import UserError, write_error_as_user_error
-from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5
 from smallvit.experiment.folds import pool_folds
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.train import FinishedRun
@@ -68,7 +67,7 @@ def format_results(records) -> str:
         records: a list of `Record`s.
     """
     columns = {"top1": "test accuracy", "top5": "test top-5"}
-    if len(records[0].class_names) < MIN_CLASSES_FOR_TOP5:
+    if not records[0].shows_top5:
         del columns["top5"]
     titles = "".join(f"{title:>18}" for title in columns.values())
     lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{titles}{'time':>12}"]

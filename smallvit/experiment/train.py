@@ -10,11 +10,11 @@ from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.experiment.examples import choose_examples
 from smallvit.experiment.plan import Run, run_splits
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.provenance import make_record
 from smallvit.model_folder.card import model_card
-from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves

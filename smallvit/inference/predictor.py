@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from smallvit.hub.download import resolve_model_folders, resolve_models
 from smallvit.images import resize_square
 from smallvit.images.load import image_square
 from smallvit.images.value_range import is_deep
-from smallvit.model_folder.folder import ModelFolder
+from smallvit.model_folder.folder import ModelFolder, short_names
 
 NUM_ANSWERS = 3  # most probable classes of a `Prediction`
 
@@ -170,9 +170,3 @@ def load_predictors(sources: Sequence[str | Path] = ()) -> dict[str, Predictor]:
     require_supported_backend()
     folders = resolve_models(sources)
     return {short: Predictor(folders[name]) for name, short in short_names(folders).items()}
-
-
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """{name of a model: its last part; the whole name if another has the same last part}."""
-    last = {name: Path(name).name for name in names}
-    return {name: part if list(last.values()).count(part) == 1 else name for name, part in last.items()}

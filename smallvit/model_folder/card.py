@@ -9,7 +9,6 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS, TrainConfig
-from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5
 from smallvit.model_folder.record import Record
 
 CITATION = """\
@@ -88,7 +87,7 @@ def _front_matter(record: Record, title: str) -> ModelCardData:
 def _shown_metrics(record: Record) -> list[tuple[str, str]]:
     """(title, key in `Record.metrics`) of what a card shows: for CIFAR-100 the names that its papers use."""
     top1 = "top-1" if is_of_cifar100(record) else "accuracy"
-    top5 = [("top-5", "top5")] if len(record.class_names) >= MIN_CLASSES_FOR_TOP5 else []
+    top5 = [("top-5", "top5")] if record.shows_top5 else []
     return [(top1, "top1"), *top5]
 
 

@@ -10,6 +10,7 @@ links that lead out of the folder.
 import itertools
 import json
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,6 +238,12 @@ def find_model_folders(path: str | Path) -> list[Path]:
     if not found:
         raise UserError(f"There is no model folder at {path}; a model folder has a {RECORD_FILE}, see train.py.")
     return found
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """{name of a model: its last part; the whole name if another has the same last part}."""
+    last = {name: Path(name).name for name in names}
+    return {name: part if list(last.values()).count(part) == 1 else name for name, part in last.items()}
 
 
 def model_file(folder: Path, name: str) -> Path:

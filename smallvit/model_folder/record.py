@@ -86,6 +86,11 @@ class Record:
             raise ValueError(f"versions are {self.versions}; they must have a backend")
 
     @property
+    def shows_top5(self) -> bool:
+        """Whether top-5 says something: with few classes, five guesses are nearly always enough."""
+        return len(self.class_names) >= 10
+
+    @property
     def view(self) -> View:
         """What the model is given of an image file."""
         low_high = self.value_range

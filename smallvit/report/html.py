@@ -27,7 +27,7 @@ from smallvit.evaluation.comparison import (
     group_by_variant,
 )
 from smallvit.evaluation.confusion import class_scores, confusion_matrix, most_frequent_confusions
-from smallvit.evaluation.metrics import MIN_CLASSES_FOR_TOP5, balanced_accuracy
+from smallvit.evaluation.metrics import balanced_accuracy
 from smallvit.evaluation.proportions import CONFIDENCE, Interval, Share
 from smallvit.model_folder.card import describe_recipe
 from smallvit.model_folder.record import Record
@@ -88,7 +88,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             drift=drift,
             groups=groups,
             records=records,
-            has_top5=len(dataset.class_names) >= MIN_CLASSES_FOR_TOP5,
+            has_top5=models[0].record.shows_top5,
             comparisons=comparisons,
             answer=_answer(groups, comparisons, dataset, "new" if drift else "test"),
             baseline=_baseline(dataset),

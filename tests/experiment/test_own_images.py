@@ -15,9 +15,9 @@ from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
+from smallvit.experiment.examples import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
-from smallvit.model_folder.examples import choose_examples
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import startup
 from tests import tiny
