@@ -210,6 +210,11 @@ class VisionTransformer(keras.Model):
             logits=self._classify(tokens, training=False),
         )
 
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable parameters."""
+        return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
+
     def taus(self) -> np.ndarray:
         """The current tau of every layer: [L, h], or [L, 1] if the heads share one."""
         return np.stack([ops.convert_to_numpy(block.attention.temperature()) for block in self.blocks])
@@ -246,8 +251,3 @@ def float32_copy(model: VisionTransformer) -> VisionTransformer:
     copy.build((None, None, None, 3))
     copy.set_weights(model.get_weights())
     return copy
-
-
-def count_parameters(model: keras.Model) -> int:
-    """The number of trainable parameters."""
-    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from smallvit.config import PRESETS, with_variant
-from smallvit.model import VisionTransformer, build_model, count_parameters
+from smallvit.model import VisionTransformer, build_model
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from tests import originals, tiny
 
@@ -113,7 +113,7 @@ def test_the_original_weights_give_the_original_logits(preset, variant, paramete
     }[preset]
     model = build_model(with_variant(PRESETS[preset].model, variant))
     values = originals.draw(shapes(model.config))
-    assert sum(value.size for value in values.values()) == count_parameters(model) == parameters
+    assert sum(value.size for value in values.values()) == model.num_parameters == parameters
     load(model, values)
     expected = np.load(GOLDEN / f"{preset}-{variant}.npy")
     assert np.ptp(expected, axis=1).min() > 1  # far more than the tolerance
@@ -122,7 +122,7 @@ def test_the_original_weights_give_the_original_logits(preset, variant, paramete
 
 @pytest.mark.parametrize("preset", ["modern", "laptop"])
 def test_the_cost_of_a_preset_says_how_many_parameters_it_has(preset):
-    count = count_parameters(build_model(with_variant(PRESETS[preset].model, "spt_lsa")))
+    count = build_model(with_variant(PRESETS[preset].model, "spt_lsa")).num_parameters
     assert PRESETS[preset].cost.startswith(f"{count / 1e6:.1f} M parameters")
 
 

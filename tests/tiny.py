@@ -8,7 +8,7 @@ from PIL import Image
 
 from smallvit.config import PRESETS, with_variant
 from smallvit.data import Split
-from smallvit.model import build_model, count_parameters
+from smallvit.model import build_model
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.model_folder.record import Record
 
@@ -108,7 +108,7 @@ def record(variant, model, **changes):
         "num_train": 54,
         "num_validation": 6,
         "num_test": 30,
-        "parameters": count_parameters(model),
+        "parameters": model.num_parameters,
         "metrics": {
             "validation": {"loss": 1.25, "top1": 0.61, "top5": 0.81},
             "test": {"loss": 1.5, "top1": 0.5432, "top5": 0.8765},

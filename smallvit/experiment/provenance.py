@@ -11,7 +11,6 @@ from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.evaluation.metrics import metrics, unsure_threshold
 from smallvit.files import hide_outside_path
-from smallvit.model import count_parameters
 from smallvit.model_folder.record import Record
 from smallvit.version import __version__
 
@@ -63,7 +62,7 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         num_train=len(train.labels),
         num_validation=len(validation.labels),
         num_test=len(test.labels),
-        parameters=count_parameters(fitted.model),
+        parameters=fitted.model.num_parameters,
         metrics={
             "validation": metrics(validation_logits, validation.labels),
             "test": metrics(test_logits, test.labels),

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from smallvit.config import VARIANTS
 from smallvit.device import compilation
 from smallvit.evaluation.metrics import softmax
 from smallvit.inference.attention import diagonal_attention, mean_spread, patch_attention
 from smallvit.inference.occlusion import occlude_each_patch, occlude_patches
 from smallvit.inference.translation import translate_images
+from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
@@ -47,6 +47,11 @@ class Explanation(NamedTuple):
     patch_tokens: np.ndarray
     attention: np.ndarray
     probabilities: np.ndarray
+
+    @property
+    def shift_names(self) -> tuple[str, ...]:
+        """The names of `shifted_images`."""
+        return SHIFT_NAMES[: len(self.shifted_images)]
 
 
 class LayerAttention(NamedTuple):
@@ -120,7 +125,7 @@ class Explainer:
     @property
     def title(self) -> str:
         """The model's name in print: `"ViT + SPT + LSA"`."""
-        return VARIANTS[self.record.variant].title
+        return self.record.variant_title
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Classify an image.

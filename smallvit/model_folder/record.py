@@ -86,6 +86,11 @@ class Record:
             raise ValueError(f"versions are {self.versions}; they must have a backend")
 
     @property
+    def variant_title(self) -> str:
+        """The variant in print: `"ViT + SPT + LSA"`."""
+        return VARIANTS[self.variant].title
+
+    @property
     def shows_top5(self) -> bool:
         """Whether top-5 says something: with few classes, five guesses are nearly always enough."""
         return len(self.class_names) >= 10

@@ -5,7 +5,6 @@ import logging
 from smallvit.device import backend, distribution
 from smallvit.device.hardware import peak_memory
 from smallvit.errors import format_count
-from smallvit.model import count_parameters
 from smallvit.progress import show_progress
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ def log_start(name, trainer, speed, epochs_done=0):
     log.info(
         "%s: %s parameters, %s of %d steps, %s %s on %s (%s)%s",
         name,
-        f"{count_parameters(trainer.model):,}",
+        f"{trainer.model.num_parameters:,}",
         format_count(trainer.config.epochs - epochs_done, "epoch"),
         trainer.steps_per_epoch(),
         "at most" if trainer.config.patience else "about",

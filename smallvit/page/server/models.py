@@ -229,7 +229,7 @@ def hide_folder(error: UserError, path: str | Path) -> str:
 
 def _titles(folders: Mapping[str, ModelFolder]) -> dict[str, str]:
     """Return each model's title and preset. Equal titles get the seed, or the name if seeds are equal too."""
-    titles = {name: f"{VARIANTS[item.record.variant].title} · {item.record.preset}" for name, item in folders.items()}
+    titles = {name: f"{item.record.variant_title} · {item.record.preset}" for name, item in folders.items()}
     all_titles: Sequence[str] = list(titles.values())
     for title in {title for title in all_titles if all_titles.count(title) > 1}:
         names = [name for name in titles if titles[name] == title]

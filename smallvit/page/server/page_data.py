@@ -123,7 +123,7 @@ def _titles(models: ModelStore) -> dict[str, str]:
     """{name: title}: the variant alone where no other model has it, else with preset and seed."""
     variants = [folder.record.variant for folder in models.folders.values()]
     return {
-        name: VARIANTS[folder.record.variant].title if variants.count(folder.record.variant) == 1 else title
+        name: folder.record.variant_title if variants.count(folder.record.variant) == 1 else title
         for (name, title), folder in zip(models.titles.items(), models.folders.values(), strict=True)
     }
 

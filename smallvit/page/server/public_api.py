@@ -10,7 +10,6 @@ from gradio.data_classes import FileData
 from smallvit.errors import UserError
 from smallvit.inference import attention as attention_summaries
 from smallvit.inference.explainer import Explanation
-from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.model_folder.record import Record
 from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, milliseconds, parse_factors
 from smallvit.page.server.models import ModelStore
@@ -153,7 +152,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             "patch_size": store.record(model).model.patch_size,
             "images": [
                 {"name": name, "pixels": pixels.tolist()}
-                for name, pixels in zip(SHIFT_NAMES, explanation.shifted_images, strict=False)
+                for name, pixels in zip(explanation.shift_names, explanation.shifted_images, strict=True)
             ],
         }
 
