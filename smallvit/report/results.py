@@ -46,7 +46,7 @@ class Result:
     started_from: str | None
     data_image_size: int
     image_size: int  # the model resizes images to this side, in pixels
-    passes: int  # `Record.epochs_trained`
+    epochs_trained: int
     epoch: int
     averaged: bool
     parameters: int
@@ -78,7 +78,6 @@ class Result:
             "seed": record.training.seed,
             "image_size": record.model.image_size,
             "precision": record.training.precision,
-            "passes": record.epochs_trained,
             "validation": record.metrics["validation"],
             "raw_validation": metrics("val_"),
             "averaged_validation": metrics("ema_val_"),
@@ -135,7 +134,7 @@ def format_results(results: Iterable[Result]) -> str:
     rows = []
     for group in group_by_key((result.group, result) for result in results).values():
         first = group[0]
-        epochs = [result.passes for result in group]
+        epochs = [result.epochs_trained for result in group]
         rows.append(
             [
                 first.data,
@@ -148,7 +147,7 @@ def format_results(results: Iterable[Result]) -> str:
                 f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
             ]
         )
-    columns = ["data", "preset", "model", "parameters", "passes", "seeds", "top-1", "top-5", "training"]
+    columns = ["data", "preset", "model", "parameters", "epochs", "seeds", "top-1", "top-5", "training"]
     provenances = group_by_key(
         (
             f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "

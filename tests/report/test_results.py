@@ -34,7 +34,7 @@ def test_a_result_has_both_kinds_of_weights_where_the_recipe_averages(tmp_path):
     tiny.write_folder(tmp_path / "model", "spt")
     folder = read_model_folder(tmp_path / "model")
     result = Result.from_model_folder(folder)
-    assert (result.preset, result.variant, result.seed, result.passes, result.epoch) == ("laptop", "spt", 0, 3, 2)
+    assert (result.preset, result.variant, result.seed, result.epochs_trained, result.epoch) == ("laptop", "spt", 0, 3, 2)
     assert result.raw_validation == {"loss": 1.25, "top1": 0.18, "top5": 0.38}  # after epoch 2 of the history
     assert result.averaged_validation is None
     assert result.test == {"loss": 1.5, "top1": 0.5432, "top5": 0.8765}

@@ -169,7 +169,7 @@ def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]
             VARIANTS[result.variant].title,
             result.preset,
             result.data,
-            result.passes,
+            result.epochs_trained,
             result.seed,
             result.parameters,
             round(100 * result.test["top1"], 2),
