@@ -1,8 +1,7 @@
 """Corruptions by hand and by other computations; what is counted, by models whose answers are known; the command."""
 
 import colorsys
-import contextlib
-import io
+import itertools
 import json
 
 import numpy as np
@@ -15,8 +14,8 @@ from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import measurements, results
-from studies import common, robustness
+from smallvit.report import measurements
+from studies import robustness
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
 
@@ -159,7 +158,9 @@ def is_bright(images):
     return (images[:, 2, 2, 0] > 100).astype(int)
 
 
-def test_shifts_by_hand():
+@pytest.mark.parametrize("chunk_size", [2, 100])
+def test_shifts_by_hand(chunk_size, monkeypatch):
+    monkeypatch.setattr(robustness, "CHUNK_SIZE", chunk_size)
     split = three_images()
     found = robustness.measure_translations(is_bright, split, is_bright(split.images), reach=2)
     # The dark image: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
@@ -169,14 +170,6 @@ def test_shifts_by_hand():
         "top1": {"1": (8 + 8 + 2) / 24, "2": (16 + 16 + 2) / 48, "all": (24 + 24 + 4) / 72},
     }
     assert found == {name: pytest.approx(shares, abs=1e-5) for name, shares in expected.items()}
-
-
-def test_shifts_do_not_depend_on_the_size_of_a_batch(monkeypatch):
-    split = three_images()
-    unmoved = is_bright(split.images)
-    at_once = robustness.measure_translations(is_bright, split, unmoved, reach=2)
-    monkeypatch.setattr(robustness, "CHUNK_SIZE", 2)
-    assert robustness.measure_translations(is_bright, split, unmoved, reach=2) == at_once
 
 
 def test_corruptions_by_hand():
@@ -240,51 +233,28 @@ def test_attention_distance_is_the_mean_over_images(rng, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A folder of two model folders, and a release whose 30 test images they can be asked."""
-    folder = tmp_path_factory.mktemp("robustness")
-    tiny.write_folder(folder / "models/a", "spt_lsa")
-    tiny.write_folder(folder / "models/b", "vit")
-    tiny.write_release(folder)
-    return folder
-
-
-def update_docs(folder, *models, **changes):
-    """What the command prints about 20 images and writes to `folder`: (text, content of the JSON file, README)."""
-    marks = "<!-- robustness: made by python -m studies.robustness --update-docs -->", "<!-- end of robustness -->"
-    if not (folder / "README.md").exists():
-        (folder / "README.md").write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
-    options = {"--data": folder, "--limit": 20, **changes}
-    words = [str(word) for option in options.items() for word in option]
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(measurements, "FOLDER", folder)
-        patch.setattr(results, "RESULTS_PAGE", folder / "README.md")
-        assert robustness.main(["--models", *map(str, models), *words, "--update-docs"]) == 0
-    return printed.getvalue(), json.loads((folder / "robustness.json").read_text()), (folder / "README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def command(models):
-    return update_docs(models, models / "models")
+def command(models, update_docs):
+    """What the command prints about 20 images, the content of its JSON file, the page."""
+    return update_docs(robustness, models, "--models", models / "models", "--data", models, "--limit", 20)
 
 
 def test_the_command_writes_what_it_prints(command):
-    printed, measured, readme = command
+    printed, measured, page = command
     assert printed == robustness.format_tables(measured) + "\n"
-    assert readme.startswith("Before.\n<!-- robustness")
-    assert f"-->\n\n{printed}\n<!--" in readme
-    assert readme.endswith("robustness -->\nAfter.\n")
-    assert common.with_tables(readme, "robustness", printed[:-1]) == readme
+    assert page.startswith("Before.\n<!-- robustness")
+    assert f"-->\n\n{printed}\n<!--" in page
+    assert page.endswith("robustness -->\nAfter.\n")
 
 
 def test_the_entries_say_what_was_measured_and_how(models, command):
     measured = command[1]
     plain, modified = measured["models"]
-    assert (measured["data"], measured["num_images"], measured["seed"]) == (
-        "CIFAR-100, 20 images of each split",
-        20,
-        0,
-    )
+    setup = measured["data"], measured["num_images"], measured["seed"]
+    assert setup == ("CIFAR-100, 20 images of each split", 20, 0)
+    (pair,) = measured["pairs"]
+    assert (pair["first"], pair["second"]) == (plain["folder"], modified["folder"])
+    assert pair["both_right"] + pair["only_first"] == round(20 * plain["top1"])
+    assert pair["both_right"] + pair["only_second"] == round(20 * modified["top1"])
     assert (plain["variant"], plain["folder"]) == ("vit", (models / "models/b").as_posix())
     assert (modified["preset"], modified["variant"], modified["seed"]) == ("laptop", "spt_lsa", 0)
     for one in measured["models"]:
@@ -303,9 +273,9 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
         assert one["uniform_distance"] == pytest.approx(32 / 3 * steps / 81, abs=1e-5)
 
 
-def test_what_was_measured_before_is_not_measured_again(models, command, tmp_path, monkeypatch):
+def test_what_was_measured_before_is_not_measured_again(models, command, update_docs, tmp_path, monkeypatch):
     """Killed in the third model the two others stay; then it alone is measured, and paired with them."""
-    for name in ("README.md", "robustness.json", "cifar-100-binary"):
+    for name in ("results.md", "robustness.json"):
         (tmp_path / name).symlink_to(models / name)
     tiny.write_folder(tmp_path / "c", "spt")
     asked = []
@@ -317,41 +287,26 @@ def test_what_was_measured_before_is_not_measured_again(models, command, tmp_pat
         new = {"variant": "spt", "weights_sha256": folder.weights["sha256"]}
         return {**command[1]["models"][0], **new}, np.zeros_like(split.labels)
 
+    def update(*words):
+        return update_docs(robustness, tmp_path, "--data", models, "--models", tmp_path / "c", *words)[1:]
+
     monkeypatch.setattr(robustness, "measure_model", measure)
     with pytest.raises(KeyboardInterrupt):
-        update_docs(tmp_path, models / "models", tmp_path / "c")
+        update(models / "models", "--limit", 20)
     assert json.loads((tmp_path / "robustness.json").read_text()) == command[1]
-    _, measured, readme = update_docs(tmp_path, models / "models", tmp_path / "c")
+    measured, page = update(models / "models", "--limit", 20)
     plain, one, both = measured["models"]
     assert [plain, both] == command[1]["models"]
     assert one["variant"] == "spt"
-    assert [(pair["first"], pair["second"]) for pair in measured["pairs"]] == [
-        (plain["folder"], one["folder"]),
-        (plain["folder"], both["folder"]),
-        (one["folder"], both["folder"]),
-    ]
+    folders = (plain["folder"], one["folder"], both["folder"])
+    pairs = [(pair["first"], pair["second"]) for pair in measured["pairs"]]
+    assert pairs == [*itertools.combinations(folders, 2)]
     assert command[1]["pairs"][0] in measured["pairs"]
-    assert readme.count("python -m studies.robustness --models") == 2
+    assert page.count("`python -m studies.robustness --") == 2
 
-    update_docs(tmp_path, tmp_path / "c", **{"--seed": 1})
-    update_docs(tmp_path, tmp_path / "c", **{"--seed": 1, "--limit": 19})
+    update("--limit", 20, "--seed", 1)
+    update("--limit", 19, "--seed", 1)
     assert asked == [("c", 20, 0), ("c", 20, 0), ("c", 20, 1), ("c", 19, 1)]
-
-
-def test_a_damaged_record_ends_in_a_sentence(models, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
-    (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
-    assert robustness.main(["--models", str(models / "models"), "--data", str(models), "--update-docs"]) == 2
-    assert f"{tmp_path}/robustness.json cannot be read (" in capsys.readouterr().err
-
-
-def test_models_that_differ_in_the_ideas_alone_are_a_pair(command):
-    plain, modified = command[1]["models"]
-    (pair,) = command[1]["pairs"]
-    assert (pair["first"], pair["second"]) == (plain["folder"], modified["folder"])
-    assert pair["both_right"] + pair["only_first"] == round(20 * plain["top1"])
-    assert pair["both_right"] + pair["only_second"] == round(20 * modified["top1"])
-    assert sum(pair[name] for name in ("both_right", "only_first", "only_second", "both_wrong")) == 20
 
 
 def test_shifts_are_those_of_the_page(models, command):
@@ -365,43 +320,37 @@ def test_shifts_are_those_of_the_page(models, command):
     assert one["shifts"]["consistency"]["all"] == pytest.approx((81 * np.mean(shares) - 1) / 80, abs=1e-5)
 
 
-def test_tables_show_the_numbers():
-    def model(variant, top1, **changes):
-        return {
-            "folder": f"runs/{variant}",
-            "preset": "laptop",
-            "variant": variant,
-            "seed": 0,
-            "top1": top1,
-            "shifts": {"consistency": {"1": 0.9, "all": 0.85}, "top1": {"1": 0.5, "all": 0.45678}},
-            "corruptions": {"gaussian_noise": [0.5, 0.4, 0.3, 0.2, 0.1], "contrast": [0.5] * 5},
-            "superclasses": {"vehicles_1": 0.4567, "fish": None},
-            "tau_start": 5.65685,
-            "tau": [[5.65685]] * 2,
-            "attention_images": 1000,
-            "attention_distance": [1.239, 12.5],
-            "uniform_distance": 16.5,
-            "command": "python -m studies.robustness",
-            "hardware": "a CPU",
-            "versions": {"backend": "jax 1"},
-            "commit": "012abc",
-            "date": "2026-01-02",
-            **changes,
-        }
-
-    pair = {"first": "runs/vit", "second": "runs/lsa", "both_right": 5000, "only_first": 800, "only_second": 1200}
-    other = {"superclasses": {"vehicles_1": 1, "fish": 0.5}, "tau": [[5, 6.25]] * 3, "attention_distance": [2, 3, 4]}
-    measured = {
-        "data": "CIFAR-100",
-        "num_images": 10000,
-        "seed": 3,
-        "models": [model("vit", 0.58), model("lsa", 0.62, **other)],
-        "pairs": [{**pair, "both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}],
+def test_tables_show_the_numbers(entry):
+    shifts = {"consistency": {"1": 0.9, "all": 0.85}, "top1": {"1": 0.5, "all": 0.45678}}
+    corruptions = {"gaussian_noise": [0.5, 0.4, 0.3, 0.2, 0.1], "contrast": [0.5] * 5}
+    shared = {**entry, "shifts": shifts, "corruptions": corruptions, "tau_start": 5.65685, "uniform_distance": 16.5}
+    plain = {
+        **shared,
+        "folder": "runs/vit",
+        "variant": "vit",
+        "top1": 0.58,
+        "superclasses": {"vehicles_1": 0.4567, "fish": None},
+        "tau": [[5.65685]] * 2,
+        "attention_images": 1000,
+        "attention_distance": [1.239, 12.5],
     }
-    text = robustness.format_tables(measured)
+    local = {
+        **shared,
+        "folder": "runs/lsa",
+        "variant": "lsa",
+        "top1": 0.62,
+        "superclasses": {"vehicles_1": 1, "fish": 0.5},
+        "tau": [[5, 6.25]] * 3,
+        "attention_images": 1000,
+        "attention_distance": [2, 3, 4],
+    }
+    pair = {"first": "runs/vit", "second": "runs/lsa", "both_right": 5000, "only_first": 800, "only_second": 1200}
+    pair |= {"both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}
+    measured = {"data": "CIFAR-100", "num_images": 10000, "seed": 3, "models": [plain, local], "pairs": [pair]}
+    lines = robustness.format_tables(measured).splitlines()
     for line in (
         "On 10,000 test images (CIFAR-100), with noise of seed 3:",
-        "- ViT, ViT + LSA: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
+        "- ViT, ViT + LSA: `python -m a.study` on a CPU, with jax 1, 2026-01-02, commit 012abc",
         "| moved by | ViT | ViT + LSA |",
         "| 0 px | 58.0 (100.0) | 62.0 (100.0) |",
         "| all moves | 45.7 (85.0) | 45.7 (85.0) |",
@@ -415,51 +364,40 @@ def test_tables_show_the_numbers():
         "| 2 | 12.5 | 3.0 (5.00, 6.25) |",
         "| 3 | - | 4.0 (5.00, 6.25) |",
     ):
-        assert line in text.splitlines()
-    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
-    assert len(tables) == 5
-    for table in tables:
-        assert len({line.count("|") for line in table}) == 1
-    elsewhere = {**measured, "models": [model("vit", 0.58), model("lsa", 0.62, **other, hardware="a GPU")]}
-    assert [line for line in robustness.format_tables(elsewhere).splitlines() if line.startswith("- ")] == [
-        "- ViT: `python -m studies.robustness` on a CPU, with jax 1, 2026-01-02, commit 012abc",
-        "- ViT + LSA: `python -m studies.robustness` on a GPU, with jax 1, 2026-01-02, commit 012abc",
-    ]
-    alone = {**measured, "models": [model("vit", 0.58, superclasses=None)], "pairs": []}
+        assert line in lines
+    elsewhere = {**measured, "models": [plain, {**local, "hardware": "a GPU"}]}
+    assert robustness.format_tables(elsewhere).count("\n- ViT") == 2
+    alone = {**measured, "models": [{**plain, "superclasses": None}], "pairs": []}
     assert sum(part.startswith("|") for part in robustness.format_tables(alone).split("\n\n")) == 3
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--limit", "0"], "--limit is 0; it must be at least 1."),
         (["--seed", "-1"], "--seed is -1; it must be at least 0."),
         (["--models", "nothing/here"], "There is no model folder at nothing/here"),
         (["--data", "nothing/there"], "nothing/there: there is no such file or folder here"),
+        (["--update-docs"], "FOLDER/robustness.json cannot be read ("),
     ],
 )
-def test_bad_input_ends_in_a_sentence(models, words, message, capsys):
+def test_bad_input_ends_in_a_sentence(models, tmp_path, monkeypatch, words, message, capsys):
+    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
+    (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
     assert robustness.main(["--models", str(models / "models"), "--data", str(models), *words]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"studies.robustness: {message}")
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
-
-
-def test_a_model_of_other_classes_is_not_measured(models, tmp_path, capsys):
-    tiny.write_folder(tmp_path / "other", "vit", class_names=[*tiny.CLASS_NAMES[1:], "whale"])
-    assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
-    assert f"{tmp_path / 'other'} was trained on other classes" in capsys.readouterr().err
+    assert captured.err.startswith(f"studies.robustness: {message.replace('FOLDER', str(tmp_path))}")
+    assert (captured.err.count("\n"), captured.out) == (1, "")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"class_names": [*tiny.CLASS_NAMES[1:], "whale"]}, "other was trained on other classes"),
         ({"data_image_size": 64}, "other takes images of 64 px, and "),
         ({"test_sha256": "0" * 64}, "other was measured on other test images than those of CIFAR-100 here."),
     ],
 )
-def test_a_model_of_other_images_is_not_measured(models, tmp_path, capsys, change, message):
+def test_a_model_of_other_classes_or_images_is_not_measured(models, tmp_path, capsys, change, message):
     tiny.write_folder(tmp_path / "other", "spt_lsa", **change)
     assert robustness.main(["--data", str(models), "--models", str(models / "models"), str(tmp_path)]) == 2
     assert message in capsys.readouterr().err

@@ -7,25 +7,10 @@ import pytest
 from scipy.special import log_softmax
 
 from smallvit.data import Source, load_dataset
-from smallvit.experiment.plan import train_validation_splits
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import measurements, results
-from studies import calibration, common, temperature
+from smallvit.report import measurements
+from studies import calibration, temperature
 from tests import tiny
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A folder of two model folders, and a release whose images they can be asked."""
-    folder = tmp_path_factory.mktemp("studies")
-    tiny.write_release(folder)
-    tiny.write_folder(folder / "models/a", "spt_lsa")
-    _, validation = train_validation_splits(load_dataset(Source(str(folder))), tiny.RECIPE)
-    top1 = np.mean(scores(tiny.build("vit"), validation.images) == validation.labels)
-    metrics = {"loss": 1.5, "top1": float(top1), "top5": 1.0}
-    changes = {"metrics": {"validation": metrics, "test": metrics}, "num_validation": len(validation.labels)}
-    tiny.write_folder(folder / "models/b", "vit", **changes)
-    return folder
 
 
 def scores(model, images):
@@ -87,24 +72,9 @@ def test_the_temperature_makes_the_mean_probability_the_accuracy():
     assert found["ece_by_chance"] == pytest.approx(2 * 0.75 * 0.25, abs=0.02)
 
 
-@pytest.fixture
-def update_docs(models, tmp_path, monkeypatch):
-    """Returns a function that runs a study with --update-docs and returns (JSON values, the page)."""
-    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
-    monkeypatch.setattr(results, "RESULTS_PAGE", tmp_path / "results.md")
-    marks = [f"<!-- {name}: made by hand -->\n<!-- end of {name} -->\n" for name in ("temperature", "calibration")]
-    (tmp_path / "results.md").write_text("".join(marks))
-
-    def run(module, *folders):
-        words = ["--models", *map(str, folders or [models / "models"]), "--data", str(models), "--update-docs"]
-        assert module.main(words) == 0
-        return json.loads((tmp_path / f"{module.NAME}.json").read_text()), (tmp_path / "results.md").read_text()
-
-    return run
-
-
-def test_calibration_of_a_model(models, update_docs, capsys):
-    measured, page = update_docs(calibration, models / "models/b")
+def test_calibration_of_a_model(models, update_docs, tmp_path):
+    words = "--data", models, "--models", models / "models/b"
+    printed, measured, page = update_docs(calibration, tmp_path, *words)
     one = measured["b"]
     dataset = load_dataset(Source(str(models)))
     logits = np.asarray(read_model_folder(models / "models/b").load_model()(dataset.test.images))
@@ -112,8 +82,8 @@ def test_calibration_of_a_model(models, update_docs, capsys):
         expected = -log_softmax(logits / divisor, axis=1)[np.arange(30), dataset.test.labels].mean()
         assert one[when]["nll"] == pytest.approx(expected, abs=2e-5)
     assert (one["n"], one["num_validation"]) == (30, 7)
-    assert page == common.with_tables(page, "calibration", calibration.format_tables(measured))
-    assert capsys.readouterr().out == calibration.format_tables(measured) + "\n"
+    assert printed == calibration.format_tables(measured) + "\n"
+    assert f"-->\n\n{printed}\n<!--" in page
 
 
 def test_other_validation_images_are_refused(models, tmp_path, capsys):
@@ -122,7 +92,7 @@ def test_other_validation_images_are_refused(models, tmp_path, capsys):
     assert "its record says 61.00% on 6; they are other images." in capsys.readouterr().err
 
 
-def test_what_was_measured_is_kept_for_the_same_weights_and_images(models, tmp_path, monkeypatch, update_docs):
+def test_what_was_measured_is_kept_for_the_same_weights(models, tmp_path, monkeypatch, update_docs):
     asked = []
 
     def measure(folder, dataset):
@@ -132,24 +102,27 @@ def test_what_was_measured_is_kept_for_the_same_weights_and_images(models, tmp_p
         found = dict.fromkeys(("top1", "changed"), [0.5] * len(temperature.FACTORS))
         return {"factors": list(temperature.FACTORS), **found, "mask_off": None, "fixed": None}
 
+    def update(*folders):
+        return update_docs(temperature, tmp_path, "--data", models, "--models", *folders)[1:]
+
     monkeypatch.setattr(temperature, "measure_model", measure)
-    measured, page = update_docs(temperature)
+    measured, page = update(models / "models")
     assert (list(measured), asked) == (["b", "a"], ["b", "a"])  # in the order of variants
     sha256 = {name: read_model_folder(models / f"models/{name}").weights["sha256"] for name in measured}
     assert {name: one["weights_sha256"] for name, one in measured.items()} == sha256
     for one in measured.values():
         assert set(one) >= {"n", "command", "hardware", "versions", "commit", "date"}
-        assert one["command"].startswith("python -m studies.temperature --models")
-    assert update_docs(temperature) == (measured, page)
+        assert one["command"].startswith("python -m studies.temperature --data")
+    assert update(models / "models") == (measured, page)
     tiny.write_folder(tmp_path / "c", "spt")
     asked.append("stop")
     with pytest.raises(KeyboardInterrupt):
-        update_docs(temperature, models / "models", tmp_path / "c")
+        update(models / "models", tmp_path / "c")
     assert json.loads((tmp_path / "temperature.json").read_text()) == measured
     asked.clear()
-    assert list(update_docs(temperature, models / "models", tmp_path / "c")[0]) == ["b", "c", "a"]
+    assert list(update(models / "models", tmp_path / "c")[0]) == ["b", "c", "a"]
     tiny.write_folder(tmp_path / "other/a", "spt_lsa", tiny.SHALLOW)
-    update_docs(temperature, tmp_path / "other")
+    update(tmp_path / "other")
     assert asked == ["c", "a"]
 
 
@@ -157,36 +130,21 @@ def test_two_models_of_one_name_are_refused(models, tmp_path, capsys):
     tiny.write_folder(tmp_path / "a", "vit")
     words = ["--models", str(models / "models"), str(tmp_path), "--data", str(models)]
     assert temperature.main(words) == 2
-    assert capsys.readouterr().err == (
-        "studies.temperature: --models names two folders with the same name; results are stored by name.\n"
-    )
+    assert "--models names two folders with the same name" in capsys.readouterr().err
 
 
-ENTRY = {
-    "preset": "laptop",
-    "seed": 0,
-    "data": "CIFAR-100",
-    "n": 10000,
-    "command": "python -m studies.temperature",
-    "hardware": "a CPU",
-    "versions": {"backend": "jax 1"},
-    "commit": "012abc",
-    "date": "2026-01-02",
-}
-
-
-def test_the_tables_show_the_numbers():
+def test_the_tables_show_the_numbers(entry):
     curves = {"factors": [*temperature.FACTORS], "top1": [0.5, *[0.64] * 12], "changed": [0.25, *[0.0] * 12]}
     off, fixed = {"top1": 0.6, "changed": 0.058}, {"top1": 0.9, "changed": 1.0}
     text = temperature.format_tables(
         {
-            "p": {**ENTRY, "variant": "vit", **curves, "mask_off": None, "fixed": None},
-            "m": {**ENTRY, "variant": "lsa", **curves, "mask_off": off, "fixed": fixed},
+            "p": {**entry, "variant": "vit", **curves, "mask_off": None, "fixed": None},
+            "m": {**entry, "variant": "lsa", **curves, "mask_off": off, "fixed": fixed},
         }
     )
     for line in (
         "On 10,000 test images (CIFAR-100):",
-        "- ViT, ViT + LSA: `python -m studies.temperature` on a CPU, with jax 1, 2026-01-02, commit 012abc",
+        "- ViT, ViT + LSA: `python -m a.study` on a CPU, with jax 1, 2026-01-02, commit 012abc",
         "| tau | ViT | ViT + LSA |",
         "| x 0.1 | 50.0 ± 0.5 (25.0) | 50.0 ± 0.5 (25.0) |",
         "| as trained | 64.0 ± 0.5 (0.0) | 64.0 ± 0.5 (0.0) |",
@@ -196,7 +154,7 @@ def test_the_tables_show_the_numbers():
         assert line in text.splitlines()
     before, after = {"nll": 1.5, "ece": 0.12, "ece_by_chance": 0.01}, {"nll": 1.25, "ece": 0.02, "ece_by_chance": 0.011}
     values = {"num_bins": 15, "num_validation": 5000, "temperature": 1.456, "before": before, "after": after}
-    text = calibration.format_tables({"p": {**ENTRY, "variant": "vit", **values}})
+    text = calibration.format_tables({"p": {**entry, "variant": "vit", **values}})
     assert "| ViT | 1.46 | 12.0 | 2.0 | 1.0 | 1.1 | 1.500 | 1.250 |" in text.splitlines()
     assert "fitted on 5,000 validation images" in text
 
@@ -219,15 +177,7 @@ def test_the_page_gets_what_was_measured_for_its_weights(tmp_path, monkeypatch):
     (tmp_path / "temperature.json").write_text(json.dumps({name: {"weights_sha256": name * 2} for name in "23"}))
     found = measurements.read_measurements({"one": "11", "two": "22", "unknown": "44"})
     (pair,) = found.disagreement
-    assert pair == {
-        "models": ["one", "two"],
-        "n": 11,
-        "both": 5,
-        "only_first": 1,
-        "only_second": 2,
-        "neither": 3,
-        "different_answers": 4,
-        "p": 0.25,
-    }
+    said = {"both": 5, "only_first": 1, "only_second": 2, "neither": 3, "different_answers": 4, "p": 0.25}
+    assert pair == {"models": ["one", "two"], "n": 11, **said}
     assert found.consistency == {"one": {"share": 0.7, "n": 11}, "two": {"share": 0.6, "n": 11}}
     assert found.temperature == {"two": {"weights_sha256": "22"}}
