@@ -1,4 +1,4 @@
-"""`python app.py` as a process on a free port."""
+"""The page on a free port: `python app.py` as a process, or a `PageServer` in this one."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parent.parent
+LION = ROOT / "assets/examples/lion.jpg"
 
 
 class Endpoint:
@@ -57,6 +58,25 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@contextmanager
+def served(server, **options):
+    """Serve a `PageServer` from this process; yield (the FastAPI application, its URL)."""
+    place = {"server_name": "127.0.0.1", "server_port": free_port()}
+    application, url, _ = server.launch(prevent_thread_lock=True, quiet=True, **place, **options)
+    try:
+        yield application, url
+    finally:
+        server.blocks.close()
+
+
+def until(condition, seconds=20):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 class Address(str):
     """The URL of a running app.py, with its process as `process`."""
 
@@ -70,10 +90,9 @@ def running_app(*arguments, log, seconds=240, **environment):
         log: path for what it prints.
     """
     port = free_port()
-    with running(
-        f"http://127.0.0.1:{port}/", "--port", port, *arguments, log=log, seconds=seconds, **environment
-    ) as url:
-        yield url
+    url = f"http://127.0.0.1:{port}/"
+    with running(url, "--port", port, *arguments, log=log, seconds=seconds, **environment) as address:
+        yield address
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from smallvit.images import load_square, resize_square
 from smallvit.page.server import app
 from smallvit.page.server.models import ModelStore
 from tests import hostile, tiny
-from tests.server import ROOT, Endpoint, free_port, running_app
+from tests.server import ROOT, Endpoint, running_app, served
 
 VISITORS, SECONDS, SETTLED = 32, int(os.environ.get("LOAD_SECONDS", 60)), 10
 MODEL = "laptop-spt_lsa"
@@ -38,11 +38,37 @@ def settle(process):
         time.sleep(4)
 
 
+@pytest.fixture
+def crowd(tmp_path):
+    """A function that lets 32 visitors use the page until SECONDS are over; returns [(second, megabytes)].
+
+    Each is a call of `visit` with its number, the URL and the end, on the clock of `time.monotonic`.
+    """
+
+    def stay(visit):
+        measured = []
+        with (
+            running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
+            ThreadPoolExecutor(VISITORS) as threads,
+        ):
+            settle(url.process)
+            start = time.monotonic()
+            visits = [threads.submit(visit, number, url, start + SECONDS) for number in range(VISITORS)]
+            while time.monotonic() < start + SECONDS:
+                time.sleep(1)
+                measured.append((time.monotonic() - start, resident_megabytes(url.process)))
+            for one in visits:
+                one.result()
+        return measured
+
+    return stay
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path):
+def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(crowd, tmp_path):
     classifier = ModelStore([ROOT / "assets/models" / MODEL]).get(MODEL)
-    measured, errors, counts = [], [], []
+    errors, counts = [], []
 
     def visit(number, url, end):
         rng = np.random.default_rng(number)
@@ -60,18 +86,7 @@ def test_visitors_of_a_minute_get_their_own_answers_and_memory_is_flat(tmp_path)
             done += 1
         counts.append(done)
 
-    with (
-        running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
-        ThreadPoolExecutor(VISITORS) as threads,
-    ):
-        settle(url.process)
-        start = time.monotonic()
-        visits = [threads.submit(visit, number, url, start + SECONDS) for number in range(VISITORS)]
-        while time.monotonic() < start + SECONDS:
-            time.sleep(1)
-            measured.append((time.monotonic() - start, resident_megabytes(url.process)))
-        for one in visits:
-            one.result()
+    measured = crowd(visit)
     assert errors == []
     assert len(counts) == VISITORS
     assert min(counts) >= SECONDS / 20
@@ -92,10 +107,7 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path, monkeypat
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
     monkeypatch.setattr(app, "MAX_WAITING", 2)
     monkeypatch.setitem(app.EVENT_QUEUE, "concurrency_limit", 2)
-    server = app.PageServer(SlowStore([tmp_path / "laptop-vit"]))
-    place = {"server_name": "127.0.0.1", "server_port": free_port()}
-    _, url, _ = server.launch(prevent_thread_lock=True, quiet=True, **place)
-    try:
+    with served(app.PageServer(SlowStore([tmp_path / "laptop-vit"]))) as (_, url):
         client = Client(url, verbose=False)
         jobs = []
         for _ in range(6):
@@ -108,14 +120,11 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path, monkeypat
                 job.result(timeout=5)
         open_door.set()
         assert all(job.result(timeout=60)["learned"] is False for job in jobs if job not in refused)
-    finally:
-        open_door.set()
-        server.blocks.close()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_hostile_visitors_spoil_no_answer_of_others(tmp_path):
+def test_hostile_visitors_spoil_no_answer_of_others(crowd):
     """24 visitors send photos, 8 send hostile files. Prints how long answers take; with 2 cores the bar is 3 s."""
     classifier = ModelStore([ROOT / "assets/models" / MODEL]).get(MODEL)
     photos = [path.read_bytes() for path in sorted((ROOT / "assets/examples").glob("*.jpg"))[:24]]
@@ -142,15 +151,7 @@ def test_hostile_visitors_spoil_no_answer_of_others(tmp_path):
             sent.append(number)
             time.sleep(rng.uniform(0, 1))
 
-    with (
-        running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
-        ThreadPoolExecutor(32) as threads,
-    ):
-        settle(url.process)
-        end = time.monotonic() + SECONDS
-        visits = [threads.submit(attack if number < 8 else visit, number, url, end) for number in range(32)]
-        for one in visits:
-            one.result()
+    crowd(lambda number, *place: (attack if number < 8 else visit)(number, *place))
     assert errors == []
     assert set(sent) == set(range(8))
     seconds.sort()

@@ -5,7 +5,6 @@ import os
 import re
 import sys
 import threading
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -26,18 +25,16 @@ from smallvit.page.server.photos import Photos
 from smallvit.page.texts import FOLDER, language_of
 from smallvit.report.results import Result
 from tests import tiny
-from tests.server import ROOT
+from tests.server import ROOT, until
 
 
 @pytest.mark.parametrize(
     ("accepted", "expected"),
     [
         ("ko-KR,ko;q=0.9,en-US;q=0.8", "ko"),
-        ("en-US,en;q=0.9,ko;q=0.8", "en"),
         ("de,ko;q=0.5,en;q=0.7", "en"),
         ("en;q=0.1, KO;q=0.2", "ko"),
         ("ja", "en"),
-        ("", "en"),
         ("ko;q=nonsense", "en"),
         ("en; q=0.5, ko; q=0.9", "ko"),
     ],
@@ -76,23 +73,14 @@ def test_models_have_names_and_titles_of_their_own(folders):
         store.get("x")
 
 
-def test_models_that_differ_by_their_seed_are_told_apart_by_it(tmp_path):
-    for seed in (3, 4):
-        tiny.write_folder(tmp_path / f"vit-{seed}", "vit", training=replace(tiny.RECIPE, seed=seed))
-    store = models.ModelStore(sorted(tmp_path.iterdir()))
-    assert store.titles == {"vit-3": "ViT · laptop (seed 3)", "vit-4": "ViT · laptop (seed 4)"}
-
-
 def test_models_are_loaded_once_and_only_when_they_are_needed(folders, monkeypatch):
     loaded = []
     own = models.Explainer
     monkeypatch.setattr(models, "Explainer", lambda folder: loaded.append(folder.path.name) or own(folder))
     store = models.ModelStore([folders / "a/laptop-vit", folders / "a/laptop-spt_lsa"])
-    assert loaded == []
-    assert store.get("laptop-vit") is store.get("laptop-vit")
+    assert store.loaded("laptop-vit") is None
+    assert store.get("laptop-vit") is store.get("laptop-vit") is store.loaded("laptop-vit")
     assert loaded == ["laptop-vit"]
-    assert store.loaded("laptop-vit") is store.get("laptop-vit")
-    assert store.loaded("laptop-spt_lsa") is None
     store.preload_default_pair()
     assert store.get("laptop-spt_lsa") is not None
     assert loaded == ["laptop-vit", "laptop-spt_lsa"]
@@ -123,12 +111,13 @@ def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
     assert not store.is_fair_pair("less", "laptop-spt_lsa")
 
 
-def test_the_page_opens_with_a_fair_pair_of_one_seed(tmp_path):
+def test_models_are_told_apart_by_their_seed_and_the_page_opens_with_a_fair_pair_of_one(tmp_path):
     for seed in (0, 1):
         for variant in ("vit", "spt_lsa"):
-            recipe = replace(tiny.RECIPE, seed=seed)
-            tiny.write_folder(tmp_path / f"laptop-{variant}-seed{seed}", variant, training=recipe)
-    assert models.ModelStore(sorted(tmp_path.iterdir())).default_pair == ("laptop-vit-seed0", "laptop-spt_lsa-seed0")
+            tiny.write_folder(tmp_path / f"{variant}-{seed}", variant, training=replace(tiny.RECIPE, seed=seed))
+    store = models.ModelStore(sorted(tmp_path.iterdir()))
+    assert store.titles["vit-1"] == "ViT · laptop (seed 1)"
+    assert store.default_pair == ("vit-0", "spt_lsa-0")
 
 
 def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
@@ -149,7 +138,6 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
 
 
 def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, monkeypatch):
-    references = [HubModel("ada/vit"), HubModel("ada/spt_lsa", "v1")]
     answers = {"ada/vit": folders / "a/laptop-vit", "ada/spt_lsa": None}
 
     def download(reference):
@@ -158,37 +146,32 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, m
         return read_model_folder(answers[reference.repo]), "c" * 40
 
     monkeypatch.setattr(models, "download_model_folder", download)
-    store = models.ModelStore([folders / "a/modern-spt"], references)
+    store = models.ModelStore([folders / "a/modern-spt"], [HubModel("ada/vit"), HubModel("ada/spt_lsa", "v1")])
 
     def told():
         data = page_data.models_data(store)
-        return {one["name"]: one["status"] for one in data["models"]}, data["pair"]
+        return data["pair"], {one["name"]: one["status"] for one in data["models"]}
 
     def wait():
-        deadline = time.monotonic() + 20
-        while None in store.downloads.values() or store.loaded(store.default_pair[1]) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: None not in store.downloads.values() and store.loaded(store.default_pair[1]))
 
-    assert told() == (
-        {"modern-spt": "here", "ada/vit": "downloading", "ada/spt_lsa@v1": "downloading"},
-        ["modern-spt", "modern-spt"],
-    )
+    waiting = {"modern-spt": "here", "ada/vit": "downloading", "ada/spt_lsa@v1": "downloading"}
+    assert told() == (["modern-spt", "modern-spt"], waiting)
     store.start_downloads()
     wait()  # what was downloaded is loaded at once
-    failed = "ada/spt_lsa@v1: the Hub answers with status 500."
-    assert told() == ({"ada/vit": "here", "modern-spt": "here", "ada/spt_lsa@v1": failed}, ["ada/vit", "ada/vit"])
+    failed = {"ada/spt_lsa@v1": "ada/spt_lsa@v1: the Hub answers with status 500."}
+    assert told() == (["ada/vit", "ada/vit"], {"ada/vit": "here", "modern-spt": "here", **failed})
     answers["ada/spt_lsa"] = folders / "a/laptop-spt_lsa"
     store.retry_downloads()
-    assert told()[0]["ada/spt_lsa@v1"] == failed  # it was tried just now
+    assert told()[1].items() >= failed.items()  # it was tried just now
     monkeypatch.setattr(models, "RETRY_SECONDS", 0)
     store.retry_downloads()
     wait()
-    assert told()[1] == ["ada/vit", "ada/spt_lsa@v1"]
-    assert set(told()[0].values()) == {"here"}
-    described = {one["name"]: one for one in page_data.models_data(store)["models"]}
-    assert described["ada/spt_lsa@v1"]["source"] == {"repo": "ada/spt_lsa", "commit": "c" * 40}
-    np.testing.assert_allclose(described["ada/spt_lsa@v1"]["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
+    pair, status = told()
+    assert (pair, set(status.values())) == (["ada/vit", "ada/spt_lsa@v1"], {"here"})
+    described = {one["name"]: one for one in page_data.models_data(store)["models"]}["ada/spt_lsa@v1"]
+    assert described["source"] == {"repo": "ada/spt_lsa", "commit": "c" * 40}
+    np.testing.assert_allclose(described["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
 
 
 def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
@@ -203,17 +186,13 @@ def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
 
     monkeypatch.setattr(models, "download_model_folder", download)
     store = models.ModelStore([], [HubModel("ada/none"), HubModel("ada/slow")])
+    assert page_data.models_data(store)["pair"] == []  # the page is up and waits
     store.start_downloads()
-    deadline = time.monotonic() + 20
-    while asked != ["ada/none", "ada/slow"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: asked == ["ada/none", "ada/slow"])
     store.start_downloads()
     store.start_downloads()
     go_on.set()
-    while None in store.downloads.values() or not store.folders:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: None not in store.downloads.values() and store.folders)
     assert asked == ["ada/none", "ada/slow", "ada/none"]
     assert list(store.folders) == ["ada/slow"]
     assert store.downloads == {HubModel("ada/none"): "There is none."}
@@ -232,15 +211,13 @@ def test_a_zero_gpu_space_gets_a_function(monkeypatch):
 def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folders):
     store = models.ModelStore([folders / "a/laptop-vit", folders / "a/modern-spt", folders / "a/laptop-spt_lsa"])
     vit, spt, spt_lsa = page_data.models_data(store)["models"]
-    assert (vit["title"], spt["title"], spt_lsa["title"]) == ("ViT", "ViT + SPT", "ViT + SPT + LSA")
+    assert [one["title"] for one in (vit, spt, spt_lsa)] == ["ViT", "ViT + SPT", "ViT + SPT + LSA"]
     assert vit["fair_group"] == spt_lsa["fair_group"]
     assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
     assert vit["tau"] is None  # it is not loaded
     assert vit["tau_start"] == pytest.approx(5**0.5)
     assert (vit["patch_size"], vit["grid_size"], vit["image_size"], vit["cls"]) == (4, 3, 12, False)
     assert vit["history"] == tiny.HISTORY
-    twice = models.ModelStore([folders / "a/laptop-vit", folders / "b/laptop-vit"])
-    assert [one["title"] for one in page_data.models_data(twice)["models"]] == list(twice.titles.values())
 
 
 def test_the_table_of_results_has_what_each_model_reached(folders):
@@ -249,11 +226,8 @@ def test_the_table_of_results_has_what_each_model_reached(folders):
     data = page_data.page_data(store, Photos({}, None), ["a problem"], [result], NOT_MEASURED)
     (row,) = data["results"]
     assert row == ["ViT + SPT", "modern", "CIFAR-100", 3, 0, result.parameters, 54.32, 87.65, 1.5, "a test, 2 cores"]
-    assert data["class_lists"][0][1] == "aquarium fish"
     assert data["class_keys"][0][1] == "aquarium_fish"
     assert data["superclass"]["lion"] == "large_carnivores"
-    assert data["limits"] == {"bytes": 20 * 2**20, "pixels": 40_000_000, "waiting": 64, "minutes_kept": 55}
-    assert data["problems"] == ["a problem"]
     json.dumps(data)
 
 
@@ -268,14 +242,11 @@ def test_a_users_mistake_is_a_message_and_nothing_else_is():
 
     with pytest.raises(gr.Error) as caught:
         errors.told_in_english(mistake)()
-    assert caught.value.message == "The model x is damaged."
+    sentence = {"sentence": "The model x is damaged."}
+    assert caught.value.message == sentence["sentence"]
     with pytest.raises(gr.Error) as caught:
         errors.told_by_key(mistake)()
-    assert json.loads(caught.value.message) == {
-        "key": "model_damaged",
-        "values": {"model": "x"},
-        "sentence": "The model x is damaged.",
-    }
+    assert json.loads(caught.value.message) == {"key": "model_damaged", "values": {"model": "x"}, **sentence}
     with pytest.raises(ZeroDivisionError):
         errors.told_by_key(lambda: 1 / 0)()
 
@@ -294,12 +265,8 @@ def test_an_example_of_a_model_has_its_class_in_its_name(tmp_path):
     for name in ("bee.jpg", "bee 2.png", "aquarium_fish_3.jpg", "unicorn.jpg"):
         (tmp_path / "vit/examples" / name).write_bytes(b"")
     found = find_examples([read_model_folder(tmp_path / "vit")])
-    assert {name: example.truth for name, example in found.items()} == {
-        "aquarium_fish_3": "aquarium_fish",
-        "bee": "bee",
-        "bee 2": "bee",
-        "unicorn": None,
-    }
+    truths = {name: example.truth for name, example in found.items()}
+    assert truths == {"aquarium_fish_3": "aquarium_fish", "bee": "bee", "bee 2": "bee", "unicorn": None}
 
 
 def test_the_bundled_examples_are_for_models_that_know_their_classes(folders):
@@ -318,21 +285,6 @@ def test_the_page_data_cannot_end_its_element(monkeypatch, tmp_path):
     assert html.count("</script>") == 1
     data = html.partition('id="page">')[2].partition("</script>")[0]
     assert json.loads(data) == {"name": "</script><b>&"}
-
-
-def test_old_files_are_deleted(tmp_path, monkeypatch):
-    start = time.time()
-    for name in ("upload/image.jpg", "other/x/cup.jpg"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True)
-        path.write_text("content")
-    monkeypatch.setattr(cleanup.time, "time", lambda: start + 3000)
-    cleanup.delete_old_files(tmp_path, 3600)
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
-    monkeypatch.setattr(cleanup.time, "time", lambda: start + 4000)
-    cleanup.delete_old_files(tmp_path, 3600)
-    cleanup.delete_old_files(tmp_path / "no such folder", 3600)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_that_broke_off_is_deleted_sooner(tmp_path, monkeypatch):
@@ -369,6 +321,7 @@ def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
         for thread in threading.enumerate():
             if thread.name == "cleanup":
                 thread.join(timeout=20)
+    assert list(tmp_path.iterdir()) == []  # the folder is gone, too
     assert rounds == [True] * 11 + [False] * 2  # at 0, 5, ... 50 minutes; deleted after 55
     assert blocks.temp_file_sets == [set()]
 

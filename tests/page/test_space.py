@@ -17,12 +17,10 @@ from huggingface_hub import RepoCard, SpaceHardware
 
 from smallvit.images import load_square, resize_square
 from smallvit.inference.explainer import Explainer
-from smallvit.model_folder.folder import find_model_folders
 from tests import tiny
 from tests.hub_server import hub_server
-from tests.server import ROOT, running
+from tests.server import LION, ROOT, running
 
-EXAMPLE = ROOT / "assets/examples/lion.jpg"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PORT = 7860  # where a Space has to listen; pytest keeps a file's tests in one process, so one at a time
 
@@ -118,17 +116,17 @@ def test_it_starts_as_a_space_does(running_space, tmp_path):
     checkout = copy_of_the_project(tmp_path / "app")
     before = contents(checkout)
     with running_space(checkout) as url:
-        answers = Client(url, verbose=False).predict(handle_file(EXAMPLE), api_name="/classify")
-        assert [answer["model"] for answer in answers] == ["laptop-vit", "laptop-spt_lsa"]
-        assert_same_answers(answers, {path.name: path for path in find_model_folders(ROOT / "assets/models")})
+        answers = Client(url, verbose=False).predict(handle_file(LION), api_name="/classify")
+        assert_same_answers(answers, {name: ROOT / "assets/models" / name for name in ("laptop-vit", "laptop-spt_lsa")})
     assert contents(checkout) == before
     assert f"0.0.0.0:{PORT}" in (tmp_path / "app.log").read_text()
 
 
 def assert_same_answers(answers, folders):
+    assert [answer["model"] for answer in answers] == list(folders)
     for answer in answers:
         explainer = Explainer.from_path(folders[answer["model"]])
-        expected = explainer.top_k(explainer.predict(resize_square(load_square(EXAMPLE), 32)), 5)
+        expected = explainer.top_k(explainer.predict(resize_square(load_square(LION), 32)), 5)
         assert {entry["name"]: entry["probability"] for entry in answer["classes"]} == pytest.approx(expected, abs=1e-5)
 
 
@@ -155,15 +153,8 @@ def type_in(commands, clone, hub):
     environment = hub.environment(clone.parent / "cache", hub.add_user("ada"))
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for command in commands:
-        done = subprocess.run(
-            command.replace("USER", "ada"),
-            shell=True,
-            cwd=clone,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        options = {"cwd": clone, "env": {**os.environ, **environment}, "capture_output": True, "text": True}
+        done = subprocess.run(command.replace("USER", "ada"), shell=True, timeout=120, **options)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -186,7 +177,7 @@ def test_four_commands_make_a_space_of_a_trained_folder(running_space, clone, tm
             answers, deadline = [], time.monotonic() + 60
             while not answers or {answer["model"] for answer in answers} != set(folders):
                 assert time.monotonic() < deadline, (tmp_path / "app.log").read_text()
-                answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
+                answers = client.predict(handle_file(LION), api_name="/classify")
             assert_same_answers(answers, folders)
 
 
@@ -208,14 +199,13 @@ def test_a_space_may_hold_the_models_of_ones_own_images(running_space, clone, tm
     for variant in ("vit", "spt_lsa"):
         folder = clone / f"runs/my_images/small-data-{variant}"
         tiny.write_folder(folder, variant, data="my_images", class_names=names)
-        write_files(folder, {"examples/kind 3.jpg": EXAMPLE.read_bytes()})
+        write_files(folder, {"examples/kind 3.jpg": LION.read_bytes()})
     with hub_server() as hub:
         type_in(documented_commands(2), clone, hub)
         space = hub.repos["spaces/ada/pets"]
     app = write_files(tmp_path / "app", space.files)
     with running_space(app, **space.settings["variables"]) as url:
-        client = Client(url, verbose=False)
-        answers = client.predict(handle_file(EXAMPLE), api_name="/classify")
+        answers = Client(url, verbose=False).predict(handle_file(LION), api_name="/classify")
         assert [answer["model"] for answer in answers] == ["small-data-vit", "small-data-spt_lsa"]
         assert {entry["name"] for answer in answers for entry in answer["classes"]} <= set(names)
         page = json.loads(httpx.get(url).text.partition('id="page">')[2].partition("</script>")[0])
