@@ -9,7 +9,6 @@ from keras import ops
 from smallvit.inference.attention import mean_spread, patch_attention
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.occlusion import occlude_each_patch, occlude_patches
-from smallvit.inference.translation import translate_image
 from smallvit.layers.attention import LocalitySelfAttention, SelfAttention
 from tests import tiny
 
@@ -36,19 +35,7 @@ def test_a_layer_whose_mask_is_off_is_self_attention(rng):
     for on in (None, True, 1.0):
         masked = array(local(tokens, return_attention=True, mask_diagonal=on)[1])
         assert (np.diagonal(masked, axis1=-2, axis2=-1) == 0).all()
-        np.testing.assert_allclose(masked.sum(axis=-1), 1, atol=1e-6)
     np.testing.assert_array_equal(array(plain(tokens, mask_diagonal=False)), array(expected))
-
-
-def test_a_factor_divides_the_scores_once_more(rng):
-    """The scores are the logarithms of attention, up to a constant of each row."""
-    tokens = rng.normal(size=(1, 4, 6)).astype(np.float32)
-    layer = SelfAttention(**SHAPE)
-    layer.build((None, 4, 6))
-    scores = np.log(array(layer(tokens, return_attention=True)[1]).astype(np.float64))
-    expected = np.exp(scores / 4) / np.exp(scores / 4).sum(axis=-1, keepdims=True)
-    got = array(layer(tokens, return_attention=True, tau_factor=4.0)[1])
-    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.fixture(scope="module", params=["mean", "cls"])
@@ -57,11 +44,6 @@ def loaded(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "spt_lsa"
     model = tiny.write_folder(path, "spt_lsa", replace(tiny.MODEL, pooling=request.param))
     return Explainer.from_path(path), model
-
-
-@pytest.fixture
-def image(rng):
-    return rng.integers(0, 256, (32, 32, 3), np.uint8)
 
 
 @pytest.fixture
@@ -82,6 +64,7 @@ def test_factors_equal_a_model_whose_tau_was_multiplied(loaded, changed, image):
     np.testing.assert_allclose(result.probabilities, array(ops.softmax(expected.logits))[0], atol=1e-6)
     np.testing.assert_allclose(result.attention, array(expected.attention)[0], atol=1e-6)
     np.testing.assert_array_equal(explainer.what_if(image, FACTORS), result.probabilities)
+    np.testing.assert_allclose(explainer.what_if(image), explainer.predict(image), atol=1e-6)
     assert abs(explainer.what_if(image, 8.0) - explainer.predict(image)).max() > 1e-5
     np.testing.assert_array_equal(explainer.taus, tiny.build("spt_lsa").taus())
 
@@ -91,36 +74,23 @@ def test_without_a_mask_patches_attend_to_themselves_again(loaded, changed, imag
     for layer in changed.blocks:
         layer.attention.mask_diagonal = False
     expected = changed.intermediates(image[None])
-    np.testing.assert_allclose(
-        explainer.what_if(image, FACTORS, mask=False), array(ops.softmax(expected.logits))[0], atol=1e-6
-    )
+    probabilities = explainer.what_if(image, FACTORS, mask=False)
+    np.testing.assert_allclose(probabilities, array(ops.softmax(expected.logits))[0], atol=1e-6)
     assert (explainer.attention(image, 0, FACTORS).self_share == 0).all()
-    first = model.config.num_tokens - 9  # one with a class token
-    share = np.diagonal(array(expected.attention)[0], axis1=-2, axis2=-1)[..., first:].mean(axis=(1, 2))
-    got = explainer.attention(image, 0, FACTORS, mask=False).self_share
-    np.testing.assert_allclose(got, share, atol=1e-6)
-    assert (got > 0.01).all()
+    first = model.config.num_tokens - 9  # one with a class token, which is left out
+    attention = array(expected.attention)[0]
+    result = explainer.attention(image, 1, FACTORS, mask=False)
+    np.testing.assert_allclose(result.weights, attention[1, :, first:, first:], atol=1e-6)
+    np.testing.assert_allclose(result.spread, mean_spread(attention), atol=1e-5)
+    share = np.diagonal(attention, axis1=-2, axis2=-1)[..., first:].mean(axis=(1, 2))
+    np.testing.assert_allclose(result.self_share, share, atol=1e-6)
+    assert (share > 0.01).all()
 
 
-def test_unchanged_attention_gives_the_answer_of_predict(loaded, image):
-    explainer, _ = loaded
-    np.testing.assert_allclose(explainer.what_if(image), explainer.predict(image), atol=1e-6)
-
-
-@pytest.mark.parametrize("factors", [(1.0, 2.0), 0.0, (1.0, -1.0, 1.0), float("nan")])
+@pytest.mark.parametrize("factors", [(1.0, 2.0), (1.0, 0.0, 1.0), float("nan")])
 def test_factors_must_fit(loaded, image, factors):
     with pytest.raises(ValueError, match=r"the factors of tau are .*; 3 numbers above 0 are needed, or one"):
         loaded[0].what_if(image, factors)
-
-
-def test_the_attention_of_a_layer_leaves_the_class_token_out(loaded, image):
-    explainer, model = loaded
-    attention = array(model.intermediates(image[None]).attention)[0]
-    first = model.config.num_tokens - 9
-    result = explainer.attention(image, 1)
-    assert result.weights.shape == (2, 9, 9)
-    np.testing.assert_allclose(result.weights, attention[1, :, first:, first:], atol=1e-6)
-    np.testing.assert_allclose(result.spread, mean_spread(attention), atol=1e-5)
 
 
 def test_spread_is_the_number_of_patches_that_get_the_same():
@@ -171,7 +141,6 @@ def test_a_covered_patch_has_the_mean_colour():
     expected[0:2, 2:4] = expected[2:4, 0:2] = [26, 128, 255]
     np.testing.assert_array_equal(covered, expected)
     each = occlude_each_patch(image, 2, (0.1, 0.5, 1.0))
-    assert each.shape == (7, 4, 6, 3)
     np.testing.assert_array_equal(each[0], image)
     np.testing.assert_array_equal(each[6], occlude_patches(image, [5], 2, (0.1, 0.5, 1.0)))
 
@@ -184,13 +153,3 @@ def test_each_patch_is_covered_in_one_batch(loaded, image):
     seen[4:8, 8:12] = np.rint(255 * np.array(tiny.MODEL.pixel_mean))
     np.testing.assert_array_equal(explainer.occlude(image, [5]), seen)
     np.testing.assert_allclose(probabilities[6], array(ops.softmax(model(seen[None])))[0], atol=1e-6)
-    np.testing.assert_allclose(probabilities[6], explainer.predict(seen), atol=1e-6)
-
-
-def test_an_image_is_moved_to_the_right_and_down(rng):
-    image = rng.integers(0, 256, (5, 7, 3), np.uint8)
-    np.testing.assert_array_equal(translate_image(image, 0, 0), image)
-    right_up = translate_image(image, 3, -1)
-    np.testing.assert_array_equal(right_up[:-1, 3:], image[1:, :-3])
-    np.testing.assert_array_equal(right_up[-1, 3:], image[-1, :-3])  # edge pixels fill the gap
-    np.testing.assert_array_equal(translate_image(image, -2, 3)[3:, :-2], image[:-3, 2:])
