@@ -2,7 +2,6 @@
 
 import base64
 import io
-import itertools
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -33,6 +32,7 @@ class Page(HTMLParser):
         self.feed(source)
         self.close()
         assert not self.open, f"never closed: {self.open}"
+        assert all(len({*map(len, rows)}) == 1 for rows in self.tables)
         self.text = re.sub(" *\n[ \n]*", "\n", "".join(self.texts))
 
     def handle_starttag(self, tag, attributes):
@@ -109,6 +109,11 @@ def page(pair, data):
     return Page(report(pair, data))
 
 
+def pixels(image):
+    """What an <img> shows."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))))
+
+
 def printed(interval):
     low, high = interval
     return f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "\N{MINUS SIGN}")
@@ -146,31 +151,25 @@ def test_the_first_sentences_say_whether_it_is_good_enough_and_which_model(pair,
         # Of the images that only one model gets right, 4 and 6: P(at most 4 of 10) = 386 / 1024, twice.
         (range(20), range(4, 26), "a difference of −2.4 points", "0.75", "These images do not tell which"),
         (range(10), range(5, 15), "no difference", "1.00", "These images do not tell which of the two is better."),
-        (range(5), range(5), "no difference", "1.00", "These images do not tell which of the two is better."),
         # Five of five are 2 / 32, six of six are 2 / 64.
         (range(5), (), "a difference of +6.0 points", "0.062", "These images do not tell which of the two is better."),
         (range(6), (), "a difference of +7.1 points", "0.031", "On images like these, ViT + SPT + LSA is the better"),
         ((), range(30), "a difference of −35.7 points", "below 0.001", "On images like these, the plain ViT is the"),
     ],
-    ids=["less", "equal", "same images", "five", "six", "worse"],
+    ids=["less", "equal", "five", "six", "worse"],
 )
 def test_the_answer_says_no_more_than_the_images_do(base, data, plain, modified, size, probability, verdict):
     labels = data.test.labels
     models = [evaluated(base, labels, "vit", [*plain]), evaluated(base, labels, "spt_lsa", [*modified])]
-    interval = difference(plain, modified)
-    assert (
-        f": {size} (95{NBSP}% confidence interval {interval}). The probability that chance alone makes a difference as "
-        f"large is {probability}. {verdict}"
-    ) in answer_of(models, data)
+    answer = answer_of(models, data)
+    assert f": {size} (95{NBSP}% confidence interval {difference(plain, modified)}). The probability that" in answer
+    assert f"as large is {probability}. {verdict}" in answer
 
 
 def test_one_model_alone_is_told_with_its_interval_beside_the_largest_class(base, data):
     labels = data.test.labels
     answer = answer_of([evaluated(base, labels, "lsa", range(21))], data)
-    assert answer == (
-        f"ViT + LSA has an accuracy of 75.0{NBSP}% on the 84 test images (95{NBSP}% confidence interval "
-        f"{of_share(63)}). Always answering pear would be right on 14.3{NBSP}%."
-    )
+    assert answer.endswith(f"interval {of_share(63)}). Always answering pear would be right on 14.3{NBSP}%.")
     bad = answer_of([evaluated(base, labels, "lsa", range(70))], data)  # 16.7 %, which is not surely above 14.3 %
     assert bad.endswith("ViT + LSA is not clearly better than that.")
     page = Page(report([evaluated(base, labels, "lsa")], data))
@@ -188,13 +187,8 @@ def test_the_table_of_models(page, pair):
     assert plain == ["ViT", f"71.4{NBSP}%", of_share(60), f"71.4{NBSP}%", parameters, "1.5"]
     assert modified[0] == "ViT + SPT + LSA"
     assert baseline == ["always pear", f"14.3{NBSP}%", "", f"14.3{NBSP}%", "", ""]
-    assert page.tables[1][1] == [
-        "ViT + SPT + LSA against ViT",
-        "+23.8 points",
-        difference(range(24), range(4)),
-        "20 images",
-        "below 0.001",
-    ]
+    found = "+23.8 points", difference(range(24), range(4)), "20 images", "below 0.001"
+    assert page.tables[1][1] == ["ViT + SPT + LSA against ViT", *found]
     assert "ViT started from random weights. ViT + SPT + LSA started from random weights." in page.text
 
 
@@ -202,15 +196,11 @@ def test_classes_of_unequal_size_count_alike_in_the_balanced_accuracy(base):
     """30 of 32 images of the first class are right, 2 of 8 of the second: 80 %, and (93.75 + 25) / 2 %."""
     data = dataset(40, num_classes=2, names=["healthy", "ill"], labels=np.repeat([0, 1], [32, 8]))
     wrong = [0, 1, *range(34, 40)]
-    started = "laptop-vit"
-    model = evaluated(base, data.test.labels, "vit", wrong, num_classes=2, started_from=started)
+    model = evaluated(base, data.test.labels, "vit", wrong, num_classes=2, started_from="laptop-vit")
     page = Page(report([model], data))
     assert page.tables[0][1][1:4] == [f"80.0{NBSP}%", of_share(32, 40), f"59.4{NBSP}%"]
     assert page.tables[0][2] == ["always healthy", f"80.0{NBSP}%", "", f"50.0{NBSP}%", "", ""]
-    assert (
-        "ViT is not clearly better than that. The classes differ much in size: if each counts alike (balanced "
-        f"accuracy), ViT has 59.4{NBSP}%, and always answering one class 50.0{NBSP}%."
-    ) in page.text
+    assert f"(balanced accuracy), ViT has 59.4{NBSP}%, and always answering one class 50.0{NBSP}%." in page.text
     assert "ViT started from the weights of laptop-vit, with a new classifier." in page.text
     # Of the answers "healthy", 30 of 36 are right; F1 is 2 * 30 / (32 + 36). Of the answers "ill", 2 of 4.
     healthy, ill = page.tables[1][1:]
@@ -232,11 +222,8 @@ def test_seeds_are_told_apart_and_together(base, data):
     page = Page(report(models, data))
     rows = page.tables[0]
     names = ["seed 1", "seed 2", "mean of 2 seeds"]
-    assert [row[0] for row in rows[1:]] == [
-        *(f"ViT, {name}" for name in names),
-        *(f"ViT + SPT + LSA, {name}" for name in names),
-        "always pear",
-    ]
+    expected = [f"{title}, {name}" for title in ("ViT", "ViT + SPT + LSA") for name in names]
+    assert [row[0] for row in rows[1:]] == [*expected, "always pear"]
     assert page.tables[1][1][0] == "ViT + SPT + LSA against ViT, mean of 2 seeds"
     # 64 and 60 of 84: 76.19 and 71.43, their mean 73.81, their sample standard deviation 3.37.
     assert rows[3][1:3] == [f"73.8 ± 3.4{NBSP}%", of_share(62)]
@@ -250,13 +237,8 @@ def test_seeds_are_told_apart_and_together(base, data):
 
 def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
     header, *rows = page.tables[2]
-    assert header == [
-        "class",
-        "test images",
-        *("recall, ViT", "precision, ViT", "F1, ViT"),
-        *(f"{score}, ViT + SPT + LSA" for score in ("recall", "precision", "F1")),
-        "recall, ViT + SPT + LSA against ViT",
-    ]
+    scores = [f"{score}, {title}" for title in ("ViT", "ViT + SPT + LSA") for score in ("recall", "precision", "F1")]
+    assert header == ["class", "test images", *scores, "recall, ViT + SPT + LSA against ViT"]
     assert [row[0] for row in rows] == sorted(NAMES)
     # Images 0 to 23 wrong: of class 0 (pear) 0, 7, 14, 21 of its 12; of class 4 (lime) 4, 11, 18. An answer that is
     # wrong names the next class: pear gets the 3 of class 6.
@@ -281,7 +263,6 @@ def test_classes_of_unequal_size_and_one_without_test_images(base):
     rows = {row[0]: [cell.partition(" (")[0] for cell in row[1:]] for row in page.tables[2]}
     # recall, precision and F1 of both, and the difference in recall
     full = f"100.0{NBSP}%"
-    assert rows["pear"] == ["8", f"87.5{NBSP}%", full, f"93.3{NBSP}%", full, full, full, "+12.5"]
     assert rows["apple"] == ["5", full, f"83.3{NBSP}%", f"90.9{NBSP}%", full, full, full, "0.0"]
     # The image of class 5 was taken for class 6, which has none.
     assert rows["plum"] == ["0", "–", f"0.0{NBSP}%", f"0.0{NBSP}%", "–", "–", "–", "–"]
@@ -291,34 +272,20 @@ def test_classes_of_unequal_size_and_one_without_test_images(base):
 def test_the_confusions_are_counted_and_drawn(page):
     # Of the 24 wrong answers of the plain model, classes 0, 1 and 2 have four, the others three.
     assert f"\npear taken for apple: 4 of 12 (33.3{NBSP}%)" in page.text
-    assert f"\ndate taken for lime: 3 of 12 (25.0{NBSP}%)" in page.text
-    assert [image["aria-label"] for image in page.all("svg")] == [
-        "Confusion matrix of ViT",
-        "Confusion matrix of ViT + SPT + LSA",
-    ]
-    assert len(page.all("image")) == 2
+    labels = [image["aria-label"] for image in page.all("svg")]
+    assert labels == ["Confusion matrix of ViT", "Confusion matrix of ViT + SPT + LSA"]
 
 
 def test_the_mistakes_are_the_images_themselves_surest_first(pair, data):
     surer = pair[0]._replace(confidence=np.where(np.arange(84) == 7, 0.987, 0.9))
     page = Page(report([surer, pair[1]], data))
     mistakes = page.mistakes()
-    assert len(mistakes) == 24 + 4
-    shown = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))).tobytes() for image in mistakes
-    ]
-    expected = [data.test.images[index].tobytes() for index in (7, *range(7), *range(8, 24), *range(4))]
-    assert shown == expected
+    expected = [data.test.images[index] for index in (7, *range(7), *range(8, 24), *range(4))]
+    np.testing.assert_array_equal([*map(pixels, mistakes)], expected)
     assert (mistakes[0]["width"], mistakes[0]["height"]) == ("96", "96")
     assert mistakes[0]["alt"] == "An image of the class pear"
     assert f"true pear\npredicted apple, 98.7{NBSP}%\nimage 7" in page.text
     assert "24 of 24 images that the model got wrong" in page.text
-
-
-def test_only_the_surest_mistakes_are_shown(base, data):
-    page = Page(report([evaluated(base, data.test.labels, "vit", range(60))], data))
-    assert len(page.mistakes()) == 24
-    assert "24 of 60 images" in page.text
 
 
 def test_of_several_seeds_the_surest_wrong_answer_is_told(base, data):
@@ -327,10 +294,8 @@ def test_of_several_seeds_the_surest_wrong_answer_is_told(base, data):
     models[0].confidence[[3, 5]] = 0.6, 0.7
     models[1].confidence[[3, 5]] = 0.8, 0.99
     page = Page(report(models, data))
-    assert re.findall(r"\npredicted (.*%)\n(.*)", page.text) == [
-        (f"lime, 80.0{NBSP}%", "image 3"),
-        (f"plum, 70.0{NBSP}%", "image 5"),
-    ]
+    told = re.findall(r"\npredicted (.*%)\n(.*)", page.text)
+    assert told == [(f"lime, 80.0{NBSP}%", "image 3"), (f"plum, 70.0{NBSP}%", "image 5")]
 
 
 def test_a_mistake_names_its_file(base):
@@ -338,12 +303,10 @@ def test_a_mistake_names_its_file(base):
     data = dataset(files=files)
     page = Page(report([evaluated(base, data.test.labels, "vit", [3])], data))
     assert "\npear/3\\n\\udcff<.png" in page.text
-    (image,) = page.mistakes()
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1]))))
-    np.testing.assert_array_equal(pixels, data.test.images[3])
+    np.testing.assert_array_equal([*map(pixels, page.mistakes())], data.test.images[3:4])
 
 
-@pytest.mark.parametrize(("side", "shown"), [(32, 96), (48, 96), (64, 128), (96, 96), (128, 128), (224, 112)])
+@pytest.mark.parametrize(("side", "shown"), [(32, 96), (64, 128), (128, 128), (224, 112)])
 def test_a_pixel_becomes_a_square_of_whole_pixels(base, side, shown):
     data = dataset(7, side=side)
     (image,) = Page(report([evaluated(base, data.test.labels, "vit", [3])], data)).mistakes()
@@ -357,7 +320,6 @@ def test_how_it_was_made(page):
         "data\nCIFAR-100: 54 training, 6 validation and 30 test images, 32 × 32 pixels",
         "recipe\npreset laptop: adamw",
         "hardware\na test, 2 cores, float32",
-        "date\n2026-01-31",
     ):
         assert part in page.text, part
 
@@ -381,33 +343,14 @@ def test_it_loads_nothing_and_runs_nothing(page):
     assert "http:" not in page.source and "https:" not in page.source
 
 
-def test_headings_and_tables_are_marked_as_such(page):
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    assert {cell["scope"] for cell in page.all("th")} == {"col", "row"}
-    for rows in page.tables:
-        assert len({len(row) for row in rows}) == 1
-
-
 def test_names_in_any_script_and_with_html_in_them_are_text(base):
-    names = [
-        "<script>alert(1)</script>",
-        '"><img src=x onerror=y>',
-        "사과 & 배",
-        "نمر",
-        "$title ${x}",
-        "a\udcffb",
-        "x" * 300,
-    ]
+    markup = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "$title ${x}"]
+    names = [*markup, "사과 & 배", "نمر", "a\udcffb", "x" * 300]
     files = np.array([f"<i>'{index}.png" for index in range(70)], object)
     data = dataset(70, names=names, files=files, title="</title><b>mine & yours")
     command = "train.py --data '<b>\udce9'"
-    models = [
-        evaluated(base, data.test.labels, variant, wrong, command=command)
-        for variant, wrong in (("vit", range(30)), ("spt_lsa", range(35, 60)))
-    ]
-    source = report(models, data)
+    plain = evaluated(base, data.test.labels, "vit", range(30), command=command)
+    source = report([plain, evaluated(base, data.test.labels, "spt_lsa", range(35, 60), command=command)], data)
     source.encode("utf-8")
     page = Page(source)
     assert not {tag for tag, _ in page.elements} & {"script", "b", "i"}
@@ -418,29 +361,16 @@ def test_names_in_any_script_and_with_html_in_them_are_text(base):
     assert "\n<i>'3.png" in page.text
 
 
-def test_two_classes(base):
-    data = dataset(40, num_classes=2, names=["cat", "dog"])
-    models = [
-        evaluated(base, data.test.labels, variant, wrong, num_classes=2)
-        for variant, wrong in (("vit", range(12)), ("spt_lsa", range(6, 9)))
-    ]
-    page = Page(report(models, data))
-    assert len(page.tables[2]) == 3
-    assert f"cat taken for dog: 6 of 20 (30.0{NBSP}%)" in page.text
-
-
 def test_a_thousand_classes(base):
     data = dataset(3000, num_classes=1000, side=32, names=[f"a class with the number {label}" for label in range(1000)])
     rng = np.random.default_rng(1)
-    models = [
-        EvaluatedModel(
-            evaluated(base, data.test.labels, variant, num_classes=1000).record,
-            np.where(rng.random(3000) < 0.4, rng.integers(0, 1000, 3000), data.test.labels),
-            rng.random(3000),
-        )
-        for variant in ("vit", "spt_lsa")
-    ]
+    models = []
+    for variant in ("vit", "spt_lsa"):
+        predicted = np.where(rng.random(3000) < 0.4, rng.integers(0, 1000, 3000), data.test.labels)
+        record = evaluated(base, data.test.labels, variant, num_classes=1000).record
+        models.append(EvaluatedModel(record, predicted, rng.random(3000)))
     page = Page(report(models, data))
+    assert "24 of " in page.text and len(page.mistakes()) == 48  # only the surest mistakes
     assert len(page.tables[2]) == 1001
     assert any(box.get("class") == "scroll tall" for box in page.all("div"))
     assert len(page.source.encode()) < 1_000_000
