@@ -104,14 +104,10 @@ def running(url, *arguments, log, folder=ROOT, seconds=240, prefix=(), **environ
         environment: changes to the environment of this process; None removes a variable.
     """
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+    variables = {name: value for name, value in variables.items() if value is not None}
+    command = [*prefix, sys.executable, "app.py", *map(str, arguments)]
     with open(log, "w") as output:
-        process = subprocess.Popen(
-            [*prefix, sys.executable, "app.py", *map(str, arguments)],
-            cwd=folder,
-            env={name: value for name, value in variables.items() if value is not None},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + seconds
         while not _answers(url):

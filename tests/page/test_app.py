@@ -96,10 +96,9 @@ def test_the_shifted_images_are_those_of_the_model(client, models):
 def test_the_temperatures_are_those_of_the_model(client):
     answer = client.predict("laptop-spt_lsa", api_name="/tau")
     np.testing.assert_allclose(answer["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
-    assert answer["learned"]
-    assert answer["start"] == pytest.approx(5**0.5)
     plain = client.predict("laptop-vit", api_name="/tau")
-    assert not plain["learned"]
+    assert (answer["learned"], plain["learned"]) == (True, False)
+    assert answer["start"] == pytest.approx(5**0.5)
     np.testing.assert_allclose(plain["tau"], np.full((3, 1), 5**0.5), atol=1e-6)
 
 
@@ -128,11 +127,8 @@ def test_the_endpoints_are_documented_with_their_types(client):
     assert all(endpoint["description"] for endpoint in info.values())
 
 
-BAD_FILES = ("text.jpg", "drawing.svg", "document.jpg", "empty.png")
-
-
 def test_what_is_no_image_gets_a_sentence_and_the_next_image_an_answer(client, tmp_path):
-    for entry in (entry for entry in BAD if entry.name in BAD_FILES):
+    for entry in (entry for entry in BAD if entry.name in ("text.jpg", "drawing.svg", "document.jpg", "empty.png")):
         (tmp_path / "image.jpg").write_bytes(entry.content())
         with pytest.raises(AppError, match=entry.message) as caught:
             client.predict(handle_file(tmp_path / "image.jpg"), api_name="/classify")
@@ -145,29 +141,19 @@ def test_what_is_no_image_gets_a_sentence_and_the_next_image_an_answer(client, t
 def test_a_file_that_is_too_large_is_refused(url):
     """By the server: the client of Gradio would not even send it."""
     large = {"files": ("large.jpg", bytes(images.MAX_BYTES + 1))}
-    answer = httpx.post(f"{url}gradio_api/upload", files=large, timeout=60)
-    assert answer.status_code == 413
+    assert httpx.post(f"{url}gradio_api/upload", files=large, timeout=60).status_code == 413
 
 
 FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
 
 
-@pytest.mark.parametrize(
-    ("name", "extra"),
-    [
-        ("private.png", {}),
-        ("private.png", FILE_DATA),
-        ("nothing.png", FILE_DATA),
-        ("../../private.png", {}),
-    ],
-    ids=str,
-)
-def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path, name, extra):
+def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
-    with pytest.raises(RuntimeError) as caught:
-        Endpoint(url, "classify")({"path": str(tmp_path / name), **extra}, "laptop-vit")
-    assert str(tmp_path) not in str(caught.value)
+    for name, extra in (("private.png", {}), ("private.png", FILE_DATA), ("nothing.png", FILE_DATA), ("../x.png", {})):
+        with pytest.raises(RuntimeError) as caught:
+            Endpoint(url, "classify")({"path": str(tmp_path / name), **extra}, "laptop-vit")
+        assert str(tmp_path) not in str(caught.value)
 
 
 def test_a_data_url_is_a_image_too(url, client):
@@ -276,13 +262,8 @@ for module in pkgutil.walk_packages(smallvit.__path__, "smallvit."):
     __import__(module.name)
 print("nothing started")
 """
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", code.strip()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-B", "-c", code.strip()]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.stdout == "nothing started\n", done.stderr
     assert not list(tmp_path.iterdir())

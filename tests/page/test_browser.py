@@ -65,11 +65,9 @@ def visit(browser, url):
     pages = []
 
     def open_page(width=1280, theme="light", lang="en", address=None, **context_options):
-        context = browser.new_context(
-            viewport={"width": width, "height": 844},
-            permissions=["clipboard-read", "clipboard-write", "camera"],
-            **context_options,
-        )
+        permissions = ["clipboard-read", "clipboard-write", "camera"]
+        size = {"width": width, "height": 844}
+        context = browser.new_context(viewport=size, permissions=permissions, **context_options)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.errors = []

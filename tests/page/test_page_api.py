@@ -226,4 +226,5 @@ def test_a_mistake_has_the_key_of_its_text(served, name, arguments, key):
     told = json.loads(str(caught.value))
     assert told["key"] == key
     assert told["sentence"].endswith(".")
+    assert set(told) == {"key", "values", "sentence"}
     assert str(ROOT) not in told["sentence"].replace(str(arguments), "")

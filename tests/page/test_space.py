@@ -101,13 +101,9 @@ def running_space(tmp_path):
         environment |= {"HOME": str(home), "SYSTEM": "spaces", "SPACE_ID": "ada/smallvit", "SPACE_TITLE": "smallvit"}
         environment |= {"SPACE_HOST": "ada-smallvit.hf.space", "SPACE_AUTHOR_NAME": "ada", "CPU_CORES": "2"}
         environment |= {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SSR_MODE": "True"}
-        return running(
-            f"http://127.0.0.1:{PORT}/",
-            log=tmp_path / "app.log",
-            folder=folder,
-            prefix=[sys.executable, "-c", WITHOUT_POWER_OVER_FILES],
-            **{**environment, **variables},
-        )
+        prefix = [sys.executable, "-c", WITHOUT_POWER_OVER_FILES]
+        place = {"log": tmp_path / "app.log", "folder": folder}
+        return running(f"http://127.0.0.1:{PORT}/", prefix=prefix, **place, **{**environment, **variables})
 
     return start
 

@@ -47,14 +47,5 @@ def update_docs():
 @pytest.fixture
 def entry():
     """What every study says of a model."""
-    return {
-        "preset": "laptop",
-        "seed": 0,
-        "data": "CIFAR-100",
-        "n": 10000,
-        "command": "python -m a.study",
-        "hardware": "a CPU",
-        "versions": {"backend": "jax 1"},
-        "commit": "012abc",
-        "date": "2026-01-02",
-    }
+    how = {"command": "python -m a.study", "hardware": "a CPU", "versions": {"backend": "jax 1"}, "commit": "012abc"}
+    return {"preset": "laptop", "seed": 0, "data": "CIFAR-100", "n": 10000, "date": "2026-01-02", **how}

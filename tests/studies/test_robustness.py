@@ -210,11 +210,8 @@ def test_superclasses_by_hand():
     labels, answers = (np.array([class_names.index(word) for word in part]) for part in (words, answers))
     found = robustness.accuracy_by_superclass(answers, labels, class_names)
     assert list(found) == list(SUPERCLASSES)
-    assert {name: share for name, share in found.items() if share is not None} == {
-        "fish": 0.5,
-        "people": 0.0,
-        "trees": 1.0,
-    }
+    measured = {name: share for name, share in found.items() if share is not None}
+    assert measured == {"fish": 0.5, "people": 0.0, "trees": 1.0}
     assert robustness.accuracy_by_superclass(answers, labels, class_names[:99]) is None
 
 
@@ -238,14 +235,6 @@ def command(models, update_docs):
     return update_docs(robustness, models, "--models", models / "models", "--data", models, "--limit", 20)
 
 
-def test_the_command_writes_what_it_prints(command):
-    printed, measured, page = command
-    assert printed == robustness.format_tables(measured) + "\n"
-    assert page.startswith("Before.\n<!-- robustness")
-    assert f"-->\n\n{printed}\n<!--" in page
-    assert page.endswith("robustness -->\nAfter.\n")
-
-
 def test_the_entries_say_what_was_measured_and_how(models, command):
     measured = command[1]
     plain, modified = measured["models"]
@@ -255,7 +244,7 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
     assert (pair["first"], pair["second"]) == (plain["folder"], modified["folder"])
     assert pair["both_right"] + pair["only_first"] == round(20 * plain["top1"])
     assert pair["both_right"] + pair["only_second"] == round(20 * modified["top1"])
-    assert (plain["variant"], plain["folder"]) == ("vit", (models / "models/b").as_posix())
+    assert [one["folder"] for one in (plain, modified)] == [(models / f"models/{name}").as_posix() for name in "ba"]
     assert (modified["preset"], modified["variant"], modified["seed"]) == ("laptop", "spt_lsa", 0)
     for one in measured["models"]:
         folder = read_model_folder(one["folder"])
@@ -267,7 +256,6 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
         np.testing.assert_allclose(one["tau"], folder.load_model().taus(), atol=1e-5)
         assert one["tau_start"] == pytest.approx(np.sqrt(5), abs=1e-5)
         assert (len(one["attention_distance"]), one["attention_images"]) == (3, 20)
-        assert all(0 < distance < 32 for distance in one["attention_distance"])
         # A grid of 3 x 3: of 81 pairs 24 are neighbours, 12 two apart, 16 diagonal, 16 a knight's move, 4 corners.
         steps = 24 * 1 + 12 * 2 + 16 * np.sqrt(2) + 16 * np.sqrt(5) + 4 * np.sqrt(8)
         assert one["uniform_distance"] == pytest.approx(32 / 3 * steps / 81, abs=1e-5)
@@ -324,26 +312,11 @@ def test_tables_show_the_numbers(entry):
     shifts = {"consistency": {"1": 0.9, "all": 0.85}, "top1": {"1": 0.5, "all": 0.45678}}
     corruptions = {"gaussian_noise": [0.5, 0.4, 0.3, 0.2, 0.1], "contrast": [0.5] * 5}
     shared = {**entry, "shifts": shifts, "corruptions": corruptions, "tau_start": 5.65685, "uniform_distance": 16.5}
-    plain = {
-        **shared,
-        "folder": "runs/vit",
-        "variant": "vit",
-        "top1": 0.58,
-        "superclasses": {"vehicles_1": 0.4567, "fish": None},
-        "tau": [[5.65685]] * 2,
-        "attention_images": 1000,
-        "attention_distance": [1.239, 12.5],
-    }
-    local = {
-        **shared,
-        "folder": "runs/lsa",
-        "variant": "lsa",
-        "top1": 0.62,
-        "superclasses": {"vehicles_1": 1, "fish": 0.5},
-        "tau": [[5, 6.25]] * 3,
-        "attention_images": 1000,
-        "attention_distance": [2, 3, 4],
-    }
+    shared["attention_images"] = 1000
+    plain = {"folder": "runs/vit", "variant": "vit", "top1": 0.58, "superclasses": {"vehicles_1": 0.4567, "fish": None}}
+    plain |= {**shared, "tau": [[5.65685]] * 2, "attention_distance": [1.239, 12.5]}
+    local = {"folder": "runs/lsa", "variant": "lsa", "top1": 0.62, "superclasses": {"vehicles_1": 1, "fish": 0.5}}
+    local |= {**shared, "tau": [[5, 6.25]] * 3, "attention_distance": [2, 3, 4]}
     pair = {"first": "runs/vit", "second": "runs/lsa", "both_right": 5000, "only_first": 800, "only_second": 1200}
     pair |= {"both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}
     measured = {"data": "CIFAR-100", "num_images": 10000, "seed": 3, "models": [plain, local], "pairs": [pair]}

@@ -83,6 +83,7 @@ def test_calibration_of_a_model(models, update_docs, tmp_path):
         assert one[when]["nll"] == pytest.approx(expected, abs=2e-5)
     assert (one["n"], one["num_validation"]) == (30, 7)
     assert printed == calibration.format_tables(measured) + "\n"
+    assert page.startswith("Before.\n<!-- calibration") and page.endswith("calibration -->\nAfter.\n")
     assert f"-->\n\n{printed}\n<!--" in page
 
 
