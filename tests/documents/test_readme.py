@@ -14,6 +14,7 @@ from studies import calibration, common, robustness, temperature
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+SAID = " ".join(DOCUMENT.split())
 FOLDERS = [read_model_folder(folder) for folder in find_model_folders(files.BUNDLED_MODELS)]
 
 
@@ -44,22 +45,17 @@ def test_what_is_said_of_calibration_was_measured():
     for folder in FOLDERS:
         nll = measured[folder.path.name]["before"]["nll"]
         assert nll == pytest.approx(folder.record.metrics["test"]["loss"], abs=1e-4)
-    said = " ".join(DOCUMENT.split())
-
-    def extremes(values, form):
-        return f"{min(values):{form}} to {max(values):{form}}"
-
     before, after = ([one[when] for one in measured.values()] for when in ("before", "after"))
     scale = {variant: f"{one['temperature']:.2f}" for variant, one in by_variant(measured).items()}
-    assert f"T is {scale['vit']} and {scale['lsa']}" in said
+    assert f"T is {scale['vit']} and {scale['lsa']}" in SAID
     assert scale["spt"] == scale["spt_lsa"]
-    assert f"T is {scale['spt']} for both" in said
-    assert f"off by {extremes([100 * one['ece'] for one in before], '.1f')} points, after it by " in said
-    assert f"after it by {extremes([100 * one['ece'] for one in after], '.1f')}." in said
+    assert f"T is {scale['spt']} for both" in SAID
+    assert f"off by {extremes([100 * one['ece'] for one in before])} points, after it by " in SAID
+    assert f"after it by {extremes([100 * one['ece'] for one in after])}." in SAID
     assert {f"{100 * one['ece_by_chance']:.1f}" for one in after} == {"1.2"}
     assert all(0.3 < 1 - second["ece"] / first["ece"] < 0.5 for first, second in zip(before, after, strict=True))
     gains = [first["nll"] - second["nll"] for first, second in zip(before, after, strict=True)]
-    assert f"falls by {extremes(gains, '.3f')} nats" in said
+    assert f"falls by {extremes(gains, '.3f')} nats" in SAID
 
 
 def test_the_table_of_temperature_is_what_was_measured():
@@ -71,8 +67,11 @@ def test_the_table_of_temperature_is_what_was_measured():
         as_trained = one["factors"].index(1)
         assert one["top1"][as_trained] == pytest.approx(folder.record.metrics["test"]["top1"], abs=1e-4)
         assert one["changed"][as_trained] == 0
-        has_lsa = folder.record.model.use_lsa
-        assert [one["mask_off"] is not None, one["fixed"] is not None] == [has_lsa, has_lsa]
+        assert (one["mask_off"] is not None) == (one["fixed"] is not None) == folder.record.model.use_lsa
+
+
+def extremes(values, form=".1f"):
+    return f"{min(values):{form}} to {max(values):{form}}"
 
 
 def by_variant(measured):
@@ -103,27 +102,23 @@ def test_the_cards_say_what_the_results_say(folder):
 
 
 def test_what_is_said_of_temperature_was_measured():
-    said = " ".join(DOCUMENT.split())
     measured = by_variant(read_study("temperature"))
 
     def at(factor, field="top1"):
         return {variant: 100 * one[field][one["factors"].index(factor)] for variant, one in measured.items()}
 
-    def extremes(values):
-        return f"{min(values):.1f} to {max(values):.1f}"
-
     trained = at(1)
     for factor, verb in ((2, "A factor of 2 costs"), (0.5, "a factor of 0.5 costs")):
-        assert f"{verb} {extremes([trained[variant] - top1 for variant, top1 in at(factor).items()])} points" in said
+        assert f"{verb} {extremes([trained[variant] - top1 for variant, top1 in at(factor).items()])} points" in SAID
     assert all(max(one["top1"]) == one["top1"][one["factors"].index(1)] for one in measured.values())
-    assert f"changes {extremes(at(0.5, 'changed').values())} % of the answers" in said
+    assert f"changes {extremes(at(0.5, 'changed').values())} % of the answers" in SAID
     low = at(0.1)
     assert {f"{low[variant]:.0f}" for variant in ("spt", "spt_lsa")} == {"41"}
-    assert f"the others {low['lsa']:.0f} to {low['vit']:.0f} %" in said
+    assert f"the others {low['lsa']:.0f} to {low['vit']:.0f} %" in SAID
     fixed = {variant: 100 * measured[variant]["fixed"]["top1"] for variant in ("lsa", "spt_lsa")}
-    assert f"LSA has {fixed['spt_lsa']:.1f} % instead of {trained['spt_lsa']:.1f} %" in said
-    assert f"ViT + LSA {fixed['lsa']:.1f} % instead of {trained['lsa']:.1f} %" in said
+    assert f"LSA has {fixed['spt_lsa']:.1f} % instead of {trained['spt_lsa']:.1f} %" in SAID
+    assert f"ViT + LSA {fixed['lsa']:.1f} % instead of {trained['lsa']:.1f} %" in SAID
     off = {variant: measured[variant]["mask_off"] for variant in ("spt_lsa", "lsa")}
     shares = [f"{100 * one['changed']:.1f}" for one in off.values()]
-    assert f"Without the mask {shares[0]} and {shares[1]} % of the answers change" in said
+    assert f"Without the mask {shares[0]} and {shares[1]} % of the answers change" in SAID
     assert all(abs(100 * one["top1"] - trained[variant]) < 0.4 for variant, one in off.items())

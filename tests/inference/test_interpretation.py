@@ -73,11 +73,8 @@ def test_rollout_follows_every_path(attention):
     """Against the sum over all paths through the layers: stay, or go where attention leads."""
     steps = [(layer.mean(axis=0) + np.eye(9)) / 2 for layer in attention]
     expected = np.zeros(9)
-    for end in range(9):
-        for middle in range(9):
-            for start in range(9):
-                for patch in range(9):
-                    expected[patch] += steps[2][end, middle] * steps[1][middle, start] * steps[0][start, patch] / 9
+    for end, middle, start, patch in np.ndindex(9, 9, 9, 9):
+        expected[patch] += steps[2][end, middle] * steps[1][middle, start] * steps[0][start, patch] / 9
     rollout = attention_rollout(attention, from_class_token=False)
     np.testing.assert_allclose(rollout.ravel(), expected)
     assert rollout.sum() == pytest.approx(1)

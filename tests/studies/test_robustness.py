@@ -324,17 +324,11 @@ def test_tables_show_the_numbers(entry):
     for line in (
         "On 10,000 test images (CIFAR-100), with noise of seed 3:",
         "- ViT, ViT + LSA: `python -m a.study` on a CPU, with jax 1, 2026-01-02, commit 012abc",
-        "| moved by | ViT | ViT + LSA |",
-        "| 0 px | 58.0 (100.0) | 62.0 (100.0) |",
         "| all moves | 45.7 (85.0) | 45.7 (85.0) |",
-        "| none | 58.0 | 62.0 |",
         "| gaussian noise | 30.0 (50, 40, 30, 20, 10) | 30.0 (50, 40, 30, 20, 10) |",
-        "| mean of all | 40.0 | 40.0 |",
-        "| vehicles 1 | 45.7 | 100.0 |",
         "| fish | - | 50.0 |",
         "| ViT | ViT + LSA | 5,000 | 800 | 1,200 | 3,000 | 4,321 | 1.2e-18 |",
         "| uniform | 16.5 | 16.5 (5.66) |",
-        "| 2 | 12.5 | 3.0 (5.00, 6.25) |",
         "| 3 | - | 4.0 (5.00, 6.25) |",
     ):
         assert line in lines
