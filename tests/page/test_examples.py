@@ -15,17 +15,6 @@ from smallvit.data.superclasses import SUPERCLASSES
 EXAMPLES = json.loads((files.EXAMPLE_IMAGES / "examples.json").read_text(encoding="utf-8"))
 CREDITS = files.EXAMPLE_IMAGES / "CREDITS.md"
 
-HEAD = """# Example images
-
-| file | image | by | terms | taken from |
-|---|---|---|---|---|
-"""
-FOOT = """
-Authors and terms are as the named sources state them. All photos were reduced to at most 640 pixels a side and stored
-as JPEG without metadata; some had been cropped or reduced in the source. Those under a CC-BY-SA licence stay under it.
-The terms in full:
-
-"""
 LICENCES = {
     "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -40,19 +29,23 @@ def licence_link(licence):
     return LICENCES.get(licence)
 
 
-def render_credits():
-    """Return the text of CREDITS.md: one row for each example, then the addresses of the licences."""
+def render_credits(text):
+    """Return CREDITS.md with one row for each example and the addresses of the licences; the rest of it stays."""
     rows = []
     for example in EXAMPLES:
         title = f"[{example['title']}]({example['link']})" if "link" in example else example["title"]
         cells = (f"{example['id']}.jpg", title, example["author"], example["licence"], example["source"])
         rows.append(f"| {' | '.join(cells)} |\n")
     links = {licence: licence_link(licence) for licence in sorted({example["licence"] for example in EXAMPLES})}
-    return HEAD + "".join(rows) + FOOT + "".join(f"- {name}: <{link}>\n" for name, link in links.items() if link)
+    head, rule, rest = text.partition("|---|---|---|---|---|\n")
+    foot = rest.partition("\n\n")[2].partition("\n- ")[0]
+    links = "".join(f"- {name}: <{link}>\n" for name, link in links.items() if link)
+    return f"{head}{rule}{''.join(rows)}\n{foot}\n{links}"
 
 
 def test_the_credits_are_those_of_the_list():
-    assert CREDITS.read_text(encoding="utf-8") == render_credits(), "run `python -m tests.page.test_examples`"
+    text = CREDITS.read_text(encoding="utf-8")
+    assert render_credits(text) == text, "run `python -m tests.page.test_examples`"
 
 
 def test_the_list_names_every_photo_once_and_little_space_is_taken():
@@ -76,4 +69,4 @@ def test_an_example_shows_a_class_of_cifar100_and_is_credited(example):
 
 if __name__ == "__main__":
     with files.atomic_file(CREDITS) as path:
-        path.write_text(render_credits(), encoding="utf-8")
+        path.write_text(render_credits(CREDITS.read_text(encoding="utf-8")), encoding="utf-8")

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from smallvit import files
 from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
@@ -91,14 +90,10 @@ def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
     tiny.write_folder(tmp_path / "longer", "vit", training=replace(tiny.RECIPE, epochs=4))
     tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
     tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")
-    own = [tmp_path / name for name in ("less", "longer", "seldom", "further")]
-    store = models.ModelStore([*sorted(folders.glob("a/laptop*")), folders / "b/laptop-vit", *own])
-    assert store.is_fair_pair("laptop-vit", "laptop-spt_lsa")
-    assert store.is_fair_pair("laptop-spt_lsa", "seldom")  # evaluated less often, which changes nothing else
-    assert not store.is_fair_pair("longer", "laptop-spt_lsa")
-    assert not store.is_fair_pair("further", "laptop-spt_lsa")
+    store = models.ModelStore([*sorted(folders.glob("?/laptop*")), *sorted(tmp_path.iterdir())])
+    fair = [name for name in store.folders if store.is_fair_pair(name, "laptop-spt_lsa")]
+    assert fair == ["laptop-vit", "laptop-vit-2", "seldom"]  # evaluated less often, which changes nothing else
     assert not store.is_fair_pair("laptop-vit", "laptop-vit-2")
-    assert not store.is_fair_pair("less", "laptop-spt_lsa")
 
 
 def test_models_are_told_apart_by_their_seed_and_the_page_opens_with_a_fair_pair_of_one(tmp_path):
@@ -114,11 +109,8 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     record = tiny.record("spt", tiny.build("spt"), command="python train.py --data /home/me/secret")
     assert snippets.training_command(record) == "python train.py --preset laptop --variant spt"
     other = replace(record, overrides={"drop_path_rate": 0.2, "seed": 7}, training=replace(record.training, seed=7))
-    assert snippets.training_command(other) == (
-        "python train.py --preset laptop --variant spt --seed 7 --set drop_path_rate=0.2"
-    )
-    command = "python train.py --data '/home/me/my pets.npz'"
-    own = replace(record, data="my pets", command=command)
+    assert snippets.training_command(other).endswith(" --variant spt --seed 7 --set drop_path_rate=0.2")
+    own = replace(record, data="my pets", command="python train.py --data '/home/me/my pets.npz'")
     assert snippets.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
     large = replace(own, model=replace(PRESETS["laptop"].model, num_classes=7, image_size=64, patch_size=8))
     assert snippets.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
@@ -204,8 +196,7 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
     assert [one["title"] for one in (vit, spt, spt_lsa)] == ["ViT", "ViT + SPT", "ViT + SPT + LSA"]
     assert vit["fair_group"] == spt_lsa["fair_group"]
     assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
-    assert vit["tau"] is None  # it is not loaded
-    assert vit["tau_start"] == pytest.approx(5**0.5)
+    assert (vit["tau"], vit["tau_start"]) == (None, pytest.approx(5**0.5))  # it is not loaded
     assert (vit["patch_size"], vit["grid_size"], vit["image_size"], vit["cls"]) == (4, 3, 12, False)
     assert vit["history"] == tiny.HISTORY
 
@@ -240,10 +231,8 @@ def test_an_example_of_a_model_has_its_class_in_its_name(tmp_path):
 
 
 def test_the_bundled_examples_are_for_models_that_know_their_classes(folders):
-    (entry,) = (one for one in json.loads((files.EXAMPLE_IMAGES / "examples.json").read_text()) if one["id"] == "lion")
     lion = find_examples([])["lion"]
-    assert (lion.truth, lion.author, lion.licence) == ("lion", entry["author"], entry["licence"])
-    assert lion.path.is_file()
+    assert lion.truth == "lion" and lion.author and lion.licence and lion.path.is_file()
     assert find_examples([read_model_folder(folders / "a/laptop-vit")]) == {}  # it knows 7 classes
 
 
@@ -262,13 +251,11 @@ def test_an_upload_that_broke_off_is_deleted_sooner(tmp_path, monkeypatch):
     for name in ("tmpabc", "digest/image"):
         (tmp_path / name).write_text("content")
     start = (tmp_path / "tmpabc").stat().st_ctime
-    monkeypatch.setattr(cleanup.time, "time", lambda: start + 200)
-    cleanup.delete_old_files(tmp_path, 3000)
-    assert (tmp_path / "tmpabc").exists()
-    monkeypatch.setattr(cleanup.time, "time", lambda: start + 310)
-    cleanup.delete_old_files(tmp_path, 3000)
-    assert not (tmp_path / "tmpabc").exists()
-    assert (tmp_path / "digest/image").exists()
+    for seconds, is_there in ((200, True), (310, False)):
+        monkeypatch.setattr(cleanup.time, "time", lambda seconds=seconds: start + seconds)
+        cleanup.delete_old_files(tmp_path, 3000)
+        assert (tmp_path / "tmpabc").exists() == is_there
+        assert (tmp_path / "digest/image").exists()
 
 
 def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
