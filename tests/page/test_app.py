@@ -150,7 +150,8 @@ FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
 def test_a_file_of_the_server_cannot_be_asked_for(url, tmp_path):
     """The path in a request must be that of an upload; the answer does not even tell whether there is a file."""
     Image.new("RGB", (40, 40), "red").save(tmp_path / "private.png")
-    for name, extra in (("private.png", {}), ("private.png", FILE_DATA), ("nothing.png", FILE_DATA), ("../x.png", {})):
+    names = ("private.png", "nothing.png", "../../private.png")
+    for name, extra in itertools.product(names, ({}, {"meta": {}}, FILE_DATA)):
         with pytest.raises(RuntimeError) as caught:
             Endpoint(url, "classify")({"path": str(tmp_path / name), **extra}, "laptop-vit")
         assert str(tmp_path) not in str(caught.value)
