@@ -75,7 +75,7 @@ def visit(browser, url):
         page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
         page.on("request", lambda request: request.url.startswith(OWN) or page.errors.append(request.url))
         pages.append(page)
-        page.goto(address or f"{url}?theme={theme}&lang={lang}")
+        page.goto(address or f"{url}?__theme={theme}&lang={lang}")
         answered(page)
         return page
 

@@ -13,7 +13,7 @@ import { makeSettings } from "./settings.js";
 const VIEWS = ["photo", "token", "attention", "temperature", "hold", "training", "use"];
 
 async function start() {
-  const theme = new URLSearchParams(location.search).get("theme");
+  const theme = new URLSearchParams(location.search).get("__theme"); // a Space passes on its visitor's choice
   if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
   await loadTexts();
   document.title = t("header.page_title");
