@@ -25,9 +25,8 @@ def path(tmp_path):
 
 def arrays(**changes):
     """What a good file holds, with changes; None leaves an array out."""
-    return {
-        name: array for name, array in {"x_train": IMAGES, "y_train": LABELS, **changes}.items() if array is not None
-    }
+    named = {"x_train": IMAGES, "y_train": LABELS, **changes}
+    return {name: array for name, array in named.items() if array is not None}
 
 
 def write(path, **changes):
@@ -60,16 +59,6 @@ def read(path, **options):
     return read_npz(path, Reading(SIDE, **options))
 
 
-class Evil:
-    """Unpickled, it would write a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
 # What is read
 
 
@@ -86,19 +75,15 @@ def test_images_labels_and_names_are_read(path):
     assert not train.images.flags.writeable
 
 
-def test_given_splits_are_kept_and_nothing_else_is_looked_at(path, tmp_path):
-    others = {"x_extra": np.array([Evil(tmp_path / "written")]), "notes": np.array("a note")}
+def test_given_splits_are_kept_and_nothing_else_is_looked_at(path, evil):
+    others = {"x_extra": np.array([evil]), "notes": np.array("a note")}
     write(path, x_test=IMAGES[:5], y_test=LABELS[:5], x_val=IMAGES[5:7], y_val=LABELS[5:7], **others)
     found = read(path)
     assert found.class_names == ["class 0", "class 1", "class 2"]
-    assert {split: images.labels.tolist() for split, images in found.splits.items()} == {
-        "train": LABELS.tolist(),
-        "validation": [2, 0],
-        "test": [0, 1, 2, 0, 1],
-    }
+    labels = {split: images.labels.tolist() for split, images in found.splits.items()}
+    assert labels == {"train": LABELS.tolist(), "validation": [2, 0], "test": [0, 1, 2, 0, 1]}
     np.testing.assert_array_equal(found.splits["validation"].images, IMAGES[5:7])
     np.testing.assert_array_equal(found.splits["test"].images, IMAGES[:5])
-    assert not (tmp_path / "written").exists()
 
 
 @pytest.mark.parametrize(
@@ -107,18 +92,15 @@ def test_given_splits_are_kept_and_nothing_else_is_looked_at(path, tmp_path):
         ({"x_train": GREY}, np.stack([GREY] * 3, -1)),
         ({"x_train": GREY[..., None]}, np.stack([GREY] * 3, -1)),
         ({"x_train": np.asfortranarray(IMAGES)}, IMAGES),
-        ({"x_train": IMAGES[::-1], "y_train": LABELS[::-1]}, IMAGES[::-1]),
-        ({"y_train": LABELS[:, None]}, IMAGES),
-        ({"y_train": LABELS.astype(">u8")}, IMAGES),
-        ({"y_train": LABELS.astype(np.int8)}, IMAGES),
+        ({"y_train": LABELS.astype(">u8")[:, None]}, IMAGES),
     ],
-    ids=["[n, S, S]", "[n, S, S, 1]", "column by column", "backwards", "labels [n, 1]", "labels >u8", "labels int8"],
+    ids=["[n, S, S]", "[n, S, S, 1]", "column by column", "labels >u8 [n, 1]"],
 )
 def test_arrays_of_other_kinds_are_the_same_images(path, changes, expected):
     train = read(write(path, **changes)).splits["train"]
     np.testing.assert_array_equal(train.images, expected)
     assert train.images.flags.c_contiguous
-    assert train.labels.tolist() == arrays(**changes)["y_train"].reshape(-1).tolist()
+    assert train.labels.tolist() == LABELS.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["<u2", ">u2"])
@@ -147,17 +129,9 @@ def test_images_of_16_bits_get_one_range_for_all_splits(path, dtype):
     assert abs(int(guessed.splits["train"].images[0, 0, 0, 0]) - values[1, 0, 0] / 4095 * 255) <= 0.5
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_compressed_arrays_are_read(path, compression):
-    train = read(write_zip(path, compression)).splits["train"]
+def test_compressed_arrays_are_read(path):
+    train = read(write_zip(path, zipfile.ZIP_LZMA)).splits["train"]
     np.testing.assert_array_equal(train.images, IMAGES)
-
-
-@pytest.mark.parametrize("side", [28, 32, 64, 224])
-def test_images_of_the_wanted_size_keep_every_pixel(path, side):
-    images = np.random.default_rng(3).integers(0, 256, (30, side, side, 3), np.uint8)
-    found = read_npz(write(path, x_train=images, y_train=LABELS[:30]), Reading(side))
-    np.testing.assert_array_equal(found.splits["train"].images, images)
 
 
 def test_images_of_another_size_become_squares_of_one_size(path):
@@ -171,106 +145,71 @@ def test_images_of_another_size_become_squares_of_one_size(path):
 
 
 def test_a_file_is_read_once(path, monkeypatch):
-    first = read(write(path, x_test=IMAGES[:5], y_test=LABELS[:5], class_names=["ant", "벌", "🐈"]))
+    first = read(write(path, class_names=["ant", "벌", "🐈"]))
     with monkeypatch.context() as patched:
         patched.setattr(np, "load", lambda *_, **__: pytest.fail("read"))
         again = read(path)
     assert again.class_names == first.class_names
-    for name in ("train", "test"):
-        np.testing.assert_array_equal(again.splits[name].images, first.splits[name].images)
-        assert again.splits[name].labels.tolist() == first.splits[name].labels.tolist()
+    np.testing.assert_array_equal(again.splits["train"].images, first.splits["train"].images)
+    assert again.splits["train"].labels.tolist() == first.splits["train"].labels.tolist()
     assert read(write(path, y_train=LABELS[::-1])).splits["train"].labels.tolist() == LABELS[::-1].tolist()
-
-
-def test_the_least_and_the_most_that_are_taken(path):
-    found = read(write(path, x_train=IMAGES[:30], y_train=np.arange(30) % 2))
-    assert (len(found.splits["train"].labels), len(found.class_names)) == (30, 2)
-    pixels = np.full((1000, 1, 1), 255, np.uint8)
-    parts = {f"{axis}_{part}": array[:1] for axis, array in (("x", pixels), ("y", LABELS)) for part in ("val", "test")}
-    found = read(write(path, x_train=pixels, y_train=np.arange(1000), **parts))
-    assert found.class_names == [f"class {label}" for label in range(1000)]
 
 
 # What is refused
 
 
-def test_no_file_and_a_foreign_file(path, tmp_path):
-    for place, said in ((path, path), (tmp_path, tmp_path), (tmp_path / "a\nb.npz", f"{tmp_path}/a\\nb.npz")):
+def test_no_file_and_a_foreign_file(path, tmp_path, evil):
+    for place, said in ((tmp_path, tmp_path), (tmp_path / "a\nb.npz", f"{tmp_path}/a\\nb.npz")):
         with pytest.raises(UserError) as caught:
             read(place)
         assert str(caught.value) == f"There is no file {said}; --data takes an .npz file with x_train and y_train."
-    for content in (b"", b"\xff\xd8\xff no archive", pickle.dumps(Evil(tmp_path / "written"))):
+    for content in (b"", b"\xff\xd8\xff no archive", pickle.dumps(evil)):
         path.write_bytes(content)
         assert refused(path) == (
             "FILE is not an .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."
         )
-    np.save(tmp_path / "one.npy", IMAGES)
-    assert "is not an .npz file" in refused(tmp_path / "one.npy")
-    assert not (tmp_path / "written").exists()
-
-
-LAYOUT = "images must be uint8 [n, H, W, 3], or uint8 or uint16 [n, H, W] in grey."
-INTEGERS = "they must be integers [n] from 0 to K-1."
-CLASSES = "they must go from 0 to K-1 for K classes, at most 1,000."
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"x_train": None}, "FILE has no x_train; every split needs images x_... and labels y_...."),
-        ({"x_val": IMAGES}, "FILE has no y_val; every split needs images x_... and labels y_...."),
-        ({"x_train": IMAGES / 255}, f"FILE: x_train is float64 [40, 6, 6, 3]; {LAYOUT}"),
-        (
-            {"x_train": IMAGES // 16},
-            "FILE: x_train is uint8 [40, 6, 6, 3] with no value above 15; scale the pixels to 0-255.",
-        ),
-        ({"x_train": IMAGES.transpose(0, 3, 1, 2)}, f"FILE: x_train is uint8 [40, 3, 6, 6]; {LAYOUT}"),
-        ({"x_train": IMAGES.reshape(40, -1)}, f"FILE: x_train is uint8 [40, 108]; {LAYOUT}"),
-        ({"x_train": np.repeat(IMAGES, 2, 3)[..., :4]}, f"FILE: x_train is uint8 [40, 6, 6, 4]; {LAYOUT}"),
-        ({"x_train": IMAGES.astype(np.uint16)}, f"FILE: x_train is uint16 [40, 6, 6, 3]; {LAYOUT}"),
-        ({"x_val": IMAGES[:0], "y_val": LABELS[:0]}, f"FILE: x_val is uint8 [0, 6, 6, 3]; {LAYOUT}"),
+        ({"x_val": IMAGES}, "FILE has no y_val;"),
+        ({"x_train": IMAGES / 255}, "FILE: x_train is float64 [40, 6, 6, 3]; images must be uint8 [n, H, W, 3], or"),
+        ({"x_train": IMAGES // 16}, " is uint8 [40, 6, 6, 3] with no value above 15; scale the pixels to 0-255."),
+        ({"x_train": IMAGES.transpose(0, 3, 1, 2)}, "FILE: x_train is uint8 [40, 3, 6, 6]; images must be"),
+        ({"x_train": IMAGES.reshape(40, -1)}, "FILE: x_train is uint8 [40, 108]; images must be"),
+        ({"x_train": IMAGES.astype(np.uint16)}, "FILE: x_train is uint16 [40, 6, 6, 3]; images must be"),
+        ({"x_val": IMAGES[:0], "y_val": LABELS[:0]}, "FILE: x_val is uint8 [0, 6, 6, 3]; images must be"),
         ({"y_train": LABELS[:39]}, "FILE: x_train has 40 images, but y_train has 39 labels."),
-        ({"y_train": LABELS / 1}, f"FILE: y_train is float64 [40]; {INTEGERS}"),
+        ({"y_train": LABELS / 1}, "FILE: y_train is float64 [40]; they must be integers [n] from 0 to K-1."),
         ({"y_train": np.eye(3)[LABELS]}, "FILE: y_train is float64 [40, 3]; use y_train.argmax(1)."),
-        ({"y_train": LABELS - 1}, f"FILE: y_train has labels from -1 to 1; {CLASSES}"),
-        ({"y_train": LABELS + 998}, f"FILE: y_train has labels from 998 to 1000; {CLASSES}"),
-        ({"y_train": LABELS.astype("u8") << 63}, f"FILE: y_train has labels from 0 to {2**63}; {CLASSES}"),
-        (
-            {"y_train": LABELS * 2},
-            "FILE: the class class 1 has too few training images: 0 found, at least 3 needed, since validation and "
-            "test images are drawn from them.",
-        ),
-        ({"x_val": IMAGES, "y_val": LABELS + 1}, "FILE has labels up to 3, but only 3 classes."),
+        ({"y_train": LABELS - 1}, "FILE: y_train has labels from -1 to 1; they must go from 0 to K-1 for K classes,"),
+        ({"y_train": LABELS.astype("u8") << 63}, f"FILE: y_train has labels from 0 to {2**63}; they must go"),
+        ({"y_train": LABELS + 998}, "FILE: y_train has labels from 998 to 1000; they must go"),
+        ({"y_train": LABELS * 2}, "FILE: the class class 1 has too few training images: 0 found, at least 3 needed,"),
         ({"class_names": ["ant", "bee"]}, "FILE has labels up to 2, but only 2 classes."),
         ({"class_names": ["ant", "bee", "ant"]}, "FILE has two classes named ant; give each class its own name."),
         ({"class_names": [1, 2, 3]}, "FILE: class_names is int64 [3]; it must be K strings, [K]."),
-        ({"y_train": LABELS * 0}, "FILE has only one class, class 0; at least 2 classes are needed."),
-        ({"x_train": IMAGES[:29], "y_train": LABELS[:29]}, "FILE has 29 images; at least 30 are needed."),
     ],
 )
 def test_what_is_wrong_is_named(path, changes, message):
-    assert refused(write(path, **changes)) == message
+    assert message in refused(write(path, **changes))
 
 
-@pytest.mark.parametrize("name", ["x_train", "y_train", "class_names"])
-def test_arrays_of_objects_are_refused_and_not_run(path, tmp_path, name):
-    write(path, **{name: np.array([Evil(tmp_path / "written")] * 40)})
-    assert refused(path).startswith(f"FILE: {name} cannot be read (Object arrays cannot be loaded")
-    assert not (tmp_path / "written").exists()
-
-
-def test_a_pickle_under_the_name_of_an_array_is_not_run(path, tmp_path):
+def test_arrays_of_objects_and_pickles_are_refused_and_not_run(path, evil):
+    for name in ("x_train", "y_train", "class_names"):
+        write(path, **{name: np.array([evil] * 40)})
+        assert refused(path).startswith(f"FILE: {name} cannot be read (Object arrays cannot be loaded")
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x_train.npy", pickle.dumps(Evil(tmp_path / "written")))
-        archive.writestr("y_train.npy", pickle.dumps(Evil(tmp_path / "written")))
-    assert refused(path).startswith("FILE: x_train")
-    assert not (tmp_path / "written").exists()
+        archive.writestr("x_train.npy", pickle.dumps(evil))
+        archive.writestr("y_train.npy", pickle.dumps(evil))
+    assert refused(path).startswith("FILE: x_train is ")
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_damaged_file_is_refused_or_the_same(path, compression):
+def test_a_damaged_file_is_refused_or_the_same(path):
     """Some bytes of an archive, such as its times, matter to nobody."""
-    whole = write_zip(path, compression).read_bytes()
+    whole = write_zip(path, zipfile.ZIP_DEFLATED).read_bytes()
     rng = np.random.default_rng(2)
     refusals = 0
     for place in [*rng.integers(0, len(whole), 60), *rng.integers(0, 200, 60), *rng.integers(-250, 0, 60)]:
@@ -286,8 +225,6 @@ def test_a_damaged_file_is_refused_or_the_same(path, compression):
             np.testing.assert_array_equal(train.images, IMAGES)
             assert train.labels.tolist() == LABELS.tolist()
     assert refusals > 90
-    path.write_bytes(whole[:-30])
-    assert "is not an .npz file, or is cut off" in refused(path)
 
 
 def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
