@@ -18,8 +18,7 @@ from smallvit.data.image_folder import read_image_folder
 from smallvit.data.listing import list_images
 from smallvit.errors import UserError
 from smallvit.images import FORMATS, TRUSTED_LIMITS, DecodingPool, ImageError, load_square, resize_square
-from smallvit.images import pool as decoding
-from tests.image_corpus import BLUE, RED, WHITE, palette_png, photo, save
+from tests.image_corpus import BLUE, RED, photo, save
 
 SIDE = 2
 
@@ -104,16 +103,6 @@ def decoded(monkeypatch):
     return names
 
 
-@pytest.fixture
-def no_decoder(monkeypatch):
-    """A function after which nothing can be decoded any more."""
-
-    def fail(pool, sources, *others):
-        raise AssertionError(f"{sources[0]} is decoded")
-
-    return lambda: monkeypatch.setattr(DecodingPool, "views", fail)
-
-
 # What belongs to which class
 
 
@@ -129,28 +118,21 @@ def test_each_subfolder_is_a_class_in_sorted_order(tmp_path):
     assert found.damaged == []
 
 
-@pytest.mark.parametrize(
-    "names", [("train", "val", "test"), ("Training", "VALID", "testing"), ("TRAIN", "validation", "Test")]
-)
-def test_parts_are_known_by_their_names(tmp_path, names):
-    train, val, test = names
+@pytest.mark.parametrize(("train", "val", "test"), [("train", "val", "test"), ("Training", "VALID", "testing")])
+def test_parts_are_known_by_their_names(tmp_path, train, val, test):
     tree = {f"{train}/ant": 20, f"{train}/bee": 9, f"{val}/bee": 2, f"{test}/ant": 1, f"{test}/bee": 3}
     found = read(write(tmp_path / "p", tree))
     assert found.class_names == ["ant", "bee"]
     labels = {split: images.labels.tolist() for split, images in found.splits.items()}
     assert labels == {"train": [0] * 20 + [1] * 9, "validation": [1, 1], "test": [0, 1, 1, 1]}
     assert colors(found.splits["validation"]) == [(2, 0, 7), (2, 1, 7)]
-    assert colors(found.splits["test"]) == [(3, 0, 7), (4, 0, 7), (4, 1, 7), (4, 2, 7)]
     assert found.splits["test"].files[0] == f"{test}/ant/000.png"
 
 
-def test_train_alone_may_hold_the_classes(tmp_path):
-    found = read(write(tmp_path / "p", {"train/ant": 20, "train/bee": 10}))
+def test_train_is_a_split_or_a_thing_to_take_images_of(tmp_path):
+    found = read(write(tmp_path / "split", {"train/ant": 20, "train/bee": 10}))
     assert (found.class_names, list(found.splits)) == (["ant", "bee"], ["train"])
-
-
-def test_a_train_is_also_a_thing_to_take_images_of(tmp_path):
-    assert read(write(tmp_path / "p", {"train": 20, "tram": 10})).class_names == ["train", "tram"]
+    assert read(write(tmp_path / "class", {"train": 20, "tram": 10})).class_names == ["train", "tram"]
 
 
 def test_what_lies_deeper_belongs_to_the_class(tmp_path):
@@ -158,9 +140,8 @@ def test_what_lies_deeper_belongs_to_the_class(tmp_path):
     assert found.class_names == ["ant", "bee"]
     train = found.splits["train"]
     assert train.labels.tolist() == [0] * 15 + [1] * 15
-    assert train.files[[0, 1, 9, 10, 11, 12, 14]].tolist() == [
-        *("ant/00/000.png", "ant/000.png", "ant/008.png"),
-        *("ant/red/000.png", "ant/red/001.png", "ant/red/large/000.png", "ant/red/large/002.png"),
+    assert train.files[[0, 1, 10, 12]].tolist() == [
+        *("ant/00/000.png", "ant/000.png", "ant/red/000.png", "ant/red/large/000.png"),
     ]
     assert [color[0] for color in colors(train)] == [3] + [0] * 9 + [2] * 2 + [1] * 3 + [4] * 15
 
@@ -199,7 +180,7 @@ def test_names_are_in_any_script(tmp_path, caplog):
     )
 
 
-def test_links_are_followed_but_never_in_a_circle(images, tmp_path, no_decoder):
+def test_links_are_followed_but_never_in_a_circle(images, tmp_path, decoded):
     outside = write(tmp_path / "elsewhere", {"deep": 4})
     write(images, {"ant/red": 2})
     links = {
@@ -207,9 +188,7 @@ def test_links_are_followed_but_never_in_a_circle(images, tmp_path, no_decoder):
         "ant/outside.png": outside / "deep/000.png",
         "ant/gone.png": images / "nothing",
         "ant/itself.png": images / "ant/itself.png",
-        "ant/up": images,
         "ant/red/up": images / "ant",
-        "bee/red": images / "ant/red",
         "cat": outside / "deep",
         "dog": images,
         "bee/016.png": images / "ant/003.png",
@@ -220,16 +199,16 @@ def test_links_are_followed_but_never_in_a_circle(images, tmp_path, no_decoder):
     (outside / "deep/other").symlink_to(images / "bee")  # bee/other and cat/other lead to each other
     found = read(images)
     assert found.class_names == ["ant", "bee", "cat"]
-    of_bee = [f"{i:03}.png" for i in range(17)] + ["red/000.png", "red/001.png"]
-    of_ant = {f"ant/{i:03}.png" for i in range(16)} | {"ant/red/000.png", "ant/red/001.png", "ant/outside.png"}
     listed = found.splits["train"].files.tolist()
-    assert {f"bee/{name}" for name in of_bee} | {f"cat/{i:03}.png" for i in range(4)} | of_ant <= set(listed)
-    assert {f"ant/outside/deep/{i:03}.png" for i in range(4)} | {f"cat/other/{name}" for name in of_bee} <= set(listed)
+    of_bee = {f"{i:03}.png" for i in range(17)}
+    assert {f"ant/outside/deep/{i:03}.png" for i in range(4)} | {f"cat/{i:03}.png" for i in range(4)} <= set(listed)
+    assert {f"{folder}/{name}" for folder in ("bee", "cat/other") for name in of_bee} <= set(listed)
+    assert {"ant/red/001.png", "ant/outside.png"} <= set(listed)
     assert not [name for name in listed if "up" in name or "dog" in name]
     assert colors(found.splits["train"])[listed.index("bee/016.png")] == (0, 3, 7)
     assert [name for name, _ in found.damaged] == ["ant/gone.png", "ant/itself.png"]
-    no_decoder()  # nothing changed, and no other try would read the broken links
-    assert len(read(images).splits["train"].labels) == len(listed)
+    decoded.clear()  # nothing changed, and no other try would read the broken links
+    assert (len(read(images).splits["train"].labels), decoded) == (len(listed), [])
 
 
 def test_splits_and_classes_may_be_links_in_the_folder(tmp_path):
@@ -241,93 +220,37 @@ def test_splits_and_classes_may_be_links_in_the_folder(tmp_path):
         assert found.splits[split].labels.tolist() == [0] * 3 + [1] * 10
 
 
-def test_a_folder_is_the_same_through_a_link_to_it(images, tmp_path, no_decoder):
-    first = read(images)
-    (tmp_path / "link").symlink_to(images)
-    no_decoder()
-    assert colors(read(tmp_path / "link").splits["train"]) == colors(first.splits["train"])
-
-
 # What is refused
 
 
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({}, "{root} has no folders; put the images of each class into a folder of its own."),
+        ({"": 40}, " has images (000.png, 001.png, 002.png and 37 more) but no folders;"),
+        ({"ant": 20, "bee": 20, "": 2}, " has images beside the class folders: 000.png, 001.png;"),
         (
-            {"": 40},
-            "{root} has images (000.png, 001.png, 002.png and 37 more) but no folders; put the images of each class "
-            "into a folder of its own.",
+            {"train/ant": 20, "test": 0},
+            ": test/ has no folders; put the images of each class into a folder of its own.",
         ),
-        (
-            {"ant": 20, "bee": 20, "": 2},
-            "{root} has images beside the class folders: 000.png, 001.png; put each image into the folder of its "
-            "class.",
-        ),
-        (
-            {"train/ant": 20, "train/bee": 20, "val/ant": 1, "val": 1},
-            "{root}: val/ has images beside the class folders: 000.png; put each image into the folder of its class.",
-        ),
-        (
-            {"train/ant": 20, "train/bee": 20, "test": 0},
-            "{root}: test/ has no folders; put the images of each class into a folder of its own.",
-        ),
-        (
-            {"train/ant": 20, "train/bee": 20, "test/ant": 0},
-            "{root} has no test images; add images or leave the split out.",
-        ),
-        ({"a\nb": 40}, "{root} has only one class, a\\nb; at least 2 classes are needed."),
-        (
-            {"ant": 40, "bee": 0, "cat": 1},
-            "{root}: the class bee has too few training images: 0 found, at least 3 needed, since validation and test "
-            "images are drawn from them.",
-        ),
-        (
-            {"train/ant": 40, "train/bee": 1, "val/bee": 9},
-            "{root}: the class bee has too few training images: 1 found, at least 2 needed, since test images are "
-            "drawn from them.",
-        ),
-        (
-            {"train/ant": 40, "train/bee": 0, "val/bee": 9, "test/bee": 9},
-            "{root}: the class bee has too few training images: 0 found, at least 1 needed.",
-        ),
-        ({"ant": 14, "bee": 15}, "{root} has 29 images; at least 30 are needed."),
-        (
-            {"train/ant": 20, "train/bee": 20, "val/ant": 5, "val/cat": 5},
-            "{root} has the class cat in val/ but not in train/.",
-        ),
-        (
-            {"flowers/ant": 20, "flowers/bee": 20},
-            "{root} has only the folder flowers, with 2 folders in it; if they are the classes, use {root}/flowers.",
-        ),
-        (
-            {"train/flowers/ant": 20, "train/flowers/bee": 20},
-            "{root} has only the folder train/flowers, with 2 folders in it; if they are the classes, use "
-            "{root}/train/flowers.",
-        ),
-        (
-            {"Train/ant": 20, "training/bee": 20},
-            "{root} has Train/ and training/ for the same split; keep one of them.",
-        ),
-        (
-            {"train/ant": 20, "test/bee": 20, "extra": 5},
-            "{root} has test/, train/ and also extra/; use either only train/, val/ and test/ with class folders in "
-            "them, or only class folders.",
-        ),
-        (
-            {"val/ant": 20, "test/ant": 20},
-            "{root} has test/, val/ but no train/; add train/, or use only class folders.",
-        ),
-        (
-            {f"class {number}": 0 for number in range(1001)},
-            "{root} has 1,001 classes; at most 1,000 are possible.",
-        ),
+        ({"train/ant": 20, "train/bee": 20, "test/ant": 0}, " has no test images; add images or leave the split out."),
+        ({"a\nb": 40}, " has only one class, a\\nb; at least 2 classes are needed."),
+        ({"ant": 40, "bee": 0}, ": the class bee has too few training images: 0 found, at least 3 needed, since "),
+        ({"train/ant": 40, "train/bee": 1, "val/bee": 9}, "1 found, at least 2 needed, since test images are drawn"),
+        ({"train/ant": 9, "train/bee": 0, "val/bee": 9, "test/bee": 9}, "0 found, at least 1 needed."),
+        ({"ant": 14, "bee": 15}, " has 29 images; at least 30 are needed."),
+        ({"train/ant": 20, "val/ant": 5, "val/cat": 5}, " has the class cat in val/ but not in train/."),
+        ({"train/flowers/ant": 20, "train/flowers/bee": 20}, "; if they are the classes, use {root}/train/flowers."),
+        ({"Train/ant": 20, "training/bee": 20}, " has Train/ and training/ for the same split; keep one of them."),
+        ({"train/ant": 20, "test/bee": 20, "extra": 5}, " has test/, train/ and also extra/; use either only train/,"),
+        ({"val/ant": 20, "test/ant": 20}, " has test/, val/ but no train/; add train/, or use only class folders."),
+        ({f"class {number}": 0 for number in range(1001)}, " has 1,001 classes; at most 1,000 are possible."),
     ],
 )
 def test_what_cannot_be_trained_on_is_a_sentence(tmp_path, tree, message, decoded):
     root = write(tmp_path / "p", tree)
-    assert refused(root) == message.replace("{root}", str(root))
+    sentence = refused(root)
+    assert sentence.startswith(str(root))
+    assert message.replace("{root}", str(root)) in sentence
     assert decoded == []
 
 
@@ -348,12 +271,10 @@ def test_two_names_that_look_the_same_are_refused(tmp_path):
     assert refused(root) == f"{root} has two classes named caf\\xe9; give each class its own name."
 
 
-def test_no_folder_is_a_sentence(tmp_path):
+def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "a\nfile").write_bytes(b"")
-    for name, said in (("nowhere", "nowhere"), ("a\nfile", "a\\nfile")):
-        expected = f"There is no folder {tmp_path}/{said}; --data takes a folder with a subfolder for each class."
-        assert refused(tmp_path / name) == expected
-    assert refused(tmp_path / ("n" * 300)) == f"{tmp_path}/{'n' * 300} cannot be read (File name too long)."
+    expected = f"There is no folder {tmp_path}/a\\nfile; --data takes a folder with a subfolder for each class."
+    assert refused(tmp_path / "a\nfile") == expected
 
 
 def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
@@ -371,10 +292,9 @@ def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
 
 def test_the_least_and_the_most_that_are_taken(tmp_path):
     assert len(read(write(tmp_path / "least", {"ant": 27, "bee": 3})).splits["train"].labels) == 30
-    tree = {f"train/{number:03}": 1 for number in range(1000)}
-    most = list_images(write(tmp_path / "most", tree))
-    assert len(most.class_names) == 1000
-    assert most.labels["train"].tolist() == list(range(1000))
+    assert (
+        len(list_images(write(tmp_path / "most", {f"train/{number}": 0 for number in range(1000)})).class_names) == 1000
+    )
 
 
 # Through the page's decoder
@@ -396,32 +316,6 @@ def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
         assert np.abs(image - smooth).mean() < 40
 
 
-def test_mixed_channels_become_red_green_and_blue(tmp_path):
-    root = write(tmp_path / "p", {"ant": 30})
-    size = (SIDE, SIDE)
-    files = {
-        "alpha.png": (save(Image.new("RGBA", size, (*BLUE, 51)), "PNG"), (204, 204, 255)),  # a fifth of it on white
-        "bilevel.png": (save(Image.new("1", size, 1), "PNG"), WHITE),
-        "cmyk.tif": (save(Image.new("CMYK", size, (0, 255, 255, 0)), "TIFF"), RED),
-        "deep.png": (save(np.full(size, 0x80FF, np.uint16), "PNG"), (128, 128, 128)),
-        "grey.png": (save(Image.new("L", size, 100), "PNG"), (100, 100, 100)),
-        "palette.png": (palette_png(None), None),  # a column each of red, blue and green
-    }
-    (root / "bee").mkdir()
-    for name, (content, _) in files.items():
-        (root / "bee" / name).write_bytes(content)
-    found = read(root, strict=True)
-    assert colors(found.splits["train"].take(slice(30, 35))) == [color for _, color in list(files.values())[:5]]
-    three = read_image_folder(root, Reading(3)).splits["train"].images[35]
-    assert three.tolist() == [[[*RED], [*BLUE], [0, 255, 0]]] * 3
-
-
-def test_files_are_decoded_in_parallel_and_stay_in_order(images, monkeypatch):
-    monkeypatch.setattr(decoding, "_BATCH", 5)  # the last of 32 images come in fewer
-    monkeypatch.setattr(decoding, "_BATCHES_AHEAD", 2)
-    assert colors(read(images).splits["train"]) == [(label, i, 7) for label in (0, 1) for i in range(16)]
-
-
 # Files that cannot be read
 
 
@@ -438,16 +332,12 @@ def partly_damaged(tmp_path):
     return root
 
 
-def test_damaged_files_are_listed_and_skipped(partly_damaged, no_decoder):
-    for _ in range(2):  # decoded, and from the cache
+def test_damaged_files_are_listed_and_skipped_and_strict_refuses_them(partly_damaged, decoded):
+    names = ["train/ant/000.png", "train/bee/005.png", "train/bee/019.png", "val/bee/001.png", "test/ant/000.png"]
+    for decodes in (True, False):  # the second time from the cache
+        decoded.clear()
         found = read(partly_damaged)
-        assert [file for file, _ in found.damaged] == [
-            *("train/ant/000.png", "train/bee/005.png", "train/bee/019.png", "val/bee/001.png", "test/ant/000.png"),
-        ]
-        begin = [" ".join(sentence.split()[:4]) for _, sentence in found.damaged]
-        assert begin == [
-            *("The file is empty;", "The file is damaged", "The file is an", "The file is empty;", "The file is no"),
-        ]
+        assert [file for file, _ in found.damaged] == names
         train, validation, test = (found.splits[name] for name in ("train", "validation", "test"))
         kept = [(0, i) for i in range(1, 20)] + [(1, i) for i in range(19) if i != 5]
         assert colors(train) == [(label, i, 7) for label, i in kept]
@@ -455,51 +345,30 @@ def test_damaged_files_are_listed_and_skipped(partly_damaged, no_decoder):
         assert train.files[24] == "train/bee/006.png"
         assert (colors(validation), validation.labels.tolist()) == ([(3, 0, 7)], [1])
         assert (colors(test), test.labels.tolist(), test.files.tolist()) == ([(2, 1, 7)], [0], ["test/ant/001.png"])
-        no_decoder()
-
-
-def test_strict_refuses_damaged_files(partly_damaged, no_decoder):
-    for _ in range(2):  # decoded, and from the cache
         assert refused(partly_damaged, strict=True) == (
             f"{partly_damaged}: 5 files cannot be read (train/ant/000.png: The file is empty; choose another one; "
             "train/bee/005.png: The file is damaged or cut off; save or download it again; "
             "train/bee/019.png: The file is an SVG drawing; save it as a PNG or JPEG photo; and 2 more); without "
             "--strict they are left out."
         )
-        no_decoder()
+        assert bool(decoded) == decodes
 
 
 @pytest.mark.parametrize(
     ("tree", "broken", "message"),
     [
-        (
-            {"ant": 40, "bee": 3},
-            ["bee/001.png", "ant/001.png"],
-            "{root}: the class bee has too few training images: 2 found, at least 3 needed, since validation and test "
-            "images are drawn from them, and 2 files cannot be read (ant/001.png: The file is empty; choose another "
-            "one; bee/001.png: The file is empty; choose another one).",
-        ),
-        (
-            {"train/ant": 20, "train/bee": 20, "val/ant": 1},
-            ["val/ant/000.png"],
-            "{root} has no validation images; add images or leave the split out, and 1 file cannot be read "
-            "(val/ant/000.png: The file is empty; choose another one).",
-        ),
-        (
-            {"ant": 1, "bee": 29},
-            ["ant/000.png", *(f"bee/{number:03}.png" for number in range(29))],
-            None,
-        ),
+        ({"ant": 40, "bee": 3}, ["bee/001.png", "ant/001.png"], ": the class bee has too few training images: 2 found"),
+        ({"train/ant": 20, "train/bee": 20, "val/ant": 1}, ["val/ant/000.png"], " has no validation images; add "),
     ],
 )
 def test_what_is_too_little_without_the_damaged_files_says_so(tmp_path, tree, broken, message):
     root = write(tmp_path / "p", tree)
     for name in broken:
         (root / name).write_bytes(b"")
-    if message is None:
-        assert "too few training images" in refused(root)
-    else:
-        assert refused(root) == message.replace("{root}", str(root))
+    sentence = refused(root)
+    assert message in sentence
+    files = "1 file cannot be read" if len(broken) == 1 else "2 files cannot be read"
+    assert f", and {files} ({min(broken)}: The file is empty; choose another one" in sentence
 
 
 def test_of_many_damaged_files_ten_are_named(tmp_path, caplog):
@@ -514,13 +383,15 @@ def test_of_many_damaged_files_ten_are_named(tmp_path, caplog):
 # Decoded once
 
 
-def test_an_unchanged_folder_is_not_decoded_again(images, no_decoder, cache):
+def test_an_unchanged_folder_is_not_decoded_again(images, decoded, cache, tmp_path):
     first = read(images)
-    no_decoder()
-    for path in (images, f"{images}/", images / "ant/.."):
+    (tmp_path / "link").symlink_to(images)
+    decoded.clear()
+    for path in (f"{images}/", images / "ant/..", tmp_path / "link"):
         again = read(path)
         assert colors(again.splits["train"]) == colors(first.splits["train"])
         assert again.splits["train"].labels.tolist() == first.splits["train"].labels.tolist()
+    assert decoded == []
     assert [file.suffix for file in cache.rglob("*") if file.is_file()] == [".arrow"]
 
 
@@ -584,18 +455,13 @@ def test_a_changed_folder_is_read_anew(images, decoded, do, expected):
     assert len(decoded) == len(found.labels) == len(expected) + 16
 
 
-@pytest.mark.parametrize("what", ["smallvit.data.decoded.DECODER_VERSION", "PIL.__version__"])
-def test_another_decoder_reads_anew(images, decoded, monkeypatch, what):
-    read(images)
-    monkeypatch.setattr(what, "another")
-    read(images)
-    assert len(decoded) == 64
-
-
-def test_every_size_is_kept(images, decoded):
+def test_every_size_is_kept_and_another_decoder_reads_anew(images, decoded, monkeypatch):
     for size in (SIDE, 3, SIDE, 3):
         assert read_image_folder(images, Reading(size)).splits["train"].images.shape == (32, size, size, 3)
     assert len(decoded) == 64
+    monkeypatch.setattr("PIL.__version__", "another")
+    read(images)
+    assert len(decoded) == 96
 
 
 def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache):
