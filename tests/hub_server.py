@@ -17,7 +17,6 @@ import json
 import re
 import secrets
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
@@ -48,10 +47,9 @@ class User(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """One commit: its 40-hex `oid`, its message, all files after it as path -> bytes, and those of them in LFS."""
+    """One commit: its 40-hex `oid`, all files after it as path -> bytes, and those of them in LFS."""
 
     oid: str
-    message: str
     files: dict
     lfs: frozenset
 
@@ -74,8 +72,8 @@ class Repo:
         """The files on `main`, path -> bytes."""
         return self.commits[-1].files
 
-    def commit(self, message, files, lfs=frozenset()):
-        self.commits.append(Commit(secrets.token_hex(20), message, files, frozenset(lfs) & files.keys()))
+    def commit(self, files, lfs=frozenset()):
+        self.commits.append(Commit(secrets.token_hex(20), files, frozenset(lfs) & files.keys()))
         return self.commits[-1].oid
 
     def at(self, revision):
@@ -94,11 +92,15 @@ class Request(NamedTuple):
 
 @dataclass
 class _Fault:
-    kind: str  # fail, stall, cut, corrupt
+    kind: str  # fail, cut, corrupt
     pattern: str
     method: str | None
     times: int | None
     value: object = None
+
+    def strikes(self, kind, method, path):
+        fits = self.kind == kind and self.method in (None, method) and re.search(self.pattern, path)
+        return fits and self.times != 0
 
 
 class Hub:
@@ -123,9 +125,8 @@ class Hub:
         self.objects = {}
         self._faults = []
         self._lock = threading.RLock()
-        self._cleared = threading.Event()  # since the faults that stand now were set
 
-    def environment(self, home, token=None, **more):
+    def environment(self, home, token=None):
         """The environment variables with which the genuine client, in another process, speaks to this server.
 
         Args:
@@ -133,17 +134,18 @@ class Hub:
             token: one of `users`; None is nobody.
         """
         names = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": token or ""}
-        return {**names, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "", **more}
+        return {**names, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": ""}
 
     def use(self, monkeypatch, home, token=None):
         """Let the genuine client in this process speak to this server, with `home` for its cache."""
-        monkeypatch.setattr(constants, "ENDPOINT", self.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", self.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        for name, value in {
+            "ENDPOINT": self.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": self.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
         monkeypatch.setenv("HF_TOKEN", token or "")
 
     def add_user(self, name, role="write", orgs=None):
@@ -152,43 +154,36 @@ class Hub:
         self.users[token] = User(name, role, orgs or {})
         return token
 
-    def put_folder(self, name, folder, private=False, gated=False, message="Put here by a test"):
+    def put_folder(self, name, folder, private=False, gated=False):
         """Commit the files directly in a folder as all that `name` holds; return the commit's oid."""
         files = {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
-        return self.put_files(name, files, private, gated, message)
+        return self.put_files(name, files, private, gated)
 
-    def put_files(self, name, files, private=False, gated=False, message="Put here by a test"):
+    def put_files(self, name, files, private=False, gated=False):
         """Commit files, path -> bytes, as all that `name` holds; return the commit's oid."""
         with self._lock:
             repo = self.repos.get(name) or self._create(name, private)
             repo.private, repo.gated = private, gated
             lfs = {path for path, content in files.items() if _is_lfs(content)}
             self.objects.update({_sha256(files[path]): files[path] for path in lfs})
-            return repo.commit(message, dict(files), lfs)
+            return repo.commit(dict(files), lfs)
 
     def fail(self, pattern, status=500, headers=None, times=None, method=None, message="This is a test."):
         """Answer with an error instead of doing what was asked for."""
         self._faults.append(_Fault("fail", pattern, method, times, (status, headers or {}, message)))
 
-    def stall(self, pattern, seconds, times=None, method=None):
-        """Wait before doing what was asked for."""
-        self._faults.append(_Fault("stall", pattern, method, times, seconds))
-
-    def cut(self, pattern, after_bytes=0, times=None, method=None):
+    def cut(self, pattern, after_bytes, method=None):
         """Cut the connection after so many bytes of the answer's body."""
-        self._faults.append(_Fault("cut", pattern, method, times, after_bytes))
+        self._faults.append(_Fault("cut", pattern, method, None, after_bytes))
 
     def corrupt(self, pattern, times=None, method=None):
         """Change the answer's body, at the same length."""
         self._faults.append(_Fault("corrupt", pattern, method, times))
 
     def clear(self):
-        """End all faults, forget the requests, and drop those that a `stall` holds."""
-        with self._lock:
-            self._cleared.set()
-            self._cleared = threading.Event()
-            self._faults.clear()
-            self.requests.clear()
+        """End all faults, and forget the requests."""
+        self._faults.clear()
+        self.requests.clear()
 
     def asked(self, pattern, method=None):
         """The `Request`s so far whose path has the regular expression in it."""
@@ -197,17 +192,14 @@ class Hub:
     def _strike(self, kind, method, path):
         """The fault that strikes a request, used up by one; None where there is none."""
         with self._lock:
-            for fault in self._faults:
-                fits = fault.kind == kind and fault.method in (None, method) and re.search(fault.pattern, path)
-                if fits and fault.times != 0:
-                    if fault.times is not None:
-                        fault.times -= 1
-                    return fault
-        return None
+            fault = next((fault for fault in self._faults if fault.strikes(kind, method, path)), None)
+            if fault and fault.times is not None:
+                fault.times -= 1
+            return fault
 
     def _create(self, name, private, settings=None):
         repo = self.repos[name] = Repo(name, private, settings=settings or {})
-        repo.commit("initial commit", {})
+        repo.commit({})
         return repo
 
 
@@ -224,7 +216,6 @@ def hub_server():
     try:
         yield hub
     finally:
-        hub._cleared.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -266,13 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.route, self.query = unquote(parts.path), parse_qs(parts.query)
         authorization = self.headers.get("Authorization")
-        with hub._lock:
-            hub.requests.append(Request(self.command, self.route))
+        hub.requests.append(Request(self.command, self.route))
         self.body = self._read_body() if self.command in ("POST", "PUT") else b""
-        cleared = hub._cleared
-        if (stall := hub._strike("stall", self.command, self.route)) and cleared.wait(stall.value):
-            self._hang_up()  # or a request of the past would use up faults of the present
-            return
         try:
             if fail := hub._strike("fail", self.command, self.route):
                 status, headers, message = fail.value
@@ -295,13 +281,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
-
-    def _hang_up(self):
-        """Close at once, so that the client sees it (a reset) whatever of its own is still under way."""
-        self.close_connection = True
-        with suppress(OSError):  # the client may have closed first
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _send(self, answer):
         body = answer.body
@@ -349,7 +328,6 @@ class _Handler(BaseHTTPRequestHandler):
             ("POST", f"/api/{of_api}/commit/(?P<revision>.+)", self._commit),
             ("POST", f"/{name}.git/info/lfs/objects/batch", self._lfs_batch),
             ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", self._lfs_put),
-            ("POST", "/lfs/verify", self._lfs_verify),
             ("GET", f"/{name}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", self._resolve),
         ):
             asked = "GET" if self.command == "HEAD" else self.command
@@ -370,8 +348,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _error(403 if self.user else 401, "You have read access but not the required permissions")
         return repo
 
-    def _commit_at(self, name, revision):
-        repo = self._repo(name)
+    def _commit_at(self, name, revision, write=False):
+        repo = self._repo(name, write)
         commit = repo.at(revision or "main")
         if commit is None:
             raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
@@ -400,16 +378,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Answer(409, {"error": message, "url": url}, {"X-Error-Message": message})
         variables = {entry["key"]: entry["value"] for entry in asked.get("variables") or []}
         settings = {"sdk": asked.get("sdk"), "hardware": asked.get("hardware"), "variables": variables}
-        self.hub._create(
-            name, asked.get("visibility") == "private" or bool(asked.get("private")), settings if is_space else {}
-        )
+        is_private = asked.get("visibility") == "private" or bool(asked.get("private"))
+        self.hub._create(name, is_private, settings if is_space else {})
         raise _Answer(body={"url": url, "name": name})
 
     def _validate_yaml(self):
-        has_metadata = self._json()["content"].startswith("---")
-        raise _Answer(
-            body={"errors": [], "warnings": [] if has_metadata else [{"message": "empty or missing yaml metadata"}]}
-        )
+        is_missing = not self._json()["content"].startswith("---")
+        raise _Answer(body={"errors": [], "warnings": [{"message": "empty or missing yaml metadata"}] * is_missing})
 
     def _auth_check(self, name, write):
         self._repo(name, write=write is not None)
@@ -417,10 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _info(self, name, revision):
         repo, commit = self._commit_at(name, revision)
-        siblings = [
-            {"rfilename": path} | ({"size": len(content)} if "blobs" in self.query else {})
-            for path, content in sorted(commit.files.items())
-        ]
+        siblings = [{"rfilename": path, "size": len(content)} for path, content in sorted(commit.files.items())]
         shown = {"id": name, "modelId": name, "author": name.split("/")[0], "sha": commit.oid, "siblings": siblings}
         raise _Answer(body={**shown, "private": repo.private, "gated": "auto" if repo.gated else False, "tags": []})
 
@@ -441,10 +413,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Answer(body=[_entry(commit, path) for path in asked if path in commit.files])
 
     def _preupload(self, name, revision):
-        repo = self._repo(name, write=True)
-        commit = repo.at(revision)
-        if commit is None:
-            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        _, commit = self._commit_at(name, revision, write=True)
         body, files = self._json(), []
         ignored = _ignored(body.get("gitIgnore"), [asked["path"] for asked in body["files"]])
         for asked in body["files"]:
@@ -463,8 +432,7 @@ class _Handler(BaseHTTPRequestHandler):
         for asked in self._json()["objects"]:
             entry = {"oid": asked["oid"], "size": asked["size"]}
             if asked["oid"] not in self.hub.objects:
-                upload = {"href": f"{self.hub.url}/lfs/{asked['oid']}"}
-                entry["actions"] = {"upload": upload, "verify": {"href": f"{self.hub.url}/lfs/verify"}}
+                entry["actions"] = {"upload": {"href": f"{self.hub.url}/lfs/{asked['oid']}"}}
             objects.append(entry)
         raise _Answer(body={"transfer": "basic", "objects": objects})
 
@@ -474,22 +442,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.objects[oid] = self.body
         raise _Answer()
 
-    def _lfs_verify(self):
-        asked = self._json()
-        if len(self.hub.objects.get(asked["oid"], b"")) != asked["size"]:
-            raise _error(422, "Size mismatch")
-        raise _Answer(body={"message": "Size matches"})
-
     def _commit(self, name, revision):
-        repo = self._repo(name, write=True)
-        if revision != "main":
-            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-        lines = [json.loads(line) for line in self.body.splitlines()]
-        header = lines[0]["value"]
-        if header.get("parentCommit") not in (None, repo.commits[-1].oid):
-            raise _error(412, "A commit has happened since. Please refresh and try again.")
-        files, lfs = dict(repo.files), set(repo.commits[-1].lfs)
-        for line in lines[1:]:
+        repo, last = self._commit_at(name, revision, write=True)
+        files, lfs = dict(last.files), set(last.lfs)
+        for line in map(json.loads, self.body.splitlines()[1:]):  # the first is the commit's message
             value = line["value"]
             path = value["path"]
             if line["key"] == "file":
@@ -500,12 +456,9 @@ class _Handler(BaseHTTPRequestHandler):
                     raise _error(400, f"LFS object {value['oid']} of {path} was never uploaded")
                 files[path] = self.hub.objects[value["oid"]]
                 lfs.add(path)
-            elif line["key"] == "deletedFile":
-                if files.pop(path, None) is None:
-                    raise _error(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
             else:
                 raise _error(400, f"{line['key']} is not known")
-        oid = repo.commit(header["summary"], files, lfs)
+        oid = repo.commit(files, lfs)
         raise _Answer(body={"success": True, "commitOid": oid, "commitUrl": f"{self.hub.url}/{name}/commit/{oid}"})
 
     def _resolve(self, name, revision, path):
@@ -515,12 +468,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in commit.files:
             raise _error(404, "Entry not found", "EntryNotFound")
         content = commit.files[path]
-        headers = {"X-Repo-Commit": commit.oid}
+        tag = f'"{_sha256(content) if path in commit.lfs else _git_oid(content)}"'
+        headers = {"X-Repo-Commit": commit.oid, "ETag": tag}
         if path in commit.lfs:
-            headers |= {"X-Linked-Etag": f'"{_sha256(content)}"', "X-Linked-Size": str(len(content))}
-            headers["ETag"] = f'"{_sha256(content)}"'
-        else:
-            headers["ETag"] = f'"{_git_oid(content)}"'
+            headers |= {"X-Linked-Etag": tag, "X-Linked-Size": str(len(content))}
         if self.command == "HEAD":
             raise _Answer(headers={**headers, "Content-Length": str(len(content))})
         raise _Answer(200, content, headers)

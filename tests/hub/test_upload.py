@@ -1,5 +1,7 @@
 """Pushing to the Hub: the genuine client speaks to the stand-in of `tests.hub_server`."""
 
+import functools
+import shlex
 from dataclasses import replace
 
 import keras
@@ -7,33 +9,11 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-import train
 from smallvit import cli
 from smallvit.cli.train import record_command
 from smallvit.config import PRESETS
-from smallvit.model_folder.card import model_card
 from smallvit.model_folder.folder import FILES, read_model_folder
 from tests import tiny
-from tests.hub_server import hub_server
-
-
-@pytest.fixture(scope="module")
-def server():
-    with hub_server() as hub:
-        yield hub
-
-
-@pytest.fixture
-def hub(server, monkeypatch, tmp_path_factory):
-    """The stand-in, empty; the client has no token."""
-    server.clear()
-    server.repos.clear()
-    server.objects.clear()
-    server.use(monkeypatch, tmp_path_factory.mktemp("home"))
-    return server
-
-
-TRAIN = ["python", "train.py"]
 
 
 @pytest.fixture
@@ -44,46 +24,32 @@ def token(hub, monkeypatch):
     return token
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A model folder with a real card."""
-    path = tmp_path_factory.mktemp("models") / "laptop-spt_lsa"
-    model = tiny.write_folder(path, "spt_lsa")
-    (path / "README.md").write_text(model_card(read_model_folder(path).record, model.taus()))
-    return path
-
-
 @pytest.fixture
 def run(capsys):
-    """A function that runs train.py, and returns the exit code and the sentences on stderr."""
+    """A function that runs a command, and returns the exit code and the command's sentences on stderr."""
 
     def run(*arguments):
-        code = train.main([str(word) for word in arguments])
+        code = cli.main([str(word) for word in arguments])
         # The client's own warnings are there too.
-        return code, [line for line in capsys.readouterr().err.splitlines() if line.startswith("train.py: ")]
+        begin = f"python -m smallvit {arguments[0]}: "
+        lines = capsys.readouterr().err.splitlines()
+        return code, [line.removeprefix(begin) for line in lines if line.startswith(begin)]
 
     return run
 
 
 @pytest.fixture
-def push(capsys):
-    """A function that runs `python -m smallvit push`, and returns the exit code and the sentences on stderr."""
-
-    def push(*arguments):
-        code = cli.main(["push", *map(str, arguments)])
-        lines = capsys.readouterr().err.splitlines()
-        return code, [line for line in lines if line.startswith("python -m smallvit push: ")]
-
-    return push
+def push(run):
+    return functools.partial(run, "push")
 
 
 @pytest.fixture
 def options(tmp_path, monkeypatch):
-    """Options of a short training, whose folder is `tmp_path / "runs"`."""
+    """A command with a short training, whose folder is `tmp_path / "runs"`."""
     monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
     data = tiny.write_release(tmp_path)
-    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", data]
-    return [*options, "--output-dir", tmp_path / "runs"]
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--output-dir", tmp_path / "runs"]
+    return ["train", *options, "--data", data]
 
 
 def contents(folder):
@@ -134,7 +100,7 @@ def test_training_pushes_what_it_wrote_and_resuming_pushes_what_was_finished(
     code, errors = run(*options, *to_hub)
     assert code == 1
     assert errors == [
-        f"train.py: Could not push {folder} to lab/net-vit: the Hub answers with status 500 (This is a test). "
+        f"Could not push {folder} to lab/net-vit: the Hub answers with status 500 (This is a test). "
         f"The folder is kept. To push it: python -m smallvit push {again}"
     ]
     assert "test accuracy" in caplog.text  # the table comes all the same
@@ -176,23 +142,18 @@ def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_
         ("ada/net", "", "Could not sign in to the Hub: no token was found; run `hf auth login` or set HF_TOKEN"),
         ("ada/net", "hf_nobody", "Could not sign in to the Hub: the Hub refuses the token (401)"),
         ("ada/net", "reader", "--push-to-hub ada/net: the token of ada may only read; a token with the role write is"),
-        ("bob/net", "ada", "--push-to-hub bob/net: ada may not write for bob, but for ada and lab."),
         ("club/net", "ada", "--push-to-hub club/net: ada may not write for club, but for ada and lab."),
         ("ada/two--dashes", "ada", "--push-to-hub ada/two--dashes: Cannot have -- or .. in repo_id"),
-        ("ada/a name", "ada", "--push-to-hub ada/a name: Repo id must use alphanumeric chars"),
         ("net", "ada", "--push-to-hub net must have the form USER/NAME, such as ada/smallvit"),
-        ("a/d/a", "ada", "--push-to-hub a/d/a: Repo id must be in the form"),
     ],
 )
 def test_who_may_not_push_learns_it_before_the_training(hub, options, run, tmp_path, monkeypatch, target, who, message):
     orgs = {"club": "read", "lab": "write"}
     tokens = {"reader": hub.add_user("ada", role="read"), "ada": hub.add_user("ada", orgs=orgs)}
     monkeypatch.setenv("HF_TOKEN", tokens.get(who, who))
-    options[options.index("--data") + 1] = tmp_path / "not read yet"
-    code, errors = run(*options, "--push-to-hub", target)
+    code, (error,) = run(*options, "--data", tmp_path / "not read yet", "--push-to-hub", target)
     assert code == 2
-    assert message in errors[0]
-    assert len(errors) == 1
+    assert message in error
     assert not list(tmp_path.glob("runs/*"))
     assert hub.repos == {}
 
@@ -221,7 +182,6 @@ def test_the_right_to_write_is_proven_before_the_training(hub, token, options, r
     [
         ("whoami", 503, 2, "Could not sign in to the Hub: the Hub answers with status 503 (This is a test)"),
         ("/create", 404, 2, "Could not create ada/net-spt_lsa: the Hub answers with status 404 (This is a test)"),
-        ("/validate-yaml", 400, 1, "the Hub answers with status 400 (This is a test)"),
         ("/preupload/", 403, 1, "the Hub answers with status 403 (This is a test); a token with the role write is"),
         ("/batch", 401, 1, "the Hub refuses the token (401); run `hf auth login` or set another HF_TOKEN"),
         ("/commit/", 409, 1, "the Hub answers with status 409 (This is a test)"),
@@ -232,11 +192,10 @@ def test_what_fails_is_a_sentence_and_leaves_no_half_of_a_push(
 ):
     hub.fail(pattern, status=status)
     before = contents(folder)
-    done, errors = push(folder, "--to", "ada/net")
+    done, (error,) = push(folder, "--to", "ada/net")
     assert done == code
-    assert message in errors[0]
-    assert len(errors) == 1
-    assert errors[0].endswith(f"python -m smallvit push {folder} --to ada/net") == (code == 1)
+    assert message in error
+    assert error.endswith(f"python -m smallvit push {folder} --to ada/net") == (code == 1)
     assert contents(folder) == before
     assert all(repo.files == {} for repo in hub.repos.values())
     hub.clear()
@@ -253,9 +212,8 @@ def test_what_passes_is_waited_for(hub, token, folder, push):
 def test_one_model_that_fails_does_not_keep_the_others(hub, token, folder, push, tmp_path):
     tiny.write_folder(tmp_path / "vit", "vit")
     hub.fail("ada/net-spt_lsa/commit/", status=403)
-    code, errors = push(folder, tmp_path / "vit", "--to", "ada/net")
+    code, (_,) = push(folder, tmp_path / "vit", "--to", "ada/net")
     assert code == 1
-    assert len(errors) == 1
     assert len(hub.repos["ada/net-vit"].commits) == 2
 
 
@@ -279,7 +237,7 @@ def test_a_token_that_cannot_be_sent_is_not_shown(hub, folder, push, monkeypatch
         monkeypatch.setenv("HF_TOKEN", token)
         code, errors = push(folder, "--to", "ada/net")
         assert code == 2
-        assert errors[0].startswith("python -m smallvit push: Could not sign in to the Hub: ")
+        assert errors[0].startswith("Could not sign in to the Hub: ")
         assert "cret" not in errors[0]
 
 
@@ -296,44 +254,32 @@ def test_no_network_and_no_hub_are_sentences(hub, token, folder, push, monkeypat
     monkeypatch.setattr(constants, constant, value.format(hub=hub) if isinstance(value, str) else value)
     code, errors = push(folder, "--to", "ada/net")
     assert code == 2
-    assert errors[0].startswith("python -m smallvit push: ")
     assert message in errors[0]
 
 
+def test_options_that_do_not_go_together_and_damaged_folders_end_in_a_sentence(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("train", "--private") == (2, ["--private needs --push-to-hub USER/NAME, which says where to."])
+    assert run("push", "none", "--to", "a/b")[1][0].startswith("There is no model folder at none")
+    assert not list(tmp_path.iterdir())
+    tiny.write_folder(tmp_path / "m", "vit")
+    with open("m/model.weights.h5", "ab") as file:
+        file.write(b"x")
+    code, (error,) = run("push", "m", "--to", "ada/net")
+    assert code == 2
+    assert "it is damaged" in error
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("words", "data", "kept"),
     [
-        (["train", "--private"], "--private needs --push-to-hub USER/NAME"),
-        (["push", "none", "--to", "a/b"], "There is no model folder at none"),
+        ("--push-to-hub a/b --private --resume --push-to-hub=a/b --seed 1", None, "--seed 1"),
+        ("--data '/home/ada/my pets' --output-dir=/tmp/a/runs", None, "--data 'my pets' --output-dir=runs"),
+        ("--from ~/models/pets --limit 9", None, "--from pets --limit 9"),
+        ("--seed 1", "/home/ada/pets.npz", "--seed 1 --data pets.npz"),
+        ("--seed 1", "/home/ada/cifar-100-python.tar.gz", "--seed 1"),
+        ("--data images/pets --from ada/vit@main", None, "--data images/pets --from ada/vit@main"),
     ],
 )
-def test_options_that_do_not_go_together_end_in_a_sentence(tmp_path, monkeypatch, capsys, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_damaged_is_not_pushed(tmp_path, capsys):
-    tiny.write_folder(tmp_path / "m", "vit")
-    with open(tmp_path / "m/model.weights.h5", "ab") as file:
-        file.write(b"x")
-    assert cli.main(["push", str(tmp_path / "m"), "--to", "ada/net"]) == 2
-    assert "it is damaged" in capsys.readouterr().err
-
-
-def test_the_command_that_is_kept_has_nothing_of_the_hub():
-    words = ["--variant", "vit", "--push-to-hub", "a/b", "--private", "--resume", "--push-to-hub=a/b", "--seed", "1"]
-    assert record_command(TRAIN, words) == "python train.py --variant vit --seed 1"
-
-
-def test_the_command_that_is_kept_does_not_tell_where_images_lie():
-    words = ["--data", "/home/ada/my pets", "--output-dir=/tmp/a/runs", "--from", "~/models/pets", "--limit", "9"]
-    kept = "python train.py --data 'my pets' --output-dir=runs --from pets --limit 9"
-    assert record_command(TRAIN, words) == kept
-    assert record_command(TRAIN, ["--seed", "1"], "/home/ada/pets.npz") == "python train.py --seed 1 --data pets.npz"
-    assert record_command(TRAIN, ["--seed", "1"], "/home/ada/cifar-100-python.tar.gz") == "python train.py --seed 1"
-    words = ["--data", "images/pets", "--from", "ada/vit@main", "--set", "drop_path_rate=0.1"]
-    assert record_command(TRAIN, words) == f"python train.py {' '.join(words)}"
+def test_the_command_that_is_kept_tells_neither_the_hub_nor_where_images_lie(words, data, kept):
+    assert record_command(["python", "train.py"], shlex.split(words), data) == f"python train.py {kept}"
