@@ -8,7 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, features
@@ -16,11 +16,11 @@ from PIL import Image, features
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 DAMAGED = "The file is damaged or cut off"
 NO_IMAGE = "The file is no image that can be read"
-EITHER = f"{DAMAGED}|{NO_IMAGE}"
+SVG = "The file is an SVG drawing;"
+HAS_AVIF = features.check("avif")
 
 
-@dataclass(frozen=True)
-class Good:
+class Good(NamedTuple):
     """An image that must be read.
 
     content: -> bytes. expected: -> uint8 [S, S, 3]. tolerance: the largest difference of a channel, 0-255.
@@ -32,8 +32,7 @@ class Good:
     tolerance: int = 0
 
 
-@dataclass(frozen=True)
-class Bad:
+class Bad(NamedTuple):
     """A file that must be refused, with a sentence that `message`, a regular expression, finds."""
 
     name: str
@@ -123,46 +122,18 @@ def tiff_file(entries, data=b"", next_directory=0, directory=8):
 def grey_tiff(pixels, next_directory=0, size=None):
     """An uncompressed 8-bit grey TIFF of one strip."""
     height, width = size or pixels.shape
-    entries = [
-        (256, 4, [width]),
-        (257, 4, [height]),
-        (258, 3, [8]),
-        (259, 3, [1]),
-        (262, 3, [1]),
-        (273, 4, [8 + 2 + 12 * 9 + 4]),
-        (277, 3, [1]),
-        (278, 4, [height]),
-        (279, 4, [pixels.size]),
-    ]
+    values = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 8 + 2 + 12 * 9 + 4, 277: 1, 278: height}
+    entries = [(tag, 4, [value]) for tag, value in (values | {279: pixels.size}).items()]
     return tiff_file(entries, pixels.tobytes(), next_directory)
-
-
-def tiled_tiff(pixels):
-    """An uncompressed RGB TIFF of four tiles of 16 x 16: `pixels` are [32, 32, 3]."""
-    tiles = [pixels[y : y + 16, x : x + 16].tobytes() for y in (0, 16) for x in (0, 16)]
-    first = 8 + 2 + 12 * 10 + 4 + 6 + 16 + 16
-    entries = [
-        (256, 3, [32]),
-        (257, 3, [32]),
-        (258, 3, [8, 8, 8]),
-        (259, 3, [1]),
-        (262, 3, [2]),
-        (277, 3, [3]),
-        (322, 3, [16]),
-        (323, 3, [16]),
-        (324, 4, [first + 768 * i for i in range(4)]),
-        (325, 4, [768] * 4),
-    ]
-    return tiff_file(entries, b"".join(tiles))
 
 
 def chunk(kind, content=b""):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png_file(size, depth, colour_type, raw, before=b"", after=b"", interlaced=False):
+def png_file(size, depth, colour_type, raw, before=b"", after=b""):
     """A PNG from its filtered rows; `before` and `after` are chunks around the pixels."""
-    header = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", *size, depth, colour_type, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(raw))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + pixels + after + chunk(b"IEND")
 
@@ -172,25 +143,10 @@ def rows(packed):
     return b"".join(b"\0" + row.tobytes() for row in packed)
 
 
-def adam7_png(pixels):
-    """An interlaced RGB PNG."""
-    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
-    raw = b"".join(rows(pixels[y::dy, x::dx]) for y, x, dy, dx in passes)
-    return png_file(pixels.shape[1::-1], 8, 2, raw, interlaced=True)
-
-
-def packed_levels(depth):
-    """-> PNG rows of 8 pixels of `depth` bits, and the grey [8, 8] they stand for."""
-    levels = np.add.outer(np.arange(8), np.arange(8)) % 2**depth
-    bits = (levels[..., None] >> np.arange(depth)[::-1]) & 1
-    return rows(np.packbits(bits.reshape(8, -1).astype(np.uint8), axis=1)), levels * 255 // (2**depth - 1)
-
-
-def wide_png(depth_bytes):
-    """A PNG of 16 bits a channel, grey or RGB as `depth_bytes` says: [H, W, channels] of uint8 repeated as low byte."""
-    channels = depth_bytes.shape[2]
-    raw = rows((depth_bytes.astype(">u2") * 257).astype(">u2").reshape(len(depth_bytes), -1))
-    return png_file(depth_bytes.shape[1::-1], 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], raw)
+def wide_png(pixels):
+    """A PNG of 16 bits a channel, of uint8 [H, W, channels] that are repeated as low bytes."""
+    raw = rows((pixels.astype(">u2") * 257).astype(">u2").reshape(len(pixels), -1))
+    return png_file(pixels.shape[1::-1], 16, {1: 0, 2: 4, 3: 2, 4: 6}[pixels.shape[2]], raw)
 
 
 def palette_png(transparency):
@@ -212,15 +168,13 @@ def rgba_on_white():
 
 
 def apng(frames):
-    control = [
-        chunk(b"fcTL", struct.pack(">IIIIIHHBB", 2 * i - (i > 0), 2, 2, 0, 0, 1, 10, 0, 0)) for i in range(frames)
-    ]
-    red, blue = rows(np.full((2, 6), [*RED] * 2, np.uint8)), rows(np.full((2, 6), [*BLUE] * 2, np.uint8))
-    later = b"".join(
-        part + chunk(b"fdAT", struct.pack(">I", 2 * i) + zlib.compress(blue))
-        for i, part in enumerate(control[1:], start=1)
-    )
-    return png_file((2, 2), 8, 2, red, chunk(b"acTL", struct.pack(">II", frames, 0)) + control[0], later)
+    places = [2 * i - (i > 0) for i in range(frames)]
+    control = [chunk(b"fcTL", struct.pack(">IIIIIHHBB", place, 2, 2, 0, 0, 1, 10, 0, 0)) for place in places]
+    red, blue = (rows(np.full((2, 6), [*shade] * 2, np.uint8)) for shade in (RED, BLUE))
+    data = zlib.compress(blue)
+    later = [control[i] + chunk(b"fdAT", struct.pack(">I", 2 * i) + data) for i in range(1, frames)]
+    before = chunk(b"acTL", struct.pack(">II", frames, 0)) + control[0]
+    return png_file((2, 2), 8, 2, red, before, b"".join(later))
 
 
 def animation(format, **options):
@@ -237,13 +191,6 @@ def gif_of(frames, size=(1, 1)):
 
 def riff(kind, content):
     return kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-
-
-def webp_of(frames):
-    still = save(Image.new("RGB", (1, 1), RED), "WEBP", lossless=True)[12:]  # its VP8L chunk
-    frame = riff(b"ANMF", bytes(3 + 3 + 3 + 3 + 3 + 1) + still)
-    content = riff(b"VP8X", bytes([2]) + bytes(9)) + riff(b"ANIM", bytes(6)) + frame * frames
-    return riff(b"RIFF", b"WEBP" + content)
 
 
 def tiff_of(pages):
@@ -292,6 +239,10 @@ def jpeg_with(segment):
     return content[:2] + segment + content[2:]
 
 
+def most_of(content):
+    return content[: len(content) * 80 // 100]
+
+
 def segment(kind, content):
     return b"\xff" + bytes([kind]) + struct.pack(">H", len(content) + 2) + content
 
@@ -301,149 +252,16 @@ def garbage_jpeg():
     return content[: content.index(b"\xff\xda") + 14] + noise().tobytes()[:200].replace(b"\xff", b"\0")
 
 
-def many_scans():
-    """A progressive JPEG whose last scan comes 200 times."""
-    content = save(photo(), "JPEG", progressive=True)
-    scan = content[content.rindex(b"\xff\xda") : -2]
-    return content[:-2] + scan * 200 + content[-2:]
+def text_bomb():
+    return png_file((1, 1), 8, 0, bytes(2), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**24))))
 
 
 def upright():
     return centre(photo())
 
 
-def _good():
-    yield from [
-        Good("사진.jpg", lambda: save(photo(), "JPEG", quality=95), upright, 6),
-        Good("фото.PNG", lambda: save(photo(), "PNG"), upright),
-        Good("图片.webp", lambda: save(photo(), "WEBP", lossless=True), upright),
-        Good("صورة.gif", lambda: save(photo(), "GIF"), upright, 30),
-        Good("🧩", lambda: save(photo(), "PNG"), upright),
-        Good("png in truth.jpg", lambda: save(photo(), "PNG"), upright),
-        Good("jpeg in truth.svg", lambda: save(photo(), "JPEG", quality=95), upright, 6),
-        Good("progressive.jpg", lambda: save(photo(), "JPEG", quality=95, progressive=True), upright, 6),
-        Good("optimized.jpg", lambda: save(photo(), "JPEG", quality=95, optimize=True), upright, 6),
-        Good("444.jpg", lambda: save(photo(), "JPEG", quality=95, subsampling=0), upright, 6),
-        Good("restarts.jpg", lambda: save(photo(), "JPEG", quality=95, restart_marker_blocks=2), upright, 6),
-        Good("grey.jpg", lambda: save(photo()[..., 0], "JPEG", quality=95), lambda: grey(upright()[..., 0]), 4),
-        Good("cmyk.jpg", lambda: save(cmyk(), "JPEG", quality=95), upright, 8),
-        Good("two images.mpo", mpo, upright, 6),
-        Good("exif is no exif.jpg", lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + b"no" * 20)), upright, 12),
-        Good("large.jpg", lambda: save(photo(800, 1600), "JPEG", quality=95), lambda: photo_reduced(800, 1600), 6),
-        Good("large.png", lambda: save(photo(768, 1153), "PNG"), lambda: averaged(centre(photo(768, 1153)), 2), 1),
-        Good("palette.png", lambda: palette_png(None), lambda: np.array([[RED, BLUE, (0, 255, 0)]] * 3, np.uint8)),
-        Good("palette+1.png", lambda: palette_png(1), lambda: np.array([[RED, WHITE, (0, 255, 0)]] * 3, np.uint8)),
-        Good("palette+3.png", lambda: palette_png(bytes([255, 51, 0])), rgba_on_white),
-        Good("rgba.png", lambda: save(rgba(), "PNG"), rgba_on_white),
-        Good("large rgba.png", lambda: save(rgba().repeat(256, 0).repeat(256, 1), "PNG"), large_on_white),
-        Good("la.png", lambda: save(Image.new("LA", (2, 2), (0, 51)), "PNG"), lambda: colour((204,) * 3, 2)),
-        Good("l+t.png", lambda: save(Image.new("L", (2, 2), 100), "PNG", transparency=100), lambda: colour(WHITE, 2)),
-        Good(
-            "rgb+t.png",
-            lambda: save(Image.new("RGB", (2, 2), BLUE), "PNG", transparency=BLUE),
-            lambda: colour(WHITE, 2),
-        ),
-        Good("16 bits.png", lambda: wide_png(photo()[..., :1]), lambda: grey(upright()[..., 0])),
-        Good("48 bits.png", lambda: wide_png(photo()), upright),
-        Good("64 bits.png", lambda: wide_png(rgba()), rgba_on_white, 1),
-        Good("interlaced.png", lambda: adam7_png(photo()), upright),
-        Good("animated.png", lambda: apng(3), lambda: colour(RED, 2)),
-        Good("profile.png", lambda: save(photo(), "PNG", icc_profile=b"no profile" * 9), upright),
-        Good("lossy.webp", lambda: save(photo(), "WEBP", quality=95), upright, 16),
-        Good("alpha.webp", lambda: save(rgba(), "WEBP", lossless=True, exact=True), rgba_on_white),
-        Good("animated.webp", lambda: animation("WEBP", lossless=True), lambda: colour(RED, 20)),
-        Good("1000 frames.webp", lambda: webp_of(1000), lambda: colour(RED, 1)),
-        Good("animated.gif", lambda: animation("GIF"), lambda: colour(RED, 20)),
-        Good("1000 frames.gif", lambda: gif_of(1000), lambda: colour(RED, 1)),
-        Good("rows in order.gif", lambda: save(photo(), "GIF", interlace=0), upright, 30),
-        Good(
-            "transparent.gif", lambda: save(Image.new("L", (9, 9), 7), "GIF", transparency=7), lambda: colour(WHITE, 9)
-        ),
-        Good("comment.gif", lambda: animation("GIF", comment=b"x" * 999), lambda: colour(RED, 20)),
-        Good("1.bmp", lambda: save(Image.new("1", (5, 4), 1), "BMP"), lambda: colour(WHITE, 4)),
-        Good("8.bmp", lambda: save(photo()[..., 1], "BMP"), lambda: grey(upright()[..., 1])),
-        Good("24.bmp", lambda: save(photo(), "BMP"), upright),
-        Good("32.bmp", lambda: save(Image.fromarray(photo()).convert("RGBA"), "BMP"), upright),
-        Good("plain.tiff", lambda: save(photo(), "TIFF"), upright),
-        Good("tiled.tiff", lambda: tiled_tiff(photo(32, 32)), lambda: photo(32, 32)),
-        Good("pages.tiff", lambda: animation("TIFF"), lambda: colour(RED, 20)),
-        Good("1000 pages.tiff", lambda: tiff_of(1000), lambda: colour((9, 9, 9), 1)),
-        Good("cmyk.tiff", lambda: save(cmyk(), "TIFF"), upright, 1),
-        Good(
-            "16 bits.tiff",
-            lambda: save(photo()[..., 0].astype(np.uint16) * 257, "TIFF"),
-            lambda: grey(upright()[..., 0]),
-        ),
-        Good(
-            "int32.tiff", lambda: save(photo()[..., 0].astype(np.int32) * 257, "TIFF"), lambda: grey(upright()[..., 0])
-        ),
-        Good("0-1.tiff", lambda: save(photo()[..., 0] / np.float32(255), "TIFF"), lambda: grey(upright()[..., 0])),
-        Good("0-255.tiff", lambda: save(photo()[..., 0].astype(np.float32), "TIFF"), lambda: grey(upright()[..., 0])),
-        Good(
-            "lab.tiff",
-            lambda: save(Image.new("LAB", (4, 4), (137, 128, 128)), "TIFF"),
-            lambda: colour((128,) * 3, 4),
-            3,
-        ),
-        Good("ycbcr.tiff", lambda: save(photo(), "TIFF", compression="jpeg", quality=95), upright, 6),
-        Good("rgbx.tiff", lambda: save(Image.fromarray(photo()).convert("RGBX"), "TIFF"), upright),
-        Good("rgba.tiff", lambda: save(rgba(), "TIFF"), rgba_on_white),
-        Good("one pixel.png", lambda: save(Image.new("RGB", (1, 1), BLUE), "PNG"), lambda: colour(BLUE, 1)),
-        Good("one pixel.gif", lambda: gif_of(1), lambda: colour(RED, 1)),
-        Good("strip.png", lambda: save(photo(5000, 1), "PNG"), lambda: centre(photo(5000, 1))),
-        Good("strip.bmp", lambda: save(photo(1, 5000), "BMP"), lambda: centre(photo(1, 5000))),
-        Good(
-            "strip.jpg",
-            lambda: save(photo(2, 3000), "JPEG", quality=95, subsampling=0),
-            lambda: centre(photo(2, 3000)),
-            6,
-        ),
-    ]
-    for depth in (1, 2, 4):
-        yield Good(
-            f"{depth} bits.png",
-            lambda depth=depth: png_file((8, 8), depth, 0, packed_levels(depth)[0]),
-            lambda depth=depth: grey(packed_levels(depth)[1]),
-        )
-    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
-        yield Good(
-            f"{compression}.tiff",
-            lambda compression=compression: save(photo(), "TIFF", compression=compression),
-            upright,
-        )
-    for orientation in range(1, 9):
-
-        def turned(format, orientation=orientation, **options):
-            return save(np.ascontiguousarray(stored(photo(), orientation)), format, **options)
-
-        yield from [
-            Good(
-                f"turned {orientation}.jpg",
-                lambda turned=turned, o=orientation: turned("JPEG", quality=95, subsampling=0, exif=exif(o)),
-                upright,
-                6,
-            ),
-            Good(
-                f"turned {orientation}.png", lambda turned=turned, o=orientation: turned("PNG", exif=exif(o)), upright
-            ),
-            Good(
-                f"turned {orientation}.webp",
-                lambda turned=turned, o=orientation: turned("WEBP", lossless=True, exif=exif(o)),
-                upright,
-            ),
-            Good(
-                f"turned {orientation}.tiff",
-                lambda turned=turned, o=orientation: turned("TIFF", tiffinfo={0x0112: o}),
-                upright,
-            ),
-        ]
-        if features.check("avif"):
-            yield Good(
-                f"turned {orientation}.avif",
-                lambda turned=turned, o=orientation: turned("AVIF", quality=95, exif=exif(o)),
-                upright,
-                10,
-            )
+def upright_grey():
+    return grey(upright()[..., 0])
 
 
 def photo_reduced(height, width):
@@ -453,85 +271,90 @@ def photo_reduced(height, width):
     return square[middles][:, middles]
 
 
-def large_on_white():
-    return rgba_on_white().repeat(128, 0).repeat(128, 1)
+def jpeg(image, **options):
+    return save(image, "JPEG", quality=95, **options)
 
 
-def _bad():
-    secret = b"x" * 100
+def one_colour(mode, shade, format, **options):
+    return save(Image.new(mode, (4, 4), shade), format, **options)
+
+
+def _good():
+    green = (0, 255, 0)
     yield from [
-        Bad("empty.png", lambda: b"", "The file is empty"),
-        Bad("text.jpg", lambda: b"hello", NO_IMAGE),
-        Bad("bmw.bmp", lambda: b"BMW built this car. " * 9, NO_IMAGE),
-        Bad("page.html", lambda: b"<!DOCTYPE html><html><body><svg/></body></html>", NO_IMAGE),
-        Bad("archive.zip", lambda: b"PK\3\4" + secret, NO_IMAGE),
-        Bad("drawing.eps", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NO_IMAGE),
-        Bad("zeros", lambda: bytes(1000), NO_IMAGE),
-        Bad("drawing.svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "The file is an SVG drawing;"),
-        Bad(
-            "drawing.png",
-            lambda: b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a -->\n<!DOCTYPE svg PUBLIC '-' '-'><svg/>",
-            "The file is an SVG drawing;",
-        ),
-        Bad("utf-16.svg", lambda: "<svg width='1'/>".encode("utf-16"), "The file is an SVG drawing;"),
-        Bad("document.jpg", lambda: b"%PDF-1.7\n" + secret, "The file is a PDF document;"),
-        Bad("photo.heic", lambda: b"\0\0\0\x18ftypheic" + secret, "The file is a HEIC photo;"),
-        Bad(
-            "20 MB.png",
-            lambda: save(photo(), "PNG") + bytes(21 * 2**20),
-            "The file has 21 MB; choose",
-        ),
-        Bad(
-            "45 million.png",
-            lambda: png_file((9000, 5000), 8, 2, b""),
-            "has 9000 × 5000 pixels; reduce it",
-        ),
-        Bad("400 million.png", lambda: png_file((20000, 20000), 8, 2, b""), "40 million"),
-        Bad("bomb.bmp", lambda: patched(save(photo(), "BMP"), 18, struct.pack("<ii", 30000, 30000)), "40 million"),
-        Bad("bomb.gif", lambda: gif_of(1, (65535, 65535)), "40 million"),
-        Bad("bomb.webp", webp_bomb, "40 million"),
-        Bad("bomb.tiff", lambda: grey_tiff(np.zeros((1, 1), np.uint8), size=(30000, 30000)), "40 million"),
-        Bad("bomb.jpg", jpeg_bomb, "40 million"),
-        Bad("text bomb.png", lambda: text_bomb(), DAMAGED),
-        Bad("wrong sum.png", lambda: patched(save(photo(), "PNG"), 29, b"\0\0\0\0"), DAMAGED),
-        Bad("garbage.jpg", garbage_jpeg, DAMAGED),
+        Good("사진.jpg", lambda: jpeg(photo()), upright, 6),
+        Good("фото.PNG", lambda: save(photo(), "PNG"), upright),
+        Good("图片.webp", lambda: save(photo(), "WEBP", lossless=True), upright),
+        Good("صورة.gif", lambda: save(photo(), "GIF"), upright, 30),
+        Good("🧩", lambda: save(photo(), "PNG"), upright),
+        Good("png in truth.jpg", lambda: save(photo(), "PNG"), upright),
+        Good("progressive.jpg", lambda: jpeg(photo(), progressive=True), upright, 6),
+        Good("grey.jpg", lambda: jpeg(photo()[..., 0]), upright_grey, 4),
+        Good("cmyk.jpg", lambda: jpeg(cmyk()), upright, 8),
+        Good("two images.mpo", mpo, upright, 6),
+        Good("exif is no exif.jpg", lambda: jpeg_with(segment(0xE1, b"Exif\0\0" + b"no" * 20)), upright, 12),
+        Good("large.jpg", lambda: jpeg(photo(800, 1600)), lambda: photo_reduced(800, 1600), 6),
+        Good("large.png", lambda: save(photo(768, 1153), "PNG"), lambda: averaged(centre(photo(768, 1153)), 2), 1),
+        Good("palette.png", lambda: palette_png(None), lambda: np.array([[RED, BLUE, green]] * 3, np.uint8)),
+        Good("palette+1.png", lambda: palette_png(1), lambda: np.array([[RED, WHITE, green]] * 3, np.uint8)),
+        Good("palette+3.png", lambda: palette_png(bytes([255, 51, 0])), rgba_on_white),
+        Good("rgba.png", lambda: save(rgba(), "PNG"), rgba_on_white),
+        Good("rgb+t.png", lambda: one_colour("RGB", BLUE, "PNG", transparency=BLUE), lambda: colour(WHITE, 4)),
+        Good("16 bits.png", lambda: wide_png(photo()[..., :1]), upright_grey),
+        Good("48 bits.png", lambda: wide_png(photo()), upright),
+        Good("64 bits.png", lambda: wide_png(rgba()), rgba_on_white, 1),
+        Good("animated.png", lambda: apng(3), lambda: colour(RED, 2)),
+        Good("profile.png", lambda: save(photo(), "PNG", icc_profile=b"no profile" * 9), upright),
+        Good("lossy.webp", lambda: save(photo(), "WEBP", quality=95), upright, 16),
+        Good("alpha.webp", lambda: save(rgba(), "WEBP", lossless=True, exact=True), rgba_on_white),
+        Good("animated.webp", lambda: animation("WEBP", lossless=True), lambda: colour(RED, 20)),
+        Good("animated.gif", lambda: animation("GIF"), lambda: colour(RED, 20)),
+        Good("1000 frames.gif", lambda: gif_of(1000), lambda: colour(RED, 1)),
+        Good("transparent.gif", lambda: one_colour("L", 7, "GIF", transparency=7), lambda: colour(WHITE, 4)),
+        Good("1.bmp", lambda: one_colour("1", 1, "BMP"), lambda: colour(WHITE, 4)),
+        Good("32.bmp", lambda: save(Image.fromarray(photo()).convert("RGBA"), "BMP"), upright),
+        Good("lzw.tiff", lambda: save(photo(), "TIFF", compression="tiff_lzw"), upright),
+        Good("1000 pages.tiff", lambda: tiff_of(1000), lambda: colour((9, 9, 9), 1)),
+        Good("cmyk.tiff", lambda: save(cmyk(), "TIFF"), upright, 1),
+        Good("16 bits.tiff", lambda: save(photo()[..., 0].astype(np.uint16) * 257, "TIFF"), upright_grey),
+        Good("lab.tiff", lambda: one_colour("LAB", (137, 128, 128), "TIFF"), lambda: colour((128,) * 3, 4), 3),
+        Good("rgbx.tiff", lambda: save(Image.fromarray(photo()).convert("RGBX"), "TIFF"), upright),
+        Good("rgba.tiff", lambda: save(rgba(), "TIFF"), rgba_on_white),
+        Good("strip.png", lambda: save(photo(5000, 1), "PNG"), lambda: centre(photo(5000, 1))),
     ]
-    formats = {
-        "png": ("PNG", {}),
-        "jpg": ("JPEG", {}),
-        "progressive.jpg": ("JPEG", {"progressive": True}),
-        "webp": ("WEBP", {}),
-        "lossless.webp": ("WEBP", {"lossless": True}),
-        "gif": ("GIF", {}),
-        "bmp": ("BMP", {}),
-        "tiff": ("TIFF", {}),
-        "lzw.tiff": ("TIFF", {"compression": "tiff_lzw"}),
-    }
-    if features.check("avif"):
-        formats["avif"] = ("AVIF", {})
-    for suffix, (format, options) in formats.items():
-        for percent in (5, 20, 50, 80, 97):
-
-            def cut(format=format, options=options, percent=percent):
-                content = save(noise(), format, **options)
-                return content[: len(content) * percent // 100]
-
-            yield Bad(f"{percent} %.{suffix}", cut, EITHER)
-    for suffix, signature in {
-        "jpg": b"\xff\xd8\xff\xe0",
-        "png": b"\x89PNG\r\n\x1a\n",
-        "webp": b"RIFF\x40\0\0\0WEBP",
-        "gif": b"GIF89a",
-        "bmp": b"BM",
-        "tiff": b"II*\0\x08\0\0\0",
-        "avif": b"\0\0\0\x18ftypavif",
-    }.items():
-        yield Bad(f"signature.{suffix}", lambda signature=signature: signature, EITHER)
+    turned = np.ascontiguousarray(stored(photo(), 6))
+    yield Good("turned.jpg", lambda: jpeg(turned, subsampling=0, exif=exif(6)), upright, 6)
+    yield Good("turned.webp", lambda: save(turned, "WEBP", lossless=True, exif=exif(6)), upright)
+    yield Good("turned.tiff", lambda: save(turned, "TIFF", tiffinfo={0x0112: 6}), upright)
+    if HAS_AVIF:
+        yield Good("turned.avif", lambda: save(turned, "AVIF", quality=95, exif=exif(6)), upright, 10)
 
 
-def text_bomb():
-    return png_file((1, 1), 8, 0, bytes(2), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**24))))
+BAD = [
+    Bad("empty.png", lambda: b"", "The file is empty"),
+    Bad("text.jpg", lambda: b"hello", NO_IMAGE),
+    Bad("bmw.bmp", lambda: b"BMW built this car. " * 9, NO_IMAGE),
+    Bad("page.html", lambda: b"<!DOCTYPE html><html><body><svg/></body></html>", NO_IMAGE),
+    Bad("drawing.svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", SVG),
+    Bad("drawing.png", lambda: b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a -->\n<!DOCTYPE svg '-'>", SVG),
+    Bad("utf-16.svg", lambda: "<svg width='1'/>".encode("utf-16"), SVG),
+    Bad("document.jpg", lambda: b"%PDF-1.7\n" + b"x" * 100, "The file is a PDF document;"),
+    Bad("photo.heic", lambda: b"\0\0\0\x18ftypheic" + b"x" * 100, "The file is a HEIC photo;"),
+    Bad("20 MB.png", lambda: save(photo(), "PNG") + bytes(21 * 2**20), "The file has 21 MB; choose"),
+    Bad("45 million.png", lambda: png_file((9000, 5000), 8, 2, b""), "has 9000 × 5000 pixels; reduce it"),
+    Bad("400 million.png", lambda: png_file((20000, 20000), 8, 2, b""), "40 million"),
+    Bad("bomb.bmp", lambda: patched(save(photo(), "BMP"), 18, struct.pack("<ii", 30000, 30000)), "40 million"),
+    Bad("bomb.gif", lambda: gif_of(1, (65535, 65535)), "40 million"),
+    Bad("bomb.webp", webp_bomb, "40 million"),
+    Bad("bomb.tiff", lambda: grey_tiff(np.zeros((1, 1), np.uint8), size=(30000, 30000)), "40 million"),
+    Bad("bomb.jpg", jpeg_bomb, "40 million"),
+    Bad("text bomb.png", text_bomb, DAMAGED),
+    Bad("wrong sum.png", lambda: patched(save(photo(), "PNG"), 29, b"\0\0\0\0"), DAMAGED),
+    Bad("garbage.jpg", garbage_jpeg, DAMAGED),
+    Bad("80 %.progressive.jpg", lambda: most_of(save(noise(), "JPEG", progressive=True)), DAMAGED),
+    Bad("80 %.lossless.webp", lambda: most_of(save(noise(), "WEBP", lossless=True)), DAMAGED),
+    Bad("80 %.lzw.tiff", lambda: most_of(save(noise(), "TIFF", compression="tiff_lzw")), DAMAGED),
+]
 
 
 GOOD = list(_good())
-BAD = list(_bad())

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from smallvit.errors import UserError
-from smallvit.images import MAX_SIDE, load, load_square, resize_square
+from smallvit.images import FORMATS, MAX_SIDE, load, load_square, resize_square
 from tests import image_corpus as corpus
+from tests.hostile import mutated
 from tests.image_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
 
-FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else [])]
 same_every_time = settings(
     derandomize=True, deadline=None, max_examples=120, suppress_health_check=list(HealthCheck), database=None
 )
@@ -49,55 +49,33 @@ def test_the_corpus_is_refused(file, tmp_path):
 # Squares
 
 
-def test_an_odd_rest_is_cut_a_pixel_more_on_the_right_and_the_bottom():
-    pixels = np.arange(5, dtype=np.uint8)[None, :, None].repeat(4, axis=0).repeat(3, axis=2)
-    assert load_square(save(pixels, "PNG"))[0, :, 0].tolist() == [0, 1, 2, 3]
-    high = np.ascontiguousarray(pixels.transpose(1, 0, 2))
-    assert load_square(save(high, "PNG"))[:, 0, 0].tolist() == [0, 1, 2, 3]
+def test_a_square_is_left_as_it_is_up_to_384():
+    pixels = noise(MAX_SIDE, MAX_SIDE)
+    np.testing.assert_array_equal(load_square(save(pixels, "BMP")), pixels)
+    assert load_square(save(noise(385, 385), "BMP")).shape == (MAX_SIDE, MAX_SIDE, 3)
 
 
-@pytest.mark.parametrize("side", [383, 384, 385])
-def test_a_square_is_left_as_it_is_up_to_384(side):
-    pixels = noise(side, side)
-    square = load_square(save(pixels, "BMP"))
-    assert square.shape == (min(side, MAX_SIDE), min(side, MAX_SIDE), 3)
-    if side <= MAX_SIDE:
-        np.testing.assert_array_equal(square, pixels)
-
-
-def test_a_large_image_is_an_average_of_areas():
-    pixels = noise(3 * MAX_SIDE, 3 * MAX_SIDE)
-    expected = corpus.averaged(pixels, 3)
-    assert np.abs(load_square(save(pixels, "BMP")).astype(int) - expected).max() <= 1
-    assert expected.std() > 10  # the means of noise still differ: an image moved by a pixel would be noticed
-
-
-@pytest.mark.parametrize("side", [32, 48, 64, 96, 128])
-def test_reducing_twice_is_reducing_once(side):
+@pytest.mark.parametrize("side", [32, 96, MAX_SIDE])
+def test_a_large_image_is_an_average_of_areas_also_if_it_is_reduced_twice(side):
     pixels = noise(2 * MAX_SIDE, 2 * MAX_SIDE)
     twice = resize_square(load_square(save(pixels, "BMP")), side)
     once = corpus.averaged(pixels, 2 * MAX_SIDE // side)
-    assert np.abs(twice.astype(int) - once).max() <= 2  # each of four passes rounds
-    assert once.std() > 2
+    assert np.abs(twice.astype(int) - once).max() <= (1 if side == MAX_SIDE else 2)  # each of two or four passes rounds
+    assert once.std() > 2  # the means of noise still differ: an image moved by a pixel would be noticed
 
 
-def test_resizing_is_an_average_of_areas():
+def test_resizing_is_an_average_of_areas_or_repeats_pixels():
     pixels = np.zeros((6, 6, 3), np.uint8)
     pixels[0:2, 0:2] = [[[10, 0, 0], [20, 0, 0]], [[30, 0, 0], [40, 0, 0]]]
     square = resize_square(pixels, 3)
-    assert square.shape == (3, 3, 3)
-    assert square.dtype == np.uint8
+    assert (square.shape, square.dtype) == ((3, 3, 3), np.uint8)
     assert square[0, 0].tolist() == [25, 0, 0]
     assert square.sum() == 25
-
-
-def test_a_small_square_is_enlarged_without_new_colours():
-    pixels = np.array([[[0, 0, 0], [200, 0, 0]], [[0, 100, 0], [0, 0, 50]]], np.uint8)
-    np.testing.assert_array_equal(resize_square(pixels, 4), pixels.repeat(2, axis=0).repeat(2, axis=1))
+    np.testing.assert_array_equal(resize_square(pixels, 12), pixels.repeat(2, axis=0).repeat(2, axis=1))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("size", [(5, 4), (4, 5), (7, 4), (4, 4)])
+@pytest.mark.parametrize("size", [(5, 4), (4, 5)])
 def test_the_rest_is_cut_off_the_image_as_it_stands_upright(orientation, size):
     upright = noise(*size)
     content = save(np.ascontiguousarray(stored(upright, orientation)), "PNG", exif=exif(orientation))
@@ -125,11 +103,6 @@ def test_transparency_is_laid_on_white_before_areas_are_averaged():
     assert np.abs(square.astype(int) - (255, 191, 191)).max() <= 1
 
 
-def test_sixteen_bits_are_scaled_not_clipped():
-    values = np.array([[0, 0, 0], [0, 128 * 256, 65535], [0, 0, 0]], np.uint16)
-    assert load_square(save(values, "PNG"))[1, :, 0].tolist() == [0, 128, 255]
-
-
 def test_a_transparent_grey_of_sixteen_bits_becomes_white():
     header = corpus.chunk(b"tRNS", b"\x12\x34")
     raw = corpus.rows(np.array([[0x1234, 0x1235], [0, 0xFFFF]], ">u2"))
@@ -137,19 +110,15 @@ def test_a_transparent_grey_of_sixteen_bits_becomes_white():
     assert square[..., 0].tolist() == [[255, 0x12], [0, 255]]
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0, 0.5, 1], [0, 128, 255]),
+def test_floating_point_values_are_fractions_or_bytes():
+    for values, expected in (
+        ([np.nan, 0.5, 1], [0, 128, 255]),
         ([0, 0.5, 1.5], [0, 1, 2]),  # not all of them within 0-1
         ([-5, 100.4, 300], [0, 26, 76]),  # from -5 to 1,023
-        ([np.nan, 0.5, 1], [0, 128, 255]),
         ([np.inf, 100, -np.inf], [255, 100, 0]),
-    ],
-)
-def test_floating_point_values_are_fractions_or_bytes(values, expected):
-    pixels = np.array([values] * 3, np.float32)
-    assert load_square(save(pixels, "TIFF"))[1, :, 0].tolist() == expected
+    ):
+        pixels = np.array([values] * 3, np.float32)
+        assert load_square(save(pixels, "TIFF"))[1, :, 0].tolist() == expected
 
 
 def test_the_range_of_an_image_alone_is_the_usual_one_above_its_largest_value():
@@ -204,17 +173,13 @@ def test_memory_that_runs_out_is_a_sentence(monkeypatch):
 # What is no regular file
 
 
-def test_a_file_that_is_gone(tmp_path):
-    for path in (tmp_path / "secret", tmp_path / "file" / "secret"):
-        (tmp_path / "file").write_bytes(b"x")
-        with pytest.raises(UserError, match="The file is no longer there") as caught:
-            load_square(path)
-        assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["secret\0name.png", "secret" * 999])
-def test_a_name_that_cannot_be(tmp_path, name):
-    with pytest.raises(UserError, match="The file cannot be read") as caught:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("secret", "is no longer there"), ("secret\0.png", "cannot be read"), ("secret" * 999, "cannot be read")],
+    ids=["gone", "null", "long"],
+)
+def test_a_name_of_no_file_is_not_repeated(tmp_path, name, message):
+    with pytest.raises(UserError, match=f"The file {message}") as caught:
         load_square(f"{tmp_path}/{name}")
     assert "secret" not in str(caught.value)
 
@@ -259,9 +224,8 @@ def test_lossless_formats_give_the_pixels_that_were_written(height, width, chann
     if format == "BMP" and channels in (2, 4):
         pixels, channels = pixels[..., :1], 1  # no alpha there
     options = {"lossless": True, "exact": True} if format == "WEBP" else {}
-    image = Image.fromarray(
-        pixels[..., 0] if channels == 1 else pixels, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-    )
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode)
     square = load_square(save(image, format, **options))
 
     colours = pixels[..., : 3 if channels > 2 else 1] * np.ones(3)
@@ -298,22 +262,15 @@ def path(tmp_path_factory):
 
 @pytest.mark.parametrize("format", FORMATS)
 @same_every_time
-@given(data=st.data())
-def test_random_damage_gives_a_image_or_a_sentence(path, format, data):
-    content = bytearray(WHOLE[format])
-    for _ in range(data.draw(st.integers(1, 5))):
-        # Half of the damage hits the headers.
-        place = data.draw(st.integers(0, 100) | st.integers(0, len(content) - 1))
-        what = data.draw(st.sampled_from(["change", "insert", "delete"]))
-        some = data.draw(st.binary(min_size=1, max_size=8) | st.sampled_from([b"\0\0\0\0", b"\xff\xff\xff\xff"]))
-        content[place : place + (len(some) if what != "insert" else 0)] = some if what != "delete" else b""
-    read_or_refused(bytes(content), path)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_damage_gives_an_image_or_a_sentence(path, format, seed):
+    read_or_refused(mutated(WHOLE[format], np.random.default_rng(seed)), path)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @same_every_time
 @given(data=st.data())
-def test_a_image_cut_off_anywhere_is_whole_or_refused(path, format, data):
+def test_an_image_cut_off_anywhere_is_whole_or_refused(path, format, data):
     whole = WHOLE[format]
     cut = whole[: data.draw(st.integers(0, len(whole) - 1) | st.integers(len(whole) - 20, len(whole) - 1))]
     if read_or_refused(cut, path):  # what is missing came after the pixels
@@ -323,15 +280,5 @@ def test_a_image_cut_off_anywhere_is_whole_or_refused(path, format, data):
 
 @same_every_time
 @given(signature=st.sampled_from([b"", *SIGNATURES]), rest=st.binary(max_size=400))
-def test_random_bytes_give_a_image_or_a_sentence(path, signature, rest):
+def test_random_bytes_give_an_image_or_a_sentence(path, signature, rest):
     read_or_refused(signature + rest, path)
-
-
-def test_the_damage_is_neither_too_little_nor_too_much(path):
-    assert all(read_or_refused(content, path) for content in WHOLE.values())
-    assert not any(read_or_refused(content[: len(content) // 2], path) for content in WHOLE.values())
-
-
-def test_every_name_of_the_corpus_is_its_own():
-    names = [entry.name for entry in GOOD + BAD]
-    assert len(set(names)) == len(names) > 150

@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from smallvit import limits
 from smallvit.images import FORMATS, ImageError, View, load_square, pool
 from smallvit.images.pool import TRUSTED_LIMITS, UNTRUSTED_LIMITS, DecodingPool
 from tests import hostile
-from tests.image_corpus import GOOD, RED, animation, exif, noise, photo, save
+from tests.image_corpus import GOOD, animation, exif, noise, photo, save
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems lack a limit")
 
@@ -37,6 +36,13 @@ def megabytes(process, what):
         return int(next(line for line in file if line.startswith(what)).split()[1]) / 1024
 
 
+def numbered(folder, count):
+    """Files whose pixels all are their number; return the paths."""
+    for number in range(count):
+        (folder / f"{number}.png").write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
+    return [str(folder / f"{number}.png") for number in range(count)]
+
+
 @pytest.mark.parametrize("image", GOOD[::3], ids=[image.name for image in GOOD[::3]])
 def test_a_photo_has_the_pixels_that_load_square_gives(image, decoding):
     content = image.content()
@@ -47,13 +53,13 @@ def test_a_photo_has_the_pixels_that_load_square_gives(image, decoding):
 
 def test_a_photo_is_upright_whole_and_has_its_size(decoding):
     found = decoding.photo(save(photo(1000, 3000), "JPEG", quality=95, exif=exif(6)))
-    assert (found.width, found.height) == (1000, 3000)
-    assert found.whole.shape == (512, 171, 3)
-    assert found.square.shape == (384, 384, 3)
-    assert found.notes == ()
+    assert (found.width, found.height, found.notes) == (1000, 3000, ())
+    assert (found.whole.shape, found.square.shape) == ((512, 171, 3), (384, 384, 3))
     small = decoding.photo(save(noise(4, 6), "PNG"))
     np.testing.assert_array_equal(small.whole, noise(4, 6))
     np.testing.assert_array_equal(small.square, noise(4, 6)[:, 1:5])
+    for format in ("GIF", "WEBP", "PNG"):
+        assert decoding.photo(animation(format)).notes == ("animated",)
 
 
 @pytest.mark.slow
@@ -64,13 +70,6 @@ def test_the_largest_photos_are_read(format, decoding):
     large = Image.fromarray(photo(60, 90)).resize((pixels // height, height), Image.Resampling.NEAREST)
     options = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}, "TIFF": {"compression": "tiff_deflate"}}.get(format, {})
     assert decoding.photo(save(np.asarray(large), format, **options)).height == height
-
-
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_the_first_frame_of_an_animation_is_noted(format, decoding):
-    found = decoding.photo(animation(format))
-    assert found.notes == ("animated",)
-    assert np.abs(found.square.astype(int) - RED).max() < 9
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}], ids=str)
@@ -88,22 +87,16 @@ def test_a_jpeg_that_is_cut_off_is_read_and_noted(options, end, percent, decodin
 def test_an_error_has_a_key_and_values(decoding):
     with pytest.raises(ImageError) as caught:
         decoding.photo(save(np.zeros((5000, 9000), np.uint8), "PNG"))
-    assert caught.value.key == "too_many_pixels"
-    assert caught.value.values == {"width": 9000, "height": 5000, "max": 40, "format": "PNG"}
-    with pytest.raises(ImageError) as caught:
-        decoding.photo(b"<svg/>")
-    assert caught.value.key == "svg"
-    assert caught.value.values == {}
+    values = {"width": 9000, "height": 5000, "max": 40, "format": "PNG"}
+    assert (caught.value.key, caught.value.values) == ("too_many_pixels", values)
 
 
 def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "_BATCH", 3)
-    names = [f"{number}.png" for number in range(20)]
-    for number, name in enumerate(names):
-        (tmp_path / name).write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
+    paths = numbered(tmp_path, 20)
     (tmp_path / "7.png").write_bytes(b"")
     with DecodingPool(2, TRUSTED_LIMITS) as decoding:
-        found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
+        found = list(decoding.views(paths, [View(4)]))
     assert found[7].key == "empty_file"
     assert [int(image.squares[0][0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
 
@@ -112,15 +105,13 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
 
 
 @linux_only
-def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path, monkeypatch):
-    for number in range(6):
-        (tmp_path / f"{number}.png").write_bytes(save(np.full((9, 9, 3), number, np.uint8), "PNG"))
-    (tmp_path / "slow.bmp").write_bytes(hostile.FILES["bmp runs ff00"]())
-    names = ["0.png", "1.png", "slow.bmp", "2.png", "3.png"]
+def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path):
+    paths = numbered(tmp_path, 5)
+    (tmp_path / "2.png").write_bytes(hostile.FILES["bmp runs ff00"]())
     with DecodingPool(1, TRUSTED_LIMITS._replace(cpu_seconds=0.02)) as decoding:
-        found = list(decoding.views([str(tmp_path / name) for name in names], [View(4)]))
+        found = list(decoding.views(paths, [View(4)]))
     assert found[2].key == "too_costly"
-    assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 2, 3]
+    assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 3, 4]
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):
@@ -135,14 +126,6 @@ def test_the_wall_clock_is_a_limit_of_its_own(decoding):
 
 
 @linux_only
-def test_memory_is_a_limit_of_its_own():
-    with DecodingPool(1, UNTRUSTED_LIMITS._replace(memory_bytes=20 * 2**20)) as small:
-        with pytest.raises(ImageError, match="too much time or memory"):
-            small.photo(hostile.flat_png(3000, 3000))
-        assert small.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
-
-
-@linux_only
 def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_process(monkeypatch):
     image = hostile.flat_png(3000, 3000)
     little = UNTRUSTED_LIMITS._replace(memory_bytes=20 * 2**20)
@@ -151,6 +134,7 @@ def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_proce
         with pytest.raises(ImageError, match="too much time or memory"):
             pool.load_photo(image)
         assert process_id(slow) is None  # never started
+        assert pool.load_photo(save(noise(), "PNG")).width == 64
     with (
         DecodingPool(1, UNTRUSTED_LIMITS._replace(cpu_seconds=0.001)) as quick,
         DecodingPool(1, UNTRUSTED_LIMITS) as slow,
@@ -160,13 +144,13 @@ def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_proce
         assert process_id(slow) is not None
 
 
-@pytest.mark.parametrize(
-    "answer", [{}, {"error": "none"}, {"shapes": [[1, 2]]}, {"shapes": [[9**9, 9**9]] * 3}, {"shapes": "x"}]
-)
-def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(answer, decoding, monkeypatch):
-    monkeypatch.setattr(pool, "read_header", lambda file: answer)
-    with DecodingPool(1, UNTRUSTED_LIMITS) as other, pytest.raises(ImageError, match="too much time or memory"):
-        other.photo(save(noise(), "PNG"))
+def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(monkeypatch):
+    with DecodingPool(1, UNTRUSTED_LIMITS) as other:
+        for answer in ({}, {"error": "none"}, {"shapes": [[1, 2]]}, {"shapes": [[9**9, 9**9]] * 3}, {"shapes": "x"}):
+            with monkeypatch.context() as patched, pytest.raises(ImageError, match="too much time or memory"):
+                patched.setattr(pool, "read_header", lambda file, answer=answer: answer)
+                other.photo(save(noise(), "PNG"))
+        assert other.photo(save(noise(), "PNG")).width == 64
 
 
 @linux_only
@@ -207,10 +191,6 @@ FUZZ_FILES = int(os.environ.get("FUZZ_FILES", "500"))
 WHOLE_FUZZ = 20_000  # about a minute a format, and three for the corpus
 
 
-def test_there_are_a_hundred_hostile_files():
-    assert len(hostile.FILES) >= 100
-
-
 @pytest.mark.slow
 @linux_only
 def test_no_hostile_file_costs_more_than_its_bounds(decoding):
@@ -235,25 +215,16 @@ def test_no_hostile_file_costs_more_than_its_bounds(decoding):
 def test_mutated_files_give_an_image_or_a_sentence_and_take_no_memory(format, decoding):
     rng, seeds = np.random.default_rng(FUZZ_FILES), hostile.seeds(format)
     decoding.photo(seeds[0])
-    first, read, ended = megabytes(process_id(decoding), "VmRSS"), 0, 0
-    refused: Counter[str] = Counter()
+    first, read = megabytes(process_id(decoding), "VmRSS"), 0
     most = first
     for number in range(FUZZ_FILES):
-        before = process_id(decoding)
         try:
             decoding.photo(hostile.mutated(seeds[number % len(seeds)], rng))
             read += 1
         except ImageError as error:
             assert str(error).isprintable()
-            refused[error.key] += 1
-        ended += process_id(decoding) != before
         if process_id(decoding):
             most = max(most, megabytes(process_id(decoding), "VmRSS"))
-    decoding.photo(seeds[0])
-    last = megabytes(process_id(decoding), "VmRSS")
-    print(
-        f"{format}: {FUZZ_FILES} files, {read} read, refused {dict(refused)}, the process was replaced {ended} times,"
-    )
-    print(f"{first:.0f} MB at first, {most:.0f} MB at most between two files, {last:.0f} MB at the end")
+    print(f"{format}: {read} of {FUZZ_FILES} files are read; {first:.0f} MB at first, {most:.0f} MB at most after one")
     assert FUZZ_FILES / 100 < read < FUZZ_FILES
     assert most < first + 40
