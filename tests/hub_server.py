@@ -29,8 +29,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub import constants
 
-WRITING_ROLES = ("admin", "write", "contributor")
-
 
 class User(NamedTuple):
     """Who a token belongs to: `role` of the token is read or write; `orgs` maps organisations to the user's role."""
@@ -40,7 +38,7 @@ class User(NamedTuple):
     orgs: dict = {}  # noqa: RUF012  never changed
 
     def may_write(self, namespace):
-        return self.role != "read" and (namespace == self.name or self.orgs.get(namespace) in WRITING_ROLES)
+        return self.role != "read" and (namespace == self.name or self.orgs.get(namespace) == "write")
 
     def may_read(self, namespace):
         return namespace == self.name or namespace in self.orgs
@@ -208,8 +206,6 @@ def hub_server():
     """Yield a `Hub` that answers until the block ends."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    server.daemon_threads = True
-    server.block_on_close = False
     hub.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -226,14 +222,10 @@ class _Answer(Exception):
 
     def __init__(self, status=200, body=b"", headers=None):
         super().__init__(status)
-        self.status = status
-        self.headers = dict(headers or {})
-        if isinstance(body, bytes):
-            self.headers.setdefault("Content-Type", "application/octet-stream")
-        else:
-            self.headers["Content-Type"] = "application/json; charset=utf-8"
-            body = json.dumps(body).encode()
-        self.body = body
+        is_json = not isinstance(body, bytes)
+        kind = "application/json; charset=utf-8" if is_json else "application/octet-stream"
+        self.status, self.body = status, json.dumps(body).encode() if is_json else body
+        self.headers = {"Content-Type": kind, **(headers or {})}
 
 
 def _error(status, message, code=None):
@@ -256,14 +248,13 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.hub
         parts = urlsplit(self.path)
         self.route, self.query = unquote(parts.path), parse_qs(parts.query)
-        authorization = self.headers.get("Authorization")
         hub.requests.append(Request(self.command, self.route))
-        self.body = self._read_body() if self.command in ("POST", "PUT") else b""
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             if fail := hub._strike("fail", self.command, self.route):
                 status, headers, message = fail.value
                 raise _Answer(status, {"error": message}, headers)
-            self.user = self._authenticate(authorization)
+            self.user = self._authenticate()
             with hub._lock:
                 self._answer()
             raise _error(404, "Sorry, we can't find the page you are looking for.")
@@ -272,40 +263,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = _serve
 
-    def _read_body(self):
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
-
     def _send(self, answer):
         body = answer.body
         if self.command == "GET" and self.hub._strike("corrupt", self.command, self.route):
-            body = _changed(body)
+            body = body[:-1] + bytes([body[-1] ^ 0xFF])
         cut = self.hub._strike("cut", self.command, self.route)
-        try:
+        closes, self.close_connection = self.close_connection or cut is not None, True
+        with suppress(OSError):  # the other side may hang up
             self.send_response(answer.status)
-            for name, value in answer.headers.items():
+            for name, value in {"Content-Length": str(len(body)), **answer.headers}.items():
                 self.send_header(name, value)
-            if "Content-Length" not in answer.headers:
-                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body if cut is None else body[: cut.value])
-            self.wfile.flush()
-        except OSError:
-            self.close_connection = True
-            return
-        if cut:
-            self.close_connection = True
-            with suppress(OSError):
+            self.close_connection = closes
+            if cut:
                 self.connection.shutdown(socket.SHUT_WR)  # what was sent arrives; a reset could discard it
 
-    def _authenticate(self, authorization):
+    def _authenticate(self):
+        authorization = self.headers.get("Authorization")
         if authorization is None:
             return None
         user = self.hub.users.get(authorization.removeprefix("Bearer "))
@@ -355,18 +331,20 @@ class _Handler(BaseHTTPRequestHandler):
             raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return repo, commit
 
-    def _whoami(self):
+    def _require_user(self):
         if self.user is None:
             raise _error(401, "Invalid username or password.")
+
+    def _whoami(self):
+        self._require_user()
         orgs = [{"type": "org", "name": name, "roleInOrg": role} for name, role in self.user.orgs.items()]
         access = {"displayName": "a test's token", "role": self.user.role}
         auth = {"type": "access_token", "accessToken": access}
         raise _Answer(body={"type": "user", "id": "1", "name": self.user.name, "orgs": orgs, "auth": auth})
 
     def _create_repo(self):
+        self._require_user()
         asked = self._json()
-        if self.user is None:
-            raise _error(401, "Invalid username or password.")
         namespace = asked.get("organization") or self.user.name
         is_space = asked.get("type") == "space"
         name = f"{'spaces/' * is_space}{namespace}/{asked['name']}"
@@ -402,10 +380,9 @@ class _Handler(BaseHTTPRequestHandler):
         below = [path for path in sorted(commit.files) if path.startswith(prefix)]
         if folder and not below:
             raise _error(404, f"{folder} does not exist", "EntryNotFound")
-        if self.query.get("recursive") in (["true"], ["True"]):
-            raise _Answer(body=[_entry(commit, path) for path in below])
-        names = dict.fromkeys(prefix + path.removeprefix(prefix).split("/")[0] for path in below)
-        raise _Answer(body=[_entry(commit, path) for path in names])
+        if self.query.get("recursive", ["false"])[0].lower() != "true":
+            below = dict.fromkeys(prefix + path.removeprefix(prefix).split("/")[0] for path in below)
+        raise _Answer(body=[_entry(commit, path) for path in below])
 
     def _paths_info(self, name, revision):
         _, commit = self._commit_at(name, revision)
@@ -444,20 +421,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, name, revision):
         repo, last = self._commit_at(name, revision, write=True)
-        files, lfs = dict(last.files), set(last.lfs)
+        files, lfs = dict(last.files), last.lfs
         for line in map(json.loads, self.body.splitlines()[1:]):  # the first is the commit's message
             value = line["value"]
-            path = value["path"]
-            if line["key"] == "file":
-                files[path] = base64.b64decode(value["content"])
-                lfs.discard(path)
-            elif line["key"] == "lfsFile":
-                if value["oid"] not in self.hub.objects:
-                    raise _error(400, f"LFS object {value['oid']} of {path} was never uploaded")
-                files[path] = self.hub.objects[value["oid"]]
-                lfs.add(path)
-            else:
-                raise _error(400, f"{line['key']} is not known")
+            path, is_lfs = value["path"], line["key"] == "lfsFile"
+            files[path] = self.hub.objects[value["oid"]] if is_lfs else base64.b64decode(value["content"])
+            lfs = lfs | {path} if is_lfs else lfs - {path}
         oid = repo.commit(files, lfs)
         raise _Answer(body={"success": True, "commitOid": oid, "commitUrl": f"{self.hub.url}/{name}/commit/{oid}"})
 
@@ -506,10 +475,6 @@ def _ignored(gitignore, paths):
         command = ["git", "-C", folder, "check-ignore", "--no-index", "--stdin", "-z"]
         done = subprocess.run(command, input="\0".join(paths).encode(), stdout=subprocess.PIPE)
     return set(done.stdout.decode().split("\0")) - {""}
-
-
-def _changed(content):
-    return content[:-1] + bytes([content[-1] ^ 0xFF]) if content else content
 
 
 def _sha256(content):

@@ -16,16 +16,10 @@ from tests import tiny
 UNKNOWN = "f" * 40
 
 
-@pytest.mark.parametrize(
-    ("text", "model"),
-    [
-        ("ada/vit", ("ada/vit", "main")),
-        ("hf://ada/vit-spt_lsa@v1.0", ("ada/vit-spt_lsa", "v1.0")),
-        *((text, None) for text in ("ada/vit/x", "./runs", "/srv/models", "vit", "ada/vit@")),
-    ],
-)
-def test_what_names_a_repo(text, model):
-    assert HubModel.parse(text) == model
+def test_what_names_a_repo():
+    assert HubModel.parse("ada/vit") == ("ada/vit", "main")
+    assert HubModel.parse("hf://ada/vit-spt_lsa@v1.0") == ("ada/vit-spt_lsa", "v1.0")
+    assert not any(map(HubModel.parse, ("ada/vit/x", "./runs", "/srv/models", "vit", "ada/vit@")))
 
 
 def refusal(text):

@@ -257,15 +257,14 @@ def test_no_network_and_no_hub_are_sentences(hub, token, folder, push, monkeypat
     assert message in errors[0]
 
 
-def test_options_that_do_not_go_together_and_damaged_folders_end_in_a_sentence(run, tmp_path, monkeypatch):
+def test_no_folder_and_a_damaged_one_end_in_a_sentence(push, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("train", "--private") == (2, ["--private needs --push-to-hub USER/NAME, which says where to."])
-    assert run("push", "none", "--to", "a/b")[1][0].startswith("There is no model folder at none")
+    assert push("none", "--to", "a/b")[1][0].startswith("There is no model folder at none")
     assert not list(tmp_path.iterdir())
     tiny.write_folder(tmp_path / "m", "vit")
     with open("m/model.weights.h5", "ab") as file:
         file.write(b"x")
-    code, (error,) = run("push", "m", "--to", "ada/net")
+    code, (error,) = push("m", "--to", "ada/net")
     assert code == 2
     assert "it is damaged" in error
 
