@@ -25,28 +25,20 @@ def same(left, right):
         np.testing.assert_array_equal(a.labels, b.labels)
 
 
-def pickles(contents):
-    """The files of the python release with the images of a binary one."""
-
-    def split(content):
-        records = np.frombuffer(content, np.uint8).reshape(-1, 3074)
-        return {b"data": records[:, 2:], b"fine_labels": records[:, 1].tolist()}
-
-    files = {"train": split(contents["train.bin"]), "test": split(contents["test.bin"])}
-    files["meta"] = {b"fine_label_names": contents["fine_label_names.txt"].split()}
-    return {name: pickle.dumps(content) for name, content in files.items()}
-
-
 @pytest.fixture
 def python_release(tmp_path, monkeypatch):
     """A small python release in a folder that holds it, the published one as far as its digests go."""
+    contents = tiny.release_contents()
+    files = {"meta": pickle.dumps({b"fine_label_names": contents["fine_label_names.txt"].split()})}
+    for name in ("train", "test"):
+        records = np.frombuffer(contents[f"{name}.bin"], np.uint8).reshape(-1, 3074)
+        files[name] = pickle.dumps({b"data": records[:, 2:], b"fine_labels": records[:, 1].tolist()})
     folder = tmp_path / "python/cifar-100-python"
     folder.mkdir(parents=True)
-    files = pickles(tiny.release_contents())
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    digests = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(cifar100, "_PYTHON_MD5", {name: digests[name] for name in ("train", "test")})
+    digests = {name: hashlib.md5(files[name]).hexdigest() for name in ("train", "test")}
+    monkeypatch.setattr(cifar100, "_PYTHON_MD5", digests)
     return folder
 
 
@@ -211,6 +203,5 @@ def test_the_superclasses_hold_each_class_of_cifar100_once_and_group_no_others()
     names = [name for names in SUPERCLASSES.values() for name in names]
     assert sorted(names) == record["class_names"]
     assert by_superclass(names[::-1])["people"] == ["baby", "boy", "girl", "man", "woman"]
-    assert list(by_superclass(names)) == sorted(SUPERCLASSES)
     for others in (names[1:], [*names, "apple"], ["apple", *names[1:]], [*names[1:], "unicorn"]):
         assert by_superclass(others) is None

@@ -12,6 +12,7 @@ from smallvit.data.findings import find
 from smallvit.data.splitting import divide
 from smallvit.errors import UserError
 from tests import tiny
+from tests.image_corpus import save
 
 
 def split(*values, labels=None):
@@ -27,9 +28,7 @@ def blobs(count, side, rng):
 
 
 def as_jpeg(image, quality):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
+    return np.asarray(Image.open(io.BytesIO(save(image, "JPEG", quality=quality))))
 
 
 def test_equal_pixels_are_one_number_and_one_pixel_makes_another_image():
@@ -58,8 +57,7 @@ def test_copies_and_contradicting_labels_are_named_with_their_splits():
         "right on both.",
     ]
     nothing = find({"training": split(1, 2), "test": split(3)}, ["ant"])
-    assert not nothing.has_leak
-    assert nothing.sentences() == ["No two images are equal or look nearly the same."]
+    assert (nothing.has_leak, nothing.sentences()) == (False, ["No two images are equal or look nearly the same."])
 
 
 def test_photos_saved_again_are_similar_and_others_are_not(rng, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import Source, load_dataset
+from smallvit.data.labelled import load_labelled
 from smallvit.errors import UserError
 from tests.hub_server import hub_server
 from tests.image_corpus import save
@@ -58,7 +59,7 @@ def hub():
     swapped = parquet(image=image, label=(NAMES, [1 - label for label in LABELS]))
     mask, weather = (datasets.Image(), images(120, 130)), (text, ["sun"] * COUNT)
     of = {
-        "several": parquet(photo=image, mask=mask, weather=weather, daytime=(NAMES, LABELS)),
+        "several": parquet(mask=mask, photo=image, weather=weather, daytime=(NAMES, LABELS)),
         "tags": parquet(image=image, tags=(datasets.List(text), [["moon", "star"]] * COUNT)),
         "numbers": parquet(image=image, label=(datasets.Value("int64"), [(2, 10)[label] for label in LABELS])),
     }
@@ -95,8 +96,6 @@ def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_p
         "revision": {"path": f"ada/sky@{hub.first}"},
         "no such revision": {"path": "ada/sky@v7"},
         "columns": {"path": "ada/several", "image_column": "photo", "label_column": "daytime"},
-        "masks": {"path": "ada/several", "image_column": "mask", "label_column": "daytime"},
-        "no column": {"path": "ada/several", "image_column": "photo", "label_column": "season"},
         "which column": {"path": "ada/several"},
         "numbers": {"path": "ada/numbers"},
         "configuration": {"path": "ada/two:plain"},
@@ -110,12 +109,10 @@ def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_p
     for name in ("revision", "columns", "configuration"):
         assert found[name] == {"classes": ["night", "day"], "train": 32, "brightness": bright}, name
     assert found["latest"]["brightness"] == pytest.approx([200, 40], abs=3)
-    assert found["masks"]["brightness"] == pytest.approx([120, 130], abs=3)
     assert found["numbers"] == {"classes": ["2", "10"], "train": 32, "brightness": bright}
     for name, sentence in {
         "no such revision": "Revision 'v7' doesn't exist for dataset 'ada/sky' on the Hub",
-        "no column": "--label-column season: ada/several has the columns photo, mask, weather, daytime.",
-        "which column": "ada/several has the columns photo, mask, weather, daytime; name the one with the class by",
+        "which column": "ada/several has the columns mask, photo, weather, daytime; name the one with the class by",
         "which configuration": "Please pick one among the available configs: ['plain', 'other']",
         "tags": "ada/tags: the column tags has several classes for each image, and a model here knows one",
         "private": "'ada/private' doesn't exist on the Hub or cannot be accessed; one that is private or gated needs",
@@ -128,6 +125,22 @@ def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_p
 def test_a_private_data_set_is_read_with_a_token(hub, tmp_path):
     (found,) = load(hub, tmp_path, {"path": "ada/private"}, token=hub.add_user("ada", role="read"))
     assert found == {"classes": ["night", "day"], "train": 32, "brightness": pytest.approx([40, 200], abs=3)}
+
+
+def test_parquet_on_this_machine_has_its_splits_and_the_order_of_its_classes(tmp_path):
+    (tmp_path / "ada/sky").mkdir(parents=True)
+    for split, count in (("train", COUNT), ("test", 10)):
+        content = parquet(image=(datasets.Image(), images()[:count]), label=(NAMES, LABELS[:count]))
+        (tmp_path / f"ada/sky/{split}-00000-of-00001.parquet").write_bytes(content)
+    source = Source(str(tmp_path / "ada/sky"))
+    assert source.kind == "hub"
+    dataset = load_dataset(source)
+    assert dataset.class_names == ["night", "day"]
+    assert (dataset.train.labels.tolist(), dataset.test.labels.tolist()) == (LABELS, LABELS[:10])
+    test, _ = load_labelled(source, ["day", "night"])
+    assert [round(test.images[test.labels == label].mean(), -1) for label in (0, 1)] == [200, 40]
+    named = Source("ada/sky:small@v1.0")
+    assert (named.kind, named.name, named.folder_name) == ("hub", "ada/sky:small@v1.0", "sky_small@v1.0")
 
 
 def test_a_full_disk_is_a_sentence_that_names_the_cache(tmp_path, monkeypatch, almost_full):

@@ -130,8 +130,10 @@ def test_parts_are_known_by_their_names(tmp_path, train, val, test):
 
 
 def test_train_is_a_split_or_a_thing_to_take_images_of(tmp_path):
-    found = read(write(tmp_path / "split", {"train/ant": 20, "train/bee": 10}))
-    assert (found.class_names, list(found.splits)) == (["ant", "bee"], ["train"])
+    root = write(tmp_path / "split", {"train/ant": 20, "train/bee": 10})
+    assert (read(root).class_names, list(read(root).splits)) == (["ant", "bee"], ["train"])
+    (root / "test").symlink_to(root / "train")
+    assert read(root).splits["test"].labels.tolist() == [0] * 20 + [1] * 10
     assert read(write(tmp_path / "class", {"train": 20, "tram": 10})).class_names == ["train", "tram"]
 
 
@@ -154,13 +156,19 @@ def test_notes_and_what_systems_leave_behind_are_passed_over(images):
     assert (found.class_names, len(found.splits["train"].labels)) == (["ant", "bee"], 32)
 
 
-def test_names_are_in_any_script(tmp_path, caplog):
-    root = tmp_path / os.fsdecode(b"\xffroot")
-    names = ["한국어", "نملة", "🐝", os.fsdecode(b"caf\xe9"), "two words", "line\nbreak"]
+@pytest.fixture
+def any_names(tmp_path):
+    """Skip the test where the file system takes only UTF-8 as names."""
     try:
-        write(root, dict.fromkeys(names, 6))
+        (tmp_path / os.fsdecode(b"\xff")).touch()
     except OSError:
         pytest.skip("the file system takes no such names")
+
+
+def test_names_are_in_any_script(tmp_path, caplog, any_names):
+    root = tmp_path / os.fsdecode(b"\xffroot")
+    names = ["한국어", "نملة", "🐝", os.fsdecode(b"caf\xe9"), "two words", "line\nbreak"]
+    write(root, dict.fromkeys(names, 6))
     for name in names:
         (root / name / os.fsdecode(b"\xfe.png")).write_bytes(b"no image")
         (root / name / "away").symlink_to(tmp_path)
@@ -211,15 +219,6 @@ def test_links_are_followed_but_never_in_a_circle(images, tmp_path, decoded):
     assert (len(read(images).splits["train"].labels), decoded) == (len(listed), [])
 
 
-def test_splits_and_classes_may_be_links_in_the_folder(tmp_path):
-    root = write(tmp_path / "p", {"train/ant": 20, "train/bee": 10, "test/ant": 3})
-    (root / "val").symlink_to(root / "test")
-    (root / "val/bee").symlink_to(root / "train/bee")
-    found = read(root, strict=True)
-    for split in ("validation", "test"):
-        assert found.splits[split].labels.tolist() == [0] * 3 + [1] * 10
-
-
 # What is refused
 
 
@@ -236,7 +235,6 @@ def test_splits_and_classes_may_be_links_in_the_folder(tmp_path):
         ({"a\nb": 40}, " has only one class, a\\nb; at least 2 classes are needed."),
         ({"ant": 40, "bee": 0}, ": the class bee has too few training images: 0 found, at least 3 needed, since "),
         ({"train/ant": 40, "train/bee": 1, "val/bee": 9}, "1 found, at least 2 needed, since test images are drawn"),
-        ({"train/ant": 9, "train/bee": 0, "val/bee": 9, "test/bee": 9}, "0 found, at least 1 needed."),
         ({"ant": 14, "bee": 15}, " has 29 images; at least 30 are needed."),
         ({"train/ant": 20, "val/ant": 5, "val/cat": 5}, " has the class cat in val/ but not in train/."),
         ({"train/flowers/ant": 20, "train/flowers/bee": 20}, "; if they are the classes, use {root}/train/flowers."),
@@ -262,12 +260,8 @@ def test_an_archive_s_own_folder_is_known_with_its_licence(tmp_path):
     assert "has only one class, flowers;" in refused(root)
 
 
-def test_two_names_that_look_the_same_are_refused(tmp_path):
-    names = [os.fsdecode(b"caf\xe9"), "caf\\xe9"]
-    try:
-        root = write(tmp_path / "p", dict.fromkeys(names, 20))
-    except OSError:
-        pytest.skip("the file system takes no such names")
+def test_two_names_that_look_the_same_are_refused(tmp_path, any_names):
+    root = write(tmp_path / "p", dict.fromkeys([os.fsdecode(b"caf\xe9"), "caf\\xe9"], 20))
     assert refused(root) == f"{root} has two classes named caf\\xe9; give each class its own name."
 
 
@@ -312,8 +306,6 @@ def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
     assert sorted(train.files[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
     for image, file in zip(train.images[30:], train.files[30:], strict=True):
         np.testing.assert_array_equal(image, resize_square(load_square(root / file), 16))
-        smooth = photo(31, 31)[::2, ::2].astype(int)  # about what the middle of it is, 16 x 16
-        assert np.abs(image - smooth).mean() < 40
 
 
 # Files that cannot be read
@@ -354,21 +346,15 @@ def test_damaged_files_are_listed_and_skipped_and_strict_refuses_them(partly_dam
         assert bool(decoded) == decodes
 
 
-@pytest.mark.parametrize(
-    ("tree", "broken", "message"),
-    [
-        ({"ant": 40, "bee": 3}, ["bee/001.png", "ant/001.png"], ": the class bee has too few training images: 2 found"),
-        ({"train/ant": 20, "train/bee": 20, "val/ant": 1}, ["val/ant/000.png"], " has no validation images; add "),
-    ],
-)
-def test_what_is_too_little_without_the_damaged_files_says_so(tmp_path, tree, broken, message):
-    root = write(tmp_path / "p", tree)
-    for name in broken:
+def test_what_is_too_little_without_the_damaged_files_says_so(tmp_path):
+    root = write(tmp_path / "p", {"ant": 40, "bee": 3})
+    for name in ("bee/001.png", "ant/001.png"):
         (root / name).write_bytes(b"")
-    sentence = refused(root)
-    assert message in sentence
-    files = "1 file cannot be read" if len(broken) == 1 else "2 files cannot be read"
-    assert f", and {files} ({min(broken)}: The file is empty; choose another one" in sentence
+    assert refused(root) == (
+        f"{root}: the class bee has too few training images: 2 found, at least 3 needed, since validation and test "
+        "images are drawn from them, and 2 files cannot be read (ant/001.png: The file is empty; choose another one; "
+        "bee/001.png: The file is empty; choose another one)."
+    )
 
 
 def test_of_many_damaged_files_ten_are_named(tmp_path, caplog):
@@ -384,32 +370,15 @@ def test_of_many_damaged_files_ten_are_named(tmp_path, caplog):
 
 
 def test_an_unchanged_folder_is_not_decoded_again(images, decoded, cache, tmp_path):
-    first = read(images)
+    first = read(images).splits["train"]
     (tmp_path / "link").symlink_to(images)
     decoded.clear()
     for path in (f"{images}/", images / "ant/..", tmp_path / "link"):
-        again = read(path)
-        assert colors(again.splits["train"]) == colors(first.splits["train"])
-        assert again.splits["train"].labels.tolist() == first.splits["train"].labels.tolist()
+        again = read(path).splits["train"]
+        assert colors(again) == colors(first)
+        assert again.labels.tolist() == first.labels.tolist()
     assert decoded == []
     assert [file.suffix for file in cache.rglob("*") if file.is_file()] == [".arrow"]
-
-
-def test_what_another_version_decoded_is_deleted_when_new_images_are_decoded(images, tmp_path, cache, monkeypatch):
-    with monkeypatch.context() as before:
-        before.setattr(decoded_images, "DECODER_VERSION", decoded_images.DECODER_VERSION - 1)
-        read(images)
-    (old,) = cache.rglob("*.arrow")
-    (older, note) = (old.with_name(name) for name in ("0123456789abcdef.arrow", "note.txt"))
-    for file in (older, note):
-        file.write_text("written before")
-    other = write(tmp_path / "other", {"ant": 16, "cow": 16})
-    read(other)
-    (new,) = cache.rglob("*.arrow")
-    assert new not in (old, older)
-    assert note.exists()
-    read(images)
-    assert len(list(cache.rglob("*.arrow"))) == 2  # of two data sets, both of this version
 
 
 def test_images_stay_in_the_file_of_the_cache(tmp_path):
@@ -455,23 +424,33 @@ def test_a_changed_folder_is_read_anew(images, decoded, do, expected):
     assert len(decoded) == len(found.labels) == len(expected) + 16
 
 
-def test_every_size_is_kept_and_another_decoder_reads_anew(images, decoded, monkeypatch):
+def test_every_size_is_kept(images, decoded):
     for size in (SIDE, 3, SIDE, 3):
         assert read_image_folder(images, Reading(size)).splits["train"].images.shape == (32, size, size, 3)
     assert len(decoded) == 64
-    monkeypatch.setattr("PIL.__version__", "another")
+
+
+@pytest.mark.parametrize("what", ["smallvit.data.decoded.DECODER_VERSION", "PIL.__version__"])
+def test_what_another_version_decoded_is_decoded_anew_and_deleted(images, decoded, cache, monkeypatch, what):
     read(images)
-    assert len(decoded) == 96
+    (old,) = cache.rglob("*.arrow")
+    old.with_name("note.txt").write_text("no image")
+    monkeypatch.setattr(what, "another")
+    read(images)
+    assert len(decoded) == 64
+    (new,) = cache.rglob("*.arrow")
+    assert new.name != old.name
+    assert old.with_name("note.txt").exists()
 
 
 def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache):
-    def interrupted(pool, sources, *others):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DecodingPool, "views", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(images)
-    assert not any(file.suffix == ".arrow" for file in cache.rglob("*"))
+    assert list(cache.rglob("*.arrow")) == []
 
 
 def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_anew(images, cache):
