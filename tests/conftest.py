@@ -21,6 +21,7 @@ import signal
 import numpy as np
 import pytest
 
+from smallvit.config import PRESETS
 from tests import compilation, tiny
 
 # A shell that runs the tests in the background has them ignore Ctrl-C. What they start would ignore it too.
@@ -37,6 +38,12 @@ def rng():
 def images(rng):
     """Images whose every dimension has another size: uint8 [2, 24, 20, 3]."""
     return rng.integers(0, 256, (2, 24, 20, 3), np.uint8)
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch):
+    """`--preset tiny`, which trains in seconds."""
+    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
 
 
 @pytest.fixture

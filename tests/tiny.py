@@ -1,8 +1,13 @@
-"""Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, a folder of images, a model folder."""
+"""Small stand-ins of real things: a model, a recipe, a release of CIFAR-100, images, a model folder, a training."""
 
+import contextlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -96,6 +101,35 @@ def build(variant, config=MODEL, seed=1):
     return model
 
 
+@contextlib.contextmanager
+def bfloat16():
+    """Have Keras build models that compute in bfloat16."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def all_weights(model):
+    """The weights of a model as one vector."""
+    return np.concatenate([value.ravel() for value in model.get_weights()])
+
+
+def metrics(logits, labels):
+    """Cross-entropy and accuracies by NumPy; of no ties."""
+    logits, images = np.asarray(logits, np.float64), np.arange(len(labels))
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[images, labels]
+    rank = (logits > logits[images, labels][:, None]).sum(axis=1)
+    return {"loss": losses.mean(), "top1": (rank < 1).mean(), "top5": (rank < 5).mean()}
+
+
+def without_times(history):
+    times = ("seconds", "images_per_second")
+    return [{key: value for key, value in epoch.items() if key not in times} for epoch in history]
+
+
 def record(variant, model, **changes):
     values = {
         "preset": "laptop",
@@ -146,3 +180,33 @@ def write_images(folder, classes, seed=0):
             pixels = color + rng.integers(-20, 20, (30, 40, 3))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
     return folder
+
+
+def start_training(*arguments, **environment):
+    """Start `train.py`, which knows the preset `tiny`, as a process."""
+    return start_python("-m", "tests.tiny_train", *arguments, **environment)
+
+
+def start_python(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    """Wait for a process: (exit code, stdout, stderr)."""
+    out, error = process.communicate(timeout=300)
+    return process.returncode, out, error
+
+
+def wait_for(process, text):
+    """Read what a process prints until a line has `text`."""
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} never came: {process.stderr.read()}")

@@ -98,15 +98,8 @@ def small_model(preset, rng=None):
     """A model of one block with both ideas. NumPy draws the weights, so they are the same on every backend."""
     rng = rng or np.random.default_rng(5)
     config = with_variant(PRESETS[preset].model, "spt_lsa")
-    small = {
-        "depth": 1,
-        "embed_dim": 12,
-        "num_heads": 3,
-        "head_dim": 4,
-        "head_units": (10,) * len(config.head_units),
-        "drop_path_rate": 0.0,
-    }
-    model = build_model(replace(config, **small))
+    small = replace(config, depth=1, embed_dim=12, num_heads=3, head_dim=4, drop_path_rate=0.0)
+    model = build_model(replace(small, head_units=(10,) * len(config.head_units)))
     for weight in model.weights:
         values = rng.normal(0, 0.1, weight.shape)
         weight.assign(1 + abs(values) if weight.name in ("tau", "gamma") else values)

@@ -1,10 +1,6 @@
 """Several devices and several processes, as a user starts them; one of them killed for real."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +8,8 @@ import pytest
 import train
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
-from tests.server import ROOT
+from tests.server import free_port
+from tests.tiny import finish, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -25,44 +22,20 @@ def start(data, output_dir, *arguments, devices=1):
 
     What one of the processes has compiled, the next one finds; to make it fast would take longer than to run it.
     """
-    command = [sys.executable, "-m", "tests.tiny_train", "--preset", "tiny", "--variant", "spt_lsa", "--data", data]
-    command += ["--set", "batch_size=16", "epochs=2", "ema_decay=0.9", "--output-dir", output_dir, *arguments]
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data, "--output-dir", output_dir]
     environment = {
         "KERAS_BACKEND": "jax",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
         "JAX_COMPILATION_CACHE_DIR": str(data.parent / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    return subprocess.Popen(
-        list(map(str, command)),
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process):
-    """(exit code, stdout, stderr)."""
-    out, error = process.communicate(timeout=240)
-    return process.returncode, out, error
-
-
-def wait_for(process, text):
-    """Read the log until a line has `text`."""
-    for line in process.stdout:
-        if text in line:
-            return
-    pytest.fail(f"{text!r} never came: {process.stderr.read()}")
+    changes = ["--set", "batch_size=16", "epochs=2", "ema_decay=0.9"]
+    return tiny.start_training(*options, *changes, *arguments, **environment)
 
 
 def together(data, folders, *arguments):
     """Start two processes of one training, each with an output folder of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    options = ["--coordinator", address, "--processes", 2]
+    options = ["--coordinator", f"127.0.0.1:{free_port()}", "--processes", 2]
     return [start(data, folder, *options, "--process-id", index, *arguments) for index, folder in enumerate(folders)]
 
 
@@ -140,10 +113,7 @@ def test_processes_with_different_options_say_so_and_end(data, tmp_path):
     [
         (["--devices", "2"], "--devices needs KERAS_BACKEND=jax; it is tensorflow"),
         (["--coordinator", "localhost:1"], "--process-id and --processes must be given too"),
-        (
-            ["--coordinator", "localhost", "--processes", "2", "--process-id", "0"],
-            "--coordinator is localhost",
-        ),
+        (["--coordinator", "localhost", "--processes", "2", "--process-id", "0"], "--coordinator is localhost"),
     ],
 )
 def test_what_does_not_fit_together_ends_in_a_sentence(arguments, message, capsys, monkeypatch):

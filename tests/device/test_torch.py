@@ -2,10 +2,7 @@
 
 import importlib.util
 import logging
-import os
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -27,8 +24,8 @@ from tests.server import ROOT, running_app
 EXAMPLE = ROOT / "assets/examples/lion.jpg"
 
 
-def pretend(folder, installed):
-    """The environment in which a process finds no backend but those `installed`, and none is named.
+def pretend(folder, installed, keras=None):
+    """The environment in which a process finds no backend but those `installed`, and none is named but in `keras`.json.
 
     Python imports `sitecustomize` when it starts; a module that is None cannot be imported. What is not installed here
     is an empty module, which is found, and would fail where it is used.
@@ -36,25 +33,16 @@ def pretend(folder, installed):
     for name in installed:
         if importlib.util.find_spec(name) is None:
             (folder / f"{name}.py").write_text("")
+    if keras:
+        (folder / "keras").mkdir()
+        (folder / "keras/keras.json").write_text(f'{{"backend": "{keras}"}}')
     hidden = {"tensorflow", "jax", "torch"} - set(installed)
     (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({hidden or ()}))\n")
     return {"PYTHONPATH": str(folder), "KERAS_HOME": str(folder / "keras"), "KERAS_BACKEND": ""}
 
 
-def keras_json(folder, backend):
-    (folder / "keras").mkdir()
-    (folder / "keras/keras.json").write_text(f'{{"backend": "{backend}"}}')
-
-
-def run(environment, *command):
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def run(*arguments, **environment):
+    return tiny.finish(tiny.start_python(*arguments, **environment))
 
 
 @pytest.mark.slow
@@ -79,77 +67,51 @@ NO_BACKEND = (
 )
 
 
+TENSORFLOW = "KERAS_BACKEND is torch; of the installed backends smallvit runs on tensorflow."
+JAX_AND_TORCH = "KERAS_BACKEND is numpy; of the installed backends smallvit runs on jax and torch."
+
+
 @pytest.mark.parametrize(
     ("entry", "installed", "named", "sentence"),
     [
-        (
-            "train.py",
-            ["tensorflow"],
-            "torch",
-            "KERAS_BACKEND is torch; of the installed backends smallvit runs on tensorflow.",
-        ),
-        (
-            "train.py",
-            ["jax", "torch"],
-            "numpy",
-            "KERAS_BACKEND is numpy; of the installed backends smallvit runs on jax and torch.",
-        ),
-        (
-            "train.py",
-            [],
-            "",
-            NO_BACKEND,
-        ),
-        (
-            "app.py",
-            [],
-            "",
-            NO_BACKEND,
-        ),
+        ("train.py", ["tensorflow"], "torch", TENSORFLOW),
+        ("train.py", ["jax", "torch"], "numpy", JAX_AND_TORCH),
+        ("app.py", [], "", NO_BACKEND),
     ],
 )
 def test_a_backend_that_is_not_there_is_one_sentence(entry, installed, named, sentence, tmp_path):
-    done = run({**pretend(tmp_path, installed), "KERAS_BACKEND": named}, entry)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{entry}: {sentence}\n")
+    environment = {**pretend(tmp_path, installed), "KERAS_BACKEND": named}
+    assert run(entry, **environment) == (2, "", f"{entry}: {sentence}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_a_backend_every_command_is_one_sentence(command, tmp_path):
     required = {"predict": ["x.png"], "export": ["x"], "push": ["x", "--to", "ada/x"]}
-    done = run(pretend(tmp_path, []), "-m", "smallvit", command, *required.get(command, []))
-    expected = f"python -m smallvit {command}: {NO_BACKEND}\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
-
-
-DESCRIPTION = (
-    "from smallvit.device import backend; print(backend.backend_version(), backend.describe_device(), sep=', ')"
-)
+    told = run("-m", "smallvit", command, *required.get(command, []), **pretend(tmp_path, []))
+    assert told == (2, "", f"python -m smallvit {command}: {NO_BACKEND}\n")
 
 
 @needs("torch")
 def test_keras_own_entry_in_keras_json_is_nobodys_wish(tmp_path):
     """Keras writes tensorflow into it, whatever is installed."""
-    keras_json(tmp_path, "tensorflow")
-    done = run({**pretend(tmp_path, ["torch"]), "KERAS_TORCH_DEVICE": "cpu"}, "-c", DESCRIPTION)
-    assert re.fullmatch(r"torch 2\.\S+, .+, \d+ cores?\n", done.stdout), done.stderr
+    code = "from smallvit.device import backend; print(backend.backend_version(), backend.describe_device(), sep=', ')"
+    _, out, error = run("-c", code, **pretend(tmp_path, ["torch"], keras="tensorflow"), KERAS_TORCH_DEVICE="cpu")
+    assert re.fullmatch(r"torch 2\.\S+, .+, \d+ cores?\n", out), error
 
 
 def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):
-    keras_json(tmp_path, "jax")
-    done = run(pretend(tmp_path, ["tensorflow"]), "train.py")
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"train.py: The backend in {tmp_path / 'keras/keras.json'} is jax; of the installed backends smallvit runs on "
-        "tensorflow.\n"
-    )
+    code, _, error = run("train.py", **pretend(tmp_path, ["tensorflow"], keras="jax"))
+    assert code == 2
+    assert error.startswith(f"train.py: The backend in {tmp_path / 'keras/keras.json'} is jax; of the installed ")
 
 
 @needs("torch")
 def test_torch_alone_trains_and_the_other_backends_read_its_folder(tmp_path):
     data = tiny.write_release(tmp_path / "data")
-    command = ["-m", "tests.tiny_train", "--preset", "tiny", "--variant", "spt_lsa", "--data", data]
-    done = run(pretend(tmp_path, ["torch"]), *command, "--epochs", 2, "--output-dir", tmp_path / "runs")
-    assert done.returncode == 0, done.stderr
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--epochs", 2, "--data", data]
+    command = ["-m", "tests.tiny_train", *options, "--output-dir", tmp_path / "runs"]
+    code, _, error = run(*command, **pretend(tmp_path, ["torch"]))
+    assert code == 0, error
     folder = read_model_folder(tmp_path / "runs/tiny-spt_lsa")
     assert folder.record.versions["backend"].startswith("torch ")
     assert folder.history[1]["loss"] < folder.history[0]["loss"]
@@ -199,15 +161,5 @@ for value, other in zip(*(trainer.values() for trainer in trainers), strict=True
 @pytest.mark.slow
 @needs("torch")
 def test_compiled_blocks_train_as_the_others_do():
-    done = run({"KERAS_BACKEND": "torch"}, "-c", COMPILED)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_requirements_for_torch_are_those_of_the_page_with_torch():
-    def lines(name):
-        return {line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")}
-
-    page, torch = lines("requirements.txt"), lines("requirements-torch.txt")
-    assert all(line.startswith("tensorflow") for line in page - torch)
-    assert all(line.startswith("torch") for line in torch - page)
-    assert torch - page
+    code, _, error = run("-c", COMPILED, KERAS_BACKEND="torch")
+    assert code == 0, error
