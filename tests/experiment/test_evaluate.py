@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from smallvit import cli
 from smallvit.evaluation.proportions import Share, ShareChange
@@ -14,19 +13,9 @@ from smallvit.report.html import EvaluatedModel
 from tests import tiny
 
 
-@pytest.fixture
-def new_images(tmp_path, rng):
-    """Three images of `baby`, two of `apple`, one file that is no image."""
-    folder = tmp_path / "new"
-    for name, count in (("baby", 3), ("apple", 2)):
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(folder / name / f"{number}.png")
-    (folder / "apple/broken.png").write_bytes(b"no image")
-    return folder
-
-
-def test_new_images_become_a_report_tables_and_a_sentence(new_images, tmp_path, caplog, capsys):
+def test_new_images_become_a_report_tables_and_a_sentence(tmp_path, caplog, capsys):
+    new_images = tiny.write_images(tmp_path / "new", {"baby": 3, "apple": 2})
+    (new_images / "apple/broken.png").write_bytes(b"no image")
     config = replace(tiny.MODEL, depth=1)
     for variant in ("vit", "lsa"):
         tiny.write_folder(tmp_path / f"models/{variant}", variant, config=config, data="pets", data_image_size=16)
@@ -34,16 +23,11 @@ def test_new_images_become_a_report_tables_and_a_sentence(new_images, tmp_path, 
     output = tmp_path / "evaluation"
     assert cli.main([*arguments, "--output-dir", str(output)]) == 0, capsys.readouterr().err
     assert "broken.png is left out" in caplog.text
-    assert sorted(path.name for path in output.iterdir()) == [
-        "classes.csv",
-        "confusion.csv",
-        "images.csv",
-        "report.html",
-    ]
+    names = ["classes.csv", "confusion.csv", "images.csv", "report.html"]
+    assert sorted(path.name for path in output.iterdir()) == names
     images = list(csv.DictReader((output / "images.csv").open()))
-    assert [row["file"] for row in images[::2]] == [f"apple/{n}.png" for n in (0, 1)] + [
-        f"baby/{n}.png" for n in range(3)
-    ]
+    files = ["apple/0.png", "apple/1.png", "baby/0.png", "baby/1.png", "baby/2.png"]
+    assert [row["file"] for row in images[::2]] == files
     assert [row["model"] for row in images[:2]] == ["lsa", "vit"]
     of_vit = [row for row in images if row["model"] == "vit"]
     right = sum(row["class"] == row["predicted"] for row in of_vit)
@@ -79,20 +63,17 @@ def test_intervals_and_test_of_shares_are_those_of_the_literature():
     assert ShareChange(Share(7, 7), Share(9, 9)).p_value == 1.0
 
 
-@pytest.mark.parametrize(
-    ("right", "words"),
-    [
+def test_drift_is_said_in_words():
+    metrics = {"loss": 1.0, "top1": 0.8, "top5": 1.0}
+    record = tiny.record("vit", tiny.build("vit"), num_test=1000, metrics={"validation": metrics, "test": metrics})
+    for right, words in (
         (300, "The data has drifted: these images are harder"),
         (396, "There is no sign that the data has drifted"),
         (480, "These images are easier for the model"),
-    ],
-)
-def test_drift_is_said_in_words(right, words):
-    metrics = {"loss": 1.0, "top1": 0.8, "top5": 1.0}
-    record = tiny.record("vit", tiny.build("vit"), num_test=1000, metrics={"validation": metrics, "test": metrics})
-    labels = np.zeros(500, int)
-    predicted = (np.arange(500) >= right).astype(int)
-    sentences = describe_drift("pets", EvaluatedModel(record, predicted, np.full(500, 0.5)), labels)
-    assert f"pets is right on {right / 500:.1%} of the 500 new images" in sentences
-    assert "on its 1,000 test images it was 80.0%" in sentences
-    assert words in sentences
+    ):
+        predicted = (np.arange(500) >= right).astype(int)
+        model = EvaluatedModel(record, predicted, np.full(500, 0.5))
+        sentences = describe_drift("pets", model, np.zeros(500, int))
+        assert f"pets is right on {right / 500:.1%} of the 500 new images" in sentences
+        assert "on its 1,000 test images it was 80.0%" in sentences
+        assert words in sentences

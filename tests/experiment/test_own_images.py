@@ -12,7 +12,7 @@ from PIL import Image
 
 import train
 from smallvit import cli, files
-from smallvit.config import CIFAR100_MEAN, PRESETS
+from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
 from smallvit.experiment.examples import choose_examples
@@ -22,13 +22,12 @@ from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import startup
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("without_xla", "tiny_preset")
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
-    """An empty folder to run in, and a preset that trains in seconds."""
-    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+    """An empty folder to run in."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
@@ -53,18 +52,12 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     card = (read.path / "README.md").read_text(encoding="utf-8")
     assert "cifar" not in card.lower()
     assert "on 내 사진" in card
-    told_of = (
-        "1 image is there with different classes: 개/again.png (개) and 고양이/again.png (고양이) and 새/3.png (새)."
-    )
+    told_of = "1 image is there with different classes: 개/again.png (개) and 고양이/again.png (고양이) and 새/3.png"
     assert told_of in caplog.text
-    assert record.findings["contradicting"] == 1
-    assert record.findings["equal_in_two_splits"] == 0
+    assert (record.findings["contradicting"], record.findings["equal_in_two_splits"]) == (1, 0)
     runs = place / "runs/내 사진"
-    assert [line.split(",")[3] for line in (runs / "duplicates.csv").read_text(encoding="utf-8").splitlines()[1:4]] == [
-        "개/again.png",
-        "고양이/again.png",
-        "새/3.png",
-    ]
+    rows = (runs / "duplicates.csv").read_text(encoding="utf-8").splitlines()[1:4]
+    assert [row.split(",")[3] for row in rows] == ["개/again.png", "고양이/again.png", "새/3.png"]
     html = (runs / "report.html").read_text(encoding="utf-8")
     assert told_of in html
     assert "The test images had no part in any choice." in html
@@ -74,18 +67,20 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     assert load_square(str(read.examples[0])).shape == (30, 30, 3)
     told = startup.create_server([read.path]).page_data()
     assert told["class_keys"] == [["개", "고양이", "새"]]
-    assert [(one["id"], one["truth"]) for one in told["examples"]] == [
-        ("개", "개"),
-        ("개 2", "개"),
-        ("고양이", "고양이"),
-        ("새", "새"),
-    ]
+    assert [one["id"] for one in told["examples"]] == ["개", "개 2", "고양이", "새"]
+    assert [one["truth"] for one in told["examples"]] == ["개", "개", "고양이", "새"]
 
     rng = np.random.default_rng(5)
     images, labels = rng.integers(0, 256, (60, 24, 24, 3), np.uint8), np.arange(60) % 5
     np.savez(place / "shapes.npz", x_train=images, y_train=labels)
     options = ["--preset", "tiny", "--epochs", "1", "--data", "shapes.npz", "--from", str(read.path)]
-    assert train.main(options) == 0
+    assert train.main([*options, "--resume"]) == 0
+    assert "--resume: there is nothing to continue in runs/shapes" in caplog.text
+    model = "runs/shapes/tiny-spt_lsa"
+    assert caplog.messages[-1] == (
+        f"next: python app.py --models {model} shows the models; python -m smallvit predict PHOTOS --models {model} "
+        "--output answers.csv labels new images"
+    )
     tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
     assert (tuned.variant, tuned.started_from) == ("spt_lsa", read.path.name)
     assert (tuned.model.num_classes, tuned.data_image_size) == (5, 32)
@@ -96,9 +91,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
-        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
-        (["--variant", "vit", "--from", "two"], "has no model of the variant vit; give --variant spt_lsa."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
         (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
     ):
@@ -122,7 +115,10 @@ def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, c
 
     # From scratch: if asked for, if one of the variants has no weights, or if the architecture is another.
     asked = {"preset": "tiny", "data": "pets"}
-    for more in ({"init_from": "none"}, {"variant": ["vit", "lsa"]}, {"overrides": {"mlp_ratio": 3}}):
+    for more in (
+        *({"init_from": "none"}, {"variant": ["vit", "lsa"]}),
+        *({"overrides": change} for change in ({"mlp_ratio": 3}, {"depth": 2}, {"gelu": "exact"})),
+    ):
         assert make_plan(ExperimentOptions(**asked, **more)).initial == {}
     assert make_plan(ExperimentOptions(**asked, variant=["vit"])).initial.keys() == {"vit"}
     monkeypatch.delenv("SMALLVIT_DATA", raising=False)
@@ -140,19 +136,6 @@ def test_images_that_first_weights_may_know_are_told_of(place, caplog):
     assert f"runs/pets/tiny-vit was trained on pets with other splits. {known}" in caplog.text
 
 
-def test_the_log_says_which_variant_is_better_and_what_could_not_be_resumed(place, caplog):
-    caplog.set_level(logging.INFO)
-    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    assert train.main(["--preset", "tiny", "--epochs", "1", "--data", "pets", "--resume"]) == 0
-    assert "--resume: there is nothing to continue in runs/pets" in caplog.text
-    assert "The plain ViT has " in caplog.messages[-3]
-    assert caplog.messages[-2] == "report: runs/pets/report.html"
-    assert caplog.messages[-1] == (
-        "next: python app.py --models runs/pets shows the models; python -m smallvit predict PHOTOS --models runs/pets "
-        "--output answers.csv labels new images"
-    )
-
-
 def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
@@ -166,7 +149,7 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     folder.joinpath("ape").rename(folder / "cat")
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
-    assert "The data has changed since: " in (error := capsys.readouterr().err)
+    error = capsys.readouterr().err
     assert re.search(r"whose number of \w+ images is \d+, not \d+; another --output-dir trains anew beside it", error)
 
     images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
@@ -198,19 +181,13 @@ def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_de
     options = ExperimentOptions(preset="tiny", data="scans")
     plan = make_plan(options).fit_to_data(dataset)
     assert plan.runs()[0].training.balance == "sampling"
-    assert plan.notes[-1] == (
-        "the largest class, healthy, has 24 training images and the smallest, ill, 8, so training shows every class "
-        "equally often; --balance none does not, --balance weights weights the loss instead"
-    )
+    assert "healthy, has 24 training images and the smallest, ill, 8, so training shows every class" in plan.notes[-1]
     plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
     assert plan.runs()[0].training.balance == "none"
     assert len(plan.notes) == 1
     plan = make_plan(replace(options, overrides={"balance": "weights"})).fit_to_data(dataset)
     assert plan.runs()[0].training.balance == "weights"
-    assert plan.notes[-1] == (
-        "the loss of an image of the largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so "
-        "that every class counts alike"
-    )
+    assert "largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so" in plan.notes[-1]
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
@@ -238,8 +215,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],
-            "--image-size 48: preset keras-example would cut patches of 9 px, and SPT shifts by half a patch; give "
-            "one of 32, 64, 96, 128, 224, or --variant vit or lsa.",
+            "preset keras-example would cut patches of 9 px, and SPT",
         ),
     ],
 )
@@ -253,10 +229,9 @@ def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
 
 def test_examples_are_found_under_the_home(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    folder = tiny.write_images(place / "pets", {"cat": 6, "dog": 6})
+    tiny.write_images(place / "pets", {"cat": 6, "dog": 6})
     files = np.array([f"cat/{number}.png" for number in range(6)])
     split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
-    assert folder.is_dir()
     assert list(choose_examples(split, ["cat"], 1, root="~/pets")) == ["cat.jpg"]
 
 
@@ -271,18 +246,14 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
 
 def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     caplog.set_level(logging.INFO)
-    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 16})
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 16})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
     assert train.main([*options, "--time-limit", "1e-9"]) == 0
     assert "The report comes when the models of all 3 folds are trained: --resume" in caplog.text
     assert not (place / "runs/pets/report.html").exists()
     assert train.main([*options, "--resume"]) == 0
     records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2, 3)]
-    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [
-        (1, 3, 12),
-        (2, 3, 12),
-        (3, 3, 12),
-    ]
+    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [(n, 3, 12) for n in (1, 2, 3)]
     top1 = sum(record.metrics["test"]["top1"] for record in records) / 3
     html = (place / "runs/pets/report.html").read_text(encoding="utf-8")
     assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
@@ -298,4 +269,3 @@ def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     capsys.readouterr()
     assert train.main([*options, "--test-split", "0.3"]) == 2
     assert "--folds and --test-split both say which images are for the test; give one." in capsys.readouterr().err
-    assert len(list(folder.rglob("*.png"))) == 36

@@ -2,39 +2,23 @@
 
 import csv
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from smallvit import cli, files
-from smallvit.config import PRESETS
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 
-COLORS = {"sand": (220, 190, 130), "sea": (30, 90, 180), "wood": (60, 110, 40)}
-
-
-def write_photos(folder, counts, seed):
-    """Noisy photos of one colour each, so that they can be learned."""
-    rng = np.random.default_rng(seed)
-    for name, count in counts.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = np.clip(COLORS[name] + rng.normal(0, 40, (40, 50, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number}.jpg")
-
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_xla")
+@pytest.mark.usefixtures("without_xla", "tiny_preset")
 def test_from_a_folder_of_images_to_predictions(tmp_path, monkeypatch, caplog, capsys):
     caplog.set_level("INFO")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
     monkeypatch.setattr(files, "BUNDLED_MODELS", tmp_path / "bundled")
     for variant in ("vit", "spt_lsa"):
         tiny.write_folder(tmp_path / f"bundled/{variant}", variant, config=tiny.PRESET.model)
-    write_photos(tmp_path / "photos", {"sand": 60, "sea": 40, "wood": 15}, seed=1)
-    write_photos(tmp_path / "new", {"sand": 4, "sea": 9}, seed=2)
+    tiny.write_images(tmp_path / "photos", {"sand": 60, "sea": 40, "wood": 15}, seed=1)
+    tiny.write_images(tmp_path / "new", {"sand": 4, "sea": 9}, seed=2)
 
     command = ["train", "--data", "photos", "--preset", "tiny", "--seeds", "2", "--epochs", "6"]
     assert cli.main([*command, "--image-size", "48", "--set", "learning_rate=0.02"]) == 0, capsys.readouterr().err
