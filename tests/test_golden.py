@@ -50,9 +50,7 @@ def test_keras_loads_each_bundled_model_and_its_answers_are_the_same(tmp_path):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="each backend draws its own random numbers")
 @pytest.mark.parametrize("optimizer", LOSSES)
 def test_a_seed_trains_to_the_same_losses(optimizer, train, tmp_path, without_xla):
-    recipe = replace(tiny.RECIPE, epochs=2, optimizer=optimizer)
-    fitted = fit(
-        tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), CheckpointFiles.for_model_folder(tmp_path / "run")
-    )
+    recipe, path = replace(tiny.RECIPE, epochs=2, optimizer=optimizer), CheckpointFiles.for_model_folder(tmp_path / "a")
+    fitted = fit(tiny.SHALLOW, recipe, train, tiny.split(11, seed=2), path)
     found = [value for epoch in fitted.history for value in (epoch["loss"], epoch["val_loss"])]
     np.testing.assert_allclose(found, LOSSES[optimizer], rtol=2e-5)

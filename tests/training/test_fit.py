@@ -14,8 +14,7 @@ from keras import ops
 from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.predict import compile_prediction
-from smallvit.model import build_model
-from smallvit.model_folder.folder import read_model_folder, write_model_folder
+from smallvit.model_folder.folder import read_model_folder
 from smallvit.training import fit as training
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles
 from smallvit.training.fit import fit
@@ -32,20 +31,30 @@ def validation():
     return tiny.split(11, seed=2)
 
 
-def files(folder, name="run"):
-    return CheckpointFiles.for_model_folder(folder / name)
+@pytest.fixture
+def path(tmp_path):
+    return CheckpointFiles.for_model_folder(tmp_path / "run")
 
 
-def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(train, validation, tmp_path, caplog):
+@pytest.fixture
+def run(train, validation, path):
+    """Call `fit` with what a test gives it."""
+
+    def run(recipe=tiny.RECIPE, model=tiny.SHALLOW, train=train, path=path, **options):
+        return fit(model, recipe, train, validation, path, **options)
+
+    return run
+
+
+def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(run, caplog):
     caplog.set_level(logging.INFO)
     # So low a rate changes no weight: the first epoch stays the best.
     recipe = replace(tiny.RECIPE, epochs=9, patience=3, learning_rate=1e-30)
-    whole = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
+    whole, again = run(recipe), run(recipe)
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3, 4]
     assert "model: ends early: neither loss nor accuracy on the validation images has been better than" in caplog.text
     assert "than after epoch 1, 3 epochs ago" in caplog.text
-    again = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
-    assert without_times(again.history) == without_times(whole.history)
+    assert tiny.without_times(again.history) == tiny.without_times(whole.history)
     assert again.best.epoch == 1
 
 
@@ -69,16 +78,11 @@ def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
 
 
 def test_the_best_epoch_may_be_that_of_the_balanced_accuracy():
-    history = [
-        {"val_top1": 0.8, "val_balanced": 0.5, "val_loss": 1.0},
-        {"val_top1": 0.7, "val_balanced": 0.6, "val_loss": 2.0},
-    ]
+    history = [{"val_top1": 0.8, "val_balanced": 0.5, "val_loss": 1.0}]
+    history += [{"val_top1": 0.7, "val_balanced": 0.6, "val_loss": 2.0}]
     epochs = [BestWeights({}, 0.8 - epoch / 10, epoch, False, []) for epoch in (1, 2)]
-
-    def best(key):
-        return max(epochs, key=lambda weights: training._selection_key(weights, history, key)).epoch
-
-    assert (best("top1"), best("balanced")) == (1, 2)
+    for key, best in (("top1", 1), ("balanced", 2)):
+        assert max(epochs, key=lambda weights: training._selection_key(weights, history, key)).epoch == best
 
 
 def test_patience_ends_a_training_after_an_evaluation_only():
@@ -91,24 +95,14 @@ def test_patience_ends_a_training_after_an_evaluation_only():
     assert ended == [False] * 6 + [True]
 
 
-def weights(result):
-    return np.concatenate([value.ravel() for value in result.model.get_weights()])
-
-
-def without_times(history):
-    return [
-        {key: value for key, value in epoch.items() if key not in ("seconds", "images_per_second")} for epoch in history
-    ]
-
-
 def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_not(
-    train, validation, tmp_path, monkeypatch, caplog
+    run, path, tmp_path, monkeypatch, caplog
 ):
     """By Ctrl-C in the second epoch, when it is evaluated, and by the time limit after it."""
     caplog.set_level(logging.INFO)
     model = replace(tiny.SHALLOW, dropout_rate=0.1, attention_dropout=0.1, drop_path_rate=0.1)  # random states matter
     recipe = replace(tiny.RECIPE, optimizer="muon", evaluation_interval=2, ema_decay=0.9)
-    whole = fit(model, recipe, train, validation, files(tmp_path, "whole"))
+    whole = run(recipe, model, path=CheckpointFiles.for_model_folder(tmp_path / "whole"))
     assert [epoch["epoch"] for epoch in whole.history] == [1, 2, 3]
     assert whole.history[-1]["loss"] < whole.history[0]["loss"]
 
@@ -117,52 +111,45 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "evaluate", interrupted)
-        fit(model, recipe, train, validation, files(tmp_path))
-    assert len(files(tmp_path).read()[0].history) == 1
-    assert fit(model, recipe, train, validation, files(tmp_path), time_limit=TimeLimit(0)) is None
+        run(recipe, model)
+    assert len(path.read()[0].history) == 1
+    assert run(recipe, model, time_limit=TimeLimit(0)) is None
     assert "stopped by --time-limit after epoch 2 of 3: validation loss" in caplog.text
-    assert len(files(tmp_path).read()[0].history) == 2
-    resumed = fit(model, recipe, train, validation, files(tmp_path), time_limit=TimeLimit(3600))
-    np.testing.assert_array_equal(weights(resumed), weights(whole))
-    assert without_times(resumed.history) == without_times(whole.history)
+    assert len(path.read()[0].history) == 2
+    resumed = run(recipe, model, time_limit=TimeLimit(3600))
+    np.testing.assert_array_equal(tiny.all_weights(resumed.model), tiny.all_weights(whole.model))
+    assert tiny.without_times(resumed.history) == tiny.without_times(whole.history)
 
 
-def test_a_checkpoint_of_another_training_is_refused(train, validation, tmp_path, monkeypatch):
+def test_a_checkpoint_of_another_training_is_refused(run, path, tmp_path, monkeypatch):
     monkeypatch.setattr("smallvit.data.split.CHUNK_SIZE", 20)  # of 48
-    path = files(tmp_path)
     recipe = replace(tiny.RECIPE, epochs=1)
-    fit(tiny.SHALLOW, recipe, train, validation, path)
-    with pytest.raises(
-        UserError, match=r"run\.last\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"
+    run(recipe)
+    tiny.write_folder(tmp_path / "other", "spt_lsa", config=tiny.SHALLOW)
+    faster, bfloat16 = replace(recipe, learning_rate=0.01), replace(recipe, precision="bfloat16")
+    for changes, message in (
+        ({"recipe": faster}, r"run\.last\.npz belongs to a training whose learning_rate is 0\.005, not 0\.01"),
+        ({"recipe": bfloat16}, "whose precision is float32, not bfloat16"),
+        ({"model": replace(tiny.SHALLOW, depth=2)}, "whose depth is 1, not 2"),
+        ({"train": tiny.split(48, seed=9)}, r"The data has changed since: .*run\.last\.npz belongs to a training"),
+        ({"init_from": read_model_folder(tmp_path / "other")}, "started from other weights; give the same --from"),
     ):
-        fit(tiny.SHALLOW, replace(recipe, learning_rate=0.01), train, validation, path)
-    with pytest.raises(UserError, match=r"The data has changed since: .*run\.last\.npz belongs to a training"):
-        fit(tiny.SHALLOW, recipe, tiny.split(48, seed=9), validation, path)
-    other = build_model(tiny.SHALLOW)
-    write_model_folder(tmp_path / "other", other, tiny.record("spt_lsa", other), tiny.HISTORY, b"curves", "card")
-    with pytest.raises(UserError, match=r"training that started from other weights; give the same --from"):
-        fit(tiny.SHALLOW, recipe, train, validation, path, init_from=read_model_folder(tmp_path / "other"))
-    with pytest.raises(UserError, match="whose depth is 1, not 2"):
-        fit(replace(tiny.SHALLOW, depth=2), recipe, train, validation, path)
-    with pytest.raises(UserError, match="whose precision is float32, not bfloat16"):
-        fit(tiny.SHALLOW, replace(recipe, precision="bfloat16"), train, validation, path)
+        with pytest.raises(UserError, match=message):
+            run(**{"recipe": recipe, **changes})
     path.state.write_bytes(path.state.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"run\.last\.npz is damaged"):
-        fit(tiny.SHALLOW, recipe, train, validation, path)
+        run(recipe)
 
 
-def test_a_loss_that_is_not_finite_ends_in_a_sentence(train, validation, tmp_path):
-    recipe = replace(tiny.RECIPE, learning_rate=1e30, warmup_fraction=0)
-    with pytest.raises(
-        UserError, match=r"no longer a finite number in epoch 1, step \d+; use a learning rate below 1e\+30"
-    ):
-        fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
+def test_a_loss_that_is_not_finite_ends_in_a_sentence(run, tmp_path):
+    message = r"no longer a finite number in epoch 1, step \d+; use a learning rate below 1e\+30"
+    with pytest.raises(UserError, match=message):
+        run(replace(tiny.RECIPE, learning_rate=1e30, warmup_fraction=0))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, validation, tmp_path, monkeypatch):
+def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(run, path, monkeypatch):
     """The losses of an epoch are those before each step; what the last step did shows on the validation split only."""
-    path = files(tmp_path)
     train_epoch = Trainer.train_epoch
 
     def then_diverge(trainer, epoch, bar):
@@ -173,15 +160,14 @@ def test_a_last_step_that_diverges_does_not_replace_the_checkpoint(train, valida
 
     monkeypatch.setattr(Trainer, "train_epoch", then_diverge)
     with pytest.raises(UserError, match="no longer a finite number after epoch 2; use a learning rate below 0"):
-        fit(tiny.SHALLOW, tiny.RECIPE, train, validation, path)
+        run()
     assert len(path.read()[0].history) == 1
 
 
 @pytest.mark.slow
-def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_checkpoint_whole(run, path, tmp_path, monkeypatch):
     """The disk is full between the two files of the second epoch: the best weights may be ahead of the state."""
-    path, recipe, written = files(tmp_path), replace(tiny.RECIPE, epochs=2), []
-    savez = np.savez
+    recipe, written, savez = replace(tiny.RECIPE, epochs=2), [], np.savez
 
     def until_full(file, **arrays):
         if "run.last" in file.name:
@@ -191,26 +177,20 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(train, validation, tmp_pat
                 raise OSError(errno.ENOSPC, "No space left on device")
         savez(file, **arrays)
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(UserError, match=r"epoch 2, could not be written \(No space left"),
-    ):
+    message = r"epoch 2, could not be written \(No space left"
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=message):
         patch.setattr(np, "savez", until_full)
-        fit(tiny.SHALLOW, recipe, train, validation, path)
+        run(recipe)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["run.best.npz", "run.last.npz"]
     assert len(path.read()[0].history) == 1
-    resumed = fit(tiny.SHALLOW, recipe, train, validation, path)
-    whole = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path, "whole"))
-    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    resumed, whole = run(recipe), run(recipe, path=CheckpointFiles.for_model_folder(tmp_path / "whole"))
+    np.testing.assert_array_equal(tiny.all_weights(resumed.model), tiny.all_weights(whole.model))
     assert (resumed.best.epoch, resumed.best.top1) == (whole.best.epoch, whole.best.top1)
 
 
-def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
+def test_bfloat16_trains_float32_weights(run):
     recipe, trained = replace(tiny.RECIPE, epochs=1, precision="bfloat16"), []
-    result = fit(
-        *(tiny.SHALLOW, recipe, train, validation, files(tmp_path)),
-        on_epoch=[lambda trainer, metrics: trained.append(trainer.model)],
-    )
+    result = run(recipe, on_epoch=[lambda trainer, metrics: trained.append(trainer.model)])
     (model,) = trained
     assert model.dtype_policy.compute_dtype == "bfloat16"
     assert {value.dtype.name for value in model.get_weights()} == {"float32"}
@@ -219,9 +199,9 @@ def test_bfloat16_trains_float32_weights(train, validation, tmp_path):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog, capfd):
+def test_without_a_terminal_the_log_is_quiet(run, caplog, capfd):
     caplog.set_level(logging.INFO)
-    fit(tiny.SHALLOW, replace(tiny.RECIPE, epochs=2), train, validation, files(tmp_path), name="small")
+    run(replace(tiny.RECIPE, epochs=2), name="small")
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("smallvit")]
     assert len(messages) == 4
     assert messages[0] == "small: compiling, which may take a minute"
@@ -232,9 +212,7 @@ def test_without_a_terminal_the_log_is_quiet(train, validation, tmp_path, caplog
 
 
 @pytest.mark.parametrize(("losses", "best"), [((1, 0.8, 0.8, 0.7), 1), ((1, 0.8, 0.75, 0.7), 2)])
-def test_the_model_has_the_weights_that_did_best_on_the_validation_images(
-    train, validation, tmp_path, monkeypatch, losses, best
-):
+def test_the_model_has_the_weights_that_did_best_on_the_validation_images(run, validation, monkeypatch, losses, best):
     """Of equal top-1 those with the lower loss, and of equal loss the first."""
     recipe = replace(tiny.RECIPE, ema_decay=0.5, epochs=4, evaluation_interval=2)
     top1, loss = iter([0.2, 0.6, 0.6, 0.5]), iter(losses)  # raw and averaged, after epochs 2 and 4
@@ -245,7 +223,7 @@ def test_the_model_has_the_weights_that_did_best_on_the_validation_images(
         return {"loss": next(loss), "top1": next(top1), "top5": 1.0}
 
     monkeypatch.setattr(training, "evaluate", judge)
-    result = fit(tiny.SHALLOW, recipe, train, validation, files(tmp_path))
+    result = run(recipe)
     expected = {1: (2, True), 2: (4, False)}[best]
     assert (result.best.top1, result.best.epoch, result.best.averaged) == (0.6, *expected)
     logits = ops.convert_to_numpy(compile_prediction(result.model)(validation.images[:1]))
@@ -268,14 +246,14 @@ def test_a_time_limit_lets_one_epoch_begin_and_then_none_that_would_end_too_late
     assert all(TimeLimit().allows(estimate=1e9) for _ in range(3))
 
 
-def test_a_device_without_memory_left_ends_in_a_sentence(train, validation, tmp_path, monkeypatch):
+def test_a_device_without_memory_left_ends_in_a_sentence(run, monkeypatch):
     def too_much(trainer, num_calls):
         allocate = compilation.compile_function(lambda x: ops.broadcast_to(x, (2**22, 2**22)) + 1.0, [])
         return ops.convert_to_numpy(allocate(np.ones(1, np.float32)))
 
     monkeypatch.setattr(Trainer, "measure_step_seconds", too_much)
     with pytest.raises(UserError, match=r"out of memory with batch_size 8; try --batch-size 4"):
-        fit(tiny.SHALLOW, tiny.RECIPE, train, validation, files(tmp_path))
+        run()
 
 
 def test_a_device_without_room_for_the_images_is_a_matter_of_the_images(train, monkeypatch):
@@ -287,12 +265,9 @@ def test_a_device_without_room_for_the_images_is_a_matter_of_the_images(train, m
         Trainer(tiny.SHALLOW, tiny.RECIPE, train)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5369, "89 min"), (5400, "1 h 30 min"), (11100, "3 h 05 min")],
-)
-def test_durations(seconds, text):
-    assert format_duration(seconds) == text
+def test_durations():
+    expected = {89: "89 s", 90: "2 min", 5369: "89 min", 5400: "1 h 30 min", 11100: "3 h 05 min"}
+    assert {seconds: format_duration(seconds) for seconds in expected} == expected
 
 
 HOLD_THE_LOCK = """

@@ -57,10 +57,3 @@ def test_a_fused_projection_is_split_into_its_matrices(rng):
     # Each part is nearly orthogonal, at the scale 0.2 * sqrt(4) * rate.
     singular = np.linalg.svd(parts[0] / (0.1 * 0.2 * 2), compute_uv=False)
     assert singular == pytest.approx([1, 1], abs=0.35)
-
-
-def test_a_stacked_muon_survives_its_config():
-    optimizer = StackedMuon(0.1, iteration_dtype="bfloat16", split={"query_key_value": 3})
-    config = optimizer.get_config()
-    copy = StackedMuon.from_config(config)
-    assert (copy.iteration_dtype, copy.split) == ("bfloat16", {"query_key_value": 3})
