@@ -1,8 +1,6 @@
 """`from smallvit import train, load_model`: light to import, and the same as the commands."""
 
 import logging
-import subprocess
-import sys
 
 import pytest
 
@@ -10,7 +8,6 @@ import smallvit
 from smallvit import api
 from smallvit.cli import build_parser
 from smallvit.cli.invocation import Invocation
-from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
@@ -43,9 +40,8 @@ def test_bad_input_is_an_exception_and_not_the_end():
             smallvit.train(**options)
 
 
-@pytest.mark.usefixtures("without_xla")
+@pytest.mark.usefixtures("without_xla", "tiny_preset")
 def test_a_training_returns_its_folders_and_shows_its_log(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
     monkeypatch.chdir(tmp_path)
     package = logging.getLogger("smallvit")
     monkeypatch.setattr(package, "propagate", False)  # pytest has handlers of its own
@@ -63,7 +59,13 @@ def test_a_training_returns_its_folders_and_shows_its_log(tmp_path, monkeypatch,
     assert len(smallvit.load_model("out").predict([lion, lion])) == 2
 
 
-def test_importing_smallvit_is_light():
-    code = "import sys, smallvit; print(sorted({'keras', 'numpy', 'tqdm', 'PIL'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=250)
-    assert done.stdout == "[]\n", done.stderr
+def test_importing_smallvit_its_configuration_and_its_help_are_light():
+    """Each imports the standard library only."""
+    heavy = {"keras", "numpy", "tqdm", "PIL", "tensorflow", "jax", "torch"}
+    code = (
+        "import sys, contextlib, smallvit, smallvit.config, smallvit.cli\n"
+        "with contextlib.suppress(SystemExit): smallvit.cli.main(['--help'])\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    _, out, error = tiny.finish(tiny.start_python("-c", code))
+    assert out.endswith("\n[]\n"), error
