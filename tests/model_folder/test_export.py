@@ -12,8 +12,6 @@ from smallvit import cli
 from smallvit.model_folder import export
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
-from tests.documents.test_docs import blocks
-from tests.server import ROOT
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras exports on TensorFlow")
 
@@ -45,9 +43,7 @@ def test_an_exported_model_answers_as_the_model_does(folder, tmp_path, caplog, c
 def test_a_missing_package_is_a_sentence(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
     assert run(folder, "--output", tmp_path / "m.onnx") == 2
-    assert capsys.readouterr().err.endswith(
-        "--format onnx needs tf2onnx and onnx; run pip install tf2onnx onnx onnxruntime.\n"
-    )
+    assert "onnx needs tf2onnx and onnx; run pip install tf2onnx onnx onnxruntime.\n" in capsys.readouterr().err
 
 
 def test_a_file_with_other_answers_is_not_written(folder, tmp_path, monkeypatch, capsys):
@@ -76,8 +72,3 @@ def test_what_cannot_be_exported_is_a_sentence(folder, tmp_path, capsys):
     tiny.write_folder(tmp_path / "both/lsa", "lsa", config=tiny.SHALLOW)
     assert run(tmp_path / "both") == 2
     assert re.search(r"both has 2 models; give one of \S+/lsa, \S+/vit\.", capsys.readouterr().err)
-
-
-def test_the_examples_are_short():
-    for code in blocks((ROOT / "docs/export.md").read_text(), "python"):
-        assert len(code.splitlines()) <= 11

@@ -34,9 +34,14 @@ def refused(folder, read=read_model_folder):
     with pytest.raises(UserError) as caught:
         read(folder)
     sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert len(sentence) < 700
+    assert sentence.endswith(".") and len(sentence) < 700
     return sentence
+
+
+def record_with(**changes):
+    """The bundled model's record, its model changed."""
+    content = {name: value for name, value in RECORD.items() if name != "weights"}
+    return Record.from_json({**content, "model": {**content["model"], **changes}})
 
 
 @pytest.mark.parametrize("name", ["smallvit.json", "config.json", "history.json", "model.weights.h5"])
@@ -100,29 +105,8 @@ def test_what_is_no_small_regular_file_is_refused(name, kind, folder):
     refused(folder)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"data_image_size": 10**9}, "data_image_size is 1000000000; it must be between 1 and 512"),
-        ({"class_names": ["a"] * 100_000}, "there are 100000 class_names for 100 classes"),
-        ({"class_names": "a" * 100}, "class_names is 'aaa"),
-        ({"metrics": {"test": "x"}}, "metrics is .* must be of type dict"),
-        ({"metrics": {"validation": {"loss": 1.0, "top1": 2.0, "top5": 1.0}}}, "top1 2.0 of the validation split"),
-        ({"versions": {"backend": 5}}, "versions is"),
-        ({"epochs_trained": 10**400}, "epochs_trained"),
-        ({"variant": ["vit"]}, "variant is"),
-        ({"overrides": {"a": [[[[]]]]}, "seconds": float("nan")}, "seconds is nan"),
-    ],
-)
-def test_a_record_with_other_values_is_refused(changes, message, folder):
-    (folder / "smallvit.json").write_text(json.dumps({**RECORD, **changes}))
-    with pytest.raises(UserError, match=message):
-        read_model_folder_without_weights(folder)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_a_model_that_does_not_fit_is_refused_by_its_record():
+    for changes in (
         {"image_size": 512, "patch_size": 2},
         {"image_size": 2**30, "patch_size": 2},
         {"depth": 10**6},
@@ -130,14 +114,9 @@ def test_a_record_with_other_values_is_refused(changes, message, folder):
         {"patch_size": []},
         {"head_units": [[1]]},
         {"gelu": {}},
-    ],
-    ids=str,
-)
-def test_a_model_that_does_not_fit_is_refused_before_it_is_built(changes, monkeypatch):
-    monkeypatch.setattr("smallvit.model_folder.folder.build_model", lambda config: pytest.fail("built"))
-    content = {name: value for name, value in RECORD.items() if name != "weights"}
-    with pytest.raises(ValueError):
-        Record.from_json({**content, "model": {**content["model"], **changes}})
+    ):
+        with pytest.raises(ValueError):
+            record_with(**changes)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +125,8 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_built(changes, monkey
 )
 def test_a_model_with_more_weights_than_its_file_holds_is_refused_before_it_is_built(changes, monkeypatch):
     monkeypatch.setattr("smallvit.model_folder.folder.build_model", lambda config: pytest.fail("built"))
-    content = {name: value for name, value in RECORD.items() if name != "weights"}
-    record = Record.from_json({**content, "model": {**content["model"], **changes}})
-    with pytest.raises(UserError, match="does not fit into"):
-        ModelFolder(BUNDLED, record, [], RECORD["weights"]).load_model()
+    with pytest.raises(UserError, match=r"a model of [\d,]+ weights does not fit into [\d,]+ bytes"):
+        ModelFolder(BUNDLED, record_with(**changes), [], RECORD["weights"]).load_model()
 
 
 # Weights: Keras refuses what leads out of the file, and smallvit what is larger than the file
