@@ -19,159 +19,113 @@ def images(image_size=32):
     return np.clip(np.rint(smooth + rng.normal(0, 10, smooth.shape)), 0, 255).astype("float32")
 
 
-def draw(shapes):
-    """Draw a value for each named tensor: scales near 1, temperatures positive, matrices by their fan-in."""
-    rng = np.random.default_rng(12)
-    values = {}
-    for name, shape in shapes.items():
-        noise = rng.normal(size=shape)
+class Drawn(dict):
+    """{name: value} of the tensors of an original, each drawn when it is called for, in the order of the golden logits.
+
+    Scales are near 1, temperatures positive, matrices divided by the square root of their fan-in.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._rng = np.random.default_rng(12)
+
+    def __call__(self, name, *shape):
+        noise = self._rng.normal(size=shape)
         if name.endswith(("tau", "scale")):
-            values[name] = np.exp(0.3 * noise) * (0.25 if name.endswith("scale") else 8)
+            value = np.exp(0.3 * noise) * (0.25 if name.endswith("scale") else 8)
         elif name.endswith("gamma"):
-            values[name] = 1 + 0.2 * noise
+            value = 1 + 0.2 * noise
         elif len(shape) < 2:
-            values[name] = 0.1 * noise
+            value = 0.1 * noise
         else:
-            fan_in = shape[0] if name.endswith("kernel") else shape[-1]
-            values[name] = noise / np.sqrt(fan_in)
-    return {name: value.astype("float32") for name, value in values.items()}
+            value = noise / np.sqrt(shape[0] if name.endswith("kernel") else shape[-1])
+        self[name] = value.astype("float32")
+        return self[name]
 
 
-def authors_shapes(config):
-    """Tensors of the authors' `ViT` by the names of its state dict, with `gamma` for LayerNorm's weight."""
+def load_authors(model):
+    """Give a `VisionTransformer` the weights of the authors' `ViT`.
+
+    Returns:
+        {name: value} by the names of its state dict, with `gamma` for LayerNorm's weight.
+    """
+    config, drawn = model.config, Drawn()
     dim, inner = config.embed_dim, config.num_heads * config.head_dim
     patch_dim = config.patch_size**2 * (15 if config.use_spt else 3)
-    shapes = {"pos_embedding": (1, config.num_tokens, dim), "cls_token": (1, 1, dim)}
+
+    def norm(name, size):
+        return [drawn(f"{name}.gamma", size), drawn(f"{name}.bias", size)]
+
+    def linear(name, fan_in, units):
+        return [drawn(f"{name}.weight", units, fan_in).T, drawn(f"{name}.bias", units)]
+
+    def reorder(channels_last):
+        """[..., P * P * 15] in the authors' order of the shifted images -> in ours."""
+        split = channels_last.reshape(*channels_last.shape[:-1], config.patch_size**2, 5, 3)
+        return split[..., list(AUTHORS_SHIFT_ORDER), :].reshape(channels_last.shape)
+
+    model.patch_encoder.position_embedding.assign(drawn("pos_embedding", 1, config.num_tokens, dim)[0])
+    model.patch_encoder.class_token.assign(drawn("cls_token", 1, 1, dim)[0])
     if config.use_spt:
-        prefix, linear = "to_patch_embedding.merging", 2
-        shapes |= {f"{prefix}.1.gamma": (patch_dim,), f"{prefix}.1.bias": (patch_dim,)}
+        model.tokenization.layer_norm.set_weights([*map(reorder, norm("to_patch_embedding.merging.1", patch_dim))])
+        kernel, bias = linear("to_patch_embedding.merging.2", patch_dim, dim)
+        model.tokenization.projection.set_weights([reorder(kernel.T).T, bias])
     else:
-        prefix, linear = "to_patch_embedding", 1
-    shapes |= {f"{prefix}.{linear}.weight": (dim, patch_dim), f"{prefix}.{linear}.bias": (dim,)}
-    for index in range(config.depth):
-        attention, mlp = (f"transformer.layers.{index}.{part}" for part in (0, 1))
-        shapes |= {f"{attention}.norm.gamma": (dim,), f"{attention}.norm.bias": (dim,)}
-        if config.use_lsa:
-            shapes[f"{attention}.fn.scale"] = (config.num_heads,)
-        shapes |= {
-            f"{attention}.fn.to_qkv.weight": (3 * inner, dim),
-            f"{attention}.fn.to_out.0.weight": (dim, inner),
-            f"{attention}.fn.to_out.0.bias": (dim,),
-            f"{mlp}.norm.gamma": (dim,),
-            f"{mlp}.norm.bias": (dim,),
-            f"{mlp}.fn.net.0.weight": (2 * dim, dim),
-            f"{mlp}.fn.net.0.bias": (2 * dim,),
-            f"{mlp}.fn.net.3.weight": (dim, 2 * dim),
-            f"{mlp}.fn.net.3.bias": (dim,),
-        }
-    return shapes | {
-        "mlp_head.0.gamma": (dim,),
-        "mlp_head.0.bias": (dim,),
-        "mlp_head.1.weight": (config.num_classes, dim),
-        "mlp_head.1.bias": (config.num_classes,),
-    }
-
-
-def load_authors(model, values):
-    """Give a `VisionTransformer` the weights of the authors' `ViT`."""
-
-    def norm(layer, name):
-        layer.set_weights([values[f"{name}.gamma"], values[f"{name}.bias"]])
-
-    def linear(layer, name):
-        layer.set_weights([values[f"{name}.weight"].T, values[f"{name}.bias"]])
-
-    config = model.config
-    model.patch_encoder.class_token.assign(values["cls_token"][0])
-    model.patch_encoder.position_embedding.assign(values["pos_embedding"][0])
-    if config.use_spt:
-
-        def reorder(channels_last):
-            """[..., P * P * 15] in the authors' order of the shifted images -> in ours."""
-            split = channels_last.reshape(*channels_last.shape[:-1], config.patch_size**2, 5, 3)
-            ours = split[..., list(AUTHORS_SHIFT_ORDER), :]
-            return ours.reshape(channels_last.shape)
-
-        prefix = "to_patch_embedding.merging"
-        model.tokenization.layer_norm.set_weights([reorder(values[f"{prefix}.1.{part}"]) for part in ("gamma", "bias")])
-        model.tokenization.projection.set_weights([reorder(values[f"{prefix}.2.weight"]).T, values[f"{prefix}.2.bias"]])
-    else:
-        linear(model.tokenization.projection, "to_patch_embedding.1")
+        model.tokenization.projection.set_weights(linear("to_patch_embedding.1", patch_dim, dim))
     for index, block in enumerate(model.blocks):
         attention, mlp = (f"transformer.layers.{index}.{part}" for part in (0, 1))
-        norm(block.attention_norm, f"{attention}.norm")
-        block.attention.query_key_value.set_weights([values[f"{attention}.fn.to_qkv.weight"].T])
-        linear(block.attention.output_projection, f"{attention}.fn.to_out.0")
+        block.attention_norm.set_weights(norm(f"{attention}.norm", dim))
         if config.use_lsa:
-            block.attention.tau.assign(1 / values[f"{attention}.fn.scale"])
-        norm(block.mlp_norm, f"{mlp}.norm")
-        linear(block.mlp.denses[0], f"{mlp}.fn.net.0")
-        linear(block.mlp.denses[1], f"{mlp}.fn.net.3")
-    norm(model.final_norm, "mlp_head.0")
-    linear(model.classifier, "mlp_head.1")
+            block.attention.tau.assign(1 / drawn(f"{attention}.fn.scale", config.num_heads))
+        block.attention.query_key_value.set_weights([drawn(f"{attention}.fn.to_qkv.weight", 3 * inner, dim).T])
+        block.attention.output_projection.set_weights(linear(f"{attention}.fn.to_out.0", inner, dim))
+        block.mlp_norm.set_weights(norm(f"{mlp}.norm", dim))
+        block.mlp.denses[0].set_weights(linear(f"{mlp}.fn.net.0", dim, 2 * dim))
+        block.mlp.denses[1].set_weights(linear(f"{mlp}.fn.net.3", 2 * dim, dim))
+    model.final_norm.set_weights(norm("mlp_head.0", dim))
+    model.classifier.set_weights(linear("mlp_head.1", dim, config.num_classes))
+    return drawn
 
 
-def keras_example_shapes(config):
-    """Tensors of the Keras example's model; `MultiHeadAttention`'s kernels have three axes."""
+def load_keras_example(model):
+    """Give a `VisionTransformer` the weights of the Keras example's model.
+
+    Returns:
+        {name: value}; `MultiHeadAttention`'s kernels have three axes.
+    """
+    config, drawn = model.config, Drawn()
     dim, heads, head_dim = config.embed_dim, config.num_heads, config.head_dim
     patch_dim = config.patch_size**2 * (15 if config.use_spt else 3)
-    shapes = {}
+
+    def norm(name, size):
+        return [drawn(f"{name}/gamma", size), drawn(f"{name}/beta", size)]
+
+    def dense(name, fan_in, units):
+        return [drawn(f"{name}/kernel", fan_in, units), drawn(f"{name}/bias", units)]
+
     if config.use_spt:
-        shapes |= {"tokenization/norm/gamma": (patch_dim,), "tokenization/norm/beta": (patch_dim,)}
-    shapes |= {
-        "tokenization/projection/kernel": (patch_dim, dim),
-        "tokenization/projection/bias": (dim,),
-        "position_embedding": (config.num_patches, dim),
-    }
-    for index in range(config.depth):
-        block = f"block_{index}"
-        shapes |= {f"{block}/attention_norm/gamma": (dim,), f"{block}/attention_norm/beta": (dim,)}
-        for part in ("query", "key", "value"):
-            shapes[f"{block}/{part}/kernel"] = (dim, heads, head_dim)
-            shapes[f"{block}/{part}/bias"] = (heads, head_dim)
-        shapes |= {f"{block}/output/kernel": (heads, head_dim, dim), f"{block}/output/bias": (dim,)}
-        if config.use_lsa:
-            shapes[f"{block}/tau"] = ()
-        shapes |= {f"{block}/mlp_norm/gamma": (dim,), f"{block}/mlp_norm/beta": (dim,)}
-        shapes |= {f"{block}/mlp_0/kernel": (dim, 2 * dim), f"{block}/mlp_0/bias": (2 * dim,)}
-        shapes |= {f"{block}/mlp_1/kernel": (2 * dim, dim), f"{block}/mlp_1/bias": (dim,)}
-    shapes |= {"final_norm/gamma": (dim,), "final_norm/beta": (dim,)}
-    width = config.num_patches * dim
-    for index, units in enumerate(config.head_units):
-        shapes |= {f"head_{index}/kernel": (width, units), f"head_{index}/bias": (units,)}
-        width = units
-    return shapes | {"classifier/kernel": (width, config.num_classes), "classifier/bias": (config.num_classes,)}
-
-
-def load_keras_example(model, values):
-    """Give a `VisionTransformer` the weights of the Keras example's model."""
-
-    def norm(layer, name):
-        layer.set_weights([values[f"{name}/gamma"], values[f"{name}/beta"]])
-
-    def dense(layer, name):
-        layer.set_weights([values[f"{name}/kernel"], values[f"{name}/bias"]])
-
-    config = model.config
-    dim, inner = config.embed_dim, config.num_heads * config.head_dim
-    if config.use_spt:
-        norm(model.tokenization.layer_norm, "tokenization/norm")
-    dense(model.tokenization.projection, "tokenization/projection")
-    model.patch_encoder.position_embedding.assign(values["position_embedding"])
+        model.tokenization.layer_norm.set_weights(norm("tokenization/norm", patch_dim))
+    model.tokenization.projection.set_weights(dense("tokenization/projection", patch_dim, dim))
+    model.patch_encoder.position_embedding.assign(drawn("position_embedding", config.num_patches, dim))
     for index, block in enumerate(model.blocks):
         name = f"block_{index}"
-        norm(block.attention_norm, f"{name}/attention_norm")
-        kernels = [values[f"{name}/{part}/kernel"].reshape(dim, inner) for part in ("query", "key", "value")]
-        biases = [values[f"{name}/{part}/bias"].reshape(inner) for part in ("query", "key", "value")]
+        block.attention_norm.set_weights(norm(f"{name}/attention_norm", dim))
+        kernels, biases = [], []
+        for part in ("query", "key", "value"):
+            kernels.append(drawn(f"{name}/{part}/kernel", dim, heads, head_dim).reshape(dim, -1))
+            biases.append(drawn(f"{name}/{part}/bias", heads, head_dim).ravel())
         block.attention.query_key_value.set_weights([np.concatenate(kernels, axis=1), np.concatenate(biases)])
-        output_kernel = values[f"{name}/output/kernel"].reshape(inner, dim)
-        block.attention.output_projection.set_weights([output_kernel, values[f"{name}/output/bias"]])
+        output_kernel = drawn(f"{name}/output/kernel", heads, head_dim, dim).reshape(-1, dim)
+        block.attention.output_projection.set_weights([output_kernel, drawn(f"{name}/output/bias", dim)])
         if config.use_lsa:
-            block.attention.tau.assign(values[f"{name}/tau"][None])
-        norm(block.mlp_norm, f"{name}/mlp_norm")
-        dense(block.mlp.denses[0], f"{name}/mlp_0")
-        dense(block.mlp.denses[1], f"{name}/mlp_1")
-    norm(model.final_norm, "final_norm")
-    for index, layer in enumerate(model.head.denses):
-        dense(layer, f"head_{index}")
-    dense(model.classifier, "classifier")
+            block.attention.tau.assign(drawn(f"{name}/tau", 1))
+        block.mlp_norm.set_weights(norm(f"{name}/mlp_norm", dim))
+        block.mlp.denses[0].set_weights(dense(f"{name}/mlp_0", dim, 2 * dim))
+        block.mlp.denses[1].set_weights(dense(f"{name}/mlp_1", 2 * dim, dim))
+    model.final_norm.set_weights(norm("final_norm", dim))
+    width = config.num_patches * dim
+    for index, (layer, units) in enumerate(zip(model.head.denses, config.head_units, strict=True)):
+        layer.set_weights(dense(f"head_{index}", width, units))
+        width = units
+    model.classifier.set_weights(dense("classifier", width, config.num_classes))
+    return drawn
