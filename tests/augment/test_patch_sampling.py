@@ -58,15 +58,12 @@ def test_a_model_sees_the_patches_at_the_places_and_no_others(variant, rng):
         np.testing.assert_array_equal(ops.convert_to_numpy(model(changed, places=places)), some)
 
 
-@pytest.mark.parametrize(
-    ("model", "recipe", "message"),
-    [
+def test_a_model_that_cannot_be_trained_on_some_patches_is_refused():
+    for model, recipe, message in (
         ({"pooling": "flatten"}, {}, 'patch_sampling is "window" and pooling is "flatten"'),
         ({}, {"sampled_patches": 16}, "sampled_patches is 16; of 9 patches it must be from 2 to 9"),
-    ],
-)
-def test_a_model_that_cannot_be_trained_on_some_patches_is_refused(model, recipe, message):
-    recipe = replace(tiny.RECIPE, patch_sampling="window", **{"sampled_patches": 4, **recipe})
-    with pytest.raises(ValueError, match=message):
-        require_samplable(replace(with_variant(tiny.MODEL, "spt_lsa"), **model), recipe)
-    require_samplable(replace(tiny.MODEL, **model), replace(recipe, patch_sampling="none"))
+    ):
+        recipe = replace(tiny.RECIPE, patch_sampling="window", **{"sampled_patches": 4, **recipe})
+        with pytest.raises(ValueError, match=message):
+            require_samplable(replace(with_variant(tiny.MODEL, "spt_lsa"), **model), recipe)
+        require_samplable(replace(tiny.MODEL, **model), replace(recipe, patch_sampling="none"))

@@ -25,18 +25,14 @@ MODEL = PRESETS["laptop"].model
 RECIPE = PRESETS["laptop"].training
 
 
-@pytest.mark.parametrize(
-    ("config", "changes", "message"),
-    [
+def test_what_cannot_be_is_refused_by_its_numbers():
+    for config, changes, message in (
         (MODEL, {"image_size": 30}, "image_size 30 is not divisible by patch_size 4"),
-        (
-            MODEL,
-            {"image_size": 35, "patch_size": 5, "use_spt": True},
-            "patch_size 5 is odd; Shifted Patch Tokenization",
-        ),
+        (MODEL, {"image_size": 35, "patch_size": 5, "use_spt": True}, "patch_size 5 is odd; Shifted Patch Tokeniz"),
         (MODEL, {"num_heads": 3}, "embed_dim 128 is not num_heads 3 x head_dim 32 = 96"),
         (MODEL, {"image_size": 4, "use_lsa": True}, "image_size 4 with patch_size 4 gives 1 token"),
         (MODEL, {"num_classes": 1}, "num_classes is 1"),
+        (MODEL, {"patch_size": -4}, "patch_size is -4"),
         (MODEL, {"dropout_rate": 1.0}, "dropout_rate is 1.0; it must be at least 0 and less than 1"),
         (MODEL, {"drop_path_rate": float("nan")}, "drop_path_rate is nan"),
         (MODEL, {"pooling": "max"}, "pooling is 'max'; it must be one of cls, mean, flatten"),
@@ -49,13 +45,13 @@ RECIPE = PRESETS["laptop"].training
         (RECIPE, {"learning_rate": float("inf")}, "learning_rate is inf"),
         (RECIPE, {"weight_decay": -0.1}, "weight_decay is -0.1"),
         (RECIPE, {"validation_split": 0.0}, "validation_split is 0"),
+        (RECIPE, {"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         (RECIPE, {"seed": 2**32}, "seed is 4294967296"),
+        (RECIPE, {"optimizer": "sgd"}, "optimizer is 'sgd'; it must be one of adamw, muon"),
         (RECIPE, {"patch_sampling": "window", "sampled_patches": 12}, "a window has a square number of patches"),
-    ],
-)
-def test_what_cannot_be_is_refused_by_its_numbers(config, changes, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        replace(config, **changes)
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            replace(config, **changes)
 
 
 def test_an_odd_patch_is_fine_without_shifts():

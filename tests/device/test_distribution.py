@@ -108,18 +108,15 @@ def test_processes_with_different_options_say_so_and_end(data, tmp_path):
     assert finish(first)[0] != 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_what_does_not_fit_together_ends_in_a_sentence(capsys, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+    for arguments, message in (
         (["--devices", "2"], "--devices needs KERAS_BACKEND=jax; it is tensorflow"),
         (["--coordinator", "localhost:1"], "--process-id and --processes must be given too"),
         (["--coordinator", "localhost", "--processes", "2", "--process-id", "0"], "--coordinator is localhost"),
-    ],
-)
-def test_what_does_not_fit_together_ends_in_a_sentence(arguments, message, capsys, monkeypatch):
-    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
-    assert train.main(arguments) == 2
-    assert capsys.readouterr().err.startswith(f"train.py: {message}")
+    ):
+        assert train.main(arguments) == 2
+        assert capsys.readouterr().err.startswith(f"train.py: {message}")
 
 
 def test_a_number_of_a_process_out_of_range_is_refused_by_jax(data, tmp_path):

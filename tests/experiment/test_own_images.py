@@ -4,7 +4,6 @@ import io
 import logging
 import re
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,32 +161,33 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     assert "is a finished training whose test images is" in capsys.readouterr().err
 
 
+def planned(**overrides):
+    """What is said of a training on ./scans, and its recipe."""
+    plan = make_plan(ExperimentOptions(preset="tiny", data="scans", overrides=overrides))
+    plan = plan.fit_to_data(load_dataset(Source("scans")))
+    return plan.notes, plan.runs()[0].training
+
+
 def test_characters_are_not_mirrored_unless_the_user_asks_for_it(place):
     tiny.write_images(place / "scans", {"6": 20, "9": 20})
-    dataset = load_dataset(Source("scans"))
     reason = "The classes look like characters (6, 9 ...)"
-    plan = make_plan(ExperimentOptions(preset="tiny", data="scans")).fit_to_data(dataset)
-    assert plan.notes == (f"{reason}, so training does not mirror images; --augmentation flip_crop does",)
-    assert plan.runs()[0].training.augmentation == "crop"
-    overrides = {"augmentation": "flip_crop"}
-    plan = make_plan(ExperimentOptions(preset="tiny", data="scans", overrides=overrides)).fit_to_data(dataset)
-    assert plan.notes == (f"{reason}, and training mirrors images; --augmentation crop would not",)
-    assert plan.runs()[0].training.augmentation == "flip_crop"
+    notes, training = planned()
+    assert notes == (f"{reason}, so training does not mirror images; --augmentation flip_crop does",)
+    assert training.augmentation == "crop"
+    notes, training = planned(augmentation="flip_crop")
+    assert notes == (f"{reason}, and training mirrors images; --augmentation crop would not",)
+    assert training.augmentation == "flip_crop"
 
 
 def test_classes_of_very_unequal_size_are_shown_equally_often_unless_the_user_decides(place):
     tiny.write_images(place / "scans", {"healthy": 30, "ill": 10})
-    dataset = load_dataset(Source("scans"))
-    options = ExperimentOptions(preset="tiny", data="scans")
-    plan = make_plan(options).fit_to_data(dataset)
-    assert plan.runs()[0].training.balance == "sampling"
-    assert "healthy, has 24 training images and the smallest, ill, 8, so training shows every class" in plan.notes[-1]
-    plan = make_plan(replace(options, overrides={"balance": "none"})).fit_to_data(dataset)
-    assert plan.runs()[0].training.balance == "none"
-    assert len(plan.notes) == 1
-    plan = make_plan(replace(options, overrides={"balance": "weights"})).fit_to_data(dataset)
-    assert plan.runs()[0].training.balance == "weights"
-    assert "largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so" in plan.notes[-1]
+    mirrored, sampled = planned()[0]
+    assert "healthy, has 24 training images and the smallest, ill, 8, so training shows every class" in sampled
+    weighted = planned(balance="weights")[0][-1]
+    assert "largest class, healthy, is multiplied by 0.67, and of the smallest, ill, by 2, so" in weighted
+    assert planned(balance="none")[0] == (mirrored,)
+    choices = ({}, {"balance": "weights"}, {"balance": "none"})
+    assert [planned(**overrides)[1].balance for overrides in choices] == ["sampling", "weights", "none"]
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
@@ -207,24 +207,21 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_cannot_be_is_a_sentence(place, capsys):
+    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
+    (folder / "cat" / "broken.png").write_bytes(b"")
+    for options, message in (
         (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; choose another one); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (
             ["--preset", "keras-example", "--image-size", "48"],
-            "preset keras-example would cut patches of 9 px, and SPT",
+            "keras-example would cut patches of 9 px, and SPT shifts",
         ),
-    ],
-)
-def test_what_cannot_be_is_a_sentence(place, capsys, options, message):
-    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    (folder / "cat" / "broken.png").write_bytes(b"")
-    assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
-    assert message in capsys.readouterr().err
-    assert not (place / "runs").exists()
+    ):
+        assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
+        assert message in capsys.readouterr().err
+        assert not (place / "runs").exists()
 
 
 def test_examples_are_found_under_the_home(place, monkeypatch):

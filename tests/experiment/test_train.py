@@ -191,32 +191,29 @@ def test_without_a_gpu_what_is_made_for_one_says_so(small_data, monkeypatch, cap
     assert ("No GPU was found" in caplog.text) is is_warned
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(small_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMALLVIT_DATA", str(small_data))
+    for arguments, message in (
         (["--data", "nowhere"], "There is no nowhere; --data takes a folder of images"),
         (["--epochs", "0"], "epochs is 0; it must be"),
         (["--validation-split", "0.001"], "A split of 0.001 leaves 60 of 60 images to train on and 0"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
+        (["--hours", "0"], "--hours is 0; it must be more than 0"),
         (["--hours", "2", "--epochs", "3"], "--hours 2 and --epochs 3 both say how long to train; give one"),
         (["--time-limit", "-2"], "--time-limit is -2; it must be more than 0 minutes"),
         (["--set", "epochs"], "--set epochs: 'epochs' is not of the form NAME=VALUE"),
         (["--set", "drop_path=0.1"], "--set drop_path=0.1: 'drop_path' is no field of a preset; drop_path_rate is"),
         (["--set", "use_spt=True"], "--set use_spt=True: use_spt cannot be set: --variant sets it"),
         (["--epochs", "3", "--set", "epochs=3"], "--set epochs=3: epochs is given twice; give it once"),
+        (["--tensorboard", "/dev/null/logs"], "--tensorboard /dev/null/logs cannot be written to (Not a directory)"),
         (["--output-dir", "/dev/null/runs"], "--output-dir /dev/null/runs cannot be written to (Not a directory)"),
-    ],
-)
-def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(
-    small_data, tmp_path, monkeypatch, capsys, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SMALLVIT_DATA", str(small_data))
-    assert train.main(["--preset", "laptop", *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"train.py: {message}")
-    assert error.count("\n") == 1
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    ):
+        assert train.main(["--preset", "laptop", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"train.py: {message}")
+        assert error.count("\n") == 1
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_package_that_is_not_installed_is_a_sentence(monkeypatch, capsys):
