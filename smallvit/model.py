@@ -129,7 +129,7 @@ class VisionTransformer(keras.Model):
         }
         return TransformerBlock(
             attention=(
-                LocalitySelfAttention(tau_per=config.tau_per, **attention)
+                LocalitySelfAttention(tau_per=config.tau_per, temperature_weight=config.temperature_weight, **attention)
                 if config.use_lsa
                 else SelfAttention(**attention)
             ),

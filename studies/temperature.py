@@ -57,7 +57,9 @@ def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
     if model.config.use_lsa:
         mask_off = compare(answer(split.images, mask=False))
         for block in model.blocks:
-            block.attention.tau.assign(ops.full_like(block.attention.tau, math.sqrt(model.config.head_dim)))
+            block.attention.set_temperature(
+                ops.full_like(block.attention.temperature(), math.sqrt(model.config.head_dim))
+            )
         fixed = compare(answer(split.images))
     return {
         "factors": list(FACTORS),

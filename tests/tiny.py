@@ -96,8 +96,7 @@ def build(variant, config=MODEL, seed=1):
     rng = np.random.default_rng(seed)
     for block in model.blocks:
         if model.config.use_lsa:
-            tau = block.attention.tau
-            tau.assign(rng.uniform(1, 3, tau.shape))
+            block.attention.set_temperature(rng.uniform(1, 3, block.attention.temperature().shape))
     return model
 
 

@@ -82,6 +82,7 @@ class ModelConfig:
     use_spt: bool = False  # Shifted Patch Tokenization
     use_lsa: bool = False  # Locality Self-Attention
     tau_per: Literal["head", "layer"]  # one learned tau for each head, or one that the heads of a layer share
+    temperature_weight: Literal["tau", "scale"] = "tau"  # what is trained: tau, or scale = 1 / tau
 
     def __post_init__(self) -> None:
         # JSON has no tuples. With this, a config that is read from a file equals the one that was written.

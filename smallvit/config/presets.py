@@ -179,6 +179,7 @@ _PAPER = _preset(
         "layer_norm_epsilon": 1e-5,
         "pooling": "cls",
         "embedding_initialization": "unit_normal",
+        "temperature_weight": "scale",
     },
     training={
         # epochs stays 300: one of the authors' "100 epochs" shows 150,000 images, three times the training split.

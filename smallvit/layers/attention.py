@@ -101,17 +101,18 @@ class SelfAttention(keras.layers.Layer):
 class LocalitySelfAttention(SelfAttention):
     """Self-attention without attention to itself: `softmax(mask(Q K^T / tau)) V` with a learned tau.
 
-    The mask covers the diagonal of the scores, so a token's attention to itself is 0. tau is a trainable weight that
-    starts at sqrt(head_dim); a smaller tau makes the attention sharper.
+    The mask covers the diagonal of the scores, so a token's attention to itself is 0. tau starts at sqrt(head_dim); a
+    smaller tau makes the attention sharper.
 
     Args:
         tau_per: "head" learns one tau for each head, "layer" one that the heads share.
+        temperature_weight: which trainable weight holds it, "tau", or "scale" = 1 / tau. Under Adam the two learn
+            differently: a step moves either by about the learning rate, which is a larger part of a small scale.
         mask_diagonal: whether the diagonal is masked.
         (the others): see `SelfAttention`.
 
-    Reference: section 3.3, equations 5-7.
-    Differs from the authors' code: the code multiplies by `scale` [h], one per head, which starts at head_dim ** -0.5;
-    tau = 1 / scale. The Keras example divides by one `tau` per layer.
+    Reference: section 3.3, equations 5-7. The authors' code multiplies by `scale` [h], one per head, which starts at
+    head_dim ** -0.5. The Keras example divides by one `tau` per layer.
     """
 
     def __init__(
@@ -122,24 +123,33 @@ class LocalitySelfAttention(SelfAttention):
         attention_dropout: float,
         initialization: str,
         tau_per: Literal["head", "layer"],
+        temperature_weight: Literal["tau", "scale"],
         mask_diagonal: bool = True,
         **kwargs: Any,
     ):
         super().__init__(num_heads, head_dim, qkv_bias, attention_dropout, initialization, **kwargs)
         self.tau_per = tau_per
+        self.temperature_weight = temperature_weight
         self.mask_diagonal = mask_diagonal
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.tau = self.add_weight(
+        self.learned = self.add_weight(
             shape=(self.num_heads if self.tau_per == "head" else 1,),
-            initializer=keras.initializers.Constant(math.sqrt(self.head_dim)),
+            initializer=keras.initializers.Constant(
+                self.head_dim ** (0.5 if self.temperature_weight == "tau" else -0.5)
+            ),
             dtype="float32",
-            name="tau",
+            name=self.temperature_weight,
         )
 
     def temperature(self):
-        return ops.cast(self.tau, "float32")
+        learned = ops.cast(self.learned, "float32")
+        return learned if self.temperature_weight == "tau" else 1 / learned
+
+    def set_temperature(self, tau):
+        """Assign tau, [h] or [1], to the weight that holds it."""
+        self.learned.assign(tau if self.temperature_weight == "tau" else 1 / tau)
 
     def mask_scores(self, scores, mask_diagonal=None):
         if not self.mask_diagonal:

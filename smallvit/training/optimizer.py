@@ -5,8 +5,8 @@ import keras
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, TrainConfig
 from smallvit.training.muon import StackedMuon
 
-# Parts of the names of biases, LayerNorm, embeddings and tau. Shrinking these towards 0 does not regularise.
-_UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau")
+# Parts of the names of biases, LayerNorm, embeddings and temperatures. Shrinking these towards 0 does not regularise.
+_UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau", "scale")
 
 
 def learning_rate_schedule(config: TrainConfig, num_train: int) -> keras.optimizers.schedules.LearningRateSchedule:

@@ -23,7 +23,7 @@ def array(tensor):
 def test_a_layer_whose_mask_is_off_is_self_attention(rng):
     """At the initial tau, with the same weights."""
     tokens = rng.normal(size=(2, 7, 6)).astype(np.float32)
-    local, plain = LocalitySelfAttention(tau_per="head", **SHAPE), SelfAttention(**SHAPE)
+    local, plain = LocalitySelfAttention(tau_per="head", temperature_weight="tau", **SHAPE), SelfAttention(**SHAPE)
     for layer in (local, plain):
         layer.build((None, 7, 6))
     plain.set_weights([rng.normal(size=weight.shape) for weight in plain.get_weights()])
@@ -53,7 +53,7 @@ def changed(loaded):
     copy = tiny.build("spt_lsa", model.config)
     copy.set_weights(model.get_weights())
     for block, factor in zip(copy.blocks, FACTORS, strict=True):
-        block.attention.tau.assign(factor * array(block.attention.tau))
+        block.attention.set_temperature(factor * array(block.attention.temperature()))
     return copy
 
 

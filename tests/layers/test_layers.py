@@ -25,7 +25,7 @@ ATTENTION = {"num_heads": 3, "head_dim": 5, "qkv_bias": True, "attention_dropout
 
 
 def lsa(**changes):
-    return LocalitySelfAttention(**{**ATTENTION, "tau_per": "head", **changes})
+    return LocalitySelfAttention(**{**ATTENTION, "tau_per": "head", "temperature_weight": "tau", **changes})
 
 
 @pytest.fixture
@@ -105,17 +105,20 @@ class TestAttention:
         assert (numpy(plain)[:, :, range(7), range(7)] > 0).all()
 
     @pytest.mark.parametrize(("tau_per", "shape"), [("head", (3,)), ("layer", (1,))])
-    def test_tau_is_trainable_and_starts_at_the_square_root(self, tokens, tau_per, shape):
-        layer = lsa(tau_per=tau_per)
+    @pytest.mark.parametrize(("name", "start"), [("tau", math.sqrt(5)), ("scale", 1 / math.sqrt(5))])
+    def test_what_is_trained_gives_the_square_root_at_the_start(self, tokens, tau_per, shape, name, start):
+        layer = lsa(tau_per=tau_per, temperature_weight=name)
         layer.build(tokens.shape)
-        (tau,) = [weight for weight in layer.trainable_weights if weight.path.endswith("tau")]
-        assert tuple(tau.shape) == shape
-        np.testing.assert_allclose(numpy(tau), math.sqrt(5))
+        (weight,) = [weight for weight in layer.trainable_weights if weight.path.endswith(name)]
+        assert tuple(weight.shape) == shape
+        np.testing.assert_allclose(numpy(weight), start, rtol=1e-6)
+        np.testing.assert_allclose(numpy(layer.temperature()), math.sqrt(5), rtol=1e-6)
 
-    def test_tau_divides_the_scores_head_by_head(self, tokens):
-        layer = lsa(mask_diagonal=False)
+    @pytest.mark.parametrize("temperature_weight", ["tau", "scale"])
+    def test_tau_divides_the_scores_head_by_head(self, tokens, temperature_weight):
+        layer = lsa(mask_diagonal=False, temperature_weight=temperature_weight)
         _, before = layer(tokens, return_attention=True)
-        layer.tau.assign([math.sqrt(5), math.sqrt(5) / 2, 1e6])
+        layer.set_temperature(np.array([math.sqrt(5), math.sqrt(5) / 2, 1e6], "float32"))
         _, after = layer(tokens, return_attention=True)
         before, after = numpy(before), numpy(after)
         np.testing.assert_allclose(after[:, 0], before[:, 0], atol=1e-6)

@@ -35,10 +35,10 @@ def test_a_factor_multiplies_tau_and_the_mask_can_be_off(models):
 
     for factor in (0.1, 1, 8):
         index = found["factors"].index(factor)
-        changed = of_changed(lambda layer, factor=factor: layer.tau.assign(factor * layer.tau))
+        changed = of_changed(lambda layer, factor=factor: layer.set_temperature(factor * layer.temperature()))
         assert [found["top1"][index], found["changed"][index]] == changed
     assert [*found["mask_off"].values()] == of_changed(lambda layer: setattr(layer, "mask_diagonal", False))
-    assert [*found["fixed"].values()] == of_changed(lambda layer: layer.tau.assign([5**0.5, 5**0.5]))
+    assert [*found["fixed"].values()] == of_changed(lambda layer: layer.set_temperature([5**0.5, 5**0.5]))
     assert max(found["changed"]) > 0
 
 

@@ -10,7 +10,7 @@ from keras.ops import convert_to_numpy as numpy
 
 from smallvit.augment import pipeline
 from smallvit.data import Split
-from smallvit.device import backend, compilation
+from smallvit.device import backend, compilation, distribution
 from smallvit.training import trainer as trainer_module
 from smallvit.training.loss import class_weights
 from smallvit.training.trainer import Trainer, balanced_order
@@ -149,6 +149,21 @@ def test_measuring_a_step_changes_nothing(train):
     before = trainer.values()
     assert trainer.measure_step_seconds() > 0
     assert_equal(before, trainer.values())
+
+
+@pytest.mark.usefixtures("without_xla")
+def test_every_process_measures_as_many_steps_as_process_0_says(train, monkeypatch):
+    """By its own clock, each would take another number of steps, and wait for the others for ever."""
+    trainer = Trainer(tiny.SHALLOW, tiny.RECIPE, train)
+    steps, calls = trainer._steps[False], []
+    trainer._steps[False] = lambda *inputs: calls.append(inputs) or steps(*inputs)
+    counts = []
+    for said_by_process_0 in (0, 5):
+        monkeypatch.setattr(distribution, "broadcast_json", lambda own, said=said_by_process_0: said)
+        calls.clear()
+        trainer.measure_step_seconds()
+        counts.append(len(calls))
+    assert counts[1] - counts[0] == 5
 
 
 @pytest.mark.usefixtures("without_xla")
