@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,10 @@ def test_code_to_copy_and_the_state_of_the_models(served):
 
 def test_a_frame_of_the_camera_is_answered_and_not_stored(served):
     frame = image_corpus.save(Image.fromarray(resize_square(load_square(LION), 64)), "PNG")
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    stored = set(uploads.rglob("*"))
     (answer,) = ask(served, "/page_live", base64.b64encode(frame).decode(), [VIT])
+    assert set(uploads.rglob("*")) == stored
     expected = served[1][VIT].predict(resize_square(load_square(frame), 32))
     assert answer["top"][0] == [int(expected.argmax()), pytest.approx(expected.max(), abs=1e-5)]
     with pytest.raises(AppError, match="A frame has at most 200,000 characters"):
