@@ -49,7 +49,17 @@ def require_same_settings(saved: dict, current: dict, what: str, advice: str) ->
 
 
 def require_same_training(saved: dict, current: dict, path: Path) -> None:
-    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first."""
+    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first.
+
+    A setting that an earlier version did not have is at its default, as in the records of model folders.
+    """
+    later = {
+        field.name: field.default
+        for config in (ModelConfig, TrainConfig)
+        for field in dataclasses.fields(config)
+        if field.default is not dataclasses.MISSING and field.name not in saved
+    }
+    saved = saved | later
     advice = "or give another --output-dir to start anew"
     deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
     options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"

@@ -141,6 +141,17 @@ def test_a_checkpoint_of_another_training_is_refused(run, path, tmp_path, monkey
         run(recipe)
 
 
+def test_a_checkpoint_from_before_a_setting_existed_goes_on_at_its_default(run, path):
+    recipe = replace(tiny.RECIPE, epochs=1)
+    run(recipe)
+    state, _ = path.read()
+    del state.fingerprint["temperature_weight"]
+    path.write_state(state)
+    assert run(recipe).best.epoch == 1
+    with pytest.raises(UserError, match="whose temperature_weight is tau, not scale"):
+        run(recipe, replace(tiny.SHALLOW, temperature_weight="scale"))
+
+
 def test_a_loss_that_is_not_finite_ends_in_a_sentence(run, tmp_path):
     message = r"no longer a finite number in epoch 1, step \d+; use a learning rate below 1e\+30"
     with pytest.raises(UserError, match=message):
