@@ -16,6 +16,7 @@ from smallvit.data import Split
 from smallvit.model import build_model
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.model_folder.record import Record
+from tests.server import ROOT
 
 MODEL = replace(
     PRESETS["modern"].model,
@@ -189,7 +190,7 @@ def start_training(*arguments, **environment):
 def start_python(*arguments, **environment):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
