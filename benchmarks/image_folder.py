@@ -40,7 +40,7 @@ def measure(how, folder):
     The memory is that of the imports and in all. Pages of the cache file do not count: the operating system can free
     them at any time.
     """
-    import datasets  # noqa: F401  imported by `read_image_folder` otherwise
+    import pyarrow  # noqa: F401  imported by `read_image_folder` otherwise
 
     from smallvit.data.decoded import Reading
     from smallvit.data.image_folder import read_image_folder

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
+from huggingface_hub.constants import HF_HOME
 
 from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
 from smallvit.data.listing import Listing
@@ -122,13 +123,12 @@ def _as_text(listing: Listing) -> str:
 
 def _cache_file(listing: Listing, reading: Reading) -> Path:
     """The file of decoded images, whose name has a hash of everything that they depend on."""
-    logging.getLogger("datasets").setLevel(logging.WARNING)  # else it logs which backends are installed
-    import datasets
-
     # Whether damaged files are refused changes no image.
     depends = json.dumps([listing.key, _cache_version(), reading._replace(strict=False), listing.stats])
     fingerprint = hashlib.sha256(depends.encode()).hexdigest()[:32]
-    return Path(datasets.config.HF_DATASETS_CACHE, "smallvit", f"{_cache_version()}-{fingerprint}.arrow")
+    # `datasets` has its cache there too. Importing it for the path would take as much memory as 25,000 images.
+    folder = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME, "datasets")
+    return Path(folder, "smallvit", f"{_cache_version()}-{fingerprint}.arrow")
 
 
 def _cache_version() -> str:

@@ -53,7 +53,7 @@ def tarball(python_release, monkeypatch):
 
 
 def test_looking_at_data_needs_no_keras():
-    """And no `datasets`, which takes seconds to import and which only folders need."""
+    """And no `datasets`, which takes seconds to import and which only data sets of the Hub and Parquet files need."""
     code = "import sys, smallvit.data, smallvit.images; print({'keras', 'datasets', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 

@@ -3,10 +3,11 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,7 +26,7 @@ SIDE = 2
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -453,6 +454,17 @@ def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache
     with pytest.raises(KeyboardInterrupt):
         read(images)
     assert list(cache.rglob("*.arrow")) == []
+
+
+def test_reading_a_folder_imports_neither_keras_nor_datasets(images):
+    """Both take more memory than tens of thousands of decoded images."""
+    code = f"""
+import sys
+from smallvit.data import Source, load_dataset
+load_dataset(Source({str(images)!r}))
+print({{"keras", "datasets", "pandas"}} & set(sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_a_cache_that_cannot_be_written_is_a_sentence_and_a_damaged_one_is_made_anew(images, cache):
