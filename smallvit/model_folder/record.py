@@ -14,30 +14,17 @@ _RENAMED_IN_VERSION_4 = {"picture_size": "data_image_size"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Record:
-    """The content of smallvit.json.
-
-    `metrics[split]` has "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats) for the splits "validation"
-    and "test". The model counts as unsure of an image if its top probability is below `unsure_below`; see
-    `evaluation.unsure_threshold`.
-
-    Raises:
-        ValueError: a field has a wrong type or value, or fields contradict each other.
-    """
+class RunSummary:
+    """What a `Record` and an entry of the published results both say of a trained model."""
 
     preset: str
     variant: str
-    model: ModelConfig
-    training: TrainConfig
     data: str  # name of the data set
     data_image_size: int  # side of the training images in pixels, before the model resizes them to its image_size
-    class_names: list[str]
     num_train: int
     num_validation: int
     num_test: int
     parameters: int
-    metrics: dict[str, dict[str, float]]
-    unsure_below: float  # in [0, 1], measured on the validation split; 0.0 if no answer there is right
     epochs_trained: int
     epoch: int  # the epoch whose weights were kept, from 1: the best on the validation split
     averaged: bool  # whether the kept weights are the moving average
@@ -50,10 +37,28 @@ class Record:
     command: str  # a path outside the working directory is cut to its last part
     date: str
     started_from: str | None = None  # the model whose weights, except the classifier's, the training began with
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record(RunSummary):
+    """The content of smallvit.json.
+
+    `metrics[split]` has "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats) for the splits "validation"
+    and "test". The model counts as unsure of an image if its top probability is below `unsure_below`; see
+    `evaluation.unsure_threshold`.
+
+    Raises:
+        ValueError: a field has a wrong type or value, or fields contradict each other.
+    """
+
+    model: ModelConfig
+    training: TrainConfig
+    class_names: list[str]
+    metrics: dict[str, dict[str, float]]
+    unsure_below: float  # in [0, 1], measured on the validation split; 0.0 if no answer there is right
     test_sha256: str | None = None  # of the test images and labels, see `data.digest.split_sha256`
-    value_range: list[float] | None = (
-        None  # what became black and white in images of more than 8 bits, see `images.View`
-    )
+    # What became black and white in images of more than 8 bits, see `images.View`.
+    value_range: list[float] | None = None
     fold: int | None = None  # of --folds, from 1: its images are the test images
     num_folds: int | None = None
     findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`

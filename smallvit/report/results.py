@@ -21,6 +21,7 @@ from smallvit.config import PRESETS, VARIANTS, scaled_image_size, without_seed
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_file
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
+from smallvit.model_folder.record import RunSummary
 
 RESULTS_PAGE = files.ASSETS.parent / "docs" / "results.md"  # has the marked sections that `replace_section` rewrites
 
@@ -29,8 +30,8 @@ Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Result:
-    """A trained model's entry in results.json. Fields that `Record` has too mean the same.
+class Result(RunSummary):
+    """A trained model's entry in results.json.
 
     `raw_validation` and `averaged_validation` are the metrics of the trained weights and of their moving average after
     `epoch`. `validation` and `test` are the metrics of those weights that were kept (the average, if `averaged`).
@@ -38,33 +39,13 @@ class Result:
     split.
     """
 
-    preset: str
-    variant: str
-    data: str
     seed: int
-    overrides: dict[str, object]
-    started_from: str | None
-    data_image_size: int
     image_size: int  # the model resizes images to this side, in pixels
-    epochs_trained: int
-    epoch: int
-    averaged: bool
-    parameters: int
-    num_train: int
-    num_validation: int
-    num_test: int
+    precision: str
     validation: dict[str, float]
     raw_validation: dict[str, float]
     averaged_validation: dict[str, float] | None
     test: dict[str, float]
-    seconds: float
-    images_per_second: float
-    precision: str
-    hardware: str
-    versions: dict[str, str]
-    commit: str | None
-    command: str
-    date: str
     weights_sha256: str
 
     @classmethod
@@ -84,8 +65,7 @@ class Result:
             "test": record.metrics["test"],
             "weights_sha256": folder.weights["sha256"],
         }
-        shared = [field.name for field in dataclasses.fields(cls) if field.name not in own]
-        return cls(**{name: getattr(record, name) for name in shared}, **own)
+        return cls(**{field.name: getattr(record, field.name) for field in dataclasses.fields(RunSummary)}, **own)
 
     @property
     def changes(self) -> dict[str, object]:
