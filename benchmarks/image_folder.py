@@ -40,16 +40,16 @@ def measure(how, folder):
     The memory is that of the imports and in all. Pages of the cache file do not count: the operating system can free
     them at any time.
     """
-    import pyarrow  # noqa: F401  imported by `read_image_folder` otherwise
+    import pyarrow  # noqa: F401  imported by `read_splits` otherwise
 
-    from smallvit.data.decoded import Reading
-    from smallvit.data.image_folder import read_image_folder
+    from smallvit.data import Source
+    from smallvit.data.source import read_splits
 
     memory = _Memory()
     before = memory.peak
     memory.start()
     started, started_cpu = time.perf_counter(), sum(os.times()[:4])
-    images = read_image_folder(folder, Reading(32)).splits["train"]
+    images = read_splits(Source(folder)).splits["train"]
     if how == "one epoch":
         order = np.random.default_rng(0).permutation(len(images.labels))
         for start in range(0, len(order), _BATCH):

@@ -1,7 +1,7 @@
 """`UserError`, the exception whose message is shown to the user, and helpers that make its message."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
@@ -39,7 +39,7 @@ def write_error_as_user_error(
     try:
         yield
     except BrokenPipeError:
-        raise  # who reads the standard output has seen enough
+        raise  # the reader closed the pipe, as `| head` does
     except OSError as error:
         raise UserError(f"{what} could not be written ({error.strerror or error}); {advice}.") from error
 
@@ -49,7 +49,7 @@ def format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def format_list(names: list[str], most: int = 3) -> str:
+def format_list(names: Sequence[str], most: int = 3) -> str:
     """Format names as `"a, b, c and 4 more"`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(escape_name(name) for name in names[:most]) + more

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from smallvit.data.checks import MIN_CLASSES, LoadedSplits
+from smallvit.data.checks import LoadedSplits
 from smallvit.data.decoded import Reading, find_decoded, read_listing
 from smallvit.data.listing import Listing, file_state, is_hidden, list_images, walk
-from smallvit.data.rows import refuse_columns
+from smallvit.data.rows import NamedColumns, refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, list_table
-from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error, write_error_as_user_error
+from smallvit.errors import UserError, escape_name, format_list, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
 
 log = logging.getLogger(__name__)
@@ -34,30 +34,23 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def read_archive(
-    path: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
-) -> LoadedSplits:
-    """Read the images of an archive, which has the folders that `listing` knows, also within one folder.
+def read_archive(file: Path, source: str, named: NamedColumns, reading: Reading) -> LoadedSplits:
+    """Read the images of an archive with class folders (see `listing`); one folder may wrap them all.
 
     If it has none, or if a column is named, its only table names images and classes. Nothing is unpacked if the images
     are decoded already.
 
     Args:
-        path: the file.
-        image_column, label_column, group_by: see `list_table`.
+        file: the archive.
+        source: the archive, as messages name it.
+        named: the columns that the user named.
         reading: how.
 
     Raises:
-        UserError: the archive is missing, damaged, encrypted or too large, or has neither class folders nor a table.
+        UserError: the archive is damaged, encrypted or too large, or has neither class folders nor a table.
+        OSError: it cannot be read.
     """
-    file = Path(os.path.expanduser(path))
-    source = escape_name(str(file))
-    with os_error_as_user_error(file):
-        if not file.is_file():
-            raise UserError(f"There is no file {source}; --data takes a zip or tar archive of a folder of images.")
-        state = file_state(str(file))
-    columns = [image_column, label_column, None if group_by and "(" in group_by else group_by]
-    key = json.dumps([os.path.realpath(file), *state, columns])
+    key = json.dumps([os.path.realpath(file), *file_state(str(file)), named.image, named.label, named.group])
     if listing := find_decoded(key, reading):
         return read_listing(source, listing, reading)
     with tempfile.TemporaryDirectory() as temporary:
@@ -66,7 +59,7 @@ def read_archive(
             f"{source}, unpacked in {tempfile.gettempdir()},", "make room, or set TMPDIR to another folder"
         ):
             _unpack(file, folder, source)
-        listing = _list(folder, source, image_column, label_column, group_by, reading)
+        listing = _list(folder, source, named, reading)
         return read_listing(source, listing._replace(key=key, stats=[]), reading)
 
 
@@ -111,16 +104,14 @@ def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, 
                 yield member.name, member.size, partial(archive.extractfile, member) if member.isreg() else None
 
 
-def _list(
-    folder: str, source: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
-) -> Listing:
+def _list(folder: str, source: str, named: NamedColumns, reading: Reading) -> Listing:
     """List the images of the class folders, or of the only table."""
     tables = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in TABLE_SUFFIXES and not is_hidden(p.name))
     if not tables:
-        refuse_columns(image_column, label_column, f"{source} has no CSV, TSV or Parquet file")
-    if not (tables and (image_column or label_column or (group_by and "(" not in group_by))):
+        refuse_columns(named, f"{source} has no CSV, TSV or Parquet file")
+    if not (tables and (named.image or named.label or named.group)):
         try:
-            return list_images(_top(folder), MIN_CLASSES if reading.for_training else 1, source)
+            return list_images(_top(folder), source, reading.min_classes)
         except UserError:
             if not tables:
                 raise
@@ -131,7 +122,7 @@ def _list(
             "and give --data the table."
         )
     table = f"{source}/{escape_name(names[0])}"
-    listing = list_table(str(tables[0]), image_column, label_column, group_by, reading, table)
+    listing = list_table(tables[0], table, named, reading)
     paths = map(str, listing.contents)
     outside = [path for path in paths if not os.path.abspath(path).startswith(folder + os.sep)]
     if outside:
@@ -140,7 +131,7 @@ def _list(
 
 
 def _top(folder: str) -> str:
-    """The only folder that all class folders are in, such as the archive's name."""
+    """The folder that holds the class folders, below any single wrapping folders."""
     for here, folders, files in walk(folder):
         if files or len(folders) != 1:
             return here if folders or here == folder else os.path.dirname(here)  # the last may be a class of images

@@ -21,7 +21,7 @@ SPLIT_ALIASES = {
 
 
 class LoadedSplits(NamedTuple):
-    """The user's own images as the source has them, before missing splits are drawn.
+    """The user's own images as read, before smallvit draws missing splits.
 
     Attributes:
         splits: "train", and "validation" and "test" if the source has them. All images have one size.
@@ -63,29 +63,25 @@ def require_classes(source: str, class_names: list[str], min_classes: int = MIN_
         raise UserError(f"{source} has two classes named {escape_name(twice)}; give each class its own name.")
 
 
-def require_any_image(source: str, class_names: list[str], labels: Mapping[str, np.ndarray], reason: str = "") -> None:
-    """Raise `UserError` if there is no image at all. Arguments as of `require_enough_images`."""
-    if not any(map(len, labels.values())):
-        raise UserError(f"{source} has no images that can be read{reason}.")
-
-
-def require_enough_images(
-    source: str,
-    class_names: list[str],
-    labels: Mapping[str, np.ndarray],
-    reason: str = "",
+def require_images(
+    source: str, class_names: list[str], labels: Mapping[str, np.ndarray], for_training: bool, reason: str = ""
 ) -> None:
-    """Check that each class has images for each split, both those of the source and those still to be drawn.
+    """Check that there is an image; for a training, that each class has images for each split, given or still to draw.
 
     Args:
         source: the folder or file, as the error message names it.
         class_names: K names.
         labels: split -> int [n] in [0, K), "train" among the splits.
+        for_training: False accepts any number of images but 0.
         reason: end of the error message, before the full stop.
 
     Raises:
         UserError: a class has too few training images, a split is empty, or there are fewer than `MIN_IMAGES`.
     """
+    if not for_training:
+        if not any(map(len, labels.values())):
+            raise UserError(f"{source} has no images that can be read{reason}.")
+        return
     counts = np.bincount(labels["train"], minlength=len(class_names))
     missing = [split for split in ("validation", "test") if split not in labels]
     label = int(counts.argmin())

@@ -69,12 +69,7 @@ def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
                     f"{', '.join(_BINARY_FILES)}, and the python release {', '.join(_PYTHON_FILES)}."
                 )
             return (_read_python if _is_python(folder) else _read_binary)(folder)
-        if path.exists():
-            return _read_python(path)
-    raise UserError(
-        f"There is no {escape_name(str(path))}; --data takes a folder of images, an .npz file, the folder "
-        f"{PYTHON_FOLDER} or {_BINARY_FOLDER}, or cifar100, which is downloaded."
-    )
+        return _read_python(path)
 
 
 def find_release(path: Path) -> Path | None:
@@ -99,7 +94,7 @@ def _download() -> tuple[Split, Split, list[str]]:
 
     try:
         train, test = keras.datasets.cifar100.load_data("fine")
-    except Exception as error:  # Keras raises it without a network
+    except Exception as error:  # Keras raises a bare `Exception` without a network
         reason = escape_name(" ".join(str(error).split()))
         raise UserError(
             f"CIFAR-100 could not be downloaded ({reason}); without a network, get {CIFAR100_URL} on another machine "

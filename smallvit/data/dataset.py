@@ -44,11 +44,8 @@ class Dataset(NamedTuple):
     @property
     def num_train(self) -> int:
         """How many images a model is trained and validated on, approximate with folds."""
-        return (
-            len(self.train.labels) * (self.num_folds - 1) // self.num_folds
-            if self.num_folds
-            else len(self.train.labels)
-        )
+        count, folds = len(self.train.labels), self.num_folds
+        return count * (folds - 1) // folds if folds else count
 
     def of_fold(self, fold: int | None) -> "Dataset":
         """The data set with the images of a fold as test images, and the others as training images. None: unchanged."""

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 from huggingface_hub.constants import HF_HOME
 
-from smallvit.data.checks import LoadedSplits, require_any_image, require_enough_images
+from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
@@ -51,6 +51,11 @@ class Reading(NamedTuple):
     for_training: bool = True
     value_range: ValueRange | None = None
 
+    @property
+    def min_classes(self) -> int:
+        """The fewest classes that a source may have."""
+        return MIN_CLASSES if self.for_training else 1
+
 
 def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplits:
     """Decode the files of a listing, or read what an earlier call decoded.
@@ -67,8 +72,8 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
         UserError: there are too few images or classes, a file cannot be read and `strict` is True, or the cache cannot
             be written.
     """
-    require_images = require_enough_images if reading.for_training else require_any_image
-    require_images(source, listing.class_names, listing.labels)  # before decoding, which may take minutes
+    # Before decoding, which may take minutes.
+    require_images(source, listing.class_names, listing.labels, reading.for_training)
     files = [file for split in listing.files.values() for file in split]
     labels = np.concatenate(list(listing.labels.values()))
     images, positions, errors, value_range, num_dark = _decoded(source, listing, reading)
@@ -84,7 +89,7 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
         start = stop
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
-    require_images(source, listing.class_names, split_labels, reason)
+    require_images(source, listing.class_names, split_labels, reading.for_training, reason)
     groups = None
     if listing.groups is not None:
         kept = iter(np.array(listing.groups, object)[positions])
@@ -123,7 +128,7 @@ def _as_text(listing: Listing) -> str:
 
 def _cache_file(listing: Listing, reading: Reading) -> Path:
     """The file of decoded images, whose name has a hash of everything that they depend on."""
-    # Whether damaged files are refused changes no image.
+    # `strict` changes no pixel, so it is not part of the key.
     depends = json.dumps([listing.key, _cache_version(), reading._replace(strict=False), listing.stats])
     fingerprint = hashlib.sha256(depends.encode()).hexdigest()[:32]
     # `datasets` has its cache there too. Importing it for the path would take as much memory as 25,000 images.

@@ -16,7 +16,9 @@ FINDINGS_FILE = "duplicates.csv"
 
 
 class Place(NamedTuple):
-    """Where an image is: "training", "validation" or "test", its number there from 0, its file if any, its class."""
+    """Where an image is: its split ("training", "validation", "test", or "fold 1" and so on), its number there from 0,
+    its file if any, its class.
+    """
 
     split: str
     number: int
@@ -28,7 +30,7 @@ class Place(NamedTuple):
 class Findings:
     """What was found among the images of a data set.
 
-    The validation images count as training images if the training draws them from these.
+    If the source has no validation split, the images that validate later still count as training images.
 
     Attributes:
         equal: groups of at least two images with the same pixels.
@@ -110,7 +112,7 @@ class Findings:
             count = len(self.divided_groups)
             found.append(
                 f"{format_count(count, 'group')} of --group-by {'have' if count > 1 else 'has'} images in "
-                f"more than one split: {format_list(list(self.divided_groups))}. The measured accuracy may be too high."
+                f"more than one split: {format_list(self.divided_groups)}. The measured accuracy may be too high."
             )
         return found or ["No two images are equal or look nearly the same."]
 
@@ -130,7 +132,7 @@ def find(splits: Mapping[str, Split], class_names: list[str], divided_groups: tu
     """Look for equal and similar images in all splits.
 
     Args:
-        splits: "training", "validation", "test" -> images of one size.
+        splits: name (see `Place`) -> images of one size.
         class_names: in the order of the labels.
         divided_groups: see `Findings`.
     """

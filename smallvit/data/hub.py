@@ -7,14 +7,14 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from smallvit.data import rows
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES
+from smallvit.data.checks import SPLIT_ALIASES
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import Listing
 from smallvit.errors import UserError, escape_name, format_list
@@ -48,23 +48,21 @@ def is_embedded(file: Path) -> bool:
     return any(pyarrow.types.is_struct(one) or pyarrow.types.is_binary(one) for one in types)
 
 
-def list_hub(
-    name: str, image_column: str | None, label_column: str | None, group_by: str | None, reading: Reading
-) -> Listing:
+def list_hub(name: str, source: str, named: rows.NamedColumns, reading: Reading) -> Listing:
     """List the images of a data set.
 
     Args:
         name: USER/NAME[:CONFIGURATION][@REVISION] on the Hub, a Parquet file, or a folder of Parquet files. Splits are
             known by their names; a single split of any name is the training split.
-        image_column, label_column: None takes the only column of images, and the label column of a usual name.
-        group_by: a column, or a regular expression for the paths that the data set keeps; None has no groups.
+        source: the data set, as messages name it.
+        named: the columns that the user named. The only column of images need not be named, nor a label column of a
+            usual name.
         reading: whether it is for training.
 
     Raises:
         UserError: the data set cannot be read, lacks a column, or has several classes for an image.
     """
-    shown = escape_name(name)
-    splits = _splits(_load(name, shown), shown)
+    splits = _splits(_load(name, source), source)
     first = next(iter(splits.values()))
     columns, features = list(first.features), first.features
     import datasets
@@ -73,33 +71,39 @@ def list_hub(
         column for column in columns if isinstance(features[column], datasets.Image) or _is_binary(features[column])
     ]
     found = rows.find_column(images, rows.IMAGE_COLUMNS) or (images[0] if len(images) == 1 else None)
-    image = rows.require_column(shown, "--image-column", image_column, columns, found)
+    image = rows.require_column(source, "--image-column", named.image, columns, found)
     if image not in images:
-        raise UserError(f"--image-column {escape_name(image)}: {shown} has no images in it; {format_list(images)} has.")
-    others = [column for column in columns if column not in (*images, group_by)]
+        raise UserError(
+            f"--image-column {escape_name(image)}: {source} has no images in it; {format_list(images)} has."
+        )
+    group = rows.group_column(source, named, columns)
+    others = [column for column in columns if column not in (*images, group)]
     found = rows.find_column(others, rows.LABEL_COLUMNS) or (others[0] if len(others) == 1 else None)
-    label = rows.require_column(shown, "--label-column", label_column, columns, found)
+    label = rows.require_column(source, "--label-column", named.label, columns, found)
     if isinstance(features[label], list | datasets.List | datasets.LargeList):
         raise UserError(
-            f"{shown}: the column {escape_name(label)} has several classes for each image, and a model here knows one; "
-            "--label-column may name another column."
+            f"{source}: the column {escape_name(label)} has several classes for each image, and a model here knows "
+            "one; --label-column may name another column."
         )
-    if group_by is not None and group_by not in columns and "(" not in group_by:
-        raise UserError(f"--group-by {escape_name(group_by)}: {shown} has the columns {format_list(columns, most=10)}.")
-    log.info("%s: images in the column %s, classes in %s", shown, image, label)
+    log.info("%s: images in the column %s, classes in %s", source, image, label)
     if isinstance(features[label], datasets.ClassLabel):
-        splits = {name: split for name, split in splits.items() if min(split[label], default=-1) >= 0}  # -1: not known
-        labels = np.concatenate([np.array(split[label], np.int32) for split in splits.values()])
+        # -1 is a class that is not told, as often in test splits.
+        splits = {name: split for name, split in splits.items() if max(_known(split[label], -1), default=-1) >= 0}
         class_names = list(features[label].names)
+        names = dict(enumerate(class_names)) | {-1: ""}
+        values = [names[value] for split in splits.values() for value in _known(split[label], -1)]
+        rows.require_values(source, label, values)
+        labels = np.concatenate([np.array(split[label], np.int32) for split in splits.values()])
     else:
-        values = [str(value) for split in splits.values() for value in split[label]]
-        class_names, labels = rows.classes_of(shown, label, values)
+        values = [str(value) for split in splits.values() for value in _known(split[label], "")]
+        class_names, labels = rows.classes_of(source, label, values)
     contents = _Images([split.select_columns([image]) for split in splits.values()], image)
     groups = None
-    if group_by in columns:
-        groups = [str(value) for split in splits.values() for value in split[group_by]]
+    if group is not None:
+        groups = [str(value) for split in splits.values() for value in _known(split[group], "")]
+        rows.require_values(source, group, groups, "group")
     return rows.list_rows(
-        shown,
+        source,
         class_names,
         labels,
         contents.names(list(splits)),
@@ -108,16 +112,17 @@ def list_hub(
         groups,
         [split._fingerprint for split in splits.values()],
         f"{name} {image}",
-        MIN_CLASSES if reading.for_training else 1,
+        reading.min_classes,
     )
 
 
-def _load(name: str, shown: str) -> Any:
+def _load(name: str, source: str) -> Any:
     """The `DatasetDict`."""
     logging.getLogger("datasets").setLevel(logging.WARNING)
     import datasets
 
     path = os.path.expanduser(name)
+    is_here = os.path.exists(path)
     try:
         if os.path.isfile(path):
             return datasets.load_dataset("parquet", data_files=path)
@@ -128,21 +133,22 @@ def _load(name: str, shown: str) -> Any:
         return datasets.load_dataset(match[1], match[2], revision=match[3])
     except datasets.exceptions.DatasetNotFoundError as error:
         raise UserError(
-            f"{shown}: there is no such file or folder here, and the Hub says: {escape_name(str(error).rstrip('.'))}; "
+            f"{source}: there is no such file or folder here, and the Hub says: {escape_name(str(error).rstrip('.'))}; "
             "one that is private or gated needs HF_TOKEN or `hf auth login`."
         ) from error
     except Exception as error:  # the library raises many kinds: no network, no such data set, a choice to make
         if _is_disk_full(error):
             raise UserError(
-                f"{shown} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left on "
+                f"{source} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left on "
                 "device); make room, or set HF_DATASETS_CACHE and HF_HOME to folders with enough free space."
             ) from error
         reason = " ".join(str(error).split())[:300].rstrip(".")
-        where = "" if os.path.exists(path) else "there is no such file or folder here, and "
-        raise UserError(
-            f"{shown}: {where}the data set cannot be read {'' if os.path.exists(path) else 'from the Hub '}"
-            f"({escape_name(reason)})."
-        ) from error
+        what = (
+            "the data set cannot be read"
+            if is_here
+            else "there is no such file or folder here, and the data set cannot be read from the Hub"
+        )
+        raise UserError(f"{source}: {what} ({escape_name(reason)}).") from error
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
@@ -155,16 +161,24 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _splits(loaded: Any, shown: str) -> dict[str, Any]:
+def _splits(loaded: Any, source: str) -> dict[str, Any]:
     """{"train", "validation" or "test": the split}."""
     if len(loaded) == 1:
         return {"train": next(iter(loaded.values()))}
-    found = {SPLIT_ALIASES[name.lower()]: split for name, split in loaded.items() if name.lower() in SPLIT_ALIASES}
-    if unused := [name for name in loaded if name.lower() not in SPLIT_ALIASES]:
-        log.info("%s: not used are the splits %s", shown, format_list(unused))
+    found: dict[str, str] = {}
+    for name in loaded:
+        if (split := SPLIT_ALIASES.get(name.lower())) and found.setdefault(split, name) != name:
+            raise UserError(f"{source} has the splits {found[split]} and {name}, which mean the same.")
+    if unused := [name for name in loaded if name not in found.values()]:
+        log.info("%s: not used are the splits %s", source, format_list(unused))
     if "train" not in found:
-        raise UserError(f"{shown} has no split train; its splits are {format_list(list(loaded))}.")
-    return found
+        raise UserError(f"{source} has no split train; its splits are {format_list(list(loaded))}.")
+    return {split: loaded[found[split]] for split in ("train", "validation", "test") if split in found}
+
+
+def _known(values: Iterable[Any], unknown: Any) -> list[Any]:
+    """The values of a column, with another one in place of None."""
+    return [unknown if value is None else value for value in values]
 
 
 def _is_binary(feature: Any) -> bool:

@@ -4,7 +4,7 @@ A folder of images has one subfolder for each class, or a folder `train`, and op
 subfolders. Every file below a class folder belongs to the class, at any depth and with any suffix. Ignored are:
 - names that begin with a dot, and what operating systems leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`),
 - files with a suffix in `IGNORED_SUFFIXES`,
-- symbolic links to a folder that they are in.
+- symbolic links to one of their own parent folders, which would have no end.
 """
 
 import os
@@ -40,7 +40,7 @@ class Listing(NamedTuple):
         files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
         stats: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of `files`.
-        key: what tells this listing from one of other files with the same names, such as the path of the folder.
+        key: part of the key of the decoded images, such as the folder's path: two folders may have equal file names.
         contents: path or content of each file, its pixels, or why it has none, in the order of `files`.
         groups: the group of each file, in the order of `files`; None if no column names groups.
     """
@@ -54,13 +54,13 @@ class Listing(NamedTuple):
     groups: list[str] | None = None
 
 
-def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES, source: str = "") -> Listing:
+def list_images(root: str | os.PathLike[str], source: str, min_classes: int = MIN_CLASSES) -> Listing:
     """List the image files in a folder without opening them.
 
     Args:
         root: the folder.
+        source: the folder, as error messages name it.
         min_classes: the fewest that are accepted.
-        source: the folder as error messages name it, if not by its path.
 
     Returns:
         A `Listing` with at least `min_classes` classes. A class may have no files.
@@ -68,7 +68,6 @@ def list_images(root: str | os.PathLike, min_classes: int = MIN_CLASSES, source:
     Raises:
         UserError: the folder has no class folders, or cannot be read.
     """
-    source = source or escape_name(os.fspath(root))
     root = os.path.realpath(root)
     split_folders = _find_splits(root, source)
     class_folders = {split: _find_classes(root, path, source) for split, path in split_folders.items()}

@@ -10,22 +10,23 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data import rows
-from smallvit.data.checks import MAX_CLASSES, MIN_CLASSES, LoadedSplits
+from smallvit.data.checks import MAX_CLASSES, LoadedSplits
 from smallvit.data.decoded import Reading, find_decoded, read_listing
 from smallvit.data.listing import file_state
-from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.errors import UserError
 from smallvit.limits import MAX_NPZ_BYTES
 
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
 
 
-def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits:  # noqa: B008  it is immutable
+def read_npz(file: Path, source: str, reading: Reading) -> LoadedSplits:
     """Read images and labels from an `.npz` file. Pickles in the file are never loaded.
 
     Args:
-        path: file with `x_train`, uint8 [n, H, W, 3], or grey [n, H, W, 1] or [n, H, W] of uint8 or uint16; `y_train`,
+        file: it has `x_train`, uint8 [n, H, W, 3], or grey [n, H, W, 1] or [n, H, W] of uint8 or uint16; `y_train`,
             integers [n] or [n, 1] in [0, K); optionally `x_val` and `y_val`, `x_test` and `y_test`; optionally
             `class_names`, K strings. Other arrays are ignored.
+        source: the file, as messages name it.
         reading: how. Images are treated as those of files.
 
     Returns:
@@ -33,16 +34,12 @@ def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits: 
 
     Raises:
         UserError: the file is no such file, is damaged or too large, or has too few images or classes.
+        OSError: it cannot be read.
     """
-    file = Path(os.path.expanduser(path))
-    source = escape_name(str(file))
-    with os_error_as_user_error(file):
-        if not file.is_file():
-            raise UserError(f"There is no file {source}; --data takes an .npz file with x_train and y_train.")
-        key = " ".join(map(str, [os.path.realpath(file), *file_state(str(file))]))
-        if found := find_decoded(key, reading):
-            return read_listing(source, found, reading)
-        arrays = _read_arrays(file, source)
+    key = " ".join(map(str, [os.path.realpath(file), *file_state(str(file))]))
+    if found := find_decoded(key, reading):
+        return read_listing(source, found, reading)
+    arrays = _read_arrays(file, source)
     images: list[np.ndarray] = []
     names: list[str] = []
     splits: list[str] = []
@@ -64,8 +61,9 @@ def read_npz(path: str | Path, reading: Reading = Reading(32)) -> LoadedSplits: 
     every_label = np.concatenate(labels)
     if every_label.max(initial=0) >= len(class_names):
         raise UserError(f"{source} has labels up to {every_label.max()}, but only {len(class_names)} classes.")
-    min_classes = MIN_CLASSES if reading.for_training else 1
-    listing = rows.list_rows(source, class_names, every_label, names, images, splits, None, [], key, min_classes)
+    listing = rows.list_rows(
+        source, class_names, every_label, names, images, splits, None, [], key, reading.min_classes
+    )
     return read_listing(source, listing, reading)
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from smallvit.data.checks import SPLIT_ALIASES, require_classes
 from smallvit.data.listing import Listing
-from smallvit.errors import UserError, escape_name, format_list
+from smallvit.errors import UserError, escape_name, format_count, format_list
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,20 @@ SPLIT_COLUMNS = ("split", "subset", "partition", "set")
 _SEPARATORS = "|;,"  # between several classes of one image
 
 
+class NamedColumns(NamedTuple):
+    """The columns that the user named; None for those to look for.
+
+    Attributes:
+        image: of images or their paths.
+        label: of classes.
+        group: of groups, see `--group-by`; None has no groups.
+    """
+
+    image: str | None = None
+    label: str | None = None
+    group: str | None = None
+
+
 def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
     """The first of the names that is a column, in any case."""
     by_name = {column.casefold(): column for column in reversed(columns)}
@@ -36,7 +51,7 @@ def require_column(source: str, option: str, given: str | None, columns: Sequenc
     Raises:
         UserError: there is no such column, or none was found.
     """
-    listed = format_list(list(columns), most=10)
+    listed = format_list(columns, most=10)
     if given is not None:
         if given not in columns:
             raise UserError(f"{option} {escape_name(given)}: {source} has the columns {listed}.")
@@ -47,11 +62,29 @@ def require_column(source: str, option: str, given: str | None, columns: Sequenc
     return found
 
 
-def refuse_columns(image_column: str | None, label_column: str | None, reason: str) -> None:
+def group_column(source: str, named: NamedColumns, columns: Sequence[str]) -> str | None:
+    """The column of groups; None if none is named. Raises `UserError` if there is no such column."""
+    if named.group is not None and named.group not in columns:
+        raise UserError(
+            f"--group-by {escape_name(named.group)}: {source} has the columns {format_list(columns, most=10)}."
+        )
+    return named.group
+
+
+def refuse_columns(named: NamedColumns, reason: str) -> None:
     """Raise `UserError` with the reason if the user named a column of images that come without columns."""
-    if image_column or label_column:
-        option = "--image-column" if image_column else "--label-column"
+    if named.image or named.label:
+        option = "--image-column" if named.image else "--label-column"
         raise UserError(f"{option} is for tables and data sets of the Hub; {reason}.")
+
+
+def require_values(source: str, column: str, values: Sequence[str], what: str = "class") -> None:
+    """Raise `UserError` if a row has no text in a column, whose values are `what`."""
+    if empty := sum(not value.strip() for value in values):
+        raise UserError(
+            f"{source}: {format_count(empty, 'row')} {'has' if empty == 1 else 'have'} no {what} in the column "
+            f"{escape_name(column)}; give each row its {what}."
+        )
 
 
 def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[str], np.ndarray]:
@@ -60,9 +93,7 @@ def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[st
     Raises:
         UserError: a value is empty, or names several classes.
     """
-    shown = escape_name(column)
-    if empty := sum(not value.strip() for value in values):
-        raise UserError(f"{source}: {empty:,} rows have no class in the column {shown}; give each row its class.")
+    require_values(source, column, values)
     distinct = set(values)
     for separator in _SEPARATORS:
         several = [value for value in distinct if separator in value]
@@ -71,8 +102,9 @@ def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[st
         is_list = len(set(parts)) < len(parts) and not any(", " in value for value in several)
         if several and is_list:
             raise UserError(
-                f"{source}: the column {shown} has several classes in one row ({escape_name(min(several))}), and a "
-                "model here knows one class for each image; keep one class in each row."
+                f"{source}: the column {escape_name(column)} has several classes in one row "
+                f"({escape_name(min(several))}), and a model here knows one class for each image; keep one class in "
+                "each row."
             )
     is_number = all(value.strip().lstrip("-").isdecimal() for value in distinct)
     names = sorted(distinct, key=lambda value: (int(value) if is_number else 0, value))
@@ -142,19 +174,6 @@ def list_rows(
         {name: labels[of_split] for name, of_split in rows.items()},
         [stats[row] for row in ordered.tolist()] if len(stats) == len(labels) else list(stats),
         key,
-        contents if np.array_equal(ordered, np.arange(len(contents))) else _Reordered(contents, ordered),
+        contents if np.array_equal(ordered, np.arange(len(contents))) else [contents[row] for row in ordered.tolist()],
         None if groups is None else [str(groups[row]) for row in ordered.tolist()],
     )
-
-
-class _Reordered(Sequence[str | bytes | np.ndarray]):
-    """Contents in another order; they are read when they are asked for."""
-
-    def __init__(self, contents: Sequence[str | bytes | np.ndarray], order: np.ndarray) -> None:
-        self._contents, self._order = contents, order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, index):
-        return self._contents[int(self._order[index])]

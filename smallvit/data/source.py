@@ -17,13 +17,13 @@ from smallvit.data.duplicates import number_equal_images
 from smallvit.data.findings import find
 from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
 from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
-from smallvit.data.image_folder import read_image_folder
+from smallvit.data.listing import list_images
 from smallvit.data.npz import read_npz
-from smallvit.data.rows import refuse_columns
+from smallvit.data.rows import NamedColumns, refuse_columns
 from smallvit.data.split import Split
 from smallvit.data.splitting import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table
-from smallvit.errors import UserError, escape_name, format_count
+from smallvit.errors import UserError, escape_name, format_count, os_error_as_user_error
 from smallvit.files import safe_file_name
 from smallvit.images.value_range import RANGE_PERCENTILES
 
@@ -112,27 +112,31 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     """
     path, kind = str(source.path), source.kind
     reading = Reading(source.image_size, source.strict, for_training, source.value_range)
-    if kind not in ("table", "hub", "archive"):
-        refuse_columns(source.image_column, source.label_column, f"{escape_name(path)} has no columns")
-    if kind == "npz":
-        return read_npz(path, reading)
-    if kind == "folder":
-        return read_image_folder(path, reading)
-    columns = (source.image_column, source.label_column, source.group_by)
-    if kind == "archive":
-        return read_archive(path, *columns, reading)
-    if kind == "table":
-        listing = list_table(path, *columns, reading)
-    elif kind == "hub":
-        listing = list_hub(path, *columns, reading)
-    else:
-        shown, is_there = escape_name(path), os.path.lexists(os.path.expanduser(path))
-        problem = f"{shown} is no data set that can be read" if is_there else f"There is no {shown}"
+    file = Path(os.path.expanduser(path))
+    shown = escape_name(path if kind == "hub" else str(file))
+    if kind == "unknown" or not (kind == "hub" or os.path.lexists(file)):
+        problem = f"{shown} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown}"
         raise UserError(
             f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
             "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
         )
-    return read_listing(escape_name(path), listing, reading)
+    # A group of brackets makes it a regular expression for paths, see `_load_own`.
+    group = None if source.group_by and "(" in source.group_by else source.group_by
+    named = NamedColumns(source.image_column, source.label_column, group)
+    if kind in ("npz", "folder"):
+        refuse_columns(named, f"{shown} has no columns")
+    with os_error_as_user_error(file):
+        if kind == "npz":
+            return read_npz(file, shown, reading)
+        if kind == "archive":
+            return read_archive(file, shown, named, reading)
+        if kind == "folder":
+            listing = list_images(file, shown, reading.min_classes)
+        elif kind == "table":
+            listing = list_table(file, shown, named, reading)
+        else:
+            listing = list_hub(path, shown, named, reading)
+    return read_listing(shown, listing, reading)
 
 
 def load_dataset(source: Source) -> Dataset:

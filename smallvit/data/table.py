@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallvit.data import rows
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES
+from smallvit.data.checks import SPLIT_ALIASES
 from smallvit.data.decoded import Reading
 from smallvit.data.listing import IMAGE_SUFFIXES, Listing, file_state, files_below
-from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error
+from smallvit.errors import UserError, escape_name, format_list
 
 log = logging.getLogger(__name__)
 
@@ -20,54 +20,40 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _SNIFFED_BYTES = 2**16
 
 
-def list_table(
-    path: str,
-    image_column: str | None,
-    label_column: str | None,
-    group_by: str | None,
-    reading: Reading,
-    source: str = "",
-) -> Listing:
+def list_table(file: Path, source: str, named: rows.NamedColumns, reading: Reading) -> Listing:
     """List the images of a table. A column of splits is used if all of its values name splits.
 
     Args:
-        path: the file. Paths in it are relative to its folder; where there is no such file, one of this name, with or
+        file: the table. Paths in it are relative to its folder; where there is no such file, one of this name, with or
             without suffix, is looked for in the folder.
-        image_column, label_column: None looks for columns of usual names. Instead of a label column, there may be one
-            column of 0 and 1 for each class.
-        group_by: a column, or a regular expression; None has no groups.
+        source: the table, as messages name it.
+        named: the columns that the user named. Instead of a label column, there may be one column of 0 and 1 for each
+            class.
         reading: whether it is for training.
-        source: the table as messages name it, if not by its path.
 
     Raises:
-        UserError: the table cannot be read, or lacks a column; or see `rows`.
+        UserError: the table is damaged, or lacks a column; or see `rows`.
+        OSError: it cannot be read.
     """
-    file = Path(os.path.expanduser(path))
-    source = source or escape_name(str(file))
-    with os_error_as_user_error(file):
-        if not file.is_file():
-            raise UserError(
-                f"There is no file {source}; --data takes a CSV, TSV or Parquet file with images and classes."
-            )
-        columns = _read(file, source)
+    columns = _read(file, source)
     names = list(columns)
     found = rows.find_column(names, rows.IMAGE_COLUMNS) or next(
         filter(lambda name: _has_paths(columns[name]), names), None
     )
-    image = rows.require_column(source, "--image-column", image_column, names, found)
+    image = rows.require_column(source, "--image-column", named.image, names, found)
     split = rows.find_column(names, rows.SPLIT_COLUMNS)
     if split is not None and not all(value.strip().lower() in SPLIT_ALIASES for value in columns[split]):
         split = None
-    if group_by is not None and group_by not in names and "(" not in group_by:
-        raise UserError(f"--group-by {escape_name(group_by)}: {source} has the columns {format_list(names, most=10)}.")
-    group = group_by if group_by in names else None
+    group = rows.group_column(source, named, names)
+    if group is not None:
+        rows.require_values(source, group, columns[group], "group")
     others = {name: values for name, values in columns.items() if name not in (image, split, group)}
-    label = label_column or rows.find_column(list(others), rows.LABEL_COLUMNS)
+    label = named.label or rows.find_column(list(others), rows.LABEL_COLUMNS)
     if label is None and len(others) == 1:
         (label,) = others
     indicators = rows.classes_of_indicators(source, others) if label is None else None
     if indicators is None:
-        label = rows.require_column(source, "--label-column", label_column, names, label)
+        label = rows.require_column(source, "--label-column", named.label, names, label)
         class_names, labels = rows.classes_of(source, label, columns[label])
     else:
         class_names, labels = indicators
@@ -84,7 +70,7 @@ def list_table(
         columns[group] if group else None,
         [(path, *file_state(path)) for path in paths],
         os.path.realpath(file),
-        MIN_CLASSES if reading.for_training else 1,
+        reading.min_classes,
     )
 
 
@@ -95,7 +81,8 @@ def _read(file: Path, source: str) -> dict[str, list[str]]:
     content, suffix = file.read_bytes(), file.suffix.lower()
     try:
         if suffix == ".parquet":
-            table = pandas.read_parquet(io.BytesIO(content)).astype(str)
+            table = pandas.read_parquet(io.BytesIO(content))
+            table = table.astype(str).where(table.notna(), "")
         else:
             head = content[:_SNIFFED_BYTES].decode("utf-8-sig", "replace")
             table = pandas.read_csv(

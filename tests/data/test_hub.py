@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import Source, load_dataset
+from smallvit.data import hub as data_hub
 from smallvit.data.labelled import load_labelled
 from smallvit.errors import UserError
 from tests.hub_server import hub_server
@@ -24,6 +25,7 @@ NAMES = datasets.ClassLabel(names=["night", "day"])  # dark images and bright on
 LOAD = """
 import json, sys
 from smallvit.data import Source, load_dataset
+from smallvit.data import hub as data_hub
 from smallvit.errors import UserError
 for line in sys.stdin:
     try:
@@ -141,6 +143,32 @@ def test_parquet_on_this_machine_has_its_splits_and_the_order_of_its_classes(tmp
     assert [round(test.images[test.labels == label].mean(), -1) for label in (0, 1)] == [200, 40]
     named = Source("ada/sky:small@v1.0")
     assert (named.kind, named.name, named.folder_name) == ("hub", "ada/sky:small@v1.0", "sky_small@v1.0")
+
+
+@pytest.mark.parametrize("feature", [NAMES, datasets.Value("string")])
+def test_a_row_without_class_or_group_is_told(tmp_path, feature):
+    path = tmp_path / "sky.parquet"
+    of_row = [*LABELS[:-3], None, None, None]
+    names = of_row if feature is NAMES else [None if label is None else NAMES.names[label] for label in of_row]
+    path.write_bytes(parquet(image=(datasets.Image(), images()), label=(feature, names)))
+    with pytest.raises(UserError, match="3 rows have no class in the column label; give each row its class"):
+        load_dataset(Source(str(path)))
+    who = (datasets.Value("string"), [None, *"ab" * 19, "c"])
+    path.write_bytes(parquet(image=(datasets.Image(), images()), label=(NAMES, LABELS), who=who))
+    with pytest.raises(UserError, match="1 row has no group in the column who"):
+        load_dataset(Source(str(path), group_by="who"))
+
+
+def test_a_test_split_without_classes_is_left_out_and_two_splits_of_one_meaning_are_refused(tmp_path):
+    labelled = parquet(image=(datasets.Image(), images()), label=(NAMES, LABELS))
+    (tmp_path / "train-00000.parquet").write_bytes(labelled)
+    unknown = parquet(image=(datasets.Image(), images()[:10]), label=(NAMES, [-1] * 10))
+    (tmp_path / "test-00000.parquet").write_bytes(unknown)
+    dataset = load_dataset(Source(str(tmp_path)))
+    assert (len(dataset.train.labels), len(dataset.test.labels)) == (32, 8)  # drawn
+    loaded = datasets.DatasetDict({name: datasets.Dataset.from_dict({"a": [1]}) for name in ("train", "val", "valid")})
+    with pytest.raises(UserError, match="sky has the splits val and valid, which mean the same"):
+        data_hub._splits(loaded, "sky")
 
 
 def test_a_full_disk_is_a_sentence_that_names_the_cache(tmp_path, monkeypatch, almost_full):

@@ -14,9 +14,8 @@ from PIL import Image
 
 from smallvit.data import Source, load_dataset
 from smallvit.data import decoded as decoded_images
-from smallvit.data.decoded import Reading
-from smallvit.data.image_folder import read_image_folder
 from smallvit.data.listing import list_images
+from smallvit.data.source import read_splits
 from smallvit.errors import UserError
 from smallvit.images import FORMATS, TRUSTED_LIMITS, DecodingPool, ImageError, load_square, resize_square
 from tests.image_corpus import BLUE, RED, photo, save
@@ -55,8 +54,8 @@ def images(tmp_path):
     return write(tmp_path / "images", {"ant": 16, "bee": 16})
 
 
-def read(path, **options):
-    return read_image_folder(path, Reading(SIDE, **options))
+def read(path, image_size=SIDE, **options):
+    return read_splits(Source(str(path), image_size, **options))
 
 
 def colors(split):
@@ -268,8 +267,8 @@ def test_two_names_that_look_the_same_are_refused(tmp_path, any_names):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "a\nfile").write_bytes(b"")
-    expected = f"There is no folder {tmp_path}/a\\nfile; --data takes a folder with a subfolder for each class."
-    assert refused(tmp_path / "a\nfile") == expected
+    expected = f"{tmp_path}/a\\nfile is no data set that can be read; --data takes a folder of images, "
+    assert refused(tmp_path / "a\nfile").startswith(expected)
 
 
 def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
@@ -287,9 +286,8 @@ def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
 
 def test_the_least_and_the_most_that_are_taken(tmp_path):
     assert len(read(write(tmp_path / "least", {"ant": 27, "bee": 3})).splits["train"].labels) == 30
-    assert (
-        len(list_images(write(tmp_path / "most", {f"train/{number}": 0 for number in range(1000)})).class_names) == 1000
-    )
+    most = write(tmp_path / "most", {f"train/{number}": 0 for number in range(1000)})
+    assert len(list_images(most, "most").class_names) == 1000
 
 
 # Through the page's decoder
@@ -301,7 +299,7 @@ def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
     for format in FORMATS:
         (root / "bee" / f"{format}.jpg").write_bytes(save(photo(31, 40), format))
     (root / "bee/none").write_bytes(save(photo(31, 40), "PNG"))
-    found = read_image_folder(root, Reading(16))
+    found = read(root, 16)
     train = found.splits["train"]
     assert found.damaged == []
     assert sorted(train.files[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
@@ -429,7 +427,7 @@ def test_a_changed_folder_is_read_anew(images, decoded, do, expected):
 
 def test_every_size_is_kept(images, decoded):
     for size in (SIDE, 3, SIDE, 3):
-        assert read_image_folder(images, Reading(size)).splits["train"].images.shape == (32, size, size, 3)
+        assert read(images, size).splits["train"].images.shape == (32, size, size, 3)
     assert len(decoded) == 64
 
 

@@ -7,9 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from smallvit.data import npz
-from smallvit.data.decoded import Reading
-from smallvit.data.npz import read_npz
+from smallvit.data import Source, npz
+from smallvit.data.source import read_splits
 from smallvit.errors import UserError
 
 SIDE = 6
@@ -45,9 +44,9 @@ def refused(path):
     return sentence.replace(str(path), "FILE")
 
 
-def read(path, **options):
+def read(path, image_size=SIDE, for_training=True, **options):
     """The images in their own size."""
-    return read_npz(path, Reading(SIDE, **options))
+    return read_splits(Source(str(path), image_size, **options), for_training)
 
 
 # What is read
@@ -125,7 +124,7 @@ def test_images_of_another_size_become_squares_of_one_size(path):
     """The centre square, reduced by averaging or enlarged by repeating, as of files; each split may have its own."""
     wide = np.random.default_rng(4).integers(0, 256, (30, 8, 10, 3), np.uint8)
     write(path, x_train=wide, y_train=LABELS[:30], x_test=IMAGES[:9, :2, :2], y_test=LABELS[:9])
-    found = read_npz(path, Reading(4)).splits
+    found = read(path, 4).splits
     averages = wide[:, :, 1:9].reshape(30, 4, 2, 4, 2, 3).mean((2, 4))
     assert np.abs(found["train"].images - averages).max() <= 1  # rounded once for rows and once for columns
     np.testing.assert_array_equal(found["test"].images, IMAGES[:9, :2, :2].repeat(2, 1).repeat(2, 2))
@@ -148,8 +147,7 @@ def test_a_file_is_read_once(path, monkeypatch):
 def test_no_file_and_a_foreign_file(path, tmp_path, evil):
     with pytest.raises(UserError) as caught:
         read(tmp_path / "a\nb.npz")
-    expected = f"There is no file {tmp_path}/a\\nb.npz; --data takes an .npz file with x_train and y_train."
-    assert str(caught.value) == expected
+    assert str(caught.value).startswith(f"There is no {tmp_path}/a\\nb.npz; --data takes a folder of images, ")
     for content in (b"", b"\xff\xd8\xff no archive", pickle.dumps(evil)):
         path.write_bytes(content)
         sentence = "FILE is not an .npz file, or is cut off; np.savez(file, x_train=..., y_train=...) makes one."

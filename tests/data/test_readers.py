@@ -148,7 +148,7 @@ def test_what_is_wrong_with_an_archive_is_a_sentence(folder, tmp_path):
         with pytest.raises(UserError, match=rf"{name} is no zip or tar archive, or is damaged \(.+\)\.") as caught:
             load_dataset(Source(str(tmp_path / name)))
         assert str(caught.value).isprintable()
-    with pytest.raises(UserError, match=r"There is no file no\.zip; --data takes a zip or tar archive"):
+    with pytest.raises(UserError, match=r"There is no no\.zip; --data takes a folder of images, a zip"):
         load_dataset(Source("no.zip"))
 
 
@@ -208,6 +208,8 @@ def test_a_column_for_each_class_is_read_if_each_image_has_one(folder):
     [
         ({"label": ["ant|bee", "bee"] * 20}, {}, r"the column label has several classes in one row \(ant\|bee\)"),
         ({"label": ["ant", ""] * 20}, {}, "20 rows have no class in the column label; give each row its class"),
+        ({"label": ["ant", None] * 20}, {}, "20 rows have no class in the column label; give each row its class"),
+        ({"who": ["a", None] * 20}, {"group_by": "who"}, "20 rows have no group in the column who; give each row its"),
         ({}, {"label_column": "species"}, "--label-column species: .* has the columns image, label"),
         ({}, {"image_column": "photo"}, "--image-column photo: .* has the columns image, label"),
         ({}, {"group_by": "patient"}, "--group-by patient: .* has the columns image, label"),
@@ -218,9 +220,10 @@ def test_a_column_for_each_class_is_read_if_each_image_has_one(folder):
         ),
     ],
 )
-def test_what_is_wrong_with_a_table_is_a_sentence(folder, columns, options, message):
-    path = folder / "wrong.csv"
-    table(folder, **columns).to_csv(path, index=False)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_wrong_with_a_table_is_a_sentence(folder, columns, options, message, suffix):
+    path, rows = folder / f"wrong.{suffix}", table(folder, **columns)
+    rows.to_parquet(path) if suffix == "parquet" else rows.to_csv(path, index=False)
     with pytest.raises(UserError, match=message):
         load_dataset(Source(str(path), **options))
 

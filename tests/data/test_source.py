@@ -72,8 +72,8 @@ def test_a_channel_that_never_changes_can_be_divided_by():
         ({"limit": 0}, "--limit is 0; it must be at least 1"),
         ({"test_split": 1.0}, "--test-split is 1; it must be more than 0 and less than 1"),
         ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of images"),
-        ({"path": "~nobody of this name/p.npz"}, r"There is no file ~nobody of this name/p\.npz; --data takes an"),
-        ({"path": f"{'n' * 300}.npz"}, r"n\.npz cannot be read \(File name too long\)"),
+        ({"path": "~nobody of this name/p.npz"}, r"There is no ~nobody of this name/p\.npz; --data takes a folder"),
+        ({"path": f"{'n' * 300}.npz"}, r"There is no n+\.npz; "),
     ],
 )
 def test_what_cannot_be_is_a_sentence(options, message, tmp_path):
