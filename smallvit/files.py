@@ -88,16 +88,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def file_hash(path: str | Path, algorithm: str = "sha256") -> str:
-    """The hash of a file, in hexadecimal. The algorithm is a name that `hashlib.new` knows."""
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def safe_file_name(text: str) -> str:
     """A text, such as a class name, as the name of a file or folder on any system."""
     name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", text).strip(" .")
-    return name.encode("utf-8", "backslashreplace")[:100].decode(errors="ignore") or "class"
+    return name.encode("utf-8", "backslashreplace")[:100].decode(errors="ignore") or "unnamed"
 
 
 def _partial_path(path: Path) -> Path:

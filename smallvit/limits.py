@@ -3,6 +3,8 @@
 Sizes are in bytes, times in seconds.
 """
 
+from typing import NamedTuple
+
 # Images. A photo of a phone or camera has up to 20 MB and 40 megapixels.
 MAX_IMAGE_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
@@ -10,20 +12,25 @@ MAX_PIXELS_OF_FORMAT = {"WEBP": 16_000_000, "AVIF": 24_000_000}  # their decoder
 DOWNLOAD_SECONDS = 15  # for an image at an address, redirects included: a visitor waits no longer
 MAX_REDIRECTS = 5  # honest servers send on once or twice
 
-# The decoding of one image in its process. Photos of 40 megapixels take 0.1 to 1.6 s, see docs/security.md.
-DECODE_CPU_SECONDS = 2  # a file that takes longer was built to keep the processor busy
-DECODE_WALL_SECONDS = 15  # more than the CPU time, because the machine may be busy; the only time limit on Windows
-DECODE_MEMORY_BYTES = 300_000_000  # above the process at rest: what Pillow takes for a PNG of 40 megapixels with alpha
-DECODING_PROCESSES = 2
-# A file that takes longer begins again in a process for such files, so that the next visitor does not wait for it.
-QUICK_DECODE_CPU_SECONDS = 0.4  # a photo of 12 megapixels takes 0.03 s as a JPEG, 0.4 s as a PNG
-QUICK_DECODE_WALL_SECONDS = 4
-SLOW_QUEUE_SECONDS = 3  # so long such a file waits for the process; then the visitor is told to try again
 
-# The same for images that the user trains on: nobody attacks there, and a slow machine must not lose an image.
-OWN_DECODE_CPU_SECONDS = 30
-OWN_DECODE_WALL_SECONDS = 120
-OWN_DECODE_MEMORY_BYTES = 2**30
+class DecodingLimits(NamedTuple):
+    """Limits of the decoding of one image in its process."""
+
+    cpu_seconds: float
+    wall_seconds: float  # more than the CPU time, because the machine may be busy; the only time limit on Windows
+    memory_bytes: int  # above the process at rest
+
+
+# Photos of 40 megapixels take 0.1 to 1.6 s, see docs/security.md, and a PNG of this size with alpha nearly 300 MB.
+UNTRUSTED_DECODING = DecodingLimits(cpu_seconds=2, wall_seconds=15, memory_bytes=300_000_000)
+DECODING_PROCESSES = 2
+# A file that exceeds these is decoded again in a process for slow files, so that the next visitor does not wait for it.
+# A photo of 12 megapixels takes 0.03 s as a JPEG, 0.4 s as a PNG.
+QUICK_DECODING = UNTRUSTED_DECODING._replace(cpu_seconds=0.4, wall_seconds=4)
+SLOW_QUEUE_SECONDS = 3  # how long a slow file waits for that process before the visitor is told to try again
+
+# Images that the user trains on: nobody attacks there, and a slow machine must not lose an image.
+TRUSTED_DECODING = DecodingLimits(cpu_seconds=30, wall_seconds=120, memory_bytes=2**30)
 MAX_DECODING_PROCESSES = 32  # each takes some 40 MB at rest
 
 # Requests to the page.

@@ -17,7 +17,6 @@ from typing import Any
 from smallvit import files
 from smallvit.config import VARIANTS
 from smallvit.data import Dataset, Source, load_dataset
-from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.errors import UserError
 from smallvit.experiment.provenance import git_commit, software_versions
@@ -114,7 +113,7 @@ def load_images(options: argparse.Namespace, folders: list[ModelFolder]) -> Data
     """
     size, is_limited = folders[0].record.data_image_size, options.limit is not None
     dataset = load_dataset(Source(options.data, size, limit=options.limit))
-    test_sha256 = split_sha256(dataset.test)
+    test_sha256 = dataset.test.sha256()
     for folder in folders:
         record = folder.record
         if record.class_names != dataset.class_names:

@@ -1,7 +1,7 @@
 """Files that strangers may send to take the server down, made in memory when they are asked for.
 
 `FILES` maps a name to a function that returns the content. Each must give an image or an `ImageError`, within
-`limits.DECODE_CPU_SECONDS` and `limits.DECODE_MEMORY_BYTES`.
+`limits.UNTRUSTED_DECODING`.
 """
 
 import struct

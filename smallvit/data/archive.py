@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from smallvit.data.checks import LoadedSplits
-from smallvit.data.decoded import Reading, find_decoded, read_listing
+from smallvit.data.columns import NamedColumns, refuse_columns
+from smallvit.data.decode_cache import ReadOptions, find_decoded, read_listing
 from smallvit.data.listing import Listing, file_state, is_hidden, list_images, walk
-from smallvit.data.rows import NamedColumns, refuse_columns
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_list, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
@@ -34,7 +34,7 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def read_archive(file: Path, source: str, named: NamedColumns, reading: Reading) -> LoadedSplits:
+def read_archive(file: Path, source: str, named: NamedColumns, reading: ReadOptions) -> LoadedSplits:
     """Read the images of an archive with class folders (see `listing`); one folder may wrap them all.
 
     If it has none, or if a column is named, its only table names images and classes. Nothing is unpacked if the images
@@ -60,7 +60,7 @@ def read_archive(file: Path, source: str, named: NamedColumns, reading: Reading)
         ):
             _unpack(file, folder, source)
         listing = _list(folder, source, named, reading)
-        return read_listing(source, listing._replace(key=key, stats=[]), reading)
+        return read_listing(source, listing._replace(cache_key=key, file_states=[]), reading)
 
 
 def _unpack(file: Path, folder: str, source: str) -> None:
@@ -104,7 +104,7 @@ def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, 
                 yield member.name, member.size, partial(archive.extractfile, member) if member.isreg() else None
 
 
-def _list(folder: str, source: str, named: NamedColumns, reading: Reading) -> Listing:
+def _list(folder: str, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
     """List the images of the class folders, or of the only table."""
     tables = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in TABLE_SUFFIXES and not is_hidden(p.name))
     if not tables:

@@ -1,6 +1,7 @@
 """What every source of the user's own images returns, and the checks that all of them share."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +9,12 @@ import numpy as np
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name
 
+log = logging.getLogger(__name__)
+
 MIN_CLASSES = 2
 MAX_CLASSES = 1_000
 MIN_IMAGES = 30  # with fewer, one test image would be a third of the accuracy
+_MAX_NAMED = 10  # damaged files that the log names
 
 # Lower case; others write Train, valid, Testing.
 SPLIT_ALIASES = {
@@ -39,6 +43,14 @@ class LoadedSplits(NamedTuple):
     value_range: tuple[float, float] | None = None
     groups: dict[str, list[str]] | None = None
     num_dark: int = 0
+
+
+def log_damaged(damaged: Sequence[tuple[str, str]], advice: str = "") -> None:
+    """Log which files were left out, `LoadedSplits.damaged`. The advice ends the line of those that are not named."""
+    for file, sentence in damaged[:_MAX_NAMED]:
+        log.warning("%s is left out: %s", escape_name(file), sentence)
+    if len(damaged) > _MAX_NAMED:
+        log.warning("%d more files are left out%s", len(damaged) - _MAX_NAMED, advice)
 
 
 def require_classes(source: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:

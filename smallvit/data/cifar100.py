@@ -25,7 +25,7 @@ from smallvit.limits import MAX_CIFAR_FILE_BYTES
 CIFAR100_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 CIFAR100_SHA256 = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 BINARY_URL = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
-PYTHON_FOLDER = "cifar-100-python"
+CIFAR100_PYTHON_FOLDER = "cifar-100-python"
 _BINARY_FOLDER = "cifar-100-binary"
 _PYTHON_MD5 = {  # as torchvision lists them
     "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -74,7 +74,7 @@ def _read_release(path: Path) -> tuple[Split, Split, list[str]]:
 
 def find_release(path: Path) -> Path | None:
     """Return the folder of a CIFAR-100 release: `path` itself or a folder in it, the binary release first."""
-    for folder in (path, path / _BINARY_FOLDER, path / PYTHON_FOLDER):
+    for folder in (path, path / _BINARY_FOLDER, path / CIFAR100_PYTHON_FOLDER):
         if _is_python(folder) or _has_files(folder, _BINARY_FILES):
             return folder
     return None
@@ -123,7 +123,7 @@ def _read_python(path: Path) -> tuple[Split, Split, list[str]]:
         files = {name: _published(path / name, "md5", expected) for name, expected in _PYTHON_MD5.items()}
     else:
         with tarfile.open(fileobj=io.BytesIO(_published(path, "sha256", CIFAR100_SHA256))) as archive:
-            files = {name: archive.extractfile(f"{PYTHON_FOLDER}/{name}").read() for name in _PYTHON_MD5}  # type: ignore[union-attr]
+            files = {name: archive.extractfile(f"{CIFAR100_PYTHON_FOLDER}/{name}").read() for name in _PYTHON_MD5}  # type: ignore[union-attr]
     train, test = (pickle.loads(files[name], encoding="bytes") for name in ("train", "test"))
     return (
         _to_split(train[b"data"], train[b"fine_labels"]),

@@ -42,7 +42,7 @@ class Dataset(NamedTuple):
         return 0 if self.folds is None else int(self.folds.max()) + 1
 
     @property
-    def num_train(self) -> int:
+    def num_train_and_validation(self) -> int:
         """How many images a model is trained and validated on, approximate with folds."""
         count, folds = len(self.train.labels), self.num_folds
         return count * (folds - 1) // folds if folds else count

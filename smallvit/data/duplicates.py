@@ -14,7 +14,7 @@ _TURN = 8  # bits by which the hashes are rotated before they are sorted again
 _PAIRS_AT_ONCE = 1000
 
 
-def number_equal_images(splits: Sequence[Split]) -> list[np.ndarray]:
+def equal_image_ids(splits: Sequence[Split]) -> list[np.ndarray]:
     """Number images so that two have the same number if and only if their pixels are equal: int64 [n] for each split.
 
     The numbers begin at 0, in the order in which the images first occur.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smallvit.data.duplicates import find_similar_images, number_equal_images
+from smallvit.data.duplicates import equal_image_ids, find_similar_images
 from smallvit.data.split import Split
 from smallvit.errors import escape_name, format_count, format_list
 
@@ -128,7 +128,9 @@ class Findings:
                     writer.writerows([shown, number, place.split, place.image, place.class_name] for place in group)
 
 
-def find(splits: Mapping[str, Split], class_names: list[str], divided_groups: tuple[str, ...] = ()) -> Findings:
+def find_duplicates(
+    splits: Mapping[str, Split], class_names: list[str], divided_groups: tuple[str, ...] = ()
+) -> Findings:
     """Look for equal and similar images in all splits.
 
     Args:
@@ -142,7 +144,7 @@ def find(splits: Mapping[str, Split], class_names: list[str], divided_groups: tu
         for name, split in splits.items()
         for index, label in enumerate(split.labels.tolist())
     ]
-    numbers = np.concatenate(number_equal_images(parts))
+    numbers = np.concatenate(equal_image_ids(parts))
     _, first, counts = np.unique(numbers, return_index=True, return_counts=True)
     members: dict[int, list[Place]] = {number: [] for number in np.flatnonzero(counts > 1).tolist()}
     for position in np.flatnonzero(counts[numbers] > 1).tolist():

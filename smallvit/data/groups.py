@@ -46,7 +46,7 @@ def groups_by_pattern(pattern: str, splits: Mapping[str, Split], source: str) ->
     return found
 
 
-def number_groups(*namings: Sequence[object]) -> np.ndarray:
+def merge_groups(*namings: Sequence[object]) -> np.ndarray:
     """Number images so that two that share a name in any naming, directly or through others, have the same number.
 
     Args:

@@ -39,8 +39,9 @@ class Listing(NamedTuple):
         class_names: K names, sorted.
         files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
-        stats: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of `files`.
-        key: part of the key of the decoded images, such as the folder's path: two folders may have equal file names.
+        file_states: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of
+            `files`.
+        cache_key: part of the key of the decoded images, such as the folder's path: two folders may have equal names.
         contents: path or content of each file, its pixels, or why it has none, in the order of `files`.
         groups: the group of each file, in the order of `files`; None if no column names groups.
     """
@@ -48,8 +49,8 @@ class Listing(NamedTuple):
     class_names: list[str]
     files: dict[str, list[str]]
     labels: dict[str, np.ndarray]
-    stats: list[Any]
-    key: str
+    file_states: list[Any]
+    cache_key: str
     contents: Sequence[str | bytes | np.ndarray | ImageError]
     groups: list[str] | None = None
 
@@ -98,7 +99,7 @@ def list_images(root: str | os.PathLike[str], source: str, min_classes: int = MI
     return Listing(class_names, files, labels, stats, root, paths)
 
 
-def refuse(error: OSError) -> None:
+def raise_as_user_error(error: OSError) -> None:
     """Raise the error of a folder that cannot be read as `UserError`."""
     with os_error_as_user_error(error.filename):
         raise error
@@ -118,7 +119,7 @@ def walk(
         yield here, folders, sorted(name for name in files if not is_ignored(name))
 
 
-def files_below(folder: str, on_error: Callable[[OSError], object] | None = refuse) -> Iterator[str]:
+def files_below(folder: str, on_error: Callable[[OSError], object] | None = raise_as_user_error) -> Iterator[str]:
     """The paths of the files in a folder and below it. Arguments as of `walk`."""
     return (os.path.join(here, name) for here, _, files in walk(folder, on_error) for name in files)
 
@@ -144,7 +145,7 @@ def _leads_up(path):
 
 def _scan(folder):
     """The names of the folders and files in one folder."""
-    return next(walk(folder, refuse))[1:]
+    return next(walk(folder, raise_as_user_error))[1:]
 
 
 def _find_splits(root, source):

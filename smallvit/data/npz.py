@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvit.data import rows
 from smallvit.data.checks import MAX_CLASSES, LoadedSplits
-from smallvit.data.decoded import Reading, find_decoded, read_listing
+from smallvit.data.columns import listing_from_rows
+from smallvit.data.decode_cache import ReadOptions, find_decoded, read_listing
 from smallvit.data.listing import file_state
 from smallvit.errors import UserError
 from smallvit.limits import MAX_NPZ_BYTES
@@ -19,7 +19,7 @@ from smallvit.limits import MAX_NPZ_BYTES
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
 
 
-def read_npz(file: Path, source: str, reading: Reading) -> LoadedSplits:
+def read_npz(file: Path, source: str, reading: ReadOptions) -> LoadedSplits:
     """Read images and labels from an `.npz` file. Pickles in the file are never loaded.
 
     Args:
@@ -61,7 +61,7 @@ def read_npz(file: Path, source: str, reading: Reading) -> LoadedSplits:
     every_label = np.concatenate(labels)
     if every_label.max(initial=0) >= len(class_names):
         raise UserError(f"{source} has labels up to {every_label.max()}, but only {len(class_names)} classes.")
-    listing = rows.list_rows(
+    listing = listing_from_rows(
         source, class_names, every_label, names, images, splits, None, [], key, reading.min_classes
     )
     return read_listing(source, listing, reading)

@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallvit.data.archive import is_archive, read_archive
-from smallvit.data.checks import LoadedSplits
-from smallvit.data.cifar100 import PYTHON_FOLDER, find_release, load_cifar100
+from smallvit.data.checks import LoadedSplits, log_damaged
+from smallvit.data.cifar100 import CIFAR100_PYTHON_FOLDER, find_release, load_cifar100
+from smallvit.data.columns import NamedColumns, refuse_columns
 from smallvit.data.dataset import Dataset, pixel_statistics
-from smallvit.data.decoded import Reading, read_listing
-from smallvit.data.duplicates import number_equal_images
-from smallvit.data.findings import find
-from smallvit.data.groups import divided_groups, groups_by_pattern, number_groups
-from smallvit.data.hub import has_parquet, is_embedded, is_hub_name, list_hub
+from smallvit.data.decode_cache import ReadOptions, read_listing
+from smallvit.data.duplicates import equal_image_ids
+from smallvit.data.findings import find_duplicates
+from smallvit.data.groups import divided_groups, groups_by_pattern, merge_groups
+from smallvit.data.hf_dataset import has_embedded_images, has_parquet, is_hf_dataset_name, list_hf_dataset
+from smallvit.data.hold_out import divide, hold_out
 from smallvit.data.listing import list_images
 from smallvit.data.npz import read_npz
-from smallvit.data.rows import NamedColumns, refuse_columns
 from smallvit.data.split import Split
-from smallvit.data.splitting import divide, hold_out
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_count, os_error_as_user_error
 from smallvit.files import safe_file_name
@@ -29,7 +29,6 @@ from smallvit.images.value_range import RANGE_PERCENTILES
 
 log = logging.getLogger(__name__)
 
-_MAX_NAMED = 10  # damaged files that the log names
 _MAX_FOLDS = 20
 _TEST_SEED = 0  # constant: the test split must not change with the seed of the training
 
@@ -41,7 +40,7 @@ class Source(NamedTuple):
         path: None or "cifar100" downloads CIFAR-100. Else the path of a CIFAR-100 release; of a folder with a subfolder
             for each class, optionally in train/, val/ and test/, or a zip or tar archive of one; of a CSV, TSV or
             Parquet file (see `table`), or an archive of one with its images; of an `.npz` file (see `read_npz`); or
-            USER/NAME on the Hub (see `hub`).
+            USER/NAME on the Hub (see `hf_dataset`).
         image_size: side in pixels to which images are resized; CIFAR-100 keeps its size.
         test_split: fraction of each class in the test split, in (0, 1), if the source has no test split. The draw has a
             constant seed.
@@ -67,21 +66,21 @@ class Source(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hub", or "unknown"."""
+        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hf_dataset", or "unknown"."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
         # os.path.expanduser and isdir accept any text; `Path.expanduser` raises for an unknown user.
         path = Path(os.path.expanduser(self.path))
         if os.path.isdir(path):
-            return "cifar100" if find_release(path) else "hub" if has_parquet(path) else "folder"
+            return "cifar100" if find_release(path) else "hf_dataset" if has_parquet(path) else "folder"
         suffix = path.suffix.lower()
         if suffix == ".npz":
             return "npz"
         if is_archive(path.name):
-            return "cifar100" if path.name.startswith(PYTHON_FOLDER) else "archive"
+            return "cifar100" if path.name.startswith(CIFAR100_PYTHON_FOLDER) else "archive"
         if suffix in TABLE_SUFFIXES:
-            return "hub" if suffix == ".parquet" and is_embedded(path) else "table"
-        return "hub" if is_hub_name(self.path) and not os.path.lexists(path) else "unknown"
+            return "hf_dataset" if suffix == ".parquet" and has_embedded_images(path) else "table"
+        return "hf_dataset" if is_hf_dataset_name(self.path) and not os.path.lexists(path) else "unknown"
 
     @property
     def name(self) -> str:
@@ -111,10 +110,10 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         UserError: the source cannot be read, or has too few images or classes.
     """
     path, kind = str(source.path), source.kind
-    reading = Reading(source.image_size, source.strict, for_training, source.value_range)
+    reading = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
     file = Path(os.path.expanduser(path))
-    shown = escape_name(path if kind == "hub" else str(file))
-    if kind == "unknown" or not (kind == "hub" or os.path.lexists(file)):
+    shown = escape_name(path if kind == "hf_dataset" else str(file))
+    if kind == "unknown" or not (kind == "hf_dataset" or os.path.lexists(file)):
         problem = f"{shown} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown}"
         raise UserError(
             f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
@@ -135,7 +134,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         elif kind == "table":
             listing = list_table(file, shown, named, reading)
         else:
-            listing = list_hub(path, shown, named, reading)
+            listing = list_hf_dataset(path, shown, named, reading)
     return read_listing(shown, listing, reading)
 
 
@@ -168,7 +167,7 @@ def load_dataset(source: Source) -> Dataset:
     if dataset.folds is not None:
         found = {f"fold {fold + 1}": dataset.of_fold(fold).test for fold in range(dataset.num_folds)}
     splits = {name: split for name, split in found.items() if split is not None and len(split.labels)}
-    return dataset._replace(findings=find(splits, dataset.class_names, groups_in_two_splits))
+    return dataset._replace(findings=find_duplicates(splits, dataset.class_names, groups_in_two_splits))
 
 
 def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
@@ -181,21 +180,18 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
     groups = loaded.groups
     if source.group_by is not None and groups is None:
         groups = groups_by_pattern(source.group_by, loaded.splits, source.name)
-    namings = [number_equal_images([train])[0].tolist()]
+    namings = [equal_image_ids([train])[0].tolist()]
     if groups:
         namings.append(groups["train"])
         count = len({name for names in groups.values() for name in names})
         log.info("--group-by: %d groups; each stays in one split", count)
-    train = train._replace(groups=number_groups(*namings))
+    train = train._replace(groups=merge_groups(*namings))
     if source.folds is not None:
         test = train.take(slice(0, 0))
     elif test is None:
         kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
         train, test = train.take(kept), train.take(held_out)
-    for file, sentence in loaded.damaged[:_MAX_NAMED]:
-        log.warning("%s is left out: %s", escape_name(file), sentence)
-    if len(loaded.damaged) > _MAX_NAMED:
-        log.warning("%d more files are left out; --strict refuses them", len(loaded.damaged) - _MAX_NAMED)
+    log_damaged(loaded.damaged, "; --strict refuses them")
     if loaded.value_range is not None:
         log.info(
             "Images with more than 8 bits: %g becomes black and %g white (percentiles %g and %g of all values), except "

@@ -1,5 +1,6 @@
 """One split of a data set: labelled images as NumPy arrays."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -29,6 +30,14 @@ class Split(NamedTuple):
     def take(self, indices: np.ndarray | slice) -> "Split":
         """Select images by a slice or an array of integers. An array copies the images into memory."""
         return Split(*(None if array is None else array[indices] for array in self))  # type: ignore[arg-type]
+
+    def sha256(self) -> str:
+        """SHA-256 of the images and labels, in hexadecimal."""
+        digest = hashlib.sha256()
+        for chunk in iter_chunks(self.images):
+            digest.update(chunk.tobytes())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
 
     def describe(self, index: int) -> str:
         """The file of an image, or its index if the image is not a file."""

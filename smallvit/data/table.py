@@ -7,9 +7,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from smallvit.data import rows
 from smallvit.data.checks import SPLIT_ALIASES
-from smallvit.data.decoded import Reading
+from smallvit.data.columns import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    SPLIT_COLUMNS,
+    NamedColumns,
+    classes_of,
+    classes_of_indicators,
+    find_column,
+    group_column,
+    listing_from_rows,
+    require_column,
+    require_values,
+)
+from smallvit.data.decode_cache import ReadOptions
 from smallvit.data.listing import IMAGE_SUFFIXES, Listing, file_state, files_below
 from smallvit.errors import UserError, escape_name, format_list
 
@@ -20,7 +32,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _SNIFFED_BYTES = 2**16
 
 
-def list_table(file: Path, source: str, named: rows.NamedColumns, reading: Reading) -> Listing:
+def list_table(file: Path, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
     """List the images of a table. A column of splits is used if all of its values name splits.
 
     Args:
@@ -32,35 +44,33 @@ def list_table(file: Path, source: str, named: rows.NamedColumns, reading: Readi
         reading: whether it is for training.
 
     Raises:
-        UserError: the table is damaged, or lacks a column; or see `rows`.
+        UserError: the table is damaged, or lacks a column; or see `columns`.
         OSError: it cannot be read.
     """
     columns = _read(file, source)
     names = list(columns)
-    found = rows.find_column(names, rows.IMAGE_COLUMNS) or next(
-        filter(lambda name: _has_paths(columns[name]), names), None
-    )
-    image = rows.require_column(source, "--image-column", named.image, names, found)
-    split = rows.find_column(names, rows.SPLIT_COLUMNS)
+    found = find_column(names, IMAGE_COLUMNS) or next(filter(lambda name: _has_paths(columns[name]), names), None)
+    image = require_column(source, "--image-column", named.image, names, found)
+    split = find_column(names, SPLIT_COLUMNS)
     if split is not None and not all(value.strip().lower() in SPLIT_ALIASES for value in columns[split]):
         split = None
-    group = rows.group_column(source, named, names)
+    group = group_column(source, named, names)
     if group is not None:
-        rows.require_values(source, group, columns[group], "group")
+        require_values(source, group, columns[group], "group")
     others = {name: values for name, values in columns.items() if name not in (image, split, group)}
-    label = named.label or rows.find_column(list(others), rows.LABEL_COLUMNS)
+    label = named.label or find_column(list(others), LABEL_COLUMNS)
     if label is None and len(others) == 1:
         (label,) = others
-    indicators = rows.classes_of_indicators(source, others) if label is None else None
+    indicators = classes_of_indicators(source, others) if label is None else None
     if indicators is None:
-        label = rows.require_column(source, "--label-column", named.label, names, label)
-        class_names, labels = rows.classes_of(source, label, columns[label])
+        label = require_column(source, "--label-column", named.label, names, label)
+        class_names, labels = classes_of(source, label, columns[label])
     else:
         class_names, labels = indicators
     given = f"in the column {label}" if label else "in one column each"
     log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
     paths = _find_images(columns[image], str(file.parent), source)
-    return rows.list_rows(
+    return listing_from_rows(
         source,
         class_names,
         labels,

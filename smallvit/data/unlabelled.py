@@ -12,12 +12,12 @@ import numpy as np
 
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
-from smallvit.images import ImageError, View, pool_for_own_images
+from smallvit.images import ImageError, View, pool_for_trusted_images
 
 _DOWNLOADS = 8  # at once
 
 
-class Unlabelled(NamedTuple):
+class UnlabelledImage(NamedTuple):
     """An image, or why it cannot be read.
 
     Attributes:
@@ -69,7 +69,7 @@ def _files_below(folder: str) -> list[str]:
     return sorted(files_below(folder, on_error=None))
 
 
-def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabelled]:
+def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[UnlabelledImage]:
     """Decode images in processes of their own, one for each core, in order.
 
     Some are decoded ahead, while the caller works on what came before.
@@ -79,7 +79,7 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
         views: what to return of each image.
     """
     distinct = list(dict.fromkeys(views))
-    pending: deque[Unlabelled] = deque()  # in order, also those that have an error already
+    pending: deque[UnlabelledImage] = deque()  # in order, also those that have an error already
 
     def sources() -> Iterator[str | bytes]:
         for image in _with_downloads(found):
@@ -87,7 +87,7 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
             if not image.error:
                 yield image.name if image.content is None else image.content
 
-    with pool_for_own_images(len(found)) as pool:
+    with pool_for_trusted_images(len(found)) as pool:
         for result in pool.views(sources(), distinct):
             while pending[0].error:
                 yield pending.popleft()
@@ -99,23 +99,25 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
     yield from pending
 
 
-def _with_downloads(found: dict[str, str]) -> Iterator[Unlabelled]:
+def _with_downloads(found: dict[str, str]) -> Iterator[UnlabelledImage]:
     """The images without their pixels; what lies at an address is downloaded, some of it ahead."""
 
-    def downloaded(name: str) -> Unlabelled:
+    def downloaded(name: str) -> UnlabelledImage:
         from smallvit.images.url import download_image  # its client takes a while to import
 
         try:
-            return Unlabelled(name, {}, asyncio.run(download_image(name)))
+            return UnlabelledImage(name, {}, asyncio.run(download_image(name)))
         except UserError as error:
-            return Unlabelled(name, {}, error=str(error))
+            return UnlabelledImage(name, {}, error=str(error))
 
     with ThreadPoolExecutor(_DOWNLOADS) as threads:
-        waiting: deque[Unlabelled | Future[Unlabelled]] = deque()
+        waiting: deque[UnlabelledImage | Future[UnlabelledImage]] = deque()
         try:
             for name, error in found.items():
                 is_remote = is_address(name) and not error
-                waiting.append(threads.submit(downloaded, name) if is_remote else Unlabelled(name, {}, error=error))
+                waiting.append(
+                    threads.submit(downloaded, name) if is_remote else UnlabelledImage(name, {}, error=error)
+                )
                 if len(waiting) == _DOWNLOADS:
                     yield _result(waiting.popleft())
             while waiting:
@@ -126,5 +128,5 @@ def _with_downloads(found: dict[str, str]) -> Iterator[Unlabelled]:
                     image.cancel()
 
 
-def _result(image: Unlabelled | Future[Unlabelled]) -> Unlabelled:
+def _result(image: UnlabelledImage | Future[UnlabelledImage]) -> UnlabelledImage:
     return image.result() if isinstance(image, Future) else image

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from smallvit.data import Dataset, Findings
-from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.errors import escape_name, format_count
 from smallvit.experiment.plan import Plan, run_splits
@@ -103,7 +102,7 @@ def warn_of_leakage(runs, dataset: Dataset) -> None:
         train, validation, test = run_splits(dataset, run)
         splits_before = record.num_train, record.num_validation, record.num_test, record.training.seed
         splits_now = len(train.labels), len(validation.labels), len(test.labels), run.training.seed
-        if splits_before != splits_now or record.test_sha256 not in (None, split_sha256(test)):
+        if splits_before != splits_now or record.test_sha256 not in (None, test.sha256()):
             log.warning(
                 "%s was trained on %s with other splits. Some of today's validation or test images may have been its "
                 "training images. The measured accuracy may be too high.",

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallvit.data import Dataset, Source
-from smallvit.data.digest import split_sha256
+from smallvit.data.checks import log_damaged
 from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
-from smallvit.errors import UserError, escape_name, write_error_as_user_error
+from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.evaluation.proportions import Share, ShareChange
@@ -21,8 +21,6 @@ from smallvit.model_folder.record import Record
 from smallvit.report import report
 from smallvit.report.html import EvaluatedModel, format_probability
 from smallvit.report.tables import write_tables
-
-_MAX_NAMED = 10  # damaged files that the log names
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +64,7 @@ def _was_tested_on(records: Sequence[Record], dataset_of: RecordedData) -> bool:
         except UserError:  # such as too few images to train on
             continue
         found = record.data, record.num_test
-        if record.test_sha256 == split_sha256(dataset.test) or (
+        if record.test_sha256 == dataset.test.sha256() or (
             record.test_sha256 is None and found == (dataset.name, len(dataset.test.labels))
         ):
             return True
@@ -85,10 +83,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
         raise UserError(f"{output_dir} is already there; give another --output-dir.")
     first = next(iter(records.values()))
     test, damaged = load_labelled(source_for(source, first), first.class_names)
-    for file, sentence in damaged[:_MAX_NAMED]:
-        log.warning("%s is left out: %s", escape_name(file), sentence)
-    if len(damaged) > _MAX_NAMED:
-        log.warning("%d more files are left out", len(damaged) - _MAX_NAMED)
+    log_damaged(damaged)
     if any(record.data == source.name for record in records.values()):
         log.warning(
             "%s has the name of the data that a model was trained on. If training images are among these images, the "

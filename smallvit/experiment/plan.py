@@ -169,7 +169,9 @@ class Plan(NamedTuple):
             UserError: a model with so many classes is not possible.
         """
         with value_error_as_user_error():
-            model, training = with_overrides(self.preset, overrides_for_size(self.preset, dataset.num_train))
+            model, training = with_overrides(
+                self.preset, overrides_for_size(self.preset, dataset.num_train_and_validation)
+            )
             model = dataclasses.replace(
                 model,
                 num_classes=len(dataset.class_names),

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smallvit.data import Dataset, Findings
-from smallvit.data.digest import split_sha256
 from smallvit.data.findings import FINDINGS_FILE
 from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import UserError, os_error_as_user_error, write_error_as_user_error
@@ -81,7 +80,7 @@ def _load_finished_run(run, dataset):
     folder = read_model_folder(run.folder)
     record = folder.record
     splits = run_splits(dataset, run)
-    test_sha256 = split_sha256(splits[2])
+    test_sha256 = splits[2].sha256()
 
     # If the numbers of images differ, so do the splits: some test images may have been training images.
     names = [f"number of {name} images" for name in ("training", "validation", "test")]

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from smallvit.config import changed_fields
-from smallvit.data.digest import split_sha256
 from smallvit.device import backend
 from smallvit.evaluation.metrics import metrics, unsure_threshold
 from smallvit.files import hide_outside_path
@@ -80,7 +79,7 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         command=ready.options.command,
         date=datetime.date.today().isoformat(),
         started_from=run.initial and hide_outside_path(run.initial.name),
-        test_sha256=split_sha256(test),
+        test_sha256=test.sha256(),
         value_range=ready.dataset.value_range and list(ready.dataset.value_range),
         fold=None if run.fold is None else run.fold + 1,
         num_folds=ready.plan.source.folds,

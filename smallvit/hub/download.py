@@ -14,8 +14,7 @@ from huggingface_hub import HfApi, hf_hub_download
 
 from smallvit import files
 from smallvit.errors import UserError
-from smallvit.hub.client import use_timeout
-from smallvit.hub.errors import hub_error_as_user_error
+from smallvit.hub.client import hub_error_as_user_error
 from smallvit.limits import MAX_MODEL_FILE_BYTES
 from smallvit.model_folder.folder import (
     CONFIG_FILE,
@@ -29,7 +28,7 @@ from smallvit.model_folder.folder import (
     read_model_folder_without_weights,
 )
 
-_FILES = (RECORD_FILE, CONFIG_FILE, METADATA_FILE, HISTORY_FILE, WEIGHTS_FILE)  # the weights come last
+_SMALL_FILES = (RECORD_FILE, CONFIG_FILE, METADATA_FILE, HISTORY_FILE)
 _HUB_MODEL = re.compile(r"(?:hf://)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 
 
@@ -51,7 +50,7 @@ class HubModel(NamedTuple):
         Returns:
             A `HubModel`; None if `text` has another form, or is the path of an existing file or folder.
         """
-        match = None if Path(text).exists() else _HUB_MODEL.fullmatch(text)
+        match = None if os.path.exists(text) else _HUB_MODEL.fullmatch(text)
         return cls(match[1], match[2] or "main") if match else None
 
     def __str__(self) -> str:
@@ -92,7 +91,6 @@ def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:
     Raises:
         UserError: the model cannot be downloaded, or is not one of ours; the sentence names the repository.
     """
-    use_timeout()
     with hub_error_as_user_error(str(model)):
         commit = HfApi().resolve_revision(model.repo, revision=model.revision).resolved
         try:
@@ -109,9 +107,8 @@ def _download(model: HubModel, commit: str, force_download: bool = False) -> Mod
             raise UserError(f"{model}: {name} has {size} bytes; at most {MAX_MODEL_FILE_BYTES[name]} are read.")
         return Path(hf_hub_download(model.repo, name, **options)).parent
 
-    for name in _FILES:
-        if name != WEIGHTS_FILE:
-            path = download(name)
+    for name in _SMALL_FILES:
+        path = download(name)
     try:
         folder = read_model_folder_without_weights(path)
         download(WEIGHTS_FILE)

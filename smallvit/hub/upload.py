@@ -1,7 +1,7 @@
 """Pushing model folders to the Hugging Face Hub: one repository per model, one commit per push.
 
-`huggingface_hub` does the transfer, the retries and the token. This module finds out before a training of hours whether
-the push will be allowed, and turns every failure into one sentence.
+`huggingface_hub` does the transfer, the retries and the token. This module checks before a training of hours that the
+push will be allowed, and turns every failure into one sentence.
 """
 
 import logging
@@ -15,8 +15,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from smallvit.errors import UserError
-from smallvit.hub.client import use_timeout
-from smallvit.hub.errors import hub_error_as_user_error
+from smallvit.hub.client import hub_error_as_user_error, token_advice
 from smallvit.model_folder.card import with_repository
 from smallvit.model_folder.folder import CARD_FILE, FILES, model_file
 
@@ -48,7 +47,6 @@ class Publisher:
         self.failures = failures
         self._option = option
         self._push_command = push_command
-        use_timeout()
         self._api = HfApi(token=True, library_name="smallvit")  # True: the token of HF_TOKEN or `hf auth login`
 
     def repository(self, model: str) -> str:
@@ -84,10 +82,7 @@ class Publisher:
         namespace, name = self.target.split("/")[0], user["name"]
         role = user.get("auth", {}).get("accessToken", {}).get("role")
         if role == "read":
-            raise UserError(
-                f"{self._option} {self.target}: the token of {name} may only read; a token with the role write is made "
-                f"at {constants.ENDPOINT}/settings/tokens."
-            )
+            raise UserError(f"{self._option} {self.target}: the token of {name} may only read; {token_advice()}.")
         roles = {org["name"]: org.get("roleInOrg") for org in user.get("orgs", [])}
         if role == "write" and namespace != name and roles.get(namespace, "read") in ("read", "no_access"):
             writable = [org for org, role in roles.items() if role not in ("read", "no_access")]
@@ -97,7 +92,7 @@ class Publisher:
             )
 
     def _require_writable(self, repository: str, may_be_missing: bool = False) -> None:
-        """Raise `UserError` if the token may not write to a repository, or if it is public against `private`."""
+        """Raise `UserError` if the token may not write to a repository, or it is public although `private` is set."""
         with hub_error_as_user_error(f"Could not write to {repository}"):
             try:
                 self._api.auth_check(repository, write=True)

@@ -3,8 +3,8 @@
 `load_square` decodes in this process, for files you trust. `load_photo` decodes files of strangers in another process.
 """
 
-from smallvit.images.errors import SENTENCES, ImageError
-from smallvit.images.load import FORMATS, MAX_SHOWN_SIDE, MAX_SIDE, Photo, View, load_square, resize_square
-from smallvit.images.pool import TRUSTED_LIMITS, DecodingPool, load_photo, pool_for_own_images, start_decoding
+from smallvit.images.errors import ImageError
+from smallvit.images.load import FORMATS, MAX_SIDE, Photo, View, load_square, resize_square
+from smallvit.images.pool import DecodingPool, load_photo, pool_for_trusted_images, start_decoding
 from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
 from smallvit.limits import MAX_PIXELS

@@ -114,7 +114,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
         ImageError: the file has another format, or is damaged, cut off or too large. The message has no path.
     """
     data = read_image_file(source)
-    with _decoded(data, image_format(data)) as (image, orientation, _):
+    with _open_image(data, image_format(data)) as (image, orientation, _):
         return image_square(_with_8_bits(image, data, value_range), orientation)
 
 
@@ -152,7 +152,7 @@ def load_views(
     if isinstance(source, np.ndarray):
         return _views(Image.fromarray(source), b"", 1, views, num_values)
     data = read_image_file(source)
-    with _decoded(data, image_format(data)) as (image, orientation, _):
+    with _open_image(data, image_format(data)) as (image, orientation, _):
         return _views(image, data, orientation, views, num_values)
 
 
@@ -188,7 +188,7 @@ def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
         end, is_complete = jpeg.end_of_image(data)
         if not is_complete:
             data = data[:end] + jpeg.END  # without it, Pillow refuses the image
-    with _decoded(data, name, MAX_PIXELS_OF_FORMAT.get(name, MAX_PIXELS)) as (image, orientation, size):
+    with _open_image(data, name, MAX_PIXELS_OF_FORMAT.get(name, MAX_PIXELS)) as (image, orientation, size):
         is_animated = name not in ("JPEG", "TIFF") and getattr(image, "is_animated", False)
         may_lack_end = name == "JPEG" and is_complete and _may_lack_end(image, size)
         checksum = _checksum(image) if may_lack_end else 0
@@ -197,7 +197,7 @@ def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
         boxes = [(centre, MAX_SIDE), ((0, 0, *image.size), MAX_SHOWN_SIDE)]
         square, whole = _reduced(image, orientation, boxes)
     if may_lack_end:
-        with _decoded(jpeg.with_noise(data, end), name) as (image, *_):
+        with _open_image(jpeg.with_noise(data, end), name) as (image, *_):
             is_complete = _checksum(image) == checksum
     width, height = size if orientation < 5 else size[::-1]
     notes = [note for note, holds in (("animated", is_animated), ("damaged", not is_complete)) if holds]
@@ -267,7 +267,7 @@ def _too_large(size):
 
 
 @contextmanager
-def _decoded(data: bytes, name: str, most: int = MAX_PIXELS) -> Iterator[tuple[Image.Image, int, tuple[int, int]]]:
+def _open_image(data: bytes, name: str, most: int = MAX_PIXELS) -> Iterator[tuple[Image.Image, int, tuple[int, int]]]:
     """Yield (decoded image, perhaps reduced and not yet upright; its EXIF orientation; width and height in the file).
 
     Raises:

@@ -32,23 +32,6 @@ _BATCHES_AHEAD = 4  # per process; bounds what waits in memory
 _NOTES = ("animated", "damaged")
 
 
-class DecodingLimits(NamedTuple):
-    """Limits of the decoding of one image."""
-
-    cpu_seconds: float
-    wall_seconds: float
-    memory_bytes: int  # above the process at rest
-
-
-QUICK_LIMITS = DecodingLimits(
-    limits.QUICK_DECODE_CPU_SECONDS, limits.QUICK_DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES
-)
-UNTRUSTED_LIMITS = DecodingLimits(limits.DECODE_CPU_SECONDS, limits.DECODE_WALL_SECONDS, limits.DECODE_MEMORY_BYTES)
-TRUSTED_LIMITS = DecodingLimits(
-    limits.OWN_DECODE_CPU_SECONDS, limits.OWN_DECODE_WALL_SECONDS, limits.OWN_DECODE_MEMORY_BYTES
-)
-
-
 def start_decoding() -> None:
     """Start the processes of `load_photo`, so that the first visitor does not wait for them."""
     quick, _ = _shared_pools()
@@ -58,8 +41,8 @@ def start_decoding() -> None:
 def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange | None = None) -> Photo:
     """Decode an image of a stranger in another process. Of a JPEG that is cut off, what there is is decoded.
 
-    Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once. An image that takes
-    longer than `QUICK_LIMITS` allows begins again in another process, where one such image is decoded at a time.
+    Any number of threads may call this; `limits.DECODING_PROCESSES` images are decoded at once. An image that exceeds
+    `limits.QUICK_DECODING` is decoded again in another process, one such image at a time.
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
@@ -79,11 +62,11 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
 
 @functools.cache
 def _shared_pools() -> tuple["DecodingPool", "DecodingPool"]:
-    quick = DecodingPool(limits.DECODING_PROCESSES, QUICK_LIMITS)
-    return quick, DecodingPool(1, UNTRUSTED_LIMITS, limits.SLOW_QUEUE_SECONDS)
+    quick = DecodingPool(limits.DECODING_PROCESSES, limits.QUICK_DECODING)
+    return quick, DecodingPool(1, limits.UNTRUSTED_DECODING, limits.SLOW_QUEUE_SECONDS)
 
 
-class Decoded(NamedTuple):
+class DecodedFile(NamedTuple):
     """What was decoded of a file.
 
     Attributes:
@@ -107,7 +90,9 @@ class DecodingPool:
         queue_seconds: how long an image waits until a process is free; None waits for ever.
     """
 
-    def __init__(self, processes: int, decoding_limits: DecodingLimits, queue_seconds: float | None = None) -> None:
+    def __init__(
+        self, processes: int, decoding_limits: limits.DecodingLimits, queue_seconds: float | None = None
+    ) -> None:
         self._limits = decoding_limits
         self._queue_seconds = queue_seconds
         self._processes = processes
@@ -142,21 +127,21 @@ class DecodingPool:
 
     def views(
         self, sources: Iterable[str | bytes | ImageError], views: Sequence[View], num_values: int = 0
-    ) -> Iterator[Decoded | ImageError]:
+    ) -> Iterator[DecodedFile | ImageError]:
         """Decode files, in their order, some ahead of the reader.
 
         Args:
             sources: paths or contents of files, taken as they are needed. An error stands for a file without content,
                 and comes back in its place.
             views: what to return of each, at least one.
-            num_values: see `Decoded.values`.
+            num_values: see `DecodedFile.values`.
 
         Yields:
             What was decoded of each file, or the `ImageError` that says why it cannot be read.
         """
         decode = functools.partial(self._views, views, num_values)
         with ThreadPoolExecutor(self._processes) as threads:
-            waiting: deque[Future[list[Decoded | ImageError]]] = deque()
+            waiting: deque[Future[list[DecodedFile | ImageError]]] = deque()
             try:
                 for batch in _batches(sources):
                     waiting.append(threads.submit(decode, batch))
@@ -170,14 +155,14 @@ class DecodingPool:
 
     def _views(
         self, views: Sequence[View], num_values: int, sources: Sequence[str | bytes | ImageError]
-    ) -> list[Decoded | ImageError]:
+    ) -> list[DecodedFile | ImageError]:
         decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], views, num_values))
         return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
 
     def _decode(
         self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int
-    ) -> list[Decoded | ImageError]:
-        results: list[Decoded | ImageError] = []
+    ) -> list[DecodedFile | ImageError]:
+        results: list[DecodedFile | ImageError] = []
         while len(results) < len(sources):
             rest = sources[len(results) :]
             try:
@@ -211,13 +196,13 @@ class DecodingPool:
 
 
 class _EndedError(ImageError):
-    """The process was ended at this image, mostly by its limit of time. Of its memory it says itself that it lacks."""
+    """The process died at this image, mostly by its limit of time. A process that lacks memory says so itself."""
 
 
 class _Worker:
     """A running decoding process."""
 
-    def __init__(self, decoding_limits: DecodingLimits) -> None:
+    def __init__(self, decoding_limits: limits.DecodingLimits) -> None:
         arguments = [str(decoding_limits.memory_bytes), str(decoding_limits.cpu_seconds)]
         self._process = subprocess.Popen(
             # -P: no file in the working directory stands in for a module.
@@ -277,7 +262,7 @@ class _Worker:
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_views(self, views: Sequence[View], num_values: int) -> Decoded | ImageError:
+    def receive_views(self, views: Sequence[View], num_values: int) -> DecodedFile | ImageError:
         """Receive the answer to one file. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
         if isinstance(header, ImageError):
@@ -288,10 +273,10 @@ class _Worker:
         values = header.get("values")
         is_dark = header.get("is_dark") is True
         if values is None:
-            return Decoded(squares, is_dark=is_dark)
+            return DecodedFile(squares, is_dark=is_dark)
         if len(values) > num_values:
             raise ValueError(f"{len(values)} values")
-        return Decoded(squares, np.array(values, np.float64), is_dark)
+        return DecodedFile(squares, np.array(values, np.float64), is_dark)
 
     def _receive_header(self) -> dict[str, Any] | ImageError:
         header = read_header(self._output)
@@ -311,10 +296,10 @@ class _Worker:
         ]
 
 
-def pool_for_own_images(count: int) -> DecodingPool:
+def pool_for_trusted_images(count: int) -> DecodingPool:
     """Processes for `count` images of the user, as many as have something to do: a start takes 0.3 s."""
     processes = min(os.cpu_count() or 1, limits.MAX_DECODING_PROCESSES, 1 + count // 64)
-    return DecodingPool(processes, TRUSTED_LIMITS)
+    return DecodingPool(processes, limits.TRUSTED_DECODING)
 
 
 def _batches(sources: Iterable[str | bytes | ImageError]) -> Iterator[list[str | bytes | ImageError]]:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from smallvit.data.unlabelled import Unlabelled, find_images, read_images
+from smallvit.data.unlabelled import UnlabelledImage, find_images, read_images
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder, safe_file_name
 from smallvit.inference.predictor import Prediction, Predictor
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
         prediction: None if the file cannot be read.
     """
 
-    image: Unlabelled
+    image: UnlabelledImage
     model: str
     prediction: Prediction | None
 
@@ -148,7 +148,7 @@ class _Sorter:
         self._root = root
         self._folders: dict[str, Path] = {}
 
-    def add(self, image: Unlabelled, class_name: str) -> None:
+    def add(self, image: UnlabelledImage, class_name: str) -> None:
         if class_name not in self._folders:  # two classes may have the same name as files
             self._folders[class_name] = _free_path(self._root / safe_file_name(class_name))
             self._folders[class_name].mkdir()

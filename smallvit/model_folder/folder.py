@@ -9,6 +9,7 @@ links that lead out of the folder.
 
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,7 +20,7 @@ import h5py
 import keras
 
 from smallvit.errors import UserError, os_error_as_user_error
-from smallvit.files import atomic_folder, file_hash, read_regular
+from smallvit.files import atomic_folder, file_sha256, read_regular
 from smallvit.limits import MAX_EXAMPLES, MAX_HDF5_OBJECTS, MAX_IMAGE_BYTES, MAX_MODEL_FILE_BYTES
 from smallvit.model import VisionTransformer, build_model, float32_copy
 from smallvit.model_folder.record import Record
@@ -68,7 +69,7 @@ class ModelFolder(NamedTuple):
             size = file.stat().st_size
             if size != self.weights["bytes"]:
                 raise UserError(f"{file} has {size} bytes instead of {self.weights['bytes']}; it is damaged.")
-            if file_hash(file) != self.weights["sha256"]:
+            if file_sha256(file) != self.weights["sha256"]:
                 raise UserError(
                     f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed."
                 )
@@ -149,7 +150,7 @@ def write_model_folder(
         keras.saving.save_model(float32_copy(model), folder, zipped=False)
         shutil.rmtree(folder / "assets", ignore_errors=True)  # Keras's folder for vocabularies and the like is empty
         weights = folder / WEIGHTS_FILE
-        content = record.to_json() | {"weights": {"bytes": weights.stat().st_size, "sha256": file_hash(weights)}}
+        content = record.to_json() | {"weights": {"bytes": weights.stat().st_size, "sha256": file_sha256(weights)}}
         (folder / RECORD_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         (folder / HISTORY_FILE).write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
         (folder / CURVES_FILE).write_bytes(curves)
@@ -229,7 +230,7 @@ def find_model_folders(path: str | Path) -> list[Path]:
     Raises:
         UserError: there is none.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     with os_error_as_user_error(path):
         if (path / RECORD_FILE).exists():
             return [path]

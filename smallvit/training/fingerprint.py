@@ -7,7 +7,6 @@ import keras
 
 from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
-from smallvit.data.digest import split_sha256
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import ModelFolder
 
@@ -26,7 +25,7 @@ def fingerprint_of(
     return {
         **config_dict(model_config, train_config),
         "backend": keras.backend.backend(),
-        "training images": split_sha256(train),
+        "training images": train.sha256(),
         "starting weights": init_from and init_from.weights["sha256"],
     }
 

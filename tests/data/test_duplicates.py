@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from smallvit.data import Source, Split, hold_out, load_dataset
-from smallvit.data.duplicates import find_similar_images, number_equal_images
-from smallvit.data.findings import find
-from smallvit.data.splitting import divide
+from smallvit.data.duplicates import equal_image_ids, find_similar_images
+from smallvit.data.findings import find_duplicates
+from smallvit.data.hold_out import divide
 from smallvit.errors import UserError
 from tests import tiny
 from tests.image_corpus import save
@@ -34,13 +34,13 @@ def as_jpeg(image, quality):
 def test_equal_pixels_are_one_number_and_one_pixel_makes_another_image():
     first, second = split(5, 1, 5), split(1, 2, 2, 5)
     second.images[2, 1, 1, 2] += 1
-    found = number_equal_images([first, split(), second])
+    found = equal_image_ids([first, split(), second])
     assert [part.tolist() for part in found] == [[0, 1, 0], [], [1, 2, 3, 0]]
 
 
 def test_copies_and_contradicting_labels_are_named_with_their_splits():
     training, test = split(5, 1, 5, 7, 9, labels=[0, 1, 0, 1, 0]), split(8, 7, 1, labels=[0, 0, 1])
-    found = find({"training": training, "test": test}, ["ant", "bee"])
+    found = find_duplicates({"training": training, "test": test}, ["ant", "bee"])
     assert [[(place.split, place.number) for place in group] for group in found.equal] == [
         [("training", 0), ("training", 2)],  # 5
         [("training", 1), ("test", 2)],  # 1
@@ -56,7 +56,7 @@ def test_copies_and_contradicting_labels_are_named_with_their_splits():
         "1 image is there with different classes: image 3 (bee) and image 1 (ant). Correct the labels: no model can be "
         "right on both.",
     ]
-    nothing = find({"training": split(1, 2), "test": split(3)}, ["ant"])
+    nothing = find_duplicates({"training": split(1, 2), "test": split(3)}, ["ant"])
     assert (nothing.has_leak, nothing.sentences()) == (False, ["No two images are equal or look nearly the same."])
 
 
@@ -68,12 +68,12 @@ def test_photos_saved_again_are_similar_and_others_are_not(rng, tmp_path):
     found = find_similar_images(parts, np.arange(360))
     assert set(found) <= {(index, 300 + index) for index in range(60)}
     assert len(found) >= 57
-    findings = find({"training": parts[0], "test": parts[1]}, ["ant"])
+    findings = find_duplicates({"training": parts[0], "test": parts[1]}, ["ant"])
     assert len(findings.similar_in_two_splits) == len(found)
     said, advice = findings.sentences()
     assert f"{len(found)} pairs of images look nearly the same, {len(found)} of them in two splits, such as" in said
     assert "--group-by keeps" in advice
-    within = find({"training": Split(np.stack([images[0], copies[0]]), np.zeros(2, np.int32))}, ["ant"])
+    within = find_duplicates({"training": Split(np.stack([images[0], copies[0]]), np.zeros(2, np.int32))}, ["ant"])
     assert "1 pair of images looks nearly the same, in one split: image 0 (training) and" in within.sentences()[0]
     findings.write_csv(tmp_path / "all.csv")
     rows = (tmp_path / "all.csv").read_text().splitlines()

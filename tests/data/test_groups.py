@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import Source, load_dataset
-from smallvit.data.groups import number_groups
+from smallvit.data.groups import merge_groups
 from smallvit.errors import UserError
 from tests import tiny
 
@@ -23,9 +23,9 @@ def patients(split):
 
 
 def test_names_that_are_linked_are_one_group():
-    assert number_groups(["a", "b", "a", "c"]).tolist() == [0, 1, 0, 3]
+    assert merge_groups(["a", "b", "a", "c"]).tolist() == [0, 1, 0, 3]
     # 0 and 2 by the first naming, 2 and 3 by the second; 1 is alone.
-    linked = number_groups(["a", "b", "a", "c"], [7, 8, 9, 9])
+    linked = merge_groups(["a", "b", "a", "c"], [7, 8, 9, 9])
     assert len(set(linked[[0, 2, 3]])) == 1
     assert linked[1] != linked[0]
 
@@ -49,7 +49,7 @@ def test_patients_that_the_data_has_in_two_splits_are_told_of(tmp_path):
 
 def test_each_image_is_tested_once_and_no_patient_tests_what_it_trained(folder):
     dataset = load_dataset(Source(str(folder), group_by=r"(patient\d+)_", folds=5))
-    assert (dataset.num_folds, dataset.num_train, len(dataset.test.labels)) == (5, 48, 0)
+    assert (dataset.num_folds, dataset.num_train_and_validation, len(dataset.test.labels)) == (5, 48, 0)
     tested = []
     for fold in range(5):
         of_fold = dataset.of_fold(fold)

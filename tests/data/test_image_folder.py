@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smallvit.data import Source, load_dataset
-from smallvit.data import decoded as decoded_images
+from smallvit.data import Source, decode_cache, load_dataset
 from smallvit.data.listing import list_images
 from smallvit.data.source import read_splits
 from smallvit.errors import UserError
-from smallvit.images import FORMATS, TRUSTED_LIMITS, DecodingPool, ImageError, load_square, resize_square
+from smallvit.images import FORMATS, DecodingPool, ImageError, load_square, resize_square
+from smallvit.limits import TRUSTED_DECODING
 from tests.image_corpus import BLUE, RED, photo, save
 
 SIDE = 2
@@ -79,14 +79,14 @@ def refused(path, **options):
 
 @pytest.fixture(scope="module")
 def pool():
-    with DecodingPool(2, TRUSTED_LIMITS) as pool:
+    with DecodingPool(2, TRUSTED_DECODING) as pool:
         yield pool
 
 
 @pytest.fixture(autouse=True)
 def one_pool(monkeypatch, pool):
     """All tests share the decoding processes, because a start takes a moment."""
-    monkeypatch.setattr(decoded_images, "pool_for_own_images", lambda _: nullcontext(pool))
+    monkeypatch.setattr(decode_cache, "pool_for_trusted_images", lambda _: nullcontext(pool))
 
 
 @pytest.fixture
@@ -431,7 +431,7 @@ def test_every_size_is_kept(images, decoded):
     assert len(decoded) == 64
 
 
-@pytest.mark.parametrize("what", ["smallvit.data.decoded.DECODER_VERSION", "PIL.__version__"])
+@pytest.mark.parametrize("what", ["smallvit.data.decode_cache.DECODER_VERSION", "PIL.__version__"])
 def test_what_another_version_decoded_is_decoded_anew_and_deleted(images, decoded, cache, monkeypatch, what):
     read(images)
     (old,) = cache.rglob("*.arrow")

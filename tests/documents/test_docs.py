@@ -155,13 +155,13 @@ def test_the_readme_is_short():
         "WebP or AVIF | {WEBP} or {AVIF} million".format(
             **{name: count // 1_000_000 for name, count in limits.MAX_PIXELS_OF_FORMAT.items()}
         ),
-        f"| CPU time | {limits.DECODE_CPU_SECONDS} s |",
-        f"| wall-clock time | {limits.DECODE_WALL_SECONDS} s |",
-        f"at rest | {limits.DECODE_MEMORY_BYTES // 1_000_000} MB |",
-        f"up to {limits.QUICK_DECODE_CPU_SECONDS} s of CPU time and {limits.QUICK_DECODE_WALL_SECONDS} s in all",
+        f"| CPU time | {limits.UNTRUSTED_DECODING.cpu_seconds} s |",
+        f"| wall-clock time | {limits.UNTRUSTED_DECODING.wall_seconds} s |",
+        f"at rest | {limits.UNTRUSTED_DECODING.memory_bytes // 1_000_000} MB |",
+        f"up to {limits.QUICK_DECODING.cpu_seconds} s of CPU time and {limits.QUICK_DECODING.wall_seconds} s in all",
         f"It waits {limits.SLOW_QUEUE_SECONDS} s at most",
-        f"{limits.OWN_DECODE_CPU_SECONDS} s of CPU time, {limits.OWN_DECODE_WALL_SECONDS} s in all, "
-        f"{limits.OWN_DECODE_MEMORY_BYTES >> 30} GB",
+        f"{limits.TRUSTED_DECODING.cpu_seconds} s of CPU time, {limits.TRUSTED_DECODING.wall_seconds} s in all, "
+        f"{limits.TRUSTED_DECODING.memory_bytes >> 30} GB",
         f"{limits.DOWNLOAD_SECONDS} seconds and {limits.MAX_IMAGE_BYTES >> 20} MB for everything",
         f"{limits.MAX_RUNNING} requests run at once",
         f"at most {limits.MAX_WAITING} wait",

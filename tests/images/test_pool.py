@@ -12,7 +12,8 @@ from PIL import Image
 
 from smallvit import limits
 from smallvit.images import FORMATS, ImageError, View, load_square, pool
-from smallvit.images.pool import TRUSTED_LIMITS, UNTRUSTED_LIMITS, DecodingPool
+from smallvit.images.pool import DecodingPool
+from smallvit.limits import TRUSTED_DECODING, UNTRUSTED_DECODING
 from tests import hostile
 from tests.image_corpus import GOOD, animation, exif, noise, photo, save
 
@@ -21,7 +22,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems l
 
 @pytest.fixture(scope="module")
 def decoding():
-    with DecodingPool(1, UNTRUSTED_LIMITS) as pool:
+    with DecodingPool(1, UNTRUSTED_DECODING) as pool:
         yield pool
 
 
@@ -95,7 +96,7 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
     monkeypatch.setattr(pool, "_BATCH", 3)
     paths = numbered(tmp_path, 20)
     (tmp_path / "7.png").write_bytes(b"")
-    with DecodingPool(2, TRUSTED_LIMITS) as decoding:
+    with DecodingPool(2, TRUSTED_DECODING) as decoding:
         found = list(decoding.views(paths, [View(4)]))
     assert found[7].key == "empty_file"
     assert [int(image.squares[0][0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
@@ -108,14 +109,14 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
 def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path):
     paths = numbered(tmp_path, 5)
     (tmp_path / "2.png").write_bytes(hostile.FILES["bmp runs ff00"]())
-    with DecodingPool(1, TRUSTED_LIMITS._replace(cpu_seconds=0.02)) as decoding:
+    with DecodingPool(1, TRUSTED_DECODING._replace(cpu_seconds=0.02)) as decoding:
         found = list(decoding.views(paths, [View(4)]))
     assert found[2].key == "too_costly"
     assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 3, 4]
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):
-    with DecodingPool(1, UNTRUSTED_LIMITS._replace(wall_seconds=0.5)) as short:
+    with DecodingPool(1, UNTRUSTED_DECODING._replace(wall_seconds=0.5)) as short:
         short.start()
         if hasattr(signal, "SIGSTOP"):
             os.kill(process_id(short), signal.SIGSTOP)  # neither computes nor answers
@@ -128,16 +129,16 @@ def test_the_wall_clock_is_a_limit_of_its_own(decoding):
 @linux_only
 def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_process(monkeypatch):
     image = hostile.flat_png(3000, 3000)
-    little = UNTRUSTED_LIMITS._replace(memory_bytes=20 * 2**20)
-    with DecodingPool(1, little) as quick, DecodingPool(1, UNTRUSTED_LIMITS) as slow:
+    little = UNTRUSTED_DECODING._replace(memory_bytes=20 * 2**20)
+    with DecodingPool(1, little) as quick, DecodingPool(1, UNTRUSTED_DECODING) as slow:
         monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
         with pytest.raises(ImageError, match="too much time or memory"):
             pool.load_photo(image)
         assert process_id(slow) is None  # never started
         assert pool.load_photo(save(noise(), "PNG")).width == 64
     with (
-        DecodingPool(1, UNTRUSTED_LIMITS._replace(cpu_seconds=0.001)) as quick,
-        DecodingPool(1, UNTRUSTED_LIMITS) as slow,
+        DecodingPool(1, UNTRUSTED_DECODING._replace(cpu_seconds=0.001)) as quick,
+        DecodingPool(1, UNTRUSTED_DECODING) as slow,
     ):
         monkeypatch.setattr(pool, "_shared_pools", lambda: (quick, slow))
         assert pool.load_photo(image).width == 3000
@@ -145,7 +146,7 @@ def test_lack_of_memory_is_final_and_lack_of_time_begins_again_in_the_slow_proce
 
 
 def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(monkeypatch):
-    with DecodingPool(1, UNTRUSTED_LIMITS) as other:
+    with DecodingPool(1, UNTRUSTED_DECODING) as other:
         for answer in ({}, {"error": "none"}, {"shapes": [[1, 2]]}, {"shapes": [[9**9, 9**9]] * 3}, {"shapes": "x"}):
             with monkeypatch.context() as patched, pytest.raises(ImageError, match="too much time or memory"):
                 patched.setattr(pool, "read_header", lambda file, answer=answer: answer)
@@ -156,7 +157,7 @@ def test_nonsense_from_the_process_is_an_error_and_the_process_is_replaced(monke
 @linux_only
 def test_the_process_knows_no_secret_and_ends_with_its_parent(decoding, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret")
-    with DecodingPool(1, UNTRUSTED_LIMITS) as other:
+    with DecodingPool(1, UNTRUSTED_DECODING) as other:
         other.start()
         process = process_id(other)
         with open(f"/proc/{process}/environ", "rb") as file:
@@ -168,7 +169,7 @@ def test_the_process_knows_no_secret_and_ends_with_its_parent(decoding, monkeypa
 
 
 def test_a_hostile_file_does_not_hold_up_the_next_visitor():
-    with DecodingPool(2, UNTRUSTED_LIMITS) as decoding:
+    with DecodingPool(2, UNTRUSTED_DECODING) as decoding:
         decoding.start()
         os.kill(decoding._idle.queue[-1]._process.pid, signal.SIGSTOP)
 
@@ -181,7 +182,7 @@ def test_a_hostile_file_does_not_hold_up_the_next_visitor():
         time.sleep(0.2)
         started = time.monotonic()
         assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
-        assert time.monotonic() - started < limits.DECODE_WALL_SECONDS / 2
+        assert time.monotonic() - started < UNTRUSTED_DECODING.wall_seconds / 2
         stuck.join()
 
 
@@ -204,7 +205,7 @@ def test_no_hostile_file_costs_more_than_its_bounds(decoding):
             assert str(error).isprintable()
         if before and process_id(decoding) == before:
             peak, rest = megabytes(before, "VmHWM"), megabytes(before, "VmRSS")
-            assert peak < 60 + limits.DECODE_MEMORY_BYTES / 2**20, name
+            assert peak < 60 + UNTRUSTED_DECODING.memory_bytes / 2**20, name
             assert rest < 120, name
     assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
 

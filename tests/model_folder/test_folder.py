@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from smallvit.errors import UserError
-from smallvit.files import file_hash
+from smallvit.files import file_sha256
 from smallvit.model_folder import folder as checkpoint
 from smallvit.model_folder.folder import find_model_folders, read_model_folder, write_model_folder
 from tests import tiny
@@ -128,7 +128,7 @@ def test_weights_of_something_else_are_refused_though_their_hash_is_right(folder
     foreign = [(tmp_path / name).read_bytes() for name in ("other/model.weights.h5", "empty")]
     for content in [*foreign, b"this is no HDF5 file"]:
         weights.write_bytes(content)
-        change_record(folder, weights={"bytes": len(content), "sha256": file_hash(weights)})
+        change_record(folder, weights={"bytes": len(content), "sha256": file_sha256(weights)})
         with pytest.raises(UserError, match=r"model\.weights\.h5 does not hold the weights of its smallvit\.json"):
             read_model_folder(folder).load_model()
 

@@ -224,7 +224,7 @@ def test_weights_that_are_no_tree_of_plain_arrays_are_refused(change, reason, wr
     with h5py.File(weights, "r+") as file:
         change(file, str(tmp_path / "elsewhere.h5"))
     content = json.loads(record.read_text())
-    content["weights"] = {"bytes": weights.stat().st_size, "sha256": files.file_hash(weights)}
+    content["weights"] = {"bytes": weights.stat().st_size, "sha256": files.file_sha256(weights)}
     record.write_text(json.dumps(content))
     sentence = refused(folder, lambda path: read_model_folder(path).load_model())
     assert re.search(rf"does not hold the weights of its smallvit\.json \(.*({reason})", sentence)

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from smallvit.data import Dataset, Source, Split, load_dataset
-from smallvit.data.digest import split_sha256
 from studies import small_data
 
 NAMES = ["apple", "bicycle", "cattle", "orange", "pear", "rocket", "sea"]
@@ -36,7 +35,7 @@ def test_four_sources_of_the_same_images_give_the_same_splits(cifar100, tmp_path
     for source in ("five", "five.zip", "five.csv", "five.npz"):
         dataset = load_dataset(Source(source))
         assert (dataset.class_names, len(dataset.train.labels)) == (sorted(small_data.FIVE), 800)
-        digests.add((split_sha256(dataset.train), split_sha256(dataset.test)))
+        digests.add((dataset.train.sha256(), dataset.test.sha256()))
     assert len(digests) == 1
 
 

@@ -10,8 +10,7 @@ import datasets
 import numpy as np
 import pytest
 
-from smallvit.data import Source, load_dataset
-from smallvit.data import hub as data_hub
+from smallvit.data import Source, hf_dataset, load_dataset
 from smallvit.data.labelled import load_labelled
 from smallvit.errors import UserError
 from tests.hub_server import hub_server
@@ -25,7 +24,6 @@ NAMES = datasets.ClassLabel(names=["night", "day"])  # dark images and bright on
 LOAD = """
 import json, sys
 from smallvit.data import Source, load_dataset
-from smallvit.data import hub as data_hub
 from smallvit.errors import UserError
 for line in sys.stdin:
     try:
@@ -135,14 +133,14 @@ def test_parquet_on_this_machine_has_its_splits_and_the_order_of_its_classes(tmp
         content = parquet(image=(datasets.Image(), images()[:count]), label=(NAMES, LABELS[:count]))
         (tmp_path / f"ada/sky/{split}-00000-of-00001.parquet").write_bytes(content)
     source = Source(str(tmp_path / "ada/sky"))
-    assert source.kind == "hub"
+    assert source.kind == "hf_dataset"
     dataset = load_dataset(source)
     assert dataset.class_names == ["night", "day"]
     assert (dataset.train.labels.tolist(), dataset.test.labels.tolist()) == (LABELS, LABELS[:10])
     test, _ = load_labelled(source, ["day", "night"])
     assert [round(test.images[test.labels == label].mean(), -1) for label in (0, 1)] == [200, 40]
     named = Source("ada/sky:small@v1.0")
-    assert (named.kind, named.name, named.folder_name) == ("hub", "ada/sky:small@v1.0", "sky_small@v1.0")
+    assert (named.kind, named.name, named.folder_name) == ("hf_dataset", "ada/sky:small@v1.0", "sky_small@v1.0")
 
 
 @pytest.mark.parametrize("feature", [NAMES, datasets.Value("string")])
@@ -168,7 +166,7 @@ def test_a_test_split_without_classes_is_left_out_and_two_splits_of_one_meaning_
     assert (len(dataset.train.labels), len(dataset.test.labels)) == (32, 8)  # drawn
     loaded = datasets.DatasetDict({name: datasets.Dataset.from_dict({"a": [1]}) for name in ("train", "val", "valid")})
     with pytest.raises(UserError, match="sky has the splits val and valid, which mean the same"):
-        data_hub._splits(loaded, "sky")
+        hf_dataset._splits(loaded, "sky")
 
 
 def test_a_full_disk_is_a_sentence_that_names_the_cache(tmp_path, monkeypatch, almost_full):

@@ -23,9 +23,9 @@ from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
-from smallvit.images import ImageError, View, pool_for_own_images
+from smallvit.images import ImageError, View, pool_for_trusted_images
 from smallvit.images.load import load_views
-from smallvit.images.pool import Decoded
+from smallvit.images.pool import DecodedFile
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.progress import show_progress
 
@@ -35,7 +35,7 @@ DECODER_VERSION = 6  # raise it when `smallvit.images` returns other pixels or m
 _MAX_SAMPLED = 4096  # of one image
 
 
-class Reading(NamedTuple):
+class ReadOptions(NamedTuple):
     """How the files of a listing are read.
 
     Attributes:
@@ -57,7 +57,7 @@ class Reading(NamedTuple):
         return MIN_CLASSES if self.for_training else 1
 
 
-def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplits:
+def read_listing(source: str, listing: Listing, reading: ReadOptions) -> LoadedSplits:
     """Decode the files of a listing, or read what an earlier call decoded.
 
     Args:
@@ -76,7 +76,7 @@ def read_listing(source: str, listing: Listing, reading: Reading) -> LoadedSplit
     require_images(source, listing.class_names, listing.labels, reading.for_training)
     files = [file for split in listing.files.values() for file in split]
     labels = np.concatenate(list(listing.labels.values()))
-    images, positions, errors, value_range, num_dark = _decoded(source, listing, reading)
+    images, positions, errors, value_range, num_dark = _decode_or_load(source, listing, reading)
 
     damaged = [(files[position], sentence) for position, sentence in errors.items()]
     if reading.strict and damaged:
@@ -104,7 +104,7 @@ def _describe_damaged(damaged, most=3):
     return f"{format_count(len(damaged), 'file')} cannot be read ({shown}{more})"
 
 
-def find_decoded(key: str, reading: Reading) -> Listing | None:
+def find_decoded(key: str, reading: ReadOptions) -> Listing | None:
     """Return the listing of a source that `key` alone identifies, or None if its images are not decoded yet.
 
     Its contents are the names of the files.
@@ -126,10 +126,10 @@ def _as_text(listing: Listing) -> str:
     return json.dumps(listing._replace(labels=labels, contents=names))
 
 
-def _cache_file(listing: Listing, reading: Reading) -> Path:
+def _cache_file(listing: Listing, reading: ReadOptions) -> Path:
     """The file of decoded images, whose name has a hash of everything that they depend on."""
     # `strict` changes no pixel, so it is not part of the key.
-    depends = json.dumps([listing.key, _cache_version(), reading._replace(strict=False), listing.stats])
+    depends = json.dumps([listing.cache_key, _cache_version(), reading._replace(strict=False), listing.file_states])
     fingerprint = hashlib.sha256(depends.encode()).hexdigest()[:32]
     # `datasets` has its cache there too. Importing it for the path would take as much memory as 25,000 images.
     folder = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME, "datasets")
@@ -154,8 +154,8 @@ def _delete_outdated(folder: Path) -> None:
         log.info("deleted %.1f GB of images that another version had decoded, in %s", sum(deleted) / 2**30, folder)
 
 
-def _decoded(
-    source: str, listing: Listing, reading: Reading
+def _decode_or_load(
+    source: str, listing: Listing, reading: ReadOptions
 ) -> tuple[Any, Any, dict[int, str], ValueRange | None, int]:
     """Decode files, or read what an earlier call decoded.
 
@@ -206,7 +206,7 @@ def _decoded(
                 "error": [""] * len(positions) + list(errors.values()),
                 "value_range": [value_range] * len(contents),
                 "num_dark": [num_dark] * len(contents),
-                "listing": [_as_text(listing) if not listing.stats else ""] + [""] * (len(contents) - 1),
+                "listing": [_as_text(listing) if not listing.file_states else ""] + [""] * (len(contents) - 1),
             }
         )
 
@@ -261,7 +261,7 @@ def _write_table(path: Path, table: Any) -> None:
         os.replace(partial, path)
 
 
-def _decode(contents: Sequence[Any], reading: Reading, bar: Any) -> Iterator[Any]:
+def _decode(contents: Sequence[Any], reading: ReadOptions, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
@@ -269,10 +269,10 @@ def _decode(contents: Sequence[Any], reading: Reading, bar: Any) -> Iterator[Any
     if isinstance(contents[0], np.ndarray):  # there is nothing to decode, so nothing that needs a process of its own
         for array in contents:
             squares, values, dark = load_views(array, views, num_values)
-            yield Decoded(squares, None if values is None else np.array(values), dark)
+            yield DecodedFile(squares, None if values is None else np.array(values), dark)
             bar.update()
         return
-    with pool_for_own_images(len(contents)) as pool:
+    with pool_for_trusted_images(len(contents)) as pool:
         for result in pool.views(contents, views, num_values):
             yield result
             bar.update()

@@ -133,7 +133,7 @@ def classes_of_indicators(source: str, columns: Mapping[str, Sequence[str]]) -> 
     return names, table.argmax(axis=1).astype(np.int32)
 
 
-def list_rows(
+def listing_from_rows(
     source: str,
     class_names: list[str],
     labels: np.ndarray,
@@ -141,8 +141,8 @@ def list_rows(
     contents: Sequence[str | bytes | np.ndarray],
     splits: Sequence[str] | None,
     groups: Sequence[str] | None,
-    stats: Sequence[object],
-    key: str,
+    file_states: Sequence[object],
+    cache_key: str,
     min_classes: int,
 ) -> Listing:
     """Make the `Listing` of rows.
@@ -155,7 +155,7 @@ def list_rows(
         contents: path, content or pixels of each image.
         splits: the split of each row, as its owner writes it; None if there are none.
         groups: the group of each row; None if there are none.
-        stats, key: see `Listing`.
+        file_states, cache_key: see `Listing`.
         min_classes: fewest classes that are accepted.
 
     Raises:
@@ -172,8 +172,8 @@ def list_rows(
         class_names,
         {name: [names[row] for row in of_split.tolist()] for name, of_split in rows.items()},
         {name: labels[of_split] for name, of_split in rows.items()},
-        [stats[row] for row in ordered.tolist()] if len(stats) == len(labels) else list(stats),
-        key,
+        [file_states[row] for row in ordered.tolist()] if len(file_states) == len(labels) else list(file_states),
+        cache_key,
         contents if np.array_equal(ordered, np.arange(len(contents))) else [contents[row] for row in ordered.tolist()],
         None if groups is None else [str(groups[row]) for row in ordered.tolist()],
     )

@@ -13,9 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from smallvit.data import rows
 from smallvit.data.checks import SPLIT_ALIASES
-from smallvit.data.decoded import Reading
+from smallvit.data.columns import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    NamedColumns,
+    classes_of,
+    find_column,
+    group_column,
+    listing_from_rows,
+    require_column,
+    require_values,
+)
+from smallvit.data.decode_cache import ReadOptions
 from smallvit.data.listing import Listing
 from smallvit.errors import UserError, escape_name, format_list
 from smallvit.images import ImageError
@@ -26,7 +36,7 @@ _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@([\w.-]+))?")
 _ROWS_AT_ONCE = 256
 
 
-def is_hub_name(text: str) -> bool:
+def is_hf_dataset_name(text: str) -> bool:
     """Whether a text may name a data set on the Hub: USER/NAME[:CONFIGURATION][@REVISION]."""
     return _HUB_NAME.fullmatch(text) is not None
 
@@ -36,7 +46,7 @@ def has_parquet(folder: Path) -> bool:
     return any(any(place.glob("*.parquet")) for place in (folder, folder / "data"))
 
 
-def is_embedded(file: Path) -> bool:
+def has_embedded_images(file: Path) -> bool:
     """Whether a Parquet file has the images in itself, not their paths."""
     import pyarrow
     import pyarrow.parquet
@@ -48,7 +58,7 @@ def is_embedded(file: Path) -> bool:
     return any(pyarrow.types.is_struct(one) or pyarrow.types.is_binary(one) for one in types)
 
 
-def list_hub(name: str, source: str, named: rows.NamedColumns, reading: Reading) -> Listing:
+def list_hf_dataset(name: str, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
     """List the images of a data set.
 
     Args:
@@ -70,16 +80,16 @@ def list_hub(name: str, source: str, named: rows.NamedColumns, reading: Reading)
     images = [
         column for column in columns if isinstance(features[column], datasets.Image) or _is_binary(features[column])
     ]
-    found = rows.find_column(images, rows.IMAGE_COLUMNS) or (images[0] if len(images) == 1 else None)
-    image = rows.require_column(source, "--image-column", named.image, columns, found)
+    found = find_column(images, IMAGE_COLUMNS) or (images[0] if len(images) == 1 else None)
+    image = require_column(source, "--image-column", named.image, columns, found)
     if image not in images:
         raise UserError(
             f"--image-column {escape_name(image)}: {source} has no images in it; {format_list(images)} has."
         )
-    group = rows.group_column(source, named, columns)
+    group = group_column(source, named, columns)
     others = [column for column in columns if column not in (*images, group)]
-    found = rows.find_column(others, rows.LABEL_COLUMNS) or (others[0] if len(others) == 1 else None)
-    label = rows.require_column(source, "--label-column", named.label, columns, found)
+    found = find_column(others, LABEL_COLUMNS) or (others[0] if len(others) == 1 else None)
+    label = require_column(source, "--label-column", named.label, columns, found)
     if isinstance(features[label], list | datasets.List | datasets.LargeList):
         raise UserError(
             f"{source}: the column {escape_name(label)} has several classes for each image, and a model here knows "
@@ -92,17 +102,17 @@ def list_hub(name: str, source: str, named: rows.NamedColumns, reading: Reading)
         class_names = list(features[label].names)
         names = dict(enumerate(class_names)) | {-1: ""}
         values = [names[value] for split in splits.values() for value in _known(split[label], -1)]
-        rows.require_values(source, label, values)
+        require_values(source, label, values)
         labels = np.concatenate([np.array(split[label], np.int32) for split in splits.values()])
     else:
         values = [str(value) for split in splits.values() for value in _known(split[label], "")]
-        class_names, labels = rows.classes_of(source, label, values)
+        class_names, labels = classes_of(source, label, values)
     contents = _Images([split.select_columns([image]) for split in splits.values()], image)
     groups = None
     if group is not None:
         groups = [str(value) for split in splits.values() for value in _known(split[group], "")]
-        rows.require_values(source, group, groups, "group")
-    return rows.list_rows(
+        require_values(source, group, groups, "group")
+    return listing_from_rows(
         source,
         class_names,
         labels,
