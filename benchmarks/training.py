@@ -195,7 +195,7 @@ def _time_augmentation(trainer, seconds):
 
 def _time_evaluation(trainer, split, seconds):
     """Seconds that the evaluation of one image takes."""
-    from smallvit.evaluation.predict import evaluate, prediction_batch_size
+    from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
 
     count = len(split.labels) // prediction_batch_size() * prediction_batch_size()
     split = split.take(slice(count or len(split.labels)))

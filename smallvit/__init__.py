@@ -15,14 +15,14 @@ model folder; if Keras was imported first, `import smallvit` is enough. No impor
 import sys
 from typing import TYPE_CHECKING, Any
 
-from smallvit.device import backend_selection
+from smallvit.device import environment
 from smallvit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from smallvit.api import load_model as load_model
     from smallvit.api import train as train
 
-backend_selection.prepare_environment()
+environment.prepare_environment()
 if "keras" in sys.modules:
     from smallvit import model as model
 
@@ -30,7 +30,7 @@ if "keras" in sys.modules:
 def __getattr__(name: str) -> Any:
     if name not in ("load_model", "train"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    backend_selection.require_backend()
+    environment.require_backend()
     from smallvit import api
 
     return getattr(api, name)

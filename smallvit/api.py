@@ -39,6 +39,7 @@ def train(data: str | Path | None = None, **options: Any) -> list[Path]:
         UserError: something the user gave or has cannot be used.
         TypeError: there is no such option.
     """
+    # Parse as train.py does, without a command word; print commands as `smallvit`.
     invocation = Invocation("train.py", ["smallvit"])
     parser = build_parser(invocation)
     parser.error = _raise_user_error  # type: ignore[method-assign]  # instead of ending Python
@@ -52,13 +53,14 @@ def train(data: str | Path | None = None, **options: Any) -> list[Path]:
 
 
 def _words(parser: argparse.ArgumentParser, options: dict[str, Any]) -> list[str]:
-    """The words of the command line that say the same."""
-    known = {action.dest: action.option_strings[-1] for action in parser._actions if action.dest not in ("help", "set")}
+    """Convert keyword arguments to command-line arguments."""
+    without = ("help", "set", "version")
+    known = {action.dest: action.option_strings[-1] for action in parser._actions if action.dest not in without}
     words, fields = [], []
     for name, value in options.items():
         if name not in known and name not in _FIELDS:
             raise TypeError(f"train() got an unexpected keyword argument {name!r}")
-        if value is None or (value is False and name in known):
+        if name in known and (value is None or value is False):  # a field of a preset may be None or False
             continue
         if name not in known:
             fields.append(f"{name}={value}")

@@ -60,7 +60,7 @@ class VisionTransformer(keras.Model):
 
     Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32.
 
-    With `places`, int [B, n], the model sees only n of its N patches, those at these places (see
+    With `patch_indices`, int [B, n], the model sees only these n of its N patches, counted row by row from 0 (see
     smallvit/augment/patch_sampling.py). This works with any pooling but "flatten".
 
     Reference: layers in the authors' code (`ViT` of `models/vit.py`): `transformer.layers.i.0.norm` is
@@ -168,11 +168,11 @@ class VisionTransformer(keras.Model):
     def get_config(self):
         return {"config": dataclasses.asdict(self.config), "name": self.name}
 
-    def call(self, images, training=False, places=None):
+    def call(self, images, training=False, patch_indices=None):
         patches = self.tokenization.patches(self.preprocessing(images))
-        if places is not None:
-            patches = ops.take_along_axis(patches, places[:, :, None], axis=1)
-        tokens = self.patch_encoder(self.tokenization.embed(patches), places)
+        if patch_indices is not None:
+            patches = ops.take_along_axis(patches, patch_indices[:, :, None], axis=1)
+        tokens = self.patch_encoder(self.tokenization.embed(patches), patch_indices)
         for block in self.blocks:
             tokens = block(tokens, training=training)
         return self._classify(self.final_norm(tokens), training)
@@ -209,11 +209,6 @@ class VisionTransformer(keras.Model):
             tau=ops.stack([block.attention.temperature() for block in self.blocks]),
             logits=self._classify(tokens, training=False),
         )
-
-    @property
-    def num_parameters(self) -> int:
-        """The number of trainable parameters."""
-        return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
 
     def taus(self) -> np.ndarray:
         """The current tau of every layer: [L, h], or [L, 1] if the heads share one."""

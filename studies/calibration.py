@@ -20,7 +20,7 @@ from smallvit.data import Dataset
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
-from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.experiment.plan import train_validation_splits
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table

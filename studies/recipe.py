@@ -15,7 +15,7 @@ from tqdm import tqdm
 from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, with_variant
 from smallvit.data import Source, load_dataset
 from smallvit.device.backend import resolve_precision
-from smallvit.evaluation.predict import evaluate
+from smallvit.evaluation.split_predictions import evaluate
 from smallvit.experiment.plan import train_validation_splits
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.trainer import Trainer

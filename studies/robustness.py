@@ -33,7 +33,7 @@ from smallvit.data.superclasses import by_superclass
 from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
-from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.inference.attention import mean_attention_distance
 from smallvit.inference.translation import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder

@@ -21,7 +21,7 @@ from keras import ops
 
 from smallvit.data import Dataset
 from smallvit.device import compilation
-from smallvit.evaluation.predict import predict_logits
+from smallvit.evaluation.split_predictions import predict_logits
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.report.results import markdown_table
 from studies import common

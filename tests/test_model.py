@@ -90,7 +90,7 @@ def test_bfloat16_computes_logits_in_float32(images):
 def test_the_original_weights_give_the_original_logits(preset, variant, parameters):
     load = {"paper": originals.load_authors, "keras-example": originals.load_keras_example}[preset]
     model = build_model(with_variant(PRESETS[preset].model, variant))
-    assert sum(value.size for value in load(model).values()) == model.num_parameters == parameters
+    assert sum(value.size for value in load(model).values()) == model.count_params() == parameters
     expected = np.load(GOLDEN / f"{preset}-{variant}.npy")
     assert np.ptp(expected, axis=1).min() > 1  # far more than the tolerance
     np.testing.assert_allclose(numpy(model(originals.images())), expected, atol=1e-4)
@@ -98,7 +98,7 @@ def test_the_original_weights_give_the_original_logits(preset, variant, paramete
 
 @pytest.mark.parametrize("preset", ["modern", "laptop"])
 def test_the_cost_of_a_preset_says_how_many_parameters_it_has(preset):
-    count = build_model(with_variant(PRESETS[preset].model, "spt_lsa")).num_parameters
+    count = build_model(with_variant(PRESETS[preset].model, "spt_lsa")).count_params()
     assert PRESETS[preset].cost.startswith(f"{count / 1e6:.1f} M parameters")
 
 

@@ -142,7 +142,7 @@ def record(variant, model, **changes):
         "num_train": 54,
         "num_validation": 6,
         "num_test": 30,
-        "parameters": model.num_parameters,
+        "parameters": model.count_params(),
         "metrics": {
             "validation": {"loss": 1.25, "top1": 0.61, "top5": 0.81},
             "test": {"loss": 1.5, "top1": 0.5432, "top5": 0.8765},

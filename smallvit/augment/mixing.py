@@ -26,7 +26,7 @@ def mix(
     Args:
         images: float32 [B, H, W, C].
         targets: float32 [B, K], each row sums to 1.
-        mixup_alpha, cutmix_alpha: a of the Beta distribution; 0 switches the method off.
+        mixup_alpha, cutmix_alpha: a of the Beta distribution; 0 switches the method off. One is above 0.
         probability: share of the images that are mixed, [0, 1], a number or a scalar tensor.
         cutmix_probability: share of CutMix among the mixed images if both methods are on, [0, 1].
 
@@ -36,8 +36,6 @@ def mix(
     Reference: Zhang et al. 2017, arXiv 1710.09412; Yun et al. 2019, arXiv 1905.04899.
     Differs from the code of arXiv 2112.13492: method and w are drawn for every image, there once for the batch.
     """
-    if not mixup_alpha and not cutmix_alpha:
-        return images, targets
     batch, height, width, _ = images.shape
     shape = (batch, 1, 1, 1)
     ones = ops.ones((batch, height, width, 1))

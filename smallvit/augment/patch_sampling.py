@@ -32,7 +32,7 @@ def sample_patches(
         seed: the generator to draw from.
 
     Returns:
-        int32 [B, n]. Each row holds distinct places in 0 ... grid_size ** 2 - 1; the patches are counted row by row.
+        int32 [B, n]. Each row holds distinct indices in 0 ... grid_size ** 2 - 1; the patches are counted row by row.
     """
     if kind == "random":
         order = ops.argsort(keras.random.uniform((batch_size, grid_size**2), seed=seed), axis=1)

@@ -13,7 +13,7 @@ from smallvit.config import ModelConfig, TrainConfig
 
 
 class Augmentation:
-    """Augments a batch before the model sees it: flips and crops, a policy, erasing, mixing; it also smooths labels.
+    """Augments a batch before the model sees it: flips and crops, a policy, erasing, mixing.
 
     Args:
         model_config: gives the number of classes, the image size and the mean colour.
@@ -36,7 +36,8 @@ class Augmentation:
             mix_enabled: 1, or 0 in the epochs without Mixup and CutMix; may be a scalar tensor.
 
         Returns:
-            (images, targets): uint8 or float32 [B, H', W', 3] of pixels 0-255, and float32 [B, K] whose rows sum to 1.
+            (images, targets): uint8 or float32 [B, H', W', 3] of pixels 0-255, and the share of each class,
+            float32 [B, K].
         """
         config = self.config
         base_augmentations = {"flip_crop": flip_crop, "crop": crop, "keras_example": self._keras_example}
@@ -48,8 +49,7 @@ class Augmentation:
         if config.erasing_probability:
             images = ops.cast(images, "float32")
             images = random_erasing(images, config.erasing_probability, self.mean_color, seed)
-        smoothing = config.label_smoothing
-        targets = ops.one_hot(labels, self.num_classes) * (1 - smoothing) + smoothing / self.num_classes
+        targets = ops.one_hot(labels, self.num_classes)
         if config.mixup_alpha or config.cutmix_alpha:
             images, targets = mix(
                 ops.cast(images, "float32"),

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from smallvit.cli import evaluate, export, predict, preview, push, serve, train
 from smallvit.cli.invocation import SCRIPTS, Invocation
-from smallvit.device.backend_selection import require_backend
+from smallvit.device.environment import require_backend
 from smallvit.errors import UserError
 from smallvit.version import __version__
 

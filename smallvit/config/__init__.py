@@ -4,11 +4,18 @@ Every hyperparameter of a model or a recipe is set here. The constants inside a 
 "flip_crop" moves an image, are in smallvit/augment. This package imports only the standard library.
 """
 
+from smallvit.config.fit_to_data import (
+    DATA_IMAGE_SIZES,
+    overrides_for_num_images,
+    scaled_image_size,
+    with_data_image_size,
+)
 from smallvit.config.model import (
     CIFAR100_MEAN,
     CIFAR100_STD,
     DEFAULT_VARIANTS,
     PAPER_URL,
+    TRAINING_ONLY_FIELDS,
     VARIANTS,
     ModelConfig,
     with_variant,
@@ -19,12 +26,6 @@ from smallvit.config.presets import (
     DEFAULT_PRESET,
     PRESETS,
     Preset,
-)
-from smallvit.config.scaling import (
-    DATA_IMAGE_SIZES,
-    overrides_for_size,
-    scaled_image_size,
-    with_data_image_size,
 )
 from smallvit.config.training import (
     IMBALANCE_RATIO,

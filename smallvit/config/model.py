@@ -36,6 +36,10 @@ VARIANTS = {
 DEFAULT_VARIANTS = ("vit", "spt_lsa")
 
 
+# Fields of `ModelConfig` that matter only during training.
+TRAINING_ONLY_FIELDS = ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate", "drop_path_schedule")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The architecture of one Vision Transformer.
@@ -55,7 +59,7 @@ class ModelConfig:
     depth: int  # L: number of Transformer blocks
     num_heads: int  # h: attention heads per block
     head_dim: int  # d: width of a query, key or value of one head
-    inner_width: Literal["embed_dim", "free"]  # "embed_dim" requires num_heads * head_dim == embed_dim
+    inner_width: Literal["embed_dim", "free"]  # a check without effect on the model: "embed_dim" requires h * d == D
     mlp_ratio: int  # hidden width of a block's MLP / embed_dim
     mlp_output_gelu: bool  # GELU after the MLP's second Dense too, as in the Keras example
     qkv_bias: bool  # biases in the projection to queries, keys and values
@@ -67,7 +71,7 @@ class ModelConfig:
     head_units: tuple[int, ...]  # widths of the Dense + GELU layers between pooling and classifier; () for none
     num_classes: int  # K, at least 2; set from the data
 
-    # Regularisation, during training only.
+    # Regularisation, see `TRAINING_ONLY_FIELDS`.
     dropout_rate: float  # in the MLPs, [0, 1)
     attention_dropout: float  # of attention weights, [0, 1)
     head_dropout: float  # before and within the head, [0, 1)

@@ -7,8 +7,8 @@ from typing import Literal
 from smallvit.config.model import ModelConfig
 from smallvit.config.validation import require_choices, require_positive, require_rates, require_types, require_within
 
-# Muon updates the hidden matrices and Adam updates the rest. This is Adam's weight decay, Keras's default: for the
-# classifier, and with `decay_all` for biases, LayerNorm, embeddings and tau too.
+# Weight decay of the variables that Adam updates when the optimizer is Muon, Keras's default. Without `decay_all`, only
+# the classifier is among them.
 MUON_ADAM_WEIGHT_DECAY = 0.004
 
 # Where the largest class has this many times the images of the smallest, `balance` is "sampling" for a user's own data.
@@ -19,7 +19,7 @@ RANDAUGMENT_MAX_MAGNITUDE = 30  # every operation is at its strongest
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training recipe. An epoch shows as many images as there are: each once, unless `balance` samples.
+    """One training recipe. An epoch sees each training image once, or as many images, equally many of each class.
 
     Raises:
         ValueError: a value is out of its range; the message names it.
@@ -104,6 +104,14 @@ class TrainConfig:
     def is_sampled(self, epoch: int) -> bool:
         """Whether steps of this epoch, counted from 0, see only some of the patches."""
         return epoch < self.num_sampled_epochs
+
+    def is_mixed(self, epoch: int) -> bool:
+        """Whether this epoch, counted from 0, has Mixup and CutMix. The last ones have none."""
+        return epoch < self.epochs - round(self.unmixed_fraction * self.epochs)
+
+    def steps_per_epoch(self, num_train: int) -> int:
+        """The number of batches of this many images, the last of which may be smaller."""
+        return -(-num_train // self.batch_size)
 
     def is_evaluated(self, epoch: int) -> bool:
         """Whether the model is evaluated after this epoch, counted from 0."""

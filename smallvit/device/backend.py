@@ -2,12 +2,14 @@
 
 import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from smallvit.device import distribution
-from smallvit.device.backend_selection import SUPPORTED_BACKENDS
+from smallvit.device.environment import SUPPORTED_BACKENDS
 from smallvit.device.hardware import cpu_name, num_cpu_cores
 from smallvit.errors import UserError
 
@@ -83,6 +85,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     texts = ("RESOURCE_EXHAUSTED", "DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
     names = ("ResourceExhaustedError", "OutOfMemoryError")  # TensorFlow's and PyTorch's
     return type(error).__name__ in names or any(text in str(error) for text in texts)
+
+
+@contextmanager
+def out_of_memory_as_user_error(batch_size: int) -> Iterator[None]:
+    """Within this context, the error of a device that is out of memory becomes a `UserError`."""
+    try:
+        yield
+    except Exception as error:  # each backend has its own type for it
+        if not is_out_of_memory(error):
+            raise
+        devices = distribution.num_devices()
+        smaller = batch_size // 2 // devices * devices
+        advice = f"try --batch-size {smaller}" if smaller else "a device with more memory is needed"
+        raise UserError(f"The device is out of memory with batch_size {batch_size}; {advice}.") from error
 
 
 def describe_device() -> str:

@@ -52,8 +52,8 @@ def compile_each(layers: Sequence[keras.layers.Layer], compiler: str = "inductor
 def is_xla_worthwhile(model: ModelConfig, num_images: int) -> bool:
     """Whether XLA saves more time in a training than it takes to compile.
 
-    The answer depends on nothing but the training, so that a resumed training computes as before. PyTorch and JAX do
-    not ask.
+    Only TensorFlow uses the answer. It depends on the model, the number of images and whether there is an accelerator,
+    never on measured time, so that a resumed training computes as before.
 
     Args:
         model: the architecture.

@@ -18,7 +18,7 @@ from keras import ops
 from smallvit.errors import UserError
 
 JOIN_TIMEOUT_SECONDS = 120  # until all processes have joined
-HEARTBEAT_TIMEOUT_SECONDS = 30  # after which JAX takes a silent process for lost, and ends the others
+HEARTBEAT_TIMEOUT_SECONDS = 30  # a process silent for this long counts as lost; JAX then ends the others
 SHUTDOWN_TIMEOUT_SECONDS = 30  # until the others have to follow a process that ends
 
 log = logging.getLogger(__name__)

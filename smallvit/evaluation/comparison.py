@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallvit.config import VARIANTS
-from smallvit.evaluation.proportions import SIGNIFICANCE, Interval, Share, Z
+from smallvit.evaluation.intervals import SIGNIFICANCE, Interval, Proportion, Z
 
 
 class VariantGroup(NamedTuple):
@@ -40,17 +40,17 @@ class VariantGroup(NamedTuple):
         return self.correct.mean(axis=0)
 
     @property
-    def shares(self) -> list[Share]:
+    def shares(self) -> list[Proportion]:
         """The images that each model classifies correctly."""
-        return [Share(int(each.sum()), len(each)) for each in self.correct]
+        return [Proportion(int(each.sum()), len(each)) for each in self.correct]
 
     @property
-    def share(self) -> Share:
+    def share(self) -> Proportion:
         """The images that are classified correctly, in the mean over the seeds.
 
-        The interval of this `Share` counts the images once, not once for each seed: all seeds see the same images.
+        The interval of this `Proportion` counts the images once, not once for each seed: all seeds see the same images.
         """
-        return Share(self.correct.sum() / len(self.seeds), self.correct.shape[1])
+        return Proportion(self.correct.sum() / len(self.seeds), self.correct.shape[1])
 
 
 def group_by_variant(

@@ -10,10 +10,9 @@ from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.experiment.plan import Plan, make_plan
 from smallvit.experiment.provenance import git_commit
+from smallvit.training.epoch_loggers import require_installed
 from smallvit.training.fingerprint import require_same_settings
-from smallvit.training.tensorboard import require_tensorboard
 from smallvit.training.time_limit import TimeLimit
-from smallvit.training.tracking import require_tracker
 
 # Options that may differ between the processes of one experiment.
 _PER_PROCESS_OPTIONS = {
@@ -57,9 +56,9 @@ def check(options: ExperimentOptions) -> Checked:
     if options.hours is not None and not options.hours > 0:
         raise UserError(f"--hours is {options.hours:g}; it must be more than 0.")
     if options.tensorboard is not None:
-        require_tensorboard()
+        require_installed("--tensorboard", "tensorflow", "tensorboard")
     if options.track is not None:
-        require_tracker(options.track)
+        require_installed(f"--track {options.track}", options.track)
     plan = make_plan(options)
     runs = plan.runs()
     if not is_main_process():

@@ -10,14 +10,11 @@ from smallvit.device import backend
 from smallvit.errors import escape_name, format_count
 from smallvit.experiment.plan import Plan, run_splits
 from smallvit.model_folder.card import describe_recipe
-from smallvit.training.fit import out_of_memory_as_user_error
 from smallvit.training.log import log_start
 from smallvit.training.speed import measure_speed
 from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-_MEASURED_CALLS = 10
 
 
 def log_plan(plan: Plan, dataset: Dataset) -> None:
@@ -44,7 +41,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         training.learning_rate,
         training.precision,
     )
-    by_size = dict.fromkeys(name for _, values in plan.preset.overrides_by_size for name in values)
+    by_size = dict.fromkeys(name for _, values in plan.preset.overrides_by_num_images for name in values)
     names = [name for name in by_size if name not in plan.overrides]
     if names:
         values = {**vars(run.model), **vars(training)}
@@ -63,7 +60,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         log.info("%s", note)
     if backend.is_slow_precision(training.precision):
         log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
-    if plan.preset.is_for_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
+    if plan.preset.needs_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
             "No GPU was found, and preset %s is made for one; --preset laptop takes an hour on two cores",
             plan.preset_name,
@@ -133,6 +130,6 @@ def describe_runs(plan: Plan, dataset: Dataset) -> None:
             *(model.embed_dim, model.depth, model.num_heads),
             f", from {run.initial.name}" if run.initial else "",
         )
-        with out_of_memory_as_user_error(run.training):
+        with backend.out_of_memory_as_user_error(run.training.batch_size):
             trainer = Trainer(run.model, run.training, splits[0])
-            log_start(run.name, trainer, measure_speed(trainer, splits[1], _MEASURED_CALLS))
+            log_start(run.name, trainer, measure_speed(trainer, splits[1]))

@@ -9,9 +9,9 @@ from smallvit.data.checks import log_damaged
 from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError, write_error_as_user_error
+from smallvit.evaluation.intervals import Proportion, ProportionDifference
 from smallvit.evaluation.metrics import top1_predictions
-from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.evaluation.proportions import Share, ShareChange
+from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.experiment.publish import REPORT_FILE
 from smallvit.experiment.reevaluate import RecordedData, reevaluate_models, source_for
 from smallvit.files import atomic_folder
@@ -130,8 +130,8 @@ def _require_comparable(records: Mapping[str, Record]) -> None:
 def describe_drift(name: str, model: EvaluatedModel, labels) -> str:
     """Compare a model's accuracy on new images with the one on its test images, in sentences."""
     record = model.record
-    before = Share(round(record.metrics["test"]["top1"] * record.num_test), record.num_test)
-    change = ShareChange(before, Share(int((model.predicted == labels).sum()), len(labels)))
+    before = Proportion(round(record.metrics["test"]["top1"] * record.num_test), record.num_test)
+    change = ProportionDifference(before, Proportion(int((model.predicted == labels).sum()), len(labels)))
     low, high = (100 * value for value in change.interval)
     return (
         f"{name} is right on {change.now.value:.1%} of the {change.now.total:,} new images (95 % confidence interval "
@@ -142,7 +142,7 @@ def describe_drift(name: str, model: EvaluatedModel, labels) -> str:
     )
 
 
-def _verdict(change: ShareChange) -> str:
+def _verdict(change: ProportionDifference) -> str:
     low = change.interval.low
     if change.may_be_chance:
         return (

@@ -15,11 +15,12 @@ from smallvit.config import (
     DEFAULT_VARIANTS,
     IMBALANCE_RATIO,
     PRESETS,
+    TRAINING_ONLY_FIELDS,
     VARIANTS,
     ModelConfig,
     Preset,
     TrainConfig,
-    overrides_for_size,
+    overrides_for_num_images,
     require_samplable,
     with_data_image_size,
     with_overrides,
@@ -38,9 +39,6 @@ from smallvit.training.loss import class_weights
 
 NO_WEIGHTS = "none"
 """The value of `--from` that draws all weights."""
-
-# Fields of `ModelConfig` that matter only during training.
-_TRAINING_ONLY_FIELDS = ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate", "drop_path_schedule")
 
 
 class InitialWeights(NamedTuple):
@@ -170,7 +168,7 @@ class Plan(NamedTuple):
         """
         with value_error_as_user_error():
             model, training = with_overrides(
-                self.preset, overrides_for_size(self.preset, dataset.num_train_and_validation)
+                self.preset, overrides_for_num_images(self.preset, dataset.num_train_and_validation)
             )
             model = dataclasses.replace(
                 model,
@@ -311,18 +309,18 @@ def _find_bundled_weights(wanted, variants):
 def has_same_weights(trained: ModelConfig, wanted: ModelConfig) -> bool:
     """Whether two models can have the same weights, classifier aside, and compute the same with them."""
     ignored = ("num_classes", "pixel_mean", "pixel_std", "initialization", "embedding_initialization")
-    same = {name: getattr(trained, name) for name in (*ignored, *_TRAINING_ONLY_FIELDS)}
+    same = {name: getattr(trained, name) for name in (*ignored, *TRAINING_ONLY_FIELDS)}
     return dataclasses.replace(wanted, **same) == trained
 
 
 def _merge_architecture(trained, wanted):
     """The `ModelConfig` of a trained model, with the classes and the training-only fields of the wanted one."""
-    replaced = ("num_classes", *_TRAINING_ONLY_FIELDS)
+    replaced = ("num_classes", *TRAINING_ONLY_FIELDS)
     return dataclasses.replace(trained, **{name: getattr(wanted, name) for name in replaced})
 
 
 def _require_architecture_unchanged(overrides):
-    architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*_TRAINING_ONLY_FIELDS}
+    architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*TRAINING_ONLY_FIELDS}
     for name in overrides:
         if name in architecture:
             raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")

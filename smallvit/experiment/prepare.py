@@ -6,12 +6,12 @@ import re
 from typing import NamedTuple
 
 from smallvit.data import Dataset, load_dataset
+from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import os_error_as_user_error
 from smallvit.experiment.check import Checked
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.experiment.plan import Plan, run_splits
-from smallvit.training.fit import out_of_memory_as_user_error
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer
@@ -74,7 +74,7 @@ def _epochs_for_hours(plan, dataset, hours):
     for run in runs:
         if run.variant not in speeds:
             train, validation, _ = run_splits(dataset, run)
-            with out_of_memory_as_user_error(run.training):
+            with out_of_memory_as_user_error(run.training.batch_size):
                 speeds[run.variant] = measure_speed(Trainer(run.model, run.training, train), validation)
     epochs = broadcast_json(epochs_within(3600 * hours, [speeds[run.variant] for run in runs]))
     log.info("--hours %g: %d epochs for each of %d models", hours, epochs, len(runs))

@@ -61,10 +61,7 @@ def preview_augmentation(title, model_config, train_config, train, class_names):
     chosen = train.take(order)
     augment = Augmentation(model_config, train_config)
     images, targets = augment(chosen.images, chosen.labels, keras.random.SeedGenerator(train_config.seed))
-    # Without the label smoothing, the targets are the share of each class.
-    smoothing = train_config.label_smoothing
-    shares = (ops.convert_to_numpy(targets) - smoothing / model_config.num_classes) / (1 - smoothing)
-    captions = [_caption(row, class_names) for row in shares]
+    captions = [_caption(row, class_names) for row in ops.convert_to_numpy(targets)]
     return augmentation_preview(title, chosen.images, ops.convert_to_numpy(images), captions)
 
 

@@ -61,7 +61,7 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         num_train=len(train.labels),
         num_validation=len(validation.labels),
         num_test=len(test.labels),
-        parameters=fitted.model.num_parameters,
+        parameters=fitted.model.count_params(),
         metrics={
             "validation": metrics(validation_logits, validation.labels),
             "test": metrics(test_logits, test.labels),

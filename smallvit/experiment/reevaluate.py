@@ -8,7 +8,7 @@ from smallvit.data import Dataset, Source, Split, load_dataset
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
-from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.model_folder.card import is_of_cifar100
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from smallvit.config import VARIANTS
+from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
-from smallvit.evaluation.predict import compile_prediction, predict_logits
+from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.experiment.examples import choose_examples
 from smallvit.experiment.plan import Run, run_splits
 from smallvit.experiment.preflight import Ready
@@ -18,10 +19,9 @@ from smallvit.model_folder.card import model_card
 from smallvit.model_folder.folder import write_model_folder
 from smallvit.report.html import EvaluatedModel
 from smallvit.report.plots import training_curves
+from smallvit.training.epoch_loggers import tensorboard_logger, tracker_logger
 from smallvit.training.fingerprint import config_dict
-from smallvit.training.fit import fit, out_of_memory_as_user_error
-from smallvit.training.tensorboard import tensorboard_logs
-from smallvit.training.tracking import tracked
+from smallvit.training.fit import fit
 from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def _train_runs(ready):
                     run, _evaluate_finished(ready.finished[run.name], ready.dataset.of_fold(run.fold).test)
                 )
         elif not time_is_over:
-            with out_of_memory_as_user_error(run.training):
+            with out_of_memory_as_user_error(run.training.batch_size):
                 model = _train_run(run, ready, trainers)
             if model is None:
                 time_is_over = True  # finished runs still follow: they belong in the report
@@ -81,15 +81,15 @@ def _evaluate_finished(folder, test):
 def _train_run(run, ready, trainers):
     """Train one run and write its folder; return its `EvaluatedModel`, or None if the time limit came first."""
     train, validation, test = run_splits(ready.dataset, run)
-    logs = None
-    if ready.options.tensorboard is not None and is_main_process():
-        logs = ready.options.tensorboard / run.folder.name
-    tracker = ready.options.track if is_main_process() else None
-    settings = config_dict(run.model, run.training)
-    with (
-        tensorboard_logs(logs) as log_to_tensorboard,
-        tracked(tracker, ready.plan.output_dir.name, run.folder.name, settings) as log_to_tracker,
-    ):
+    options, name = ready.options, run.folder.name
+    with ExitStack() as loggers:
+        on_epoch = []
+        if options.tensorboard is not None and is_main_process():
+            on_epoch.append(loggers.enter_context(tensorboard_logger(options.tensorboard / name)))
+        if options.track is not None and is_main_process():
+            settings = config_dict(run.model, run.training)
+            tracker = tracker_logger(options.track, ready.plan.output_dir.name, name, settings)
+            on_epoch.append(loggers.enter_context(tracker))
         fitted = fit(
             run.model,
             run.training,
@@ -98,7 +98,7 @@ def _train_run(run, ready, trainers):
             run.checkpoint,
             name=run.name,
             time_limit=ready.time_limit,
-            on_epoch=[each for each in (log_to_tensorboard, log_to_tracker) if each],
+            on_epoch=on_epoch,
             init_from=run.initial and run.initial.folder,
             trainer=trainers.get(run.variant),
         )

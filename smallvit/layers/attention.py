@@ -108,7 +108,6 @@ class LocalitySelfAttention(SelfAttention):
         tau_per: "head" learns one tau for each head, "layer" one that the heads share.
         temperature_weight: which trainable weight holds it, "tau", or "scale" = 1 / tau. Under Adam the two learn
             differently: a step moves either by about the learning rate, which is a larger part of a small scale.
-        mask_diagonal: whether the diagonal is masked.
         (the others): see `SelfAttention`.
 
     Reference: section 3.3, equations 5-7. The authors' code multiplies by `scale` [h], one per head, which starts at
@@ -124,17 +123,15 @@ class LocalitySelfAttention(SelfAttention):
         initialization: str,
         tau_per: Literal["head", "layer"],
         temperature_weight: Literal["tau", "scale"],
-        mask_diagonal: bool = True,
         **kwargs: Any,
     ):
         super().__init__(num_heads, head_dim, qkv_bias, attention_dropout, initialization, **kwargs)
         self.tau_per = tau_per
         self.temperature_weight = temperature_weight
-        self.mask_diagonal = mask_diagonal
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.learned = self.add_weight(
+        self.temperature_variable = self.add_weight(
             shape=(self.num_heads if self.tau_per == "head" else 1,),
             initializer=keras.initializers.Constant(
                 self.head_dim ** (0.5 if self.temperature_weight == "tau" else -0.5)
@@ -144,16 +141,14 @@ class LocalitySelfAttention(SelfAttention):
         )
 
     def temperature(self):
-        learned = ops.cast(self.learned, "float32")
+        learned = ops.cast(self.temperature_variable, "float32")
         return learned if self.temperature_weight == "tau" else 1 / learned
 
     def set_temperature(self, tau):
         """Assign tau, [h] or [1], to the weight that holds it."""
-        self.learned.assign(tau if self.temperature_weight == "tau" else 1 / tau)
+        self.temperature_variable.assign(tau if self.temperature_weight == "tau" else 1 / tau)
 
     def mask_scores(self, scores, mask_diagonal=None):
-        if not self.mask_diagonal:
-            return scores
         # exp(-1e9) is exactly 0. With -inf a row could become NaN, and ops.where would cost time in the backward pass.
         penalty = 1e9 * ops.eye(scores.shape[-1])
         return scores - (penalty if mask_diagonal is None else ops.cast(mask_diagonal, "float32") * penalty)

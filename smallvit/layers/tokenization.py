@@ -192,7 +192,7 @@ class PatchEncoder(keras.layers.Layer):
         initialization: see `embedding_initializer`.
 
     Input [B, N, D]; output [B, N, D], or [B, N + 1, D] with a class token. If the input holds only n of the N patches,
-    `places`, int [B, n], says which: [B, n, D] -> [B, n, D], or [B, n + 1, D].
+    `patch_indices`, int [B, n], says which: [B, n, D] -> [B, n, D], or [B, n + 1, D].
 
     Reference: weights in the authors' code: `cls_token` [1, 1, D] is `class_token`, `pos_embedding` [1, N + 1, D] is
     `position_embedding`. In the Keras example: `PatchEncoder.position_embedding` [N, D].
@@ -216,13 +216,13 @@ class PatchEncoder(keras.layers.Layer):
             name="position_embedding",
         )
 
-    def call(self, tokens, places=None):
+    def call(self, tokens, patch_indices=None):
         positions = ops.cast(self.position_embedding, tokens.dtype)
-        if places is not None:
-            places = places + int(self.use_class_token)
+        if patch_indices is not None:
+            patch_indices = patch_indices + int(self.use_class_token)
             if self.use_class_token:
-                places = ops.pad(places, [[0, 0], [1, 0]])  # place 0 is that of the class token
-            positions = ops.take(positions, places, axis=0)
+                patch_indices = ops.pad(patch_indices, [[0, 0], [1, 0]])  # index 0 is that of the class token
+            positions = ops.take(positions, patch_indices, axis=0)
         if self.use_class_token:
             class_token = ops.cast(self.class_token, tokens.dtype)
             class_tokens = ops.broadcast_to(class_token, (ops.shape(tokens)[0], *class_token.shape))

@@ -27,8 +27,8 @@ from smallvit.evaluation.comparison import (
     group_by_variant,
 )
 from smallvit.evaluation.confusion import class_scores, confusion_matrix, most_frequent_confusions
+from smallvit.evaluation.intervals import CONFIDENCE, Interval, Proportion
 from smallvit.evaluation.metrics import balanced_accuracy
-from smallvit.evaluation.proportions import CONFIDENCE, Interval, Share
 from smallvit.model_folder.card import describe_recipe
 from smallvit.model_folder.record import Record
 from smallvit.report.results import group_by_key
@@ -226,7 +226,7 @@ def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], datas
         count, cells = int(is_of_class.sum()), []
         for group, of_class in zip(groups, scores, strict=True):
             score = of_class[label]
-            interval = _interval(Share(score.right / len(group.seeds), count).interval) if count else ""
+            interval = _interval(Proportion(score.right / len(group.seeds), count).interval) if count else ""
             cells += [(optional(score.recall), interval), (optional(score.precision), ""), (optional(score.f1), "")]
         for comparison in comparisons[:1]:
             values = comparison.difference[is_of_class]

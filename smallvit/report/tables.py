@@ -8,7 +8,7 @@ import numpy as np
 
 from smallvit.data import Split
 from smallvit.evaluation.confusion import class_scores, confusion_matrix
-from smallvit.evaluation.proportions import Share
+from smallvit.evaluation.intervals import Proportion
 from smallvit.report.html import EvaluatedModel
 
 
@@ -55,7 +55,7 @@ def _classes(models, test, names):
     for name, model in models.items():
         matrix = confusion_matrix(test.labels, model.predicted, len(names))
         for class_name, scores in zip(names, class_scores(matrix), strict=True):
-            low, high = Share(scores.right, scores.images).interval if scores.images else (None, None)
+            low, high = Proportion(scores.right, scores.images).interval if scores.images else (None, None)
             shares = (scores.recall, low, high, scores.precision, scores.f1)
             cells = ["" if share is None else f"{share:.4f}" for share in shares]
             yield name, class_name, scores.images, scores.right, *cells[:3], scores.predicted, *cells[3:]

@@ -36,14 +36,12 @@ class BestWeights(NamedTuple):
 
     Attributes:
         fingerprint: the fingerprint of their training.
-        top1: on the validation split, in [0, 1].
         epoch: the epoch after which they were taken, from 1.
         averaged: whether they are the moving average.
         weights: in the order of `model.get_weights()`.
     """
 
     fingerprint: dict[str, Any]
-    top1: float
     epoch: int
     averaged: bool
     weights: list[np.ndarray]
@@ -131,10 +129,8 @@ def _read_arrays(path: Path, kind: Any) -> Any:
         with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays["header"]))
             fingerprint = header["fingerprint"]
-            if "training pictures" in fingerprint:  # the name before version 0.2
+            if "training pictures" in fingerprint:  # an earlier name
                 fingerprint["training images"] = fingerprint.pop("training pictures")
-            fingerprint.setdefault("balance", "none")  # fields of the recipe that are younger than version 0.2
-            fingerprint.setdefault("selection", "accuracy")
             for name in names:
                 if not is_of_type(header[name], hints[name]):
                     raise ValueError(f"{name} is {repr(header[name])[:200]}")

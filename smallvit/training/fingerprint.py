@@ -48,7 +48,9 @@ def require_same_settings(saved: dict, current: dict, what: str, advice: str) ->
 
 
 def require_same_training(saved: dict, current: dict, path: Path) -> None:
-    """Raise `UserError` unless both fingerprints are those of one training. What decides the others comes first.
+    """Raise `UserError` unless both fingerprints are those of one training.
+
+    Split and seed come first: they decide which images are trained on, so that the message names the cause.
 
     A setting that an earlier version did not have is at its default, as in the records of model folders.
     """

@@ -7,7 +7,6 @@ and epoch. So a training that was killed and resumed ends with the same weights 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -16,9 +15,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
-from smallvit.device import backend, distribution
-from smallvit.errors import UserError, write_error_as_user_error
-from smallvit.evaluation.predict import compile_prediction, evaluate
+from smallvit.device import distribution
+from smallvit.errors import write_error_as_user_error
+from smallvit.evaluation.split_predictions import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
@@ -43,7 +42,7 @@ class FitResult(NamedTuple):
             evaluation also val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights if the recipe
             keeps an average.
         best: the `BestWeights` that the model has.
-        predict: the compiled model, see `compile_prediction`.
+        predict: compiled prediction, see `compile_prediction`; valid until the trainer is used again.
         trainer: the `Trainer`, for the next seed.
     """
 
@@ -83,83 +82,67 @@ def fit(
         A `FitResult`; None if the time limit came first.
 
     Raises:
-        UserError: the loss is no longer finite, the device is out of memory, the checkpoint belongs to another training
-            or cannot be written.
+        UserError: the loss is no longer finite, or the checkpoint belongs to another training or cannot be written.
     """
     time_limit = time_limit or TimeLimit()
     if time_limit.is_over():
         log.info("%s: not begun, because of --time-limit; the same command with --resume trains it", name)
         return None
-    with out_of_memory_as_user_error(train_config):
-        if trainer is not None and trainer.can_restart(model_config, train_config, train):
-            trainer.restart(train_config, train)
-            is_compiled = True
-        else:
-            trainer, is_compiled = Trainer(model_config, train_config, train), False
-        if init_from is not None:
-            copy_weights(init_from.load_model(), trainer.model)
-        fingerprint = fingerprint_of(model_config, train_config, train, init_from)
-        require_same_settings(
-            fingerprint,
-            distribution.broadcast_json(fingerprint),
-            "This process has a training",
-            "start it with the options and the data of process 0",
-        )
-        history, best = _resume(trainer, fingerprint, files, name)
-        epochs_done = len(history)
-        if epochs_done < train_config.epochs:
-            if not is_compiled:
-                log.info("%s: compiling, which may take a minute", name)
-            speed = measure_speed(trainer, validation, first=epochs_done)
-            log_start(name, trainer, speed, epochs_done)
-        time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
-        with progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
-            for epoch in range(epochs_done, train_config.epochs):
-                if _is_out_of_patience(train_config, history, name):
-                    break
-                estimate = speed.seconds_of_epoch(epoch)
-                if not time_limit.allows(estimate):
-                    _log_time_limit(name, trainer, validation, history)
-                    return None
-                bar.set_description_str(f"{name} epoch {epoch + 1}/{train_config.epochs}")
-                started = time.perf_counter()
-                metrics = trainer.train_epoch(epoch, bar)
-                candidates = []
-                if train_config.is_evaluated(epoch):
-                    candidates = _evaluate(trainer, validation, epoch + 1, metrics)
-                metrics["seconds"] = time.perf_counter() - started
-                history.append({"epoch": epoch + 1, **metrics})
-                best = _keep_best(best, candidates, history, fingerprint, files)
-                _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
-                seconds = time.perf_counter() - started
-                time_limit.longest = max(time_limit.longest, seconds)
-                time_limit.slowdown = max(time_limit.slowdown, seconds / estimate)
-                estimated, spent = estimated + estimate, spent + seconds
-                seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
-                # Logged only now: an epoch in the log is an epoch in the checkpoint.
-                log_epoch(name, history[-1], train_config.epochs, seconds_left)
-                for each in on_epoch:
-                    each(trainer, history[-1])
-        trainer.model.set_weights(best.weights)
-        model, predict = float32_copy(trainer.model), trainer.predict
-        if train_config.precision != "float32":
-            predict = compile_prediction(model)
-        trainer.device_data = None  # the memory is free for the next training
-        return FitResult(model, history, best, predict, trainer)
-
-
-@contextmanager
-def out_of_memory_as_user_error(config):
-    """Within this context, the error of a device that is out of memory becomes a `UserError`."""
-    try:
-        yield
-    except Exception as error:  # each backend has its own type for it
-        if not backend.is_out_of_memory(error):
-            raise
-        devices = distribution.num_devices()
-        smaller = config.batch_size // 2 // devices * devices
-        advice = f"try --batch-size {smaller}" if smaller else "a device with more memory is needed"
-        raise UserError(f"The device is out of memory with batch_size {config.batch_size}; {advice}.") from error
+    if trainer is not None and trainer.can_restart(model_config, train_config, train):
+        trainer.restart(train_config, train)
+        is_compiled = True
+    else:
+        trainer, is_compiled = Trainer(model_config, train_config, train), False
+    if init_from is not None:
+        copy_weights(init_from.load_model(), trainer.model)
+    fingerprint = fingerprint_of(model_config, train_config, train, init_from)
+    require_same_settings(
+        fingerprint,
+        distribution.broadcast_json(fingerprint),
+        "This process has a training",
+        "start it with the options and the data of process 0",
+    )
+    history, best = _resume(trainer, fingerprint, files, name)
+    epochs_done = len(history)
+    if epochs_done < train_config.epochs:
+        if not is_compiled:
+            log.info("%s: compiling, which may take a minute", name)
+        speed = measure_speed(trainer, validation, first=epochs_done)
+        log_start(name, trainer, speed, epochs_done)
+    time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
+    with progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
+        for epoch in range(epochs_done, train_config.epochs):
+            if _is_out_of_patience(train_config, history, name):
+                break
+            estimate = speed.seconds_of_epoch(epoch)
+            if not time_limit.allows(estimate):
+                _log_time_limit(name, trainer, validation, history)
+                return None
+            bar.set_description_str(f"{name} epoch {epoch + 1}/{train_config.epochs}")
+            started = time.perf_counter()
+            metrics = trainer.train_epoch(epoch, bar)
+            candidates = []
+            if train_config.is_evaluated(epoch):
+                candidates = _evaluate(trainer, validation, epoch + 1, metrics)
+            metrics["seconds"] = time.perf_counter() - started
+            history.append({"epoch": epoch + 1, **metrics})
+            best = _keep_best(best, candidates, history, fingerprint, files)
+            _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
+            seconds = time.perf_counter() - started
+            time_limit.longest = max(time_limit.longest, seconds)
+            time_limit.slowdown = max(time_limit.slowdown, seconds / estimate)
+            estimated, spent = estimated + estimate, spent + seconds
+            seconds_left = speed.seconds(first=epoch + 1) * spent / estimated
+            # Logged only now: an epoch in the log is an epoch in the checkpoint.
+            log_epoch(name, history[-1], train_config.epochs, seconds_left)
+            for each in on_epoch:
+                each(trainer, history[-1])
+    trainer.model.set_weights(best.weights)
+    model, predict = float32_copy(trainer.model), trainer.predict
+    if train_config.precision != "float32":
+        predict = compile_prediction(model, trainer.is_xla_worthwhile)
+    trainer.device_data = None  # the memory is free for the next training
+    return FitResult(model, history, best, predict, trainer)
 
 
 def _resume(trainer, fingerprint, files, name):
@@ -184,15 +167,15 @@ def _resume(trainer, fingerprint, files, name):
 
 
 def _evaluate(trainer, validation, epoch, metrics):
-    """Add the validation metrics to `metrics`; return (top1, epoch, averaged, weights) of raw and averaged weights."""
+    """Add the validation metrics to `metrics`; return (epoch, averaged, weights) of raw and averaged weights."""
     result = evaluate(trainer.predict, validation)
     metrics.update({f"val_{key}": value for key, value in result.items()})
-    candidates = [(result["top1"], epoch, False, trainer.model.get_weights())]
+    candidates = [(epoch, False, trainer.model.get_weights())]
     if trainer.config.ema_decay:
         with trainer.averaged_weights():
             result = evaluate(trainer.predict, validation)
             metrics.update({f"ema_val_{key}": value for key, value in result.items()})
-            candidates.append((result["top1"], epoch, True, trainer.model.get_weights()))
+            candidates.append((epoch, True, trainer.model.get_weights()))
     return candidates
 
 

@@ -9,8 +9,8 @@ from smallvit.model import VisionTransformer
 def copy_weights(trained: VisionTransformer, model: VisionTransformer) -> None:
     """Copy all weights but the classifier's.
 
-    Patches of another size: the projection of the model does to an image what the trained projection does to the image
-    shrunk by area to its patch size. Another number of patches: the position embeddings are interpolated bilinearly.
+    If the patch size differs, the projection's kernel is resized: it gives the same tokens as the trained kernel on the
+    image shrunk by area. Another number of patches: the position embeddings are interpolated bilinearly.
 
     Args:
         trained: a built model.

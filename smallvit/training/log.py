@@ -24,7 +24,7 @@ def log_start(name, trainer, speed, epochs_done=0):
     log.info(
         "%s: %s parameters, %s of %d steps, %s %s on %s (%s)%s",
         name,
-        f"{trainer.model.num_parameters:,}",
+        f"{trainer.model.count_params():,}",
         format_count(trainer.config.epochs - epochs_done, "epoch"),
         trainer.steps_per_epoch(),
         "at most" if trainer.config.patience else "about",
@@ -57,7 +57,7 @@ def log_epoch(name, metrics, epochs, seconds_left):
 
 def progress_bar(name, trainer, epochs_done):
     """A tqdm bar that counts training images; only the main process shows it."""
-    count, epochs = len(trainer.train.labels), trainer.config.epochs
+    count, epochs = len(trainer.train_split.labels), trainer.config.epochs
     return show_progress(
         desc=name,
         total=epochs * count,

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 
-def loss_and_hits(
+def loss_and_metrics(
     targets: Any, logits: Any, class_weights: Any | None = None, label_smoothing: float = 0.0
 ) -> tuple[Any, Any]:
     """The mean cross-entropy of a batch, and [cross-entropy, top-1 hits, top-5 hits] summed over it.
@@ -15,19 +15,18 @@ def loss_and_hits(
     by the weight of its class; for a mixed image, by the weights of its classes in their shares.
 
     Args:
-        targets: [B, K], the share of each class, smoothed; each row sums to 1.
+        targets: [B, K], the share of each class; each row sums to 1.
         logits: [B, K].
         class_weights: [K], see `class_weights`; None weights all classes alike.
-        label_smoothing: how much of the targets is spread over all classes, [0, 1).
+        label_smoothing: share of the targets that is spread over all classes, [0, 1).
 
     Returns:
         (scalar, [3]).
     """
-    losses = ops.categorical_crossentropy(targets, logits, from_logits=True)
+    smoothed = targets * (1 - label_smoothing) + label_smoothing / targets.shape[-1]
+    losses = ops.categorical_crossentropy(smoothed, logits, from_logits=True)
     if class_weights is not None:
-        # What smoothing spreads over all classes says nothing about the class.
-        shares = (targets - label_smoothing / targets.shape[-1]) / (1 - label_smoothing)
-        losses = losses * ops.matmul(shares, class_weights)
+        losses = losses * ops.matmul(targets, class_weights)
     own_logit = ops.take_along_axis(logits, ops.argmax(targets, axis=1)[:, None], axis=1)
     rank = logits.shape[-1] - ops.sum(ops.cast(own_logit >= logits, "int32"), axis=1)  # NaN ranks last
     hits = [ops.sum(ops.cast(rank < k, "float32")) for k in (1, 5)]

@@ -54,9 +54,6 @@ class StackedMuon(keras.optimizers.Muon):
         if len(pairs) == self.num_of_shape[shape]:
             self._step_stacked(self._waiting.of_shape.pop(shape), shape, learning_rate)
 
-    def get_config(self):
-        return {**super().get_config(), "iteration_dtype": self.iteration_dtype, "split": self.split}
-
     def _is_for_adam(self, variable):
         return self.adam_velocities[self._get_variable_index(variable)] is not None
 

@@ -16,7 +16,7 @@ def learning_rate_schedule(config: TrainConfig, num_train: int) -> keras.optimiz
         config: the recipe.
         num_train: number of images that are trained on, without the validation split.
     """
-    total = config.epochs * -(-num_train // config.batch_size)
+    total = config.epochs * config.steps_per_epoch(num_train)
     warmup = min(round(config.warmup_fraction * total), total - 1)
     if warmup == 0:
         return keras.optimizers.schedules.CosineDecay(config.learning_rate, total)

@@ -8,7 +8,7 @@ import numpy as np
 
 from smallvit.config import TrainConfig
 from smallvit.data import Split
-from smallvit.evaluation.predict import evaluate, prediction_batch_size
+from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
 from smallvit.training.trainer import Trainer
 
 _MOST_EPOCHS = 1_000_000
@@ -29,7 +29,7 @@ class Speed:
     epoch_seconds: tuple[float, float]
     evaluation_seconds: float
 
-    def seconds(self, epochs=None, first=0):
+    def seconds(self, epochs: int | None = None, first: int = 0) -> float:
         """The seconds from the beginning of an epoch to the end of the training.
 
         Args:
@@ -46,26 +46,25 @@ class Speed:
         steps = sampled * with_sampling + (config.epochs - first - sampled) * without
         return steps + evaluations * self.evaluation_seconds
 
-    def seconds_of_epoch(self, epoch):
+    def seconds_of_epoch(self, epoch: int) -> float:
         """The seconds of one epoch with its evaluation; `epoch` counts from 0."""
         evaluation = self.config.is_evaluated(epoch) * self.evaluation_seconds
         return self.epoch_seconds[self.config.is_sampled(epoch)] + evaluation
 
 
-def measure_speed(trainer: Trainer, validation: Split, num_calls: int = 3, first: int = 0) -> Speed:
+def measure_speed(trainer: Trainer, validation: Split, first: int = 0) -> Speed:
     """Time a few training steps and a part of an evaluation. The trainer's variables do not change.
 
     Args:
         trainer: the model and its recipe.
         validation: the images that are evaluated during the training.
-        num_calls: number of calls of the compiled steps to time.
         first: the first epoch to come, from 0. Steps with patch sampling are compiled only if one is still to come.
     """
     config = trainer.config
     steps = trainer.steps_per_epoch()
-    full = sampled = steps * trainer.measure_step_seconds(num_calls)
+    full = sampled = steps * trainer.measure_step_seconds()
     if config.num_sampled_epochs > first:
-        sampled = steps * trainer.measure_step_seconds(num_calls, is_sampled=True)
+        sampled = steps * trainer.measure_step_seconds(is_sampled=True)
     count = min(len(validation.labels), 4 * prediction_batch_size())
     part = validation.take(np.arange(count))
     evaluate(trainer.predict, part)  # compiles

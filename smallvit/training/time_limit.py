@@ -6,7 +6,7 @@ from smallvit.device import distribution
 
 
 class TimeLimit:
-    """Decides whether an epoch may begin. The first epoch always may, or nothing would ever be done.
+    """Decides whether an epoch may begin. The first epoch is always allowed, so that every run makes progress.
 
     Args:
         seconds: from now on; None has no limit.

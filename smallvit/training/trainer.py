@@ -17,16 +17,15 @@ from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
-from smallvit.evaluation.predict import compile_prediction
+from smallvit.evaluation.split_predictions import compile_prediction
 from smallvit.model import build_model
-from smallvit.training.loss import class_weights, loss_and_hits
+from smallvit.training.loss import class_weights, loss_and_metrics
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
 from smallvit.training.steps import compile_train_steps
 
 MAX_DEVICE_IMAGE_BYTES = 2 * 2**30  # more images are copied to the device batch by batch
 _PROGRESS_INTERVAL = 0.5  # seconds between two reads of the metrics from the device
-
-_MEASURED_SECONDS = 1.0
+_MEASURED_CALLS, _MEASURED_SECONDS = 3, 1.0
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # Keras's names for `TrainConfig.precision`
 
@@ -70,7 +69,7 @@ class Trainer:
                 f"batch_size {train_config.batch_size} is not a multiple of the {distribution.num_devices()} devices."
             )
         self.config = train_config
-        self.train = train
+        self.train_split = train
         self.steps_per_execution = steps_per_execution or backend.steps_per_execution()
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(DTYPE_POLICIES[train_config.precision])
@@ -100,51 +99,47 @@ class Trainer:
             is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others, xla)
             for is_sampled in (False, True)
         }
+        self.is_xla_worthwhile = xla
         self.predict = compile_prediction(self.model, xla)
 
     def can_restart(self, model_config: ModelConfig, train_config: TrainConfig, train: Split) -> bool:
         """Whether `restart` gives the trainer that would be made from these arguments."""
         same_recipe = replace(train_config, seed=self.config.seed) == self.config
-        return same_recipe and model_config == self.model.config and train.images.shape == self.train.images.shape
+        return same_recipe and model_config == self.model.config and train.images.shape == self.train_split.images.shape
 
     def restart(self, train_config: TrainConfig, train: Split) -> None:
         """Begin anew with another seed and its split. What is compiled stays, so nothing is compiled again."""
         new = Trainer(self.model.config, train_config, train, self.steps_per_execution)
         self.set_values(new.values(), "memory")
-        self.config, self.train, self.device_data = train_config, train, new.device_data
+        self.config, self.train_split, self.device_data = train_config, train, new.device_data
 
     def _loss(self, is_sampled, indices, images, labels, mix_enabled):
-        """`loss_and_hits` of the images at `indices` [B], augmented."""
+        """`loss_and_metrics` of the images at `indices` [B], augmented."""
         inputs, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mix_enabled
         )
-        places = self._places(indices.shape[0]) if is_sampled else None
-        logits = self.model(inputs, training=True, places=places)
-        return loss_and_hits(targets, logits, self.class_weights, self.config.label_smoothing)
-
-    def _places(self, batch_size):
-        """Draw the places [B, n] of the patches that a step sees; see `sample_patches`."""
-        config, grid_size = self.config, self.model.config.grid_size
-        return sample_patches(
-            config.patch_sampling, batch_size, grid_size, config.sampled_patches, self.augmentation_seed
-        )
+        patch_indices = None
+        if is_sampled:
+            config, grid_size = self.config, self.model.config.grid_size
+            patch_indices = sample_patches(
+                config.patch_sampling, len(indices), grid_size, config.sampled_patches, self.augmentation_seed
+            )
+        logits = self.model(inputs, training=True, patch_indices=patch_indices)
+        return loss_and_metrics(targets, logits, self.class_weights, self.config.label_smoothing)
 
     def steps_per_epoch(self) -> int:
         """The number of batches, the last of which may be smaller."""
-        return -(-len(self.train.labels) // self.config.batch_size)
-
-    def mix_enabled(self, epoch: int) -> float:
-        """1.0, or 0.0 in the last epochs, which are without Mixup and CutMix."""
-        return float(epoch < self.config.epochs - round(self.config.unmixed_fraction * self.config.epochs))
+        return self.config.steps_per_epoch(len(self.train_split.labels))
 
     def epoch_batches(self, epoch: int) -> list[np.ndarray]:
         """Draw the order of the images from seed and epoch; return indices, int32 [S, B], for each call of S steps.
 
         Each new shape compiles, so there are at most three: two lengths S that differ by one, and a last smaller batch.
         """
-        count, batch_size = len(self.train.labels), self.config.batch_size
+        count, batch_size = len(self.train_split.labels), self.config.batch_size
         rng = np.random.default_rng([self.config.seed, epoch])
-        order = rng.permutation(count) if self.config.balance != "sampling" else balanced_order(self.train.labels, rng)
+        is_balanced = self.config.balance == "sampling"
+        order = balanced_order(self.train_split.labels, rng) if is_balanced else rng.permutation(count)
         order = order.astype(np.int32)
         full = count // batch_size
         calls = []
@@ -162,13 +157,13 @@ class Trainer:
         """
         if self.device_data:
             return distribution.shard_batch(indices, axis=1), *self.device_data
-        needed = self.train.take(indices.ravel())
+        needed = self.train_split.take(indices.ravel())
         own = np.arange(indices.size, dtype=np.int32).reshape(indices.shape)
         images, labels = distribution.replicate(needed.images), distribution.replicate(needed.labels)
         return distribution.shard_batch(own, axis=1), images, labels
 
     def train_epoch(self, epoch: int, bar: Any) -> dict[str, float]:
-        """Train for an epoch, on as many images as there are: each once, or, if `balance` samples, each class as often.
+        """Train for an epoch: on each image once, or, if `balance` samples, equally often on each class.
 
         Args:
             epoch: from 0.
@@ -181,8 +176,8 @@ class Trainer:
         Raises:
             UserError: the loss is not finite.
         """
-        count = len(self.train.labels)
-        mix_enabled = distribution.replicate(np.float32(self.mix_enabled(epoch)))
+        count = len(self.train_split.labels)
+        mix_enabled = distribution.replicate(np.float32(self.config.is_mixed(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
         run_steps = self._steps[self.config.is_sampled(epoch)]
@@ -211,8 +206,8 @@ class Trainer:
             "images_per_second": count / (time.perf_counter() - started),
         }
 
-    def measure_step_seconds(self, num_calls: int = 3, is_sampled: bool = False) -> float:
-        """Measure the seconds of one step on a full batch: the mean over at least `num_calls` calls and a second.
+    def measure_step_seconds(self, is_sampled: bool = False) -> float:
+        """Measure the seconds of one step on a full batch: the mean over at least three calls and one second.
 
         All shapes of calls are compiled first. Afterwards the variables have the values that they had before.
         """
@@ -227,14 +222,14 @@ class Trainer:
         calls = self.epoch_batches(0)
         for indices in {indices.shape: indices for indices in calls}.values():
             seconds_of(1, indices)
-        seconds = seconds_of(num_calls, calls[0])
+        seconds = seconds_of(_MEASURED_CALLS, calls[0])
         # A few calls of a small model take milliseconds, which tell little about the next minutes. Process 0 says how
         # many more there are: every process must take part in each.
         missing = max(0.0, _MEASURED_SECONDS - seconds)
-        more = distribution.broadcast_json(math.ceil(missing / seconds * num_calls))
+        more = distribution.broadcast_json(math.ceil(missing / seconds * _MEASURED_CALLS))
         seconds += seconds_of(more, calls[0])
         self.set_values(before, "memory")
-        return seconds / (num_calls + more) / len(calls[0])
+        return seconds / (_MEASURED_CALLS + more) / len(calls[0])
 
     def learning_rate(self) -> float:
         """The learning rate of the next step."""

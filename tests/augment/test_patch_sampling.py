@@ -19,19 +19,19 @@ def draw(kind, batch_size, grid_size, num_sampled):
 
 
 def test_a_random_subset_has_every_patch_as_often_and_none_twice():
-    places = draw("random", 6000, 4, 5)
-    assert places.shape == (6000, 5)
-    assert all(len(set(row)) == 5 for row in places.tolist())
-    counts = np.bincount(places.ravel(), minlength=16)
+    patch_indices = draw("random", 6000, 4, 5)
+    assert patch_indices.shape == (6000, 5)
+    assert all(len(set(row)) == 5 for row in patch_indices.tolist())
+    counts = np.bincount(patch_indices.ravel(), minlength=16)
     share = 5 / 16
     assert np.abs(counts - 6000 * share).max() < 5 * np.sqrt(6000 * share * (1 - share))
 
 
 def test_a_window_is_a_square_of_neighbours_at_every_place():
-    places = draw("window", 3000, 5, 9)
-    first = places[:, 0]
+    patch_indices = draw("window", 3000, 5, 9)
+    first = patch_indices[:, 0]
     expected = first[:, None, None] + 5 * np.arange(3)[:, None] + np.arange(3)
-    np.testing.assert_array_equal(places.reshape(-1, 3, 3), expected)
+    np.testing.assert_array_equal(patch_indices.reshape(-1, 3, 3), expected)
     corners = [5 * row + column for row in range(3) for column in range(3)]
     counts = np.bincount(first, minlength=25)
     assert counts.sum() == counts[corners].sum()
@@ -40,22 +40,22 @@ def test_a_window_is_a_square_of_neighbours_at_every_place():
 
 @pytest.mark.parametrize("variant", ["vit", "spt_lsa"])
 def test_a_model_sees_the_patches_at_the_places_and_no_others(variant, rng):
-    """With all places in another order it answers the same: it knows patches by their embeddings alone."""
+    """With all patch_indices in another order it answers the same: it knows patches by their embeddings alone."""
     model = tiny.build(variant)
     images = rng.integers(0, 256, (2, 12, 12, 3), np.uint8)
     expected = ops.convert_to_numpy(model(images))
     shuffled = np.stack([rng.permutation(9), rng.permutation(9)]).astype("int32")
-    np.testing.assert_allclose(ops.convert_to_numpy(model(images, places=shuffled)), expected, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(model(images, patch_indices=shuffled)), expected, atol=1e-5)
 
-    places = np.array([[0, 1, 3, 4], [4, 5, 7, 8]], "int32")
-    some = ops.convert_to_numpy(model(images, places=places))
+    patch_indices = np.array([[0, 1, 3, 4], [4, 5, 7, 8]], "int32")
+    some = ops.convert_to_numpy(model(images, patch_indices=patch_indices))
     assert np.abs(some - expected).max() > 1e-3
     changed = images.copy()
     changed[0, 8:, 8:] = 255 - changed[0, 8:, 8:]  # patch 8, which is not among those of the first image
     patches = ops.convert_to_numpy(extract_patches(changed, 4) != extract_patches(images, 4))
     assert patches.any(axis=2).nonzero()[1].tolist() == [8]
     if variant == "vit":  # with SPT a patch also shows the edge of its neighbours
-        np.testing.assert_array_equal(ops.convert_to_numpy(model(changed, places=places)), some)
+        np.testing.assert_array_equal(ops.convert_to_numpy(model(changed, patch_indices=patch_indices)), some)
 
 
 def test_a_model_that_cannot_be_trained_on_some_patches_is_refused():

@@ -9,9 +9,9 @@ import pytest
 from smallvit.config import (
     PRESETS,
     changed_fields,
-    overrides_for_size,
+    overrides_for_num_images,
     parse_override,
-    table,
+    presets_table,
     with_overrides,
     with_variant,
 )
@@ -61,7 +61,7 @@ def test_an_odd_patch_is_fine_without_shifts():
 def test_the_recipe_for_small_data_follows_the_number_of_images():
     preset, bounds = PRESETS["small-data"], (1, 500, 501, 2_000, 2_001, 6_000, 6_001, 20_000, 20_001)
     for num_images, epochs in zip(bounds, (200, 200, 100, 100, 60, 60, 40, 40, 20), strict=True):
-        model, training = with_overrides(preset, overrides_for_size(preset, num_images))
+        model, training = with_overrides(preset, overrides_for_num_images(preset, num_images))
         assert training.epochs == epochs
         assert (training.mixup_alpha > 0) == (num_images <= 20_000)
         assert (model.drop_path_rate > 0) == (num_images <= 2_000)
@@ -77,8 +77,8 @@ def test_set_wins_over_what_follows_from_the_number_of_images():
 
 
 def test_the_table_of_presets_in_the_docs_is_current(capsys):
-    table.main()
-    start, end = "<!-- presets: made by python -m smallvit.config.table -->", "<!-- end of presets -->"
+    presets_table.main()
+    start, end = "<!-- presets: made by python -m smallvit.config.presets_table -->", "<!-- end of presets -->"
     text = (ROOT / "docs/presets.md").read_text(encoding="utf-8")
     assert text.split(start)[1].split(end)[0].strip() == capsys.readouterr().out.strip()
 

@@ -13,7 +13,7 @@ from keras import ops
 
 from smallvit.config import PRESETS, with_variant
 from smallvit.device import compilation
-from smallvit.device.backend_selection import SUPPORTED_BACKENDS
+from smallvit.device.environment import SUPPORTED_BACKENDS
 from smallvit.images import load_square, resize_square
 from smallvit.inference.explainer import Explainer
 from smallvit.model import build_model

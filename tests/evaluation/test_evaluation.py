@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.evaluation import predict as evaluation
+from smallvit.evaluation import split_predictions as evaluation
 from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import balanced_accuracy, metrics, top1_predictions, unsure_threshold
-from smallvit.evaluation.predict import compile_prediction, evaluate
+from smallvit.evaluation.split_predictions import compile_prediction, evaluate
 from tests import tiny
 
 

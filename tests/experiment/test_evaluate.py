@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smallvit import cli
-from smallvit.evaluation.proportions import Share, ShareChange
+from smallvit.evaluation.intervals import Proportion, ProportionDifference
 from smallvit.experiment.evaluate import describe_drift
 from smallvit.report.html import EvaluatedModel
 from tests import tiny
@@ -52,15 +52,15 @@ def test_new_images_become_a_report_tables_and_a_sentence(tmp_path, caplog, caps
 
 def test_intervals_and_test_of_shares_are_those_of_the_literature():
     # Newcombe 1998, table II, case (a), method 10: 56/70 against 48/80.
-    change = ShareChange(before=Share(48, 80), now=Share(56, 70))
+    change = ProportionDifference(before=Proportion(48, 80), now=Proportion(56, 70))
     assert change.interval == pytest.approx((0.0524, 0.3339), abs=1e-4)
     # Chi-squared of [[48, 32], [56, 14]] is 150 (48 * 14 - 32 * 56)^2 / (80 * 70 * 104 * 46) = 7.024; P = 0.0080.
     assert change.p_value == pytest.approx(0.00804, abs=2e-5)
     assert not change.may_be_chance
     # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I: 81/263 and 0/20.
-    assert Share(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert Share(0, 20).interval == pytest.approx((0.0, 0.1611), abs=1e-4)
-    assert ShareChange(Share(7, 7), Share(9, 9)).p_value == 1.0
+    assert Proportion(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert Proportion(0, 20).interval == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert ProportionDifference(Proportion(7, 7), Proportion(9, 9)).p_value == 1.0
 
 
 def test_drift_is_said_in_words():

@@ -22,7 +22,7 @@ from smallvit.cli.invocation import Invocation
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
 from smallvit.device import backend
-from smallvit.evaluation.predict import predict_logits
+from smallvit.evaluation.split_predictions import predict_logits
 from smallvit.experiment import ExperimentOptions, prepare
 from smallvit.experiment import train as stage
 from smallvit.experiment.describe import log_plan

@@ -72,7 +72,7 @@ def test_factors_equal_a_model_whose_tau_was_multiplied(loaded, changed, image):
 def test_without_a_mask_patches_attend_to_themselves_again(loaded, changed, image):
     explainer, model = loaded
     for layer in changed.blocks:
-        layer.attention.mask_diagonal = False
+        layer.attention.mask_scores = lambda scores, mask_diagonal: scores
     expected = changed.intermediates(image[None])
     probabilities = explainer.what_if(image, FACTORS, mask=False)
     np.testing.assert_allclose(probabilities, array(ops.softmax(expected.logits))[0], atol=1e-6)

@@ -82,7 +82,7 @@ class TestAttention:
         stock = keras.layers.MultiHeadAttention(num_heads=3, key_dim=5)
         expected, expected_attention = stock(tokens, tokens, return_attention_scores=True)
         weights = {"/".join(weight.path.split("/")[-2:]): numpy(weight) for weight in stock.weights}
-        for layer in (lsa(mask_diagonal=False), SelfAttention(**ATTENTION)):
+        for layer in (lsa(), SelfAttention(**ATTENTION)):
             layer.build(tokens.shape)
             kernels, biases = (
                 [weights[f"{part}/{kind}"].reshape(*shape, 15) for part in ("query", "key", "value")]
@@ -91,7 +91,7 @@ class TestAttention:
             layer.query_key_value.set_weights([np.concatenate(kernels, axis=1), np.concatenate(biases)])
             output_kernel = weights["attention_output/kernel"].reshape(15, embed_dim)
             layer.output_projection.set_weights([output_kernel, weights["attention_output/bias"]])
-            output, attention = layer(tokens, return_attention=True)
+            output, attention = layer(tokens, return_attention=True, mask_diagonal=False)
             np.testing.assert_allclose(numpy(attention), numpy(expected_attention), atol=1e-5)
             np.testing.assert_allclose(numpy(output), numpy(expected), atol=1e-5)
 
@@ -116,10 +116,10 @@ class TestAttention:
 
     @pytest.mark.parametrize("temperature_weight", ["tau", "scale"])
     def test_tau_divides_the_scores_head_by_head(self, tokens, temperature_weight):
-        layer = lsa(mask_diagonal=False, temperature_weight=temperature_weight)
-        _, before = layer(tokens, return_attention=True)
+        layer = lsa(temperature_weight=temperature_weight)
+        _, before = layer(tokens, return_attention=True, mask_diagonal=False)
         layer.set_temperature(np.array([math.sqrt(5), math.sqrt(5) / 2, 1e6], "float32"))
-        _, after = layer(tokens, return_attention=True)
+        _, after = layer(tokens, return_attention=True, mask_diagonal=False)
         before, after = numpy(before), numpy(after)
         np.testing.assert_allclose(after[:, 0], before[:, 0], atol=1e-6)
         # Halving tau doubles every score: softmax(2 s) is the square of softmax(s), normalised.
@@ -218,7 +218,7 @@ def layers():
         "shifted patches": (ShiftedPatchTokenization(4, 10, "keras", 1e-5), (2, 12, 8, 3)),
         "encoder": (PatchEncoder(True, "small_normal"), (2, 7, 8)),
         "attention": (SelfAttention(**ATTENTION), (2, 7, 8)),
-        "locality attention": (lsa(tau_per="layer", mask_diagonal=False), (2, 7, 8)),
+        "locality attention": (lsa(tau_per="layer"), (2, 7, 8)),
         "mlp": (MLP((6, 8), **mlp), (2, 7, 8)),
         "dropout": (Dropout(0.3, seed=5), (2, 7, 8)),
         "drop path": (DropPath(0.3, seed=5), (2, 7, 8)),

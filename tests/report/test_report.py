@@ -13,7 +13,7 @@ from PIL import Image
 from smallvit.config import with_variant
 from smallvit.data import Dataset, Split
 from smallvit.evaluation.comparison import difference_interval
-from smallvit.evaluation.proportions import Share
+from smallvit.evaluation.intervals import Proportion
 from smallvit.report import EvaluatedModel, report
 from tests import tiny
 
@@ -120,7 +120,7 @@ def printed(interval):
 
 
 def of_share(right, total=84):
-    return printed(Share(right, total).interval)
+    return printed(Proportion(right, total).interval)
 
 
 def difference(plain, modified, count=84):

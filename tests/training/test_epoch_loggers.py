@@ -1,4 +1,4 @@
-"""`--track`: each epoch goes to Weights & Biases or Trackio."""
+"""`--track`: each epoch goes to Weights & Biases or Trackio. For TensorBoard see tests/experiment/test_train.py."""
 
 import importlib.util
 import sys
@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from smallvit.errors import UserError
-from smallvit.training.tracking import require_tracker, tracked
+from smallvit.training.epoch_loggers import require_installed, tracker_logger
 
 
 def test_each_epoch_is_logged_and_the_run_ends_also_after_an_error(monkeypatch):
@@ -17,7 +17,8 @@ def test_each_epoch_is_logged_and_the_run_ends_also_after_an_error(monkeypatch):
     package.log = lambda metrics, **options: calls.append(("log", metrics, options))
     package.finish = lambda: calls.append(("finish",))
     monkeypatch.setitem(sys.modules, "trackio", package)
-    with pytest.raises(ZeroDivisionError), tracked("trackio", "pets", "small-data-vit", {"epochs": 3}) as on_epoch:
+    logger = tracker_logger("trackio", "pets", "small-data-vit", {"epochs": 3})
+    with pytest.raises(ZeroDivisionError), logger as on_epoch:
         on_epoch(None, {"epoch": 2, "loss": 0.5, "val_top1": 0.75})
         raise ZeroDivisionError
     assert calls == [
@@ -25,11 +26,9 @@ def test_each_epoch_is_logged_and_the_run_ends_also_after_an_error(monkeypatch):
         ("log", {"loss": 0.5, "val_top1": 0.75}, {"step": 2}),
         ("finish",),
     ]
-    with tracked(None, "pets", "small-data-vit", {}) as on_epoch:
-        assert on_epoch is None
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"--track wandb needs the package wandb: pip install wandb\."):
-        require_tracker("wandb")
+        require_installed("--track wandb", "wandb")

@@ -63,7 +63,7 @@ def prepare_environment() -> None:
     # with XLA does not use oneDNN, and an image on the page takes no longer without it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    # The operations of a small model take less time than threads need to hand them on.
+    # Passing a small operation to another thread takes longer than computing it.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # PyTorch's threads wait for each other in a loop that keeps the processor from other programs. With a short one,
     # training beside a busy program is 1.6 times as fast, and alone about 3 % slower.

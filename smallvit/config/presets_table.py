@@ -1,4 +1,7 @@
-"""Compare the presets field by field: `python -m smallvit.config.table` prints the tables of docs/presets.md."""
+"""Compare the presets field by field.
+
+`python -m smallvit.config.presets_table` prints the tables of docs/presets.md.
+"""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,10 +22,11 @@ def presets_markdown() -> str:
     return _markdown(["", *(f"`{name}`" for name in PRESETS)], rows)
 
 
-def sizes_table(preset: Preset) -> str:
+def num_images_table(preset: Preset) -> str:
     """Markdown: a row for every field that follows from the number of training images, a column for every range."""
     base = preset.model.__dict__ | preset.training.__dict__
-    columns = [(f"at most {largest:,} images", base | overrides) for largest, overrides in preset.overrides_by_size]
+    rows_of_preset = preset.overrides_by_num_images
+    columns = [(f"at most {largest:,} images", base | overrides) for largest, overrides in rows_of_preset]
     columns.append(("more", base))
     names = [name for name in base if len({values[name] for _, values in columns}) > 1]
     rows = [[f"`{name}`", *(_format_value(values[name]) for _, values in columns)] for name in names]
@@ -45,8 +49,8 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def main() -> None:
     print(presets_markdown())
     for name, preset in PRESETS.items():
-        if preset.overrides_by_size:
-            print(f"\n`{name}` follows the number of training images:\n\n{sizes_table(preset)}")
+        if preset.overrides_by_num_images:
+            print(f"\n`{name}` follows the number of training images:\n\n{num_images_table(preset)}")
 
 
 if __name__ == "__main__":

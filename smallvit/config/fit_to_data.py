@@ -23,15 +23,9 @@ def with_data_image_size(preset: Preset, data_image_size: int) -> Preset:
         raise ValueError(
             f"the image size is {data_image_size}; it must be one of {', '.join(map(str, DATA_IMAGE_SIZES))}"
         )
-    model = preset.model
-    return replace(
-        preset,
-        model=replace(
-            model,
-            image_size=model.image_size * data_image_size // DATA_IMAGE_SIZES[0],
-            patch_size=model.patch_size * data_image_size // DATA_IMAGE_SIZES[0],
-        ),
-    )
+    sides = ("image_size", "patch_size")
+    grown = {name: getattr(preset.model, name) * data_image_size // DATA_IMAGE_SIZES[0] for name in sides}
+    return replace(preset, model=replace(preset.model, **grown))
 
 
 def scaled_image_size(preset_name: str, image_size: int, overrides: Mapping[str, object]) -> int | None:
@@ -52,6 +46,6 @@ def scaled_image_size(preset_name: str, image_size: int, overrides: Mapping[str,
     return data_image_size if data_image_size in DATA_IMAGE_SIZES[1:] else None
 
 
-def overrides_for_size(preset: Preset, num_images: int) -> dict[str, object]:
-    """The fields that a preset sets otherwise for this many training images: values by name, of model or recipe."""
-    return next((overrides for largest, overrides in preset.overrides_by_size if num_images <= largest), {})
+def overrides_for_num_images(preset: Preset, num_images: int) -> dict[str, object]:
+    """The overrides of a preset for this many training images: values by name of the field of model or recipe."""
+    return next((overrides for largest, overrides in preset.overrides_by_num_images if num_images <= largest), {})

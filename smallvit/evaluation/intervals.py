@@ -4,10 +4,11 @@ The images of two shares are different ones. For two models on the same images s
 """
 
 import math
+import statistics
 from typing import NamedTuple
 
 CONFIDENCE = 0.95  # of every interval
-Z = 1.959964  # of the standard normal distribution: 95 % lie within -Z and Z
+Z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # 95 % of the normal distribution lie within -Z and Z
 SIGNIFICANCE = 0.05
 
 
@@ -18,7 +19,7 @@ class Interval(NamedTuple):
     high: float
 
 
-class Share(NamedTuple):
+class Proportion(NamedTuple):
     """`right` of `total` images, `total` at least 1. `right` may be the mean over several models."""
 
     right: float
@@ -42,15 +43,15 @@ class Share(NamedTuple):
         return Interval(max(low, 0.0), min(high, 1.0))
 
 
-class ShareChange(NamedTuple):
+class ProportionDifference(NamedTuple):
     """The difference of two shares of different images.
 
     Attributes:
         before, now: the two shares.
     """
 
-    before: Share
-    now: Share
+    before: Proportion
+    now: Proportion
 
     @property
     def difference(self) -> float:
