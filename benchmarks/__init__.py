@@ -1,0 +1,3 @@
+"""Benchmarks of speed."""
+
+import smallvit  # it sets the environment before anything imports Keras

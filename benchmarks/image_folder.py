@@ -1,8 +1,9 @@
 """Measures speed and memory of reading a folder of images: `python -m benchmarks.image_folder`.
 
 Writes generated JPEG files of 160 x 120 pixels in 100 class folders to a temporary folder, reads the folder in a new
-process for each row, and prints a table. `decoded` decodes every file. `from the cache` finds the files decoded. `one
-epoch` also reads all images in batches in random order, as a training does whose images the device cannot hold.
+process for each row, and prints a table. `decoded` decodes every file. `from the cache` reads files that were decoded
+before. `one epoch` also reads all images in batches in random order, as a training does whose images the device cannot
+hold.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def write_class(folder, count):
 def measure(how, folder):
     """Read the folder; return seconds, CPU seconds of all processes, number of images, and peak memory in MB.
 
-    The memory is that of the imports and in all. Pages of the cache file do not count: the operating system can free
+    Memory: after the imports, and the peak. Pages of the cache file do not count: the operating system can free
     them at any time.
     """
     import pyarrow  # noqa: F401  imported by `read_splits` otherwise
@@ -65,7 +66,7 @@ def measure(how, folder):
 
 
 class _Memory(threading.Thread):
-    """Looks a hundred times a second how much memory the process has for itself, in MB (Linux)."""
+    """Samples the private memory of the process every 10 ms, in MB (Linux)."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -97,7 +98,7 @@ def main():
             list(pool.map(write_class, [folder / f"{label:03}" for label in range(NUM_CLASSES)], counts))
         print(
             f"{'':20}{'images':>12}{'seconds':>12}{'CPU seconds':>13}{'images/s':>12}{'peak memory':>16}"
-            f"{'of it imports':>16}"
+            f"{'after imports':>16}"
         )
         for how in ("decoded", "from the cache", "one epoch"):
             command = [sys.executable, "-m", "benchmarks.image_folder", "--measure", how, str(folder)]

@@ -2,7 +2,7 @@
 
 It is the baseline of the speed benchmark and follows keras.io/examples/vision/vit_small_ds, written for Keras 3. The
 initial weights, label smoothing, gradient clipping and the schedule of the learning rate are left at Keras's defaults,
-and every recipe is stepped by AdamW.
+and every recipe uses AdamW.
 """
 
 import math

@@ -16,6 +16,7 @@ after the other, each in a process of its own; stop everything else first.
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -23,8 +24,19 @@ import subprocess
 import sys
 import time
 
+import keras
+import numpy as np
+from keras import ops
+
+from benchmarks.stock_keras import stock_images_per_second
 from smallvit.config import PRESETS, VARIANTS, with_overrides, with_variant
-from smallvit.device.backend import SUPPORTED_BACKENDS
+from smallvit.data import Split
+from smallvit.device import backend as device
+from smallvit.device import compilation
+from smallvit.device.environment import SUPPORTED_BACKENDS
+from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
+from smallvit.report.published_results import markdown_table
+from smallvit.training.trainer import DTYPE_POLICIES, Trainer
 
 NUM_TRAIN, NUM_VALIDATION = 45_000, 5_000
 COLUMNS = (
@@ -59,25 +71,20 @@ def main():
     if options.measure:
         print(json.dumps(measure(**json.loads(options.measure))))
         return
-    combinations = [
-        {"preset": preset, "variant": variant, "precision": precision, "backend": backend, "patches": patches}
-        for preset in options.preset
-        for backend in options.backend
-        for precision in options.precision
-        for variant in options.variant
-        for patches in options.patches
-    ]
+    names = ("preset", "backend", "precision", "variant", "patches")
     rows = []
-    for combination in combinations:
-        row = {**combination, "stock_images_per_second": None, "ratio": None}
-        row.update(_in_a_process(**combination, seconds=options.seconds, what="smallvit"))
+    for values in itertools.product(*(getattr(options, name) for name in names)):
+        combination = dict(zip(names, values, strict=True))
+        row = {**combination, **_in_a_process(**combination, seconds=options.seconds, what="smallvit")}
         if not options.no_stock:
             row.update(_in_a_process(**combination, seconds=options.seconds, what="stock"))
             row["ratio"] = row["images_per_second"] / row["stock_images_per_second"]
         rows.append(row)
-        print(" ".join(str(value) for value in combination.values()), "measured", file=sys.stderr)
+        print(*values, "measured", file=sys.stderr)
     print(f"{rows[0]['hardware']}; {', '.join(sorted({row['versions'] for row in rows}))}\n")
-    print(table(rows))
+    columns = COLUMNS[:-2] if options.no_stock else COLUMNS
+    cells = [[text.format(**row) for _, text in columns] for row in rows]
+    print(markdown_table([name for name, _ in columns], cells, num_text_columns=4))
 
 
 def _in_a_process(**arguments):
@@ -91,32 +98,8 @@ def _in_a_process(**arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(rows):
-    cells = [[name for name, _ in COLUMNS]]
-    for row in rows:
-        cells.append([text.format(**row) if None not in _used(text, row) else "-" for _, text in COLUMNS])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(map(str.rjust, line, widths)) for line in cells]
-    return "\n".join(
-        [f"| {lines[0]} |", "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"]
-        + [f"| {line} |" for line in lines[1:]]
-    )
-
-
-def _used(text, row):
-    return [row[name] for name in row if f"{{{name}" in text]
-
-
 def measure(preset, variant, backend, precision, patches, seconds, what):
     """Measure one combination in this process, smallvit or the stock model; return numbers of a row."""
-    import keras
-    import numpy as np
-
-    from benchmarks.stock_keras import stock_images_per_second
-    from smallvit.data import Split
-    from smallvit.device import backend as smallvit_backend
-    from smallvit.training.trainer import DTYPE_POLICIES, Trainer
-
     overrides = {"precision": precision}
     if patches:
         overrides |= {"patch_sampling": "random", "sampled_patches": patches}
@@ -146,15 +129,13 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
         "gflops": flops / 1e9,
         "matmul_share": flops / _matmul_flops(precision),
         "memory_mb": memory_mb,
-        "hardware": smallvit_backend.describe_device(),
-        "versions": smallvit_backend.backend_version(),
+        "hardware": device.describe_device(),
+        "versions": device.backend_version(),
     }
 
 
 def _per_call(measure, seconds):
     """The median of `measure()` over some seconds: other work on the machine adds to single ones."""
-    import numpy as np
-
     started, values = time.perf_counter(), []
     while not values or time.perf_counter() - started < seconds:
         values.append(measure())
@@ -163,23 +144,14 @@ def _per_call(measure, seconds):
 
 def _timed(function, *arguments):
     """Seconds of one call, the result waited for."""
-    from keras import ops
-
     started = time.perf_counter()
-    for result in _leaves(function(*arguments)):
+    for result in keras.tree.flatten(function(*arguments)):
         ops.convert_to_numpy(result)
     return time.perf_counter() - started
 
 
-def _leaves(result):
-    return result if isinstance(result, (tuple, list)) else [result]
-
-
 def _time_augmentation(trainer, seconds):
     """Seconds that the augmentation of one batch takes, alone."""
-    from keras import ops
-
-    from smallvit.device import compilation
 
     def augmented(indices, images, labels):
         inputs, targets = trainer.augment(
@@ -195,8 +167,6 @@ def _time_augmentation(trainer, seconds):
 
 def _time_evaluation(trainer, split, seconds):
     """Seconds that the evaluation of one image takes."""
-    from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
-
     count = len(split.labels) // prediction_batch_size() * prediction_batch_size()
     split = split.take(slice(count or len(split.labels)))
     evaluate(trainer.predict, split)
@@ -229,19 +199,14 @@ def forward_flops(config, num_sampled=0):
 
 def _matmul_flops(precision, size=2048):
     """FLOP/s of one large matrix product."""
-    import numpy as np
-    from keras import ops
-
-    from smallvit.device import compilation
-
     matrix = ops.cast(np.random.default_rng(0).normal(size=(size, size)), precision)
     # The sum keeps the result from being copied; ten products keep one call's start from counting.
-    function = compilation.compile_function(lambda x: ops.cast(ops.sum(_chain(ops, x)), "float32"), [])
+    function = compilation.compile_function(lambda x: ops.cast(ops.sum(_chain(x)), "float32"), [])
     _timed(function, matrix)
     return 10 * 2 * size**3 / _per_call(lambda: _timed(function, matrix), 2)
 
 
-def _chain(ops, matrix):
+def _chain(matrix):
     product = matrix
     for _ in range(10):
         product = ops.matmul(product, matrix) * (1 / matrix.shape[0])
@@ -250,8 +215,6 @@ def _chain(ops, matrix):
 
 def _peak_memory_mb():
     """Of the accelerator where there is one, else the resident memory of the process."""
-    import keras
-
     if keras.backend.backend() == "jax":
         import jax
 

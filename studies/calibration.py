@@ -21,9 +21,9 @@ from smallvit.errors import UserError
 from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import metrics, top1_predictions
 from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
-from smallvit.experiment.plan import train_validation_splits
+from smallvit.experiment.splits import train_validation_splits
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.results import markdown_table
+from smallvit.report.published_results import markdown_table
 from studies import common
 from studies.common import format_percent, rounded
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = common.build_parser(
         NAME, "Measure the calibration of trained models, without and with temperature scaling."
     )
-    measure = functools.partial(common.measure_each, measure_model)
+    measure = functools.partial(common.measure_each, measure_model, {"num_bins": NUM_BINS})
     return common.run(NAME, parser, measure, format_tables, arguments)
 
 

@@ -6,7 +6,6 @@ after each model. It does not measure again what is in that file.
 """
 
 import argparse
-import datetime
 import os
 import shlex
 import sys
@@ -19,11 +18,11 @@ from smallvit.config import VARIANTS
 from smallvit.data import Dataset, Source, load_dataset
 from smallvit.device import backend
 from smallvit.errors import UserError
-from smallvit.experiment.provenance import git_commit, software_versions
+from smallvit.experiment.provenance import git_commit, provenance
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
-from smallvit.report import results
-from smallvit.report.measurements import read_study, results_file
-from smallvit.report.results import group_by_key, replace_section
+from smallvit.report import published_results
+from smallvit.report.published_results import group_by_key, replace_section
+from smallvit.report.study_results import read_study, results_file
 
 # (options, command line, what was measured before or None) -> the JSON values after each model.
 Measure = Callable[[argparse.Namespace, str, dict[str, Any] | None], Iterator[dict[str, Any]]]
@@ -50,7 +49,7 @@ def build_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--update-docs",
         action="store_true",
-        help=f"write the measurements to assets/{name}.json and the tables to {results.RESULTS_PAGE.name}",
+        help=f"write the measurements to assets/{name}.json and the tables to {published_results.RESULTS_PAGE.name}",
     )
     return parser
 
@@ -82,18 +81,14 @@ def run(
         measured_before = read_study(name) if options.update_docs else None
         for measured in measure(options, command, measured_before):
             if options.update_docs:
-                page = with_tables(results.RESULTS_PAGE.read_text(encoding="utf-8"), name, format_tables(measured))
-                results.write_json_and_page(measured, results_file(name), page)
+                page = published_results.RESULTS_PAGE.read_text(encoding="utf-8")
+                page = replace_section(page, name, format_tables(measured))
+                published_results.write_json_and_page(measured, results_file(name), page)
     except UserError as error:
         print(f"studies.{name}: {error}", file=sys.stderr)
         return 2
     print(format_tables(measured))
     return 0
-
-
-def with_tables(page: str, name: str, tables: str) -> str:
-    """Return the text of `results.RESULTS_PAGE` with the tables of a study."""
-    return replace_section(page, name, f"{tables}\n")
 
 
 def read_models(options: argparse.Namespace) -> list[ModelFolder]:
@@ -130,17 +125,19 @@ def load_images(options: argparse.Namespace, folders: list[ModelFolder]) -> Data
 
 def measure_each(
     measure_model: Callable[[ModelFolder, Dataset], dict[str, Any]],
+    settings: dict[str, Any],
     options: argparse.Namespace,
     command: str,
     measured_before: dict[str, Any] | None,
 ) -> Iterator[dict[str, Any]]:
-    """Measure the models that the options name, one by one; a `Measure` once `measure_model` is bound.
+    """Measure the models that the options name, one by one; a `Measure` once the first two are bound.
 
     Args:
         measure_model: returns the JSON values of one model.
+        settings: those JSON values that do not depend on the model.
         options: what `build_parser` parses.
         command: the command line.
-        measured_before: an earlier result. Its entries are reused for the same weights and images.
+        measured_before: an earlier result. Its entries are reused for the same weights, images and settings.
 
     Yields:
         After each model, {name of its folder: its values with provenance}, in the order of `read_models`.
@@ -153,10 +150,11 @@ def measure_each(
     if len(folders) < len(models):
         raise UserError("--models names two folders with the same name; results are stored by name.")
     dataset = load_images(options, models)
-    entries, how = {}, provenance(command)  # writing docs/results.md makes the checkout differ from its commit
+    entries: dict[str, Any] = {}
+    how = provenance(command, git_commit())  # once: writing docs/results.md makes the checkout differ from its commit
     for name, folder in folders.items():
         entry = (measured_before or {}).get(name, {})
-        if entry.items() >= _identity(folder, dataset).items():
+        if entry.items() >= {**_identity(folder, dataset), **settings}.items():
             entries[name] = entry
     if len(entries) == len(folders):
         yield {name: entries[name] for name in folders}
@@ -179,17 +177,6 @@ def describe_model(folder: ModelFolder) -> dict[str, Any]:
         "variant": record.variant,
         "seed": record.training.seed,
         "weights_sha256": folder.weights["sha256"],
-    }
-
-
-def provenance(command: str) -> dict[str, Any]:
-    """JSON values that say how something was measured."""
-    return {
-        "command": command,
-        "hardware": backend.describe_device(),
-        "versions": software_versions(),
-        "commit": git_commit(),
-        "date": datetime.date.today().isoformat(),
     }
 
 

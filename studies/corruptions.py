@@ -26,7 +26,7 @@ def gaussian_noise(images, severity, rng):
 
 
 def gaussian_blur(images, severity, rng):
-    """Blur by a Gaussian with a standard deviation of 0.4 to 1 pixels, cut off at four of it; the edge is repeated."""
+    """Blur by a Gaussian with a standard deviation of 0.4 to 1 pixels, cut off at four; the edge is repeated."""
     sigma = (0.4, 0.6, 0.7, 0.8, 1.0)[severity - 1]
     return _to_uint8(
         ndimage.gaussian_filter(images.astype(np.float32), (0, sigma, sigma, 0), mode="nearest", truncate=4)

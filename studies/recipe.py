@@ -1,6 +1,6 @@
 """Compare recipes at equal time: `python -m studies.recipe --minutes 14 --set learning_rate=2e-3`.
 
-Trains one model on CIFAR-100's training images for so many minutes of this machine, the epochs fitted to its speed, and
+Trains one model on CIFAR-100's training images for `--minutes`, with as many epochs as the measured speed allows, and
 prints one line: top-1 on the 5,000 validation images, of the weights and of their moving average. The test images are
 not read.
 """
@@ -16,7 +16,7 @@ from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, w
 from smallvit.data import Source, load_dataset
 from smallvit.device.backend import resolve_precision
 from smallvit.evaluation.split_predictions import evaluate
-from smallvit.experiment.plan import train_validation_splits
+from smallvit.experiment.splits import train_validation_splits
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.trainer import Trainer
 
@@ -28,7 +28,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=14, help="for the training (default: %(default)s)")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="replace fields of the preset")
     parser.add_argument(
-        "--data", default=os.environ.get("SMALLVIT_DATA"), help="as in train.py (default: $SMALLVIT_DATA)"
+        "--data", default=os.environ.get("SMALLVIT_DATA") or None, help="as in train.py (default: $SMALLVIT_DATA)"
     )
     options = parser.parse_args()
     overrides = dict(parse_override(text) for text in options.set)
@@ -53,8 +53,8 @@ def main():
     if training.ema_decay:
         with trainer.averaged_weights():
             results.append(evaluate(trainer.predict, validation))
-    told = ", ".join(f"top-1 {result['top1']:.2%} loss {result['loss']:.3f}" for result in results)
-    print(f"{' '.join(options.set)}: {training.epochs} epochs in {minutes:.1f} minutes: {told}", flush=True)
+    summary = ", ".join(f"top-1 {result['top1']:.2%} loss {result['loss']:.3f}" for result in results)
+    print(f"{' '.join(options.set)}: {training.epochs} epochs in {minutes:.1f} minutes: {summary}", flush=True)
 
 
 if __name__ == "__main__":

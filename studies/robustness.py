@@ -34,10 +34,11 @@ from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
 from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
+from smallvit.experiment.provenance import git_commit, provenance
 from smallvit.inference.attention import mean_attention_distance
 from smallvit.inference.translation import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.results import markdown_table
+from smallvit.report.published_results import markdown_table
 from studies import common
 from studies.common import format_percent, mean, rounded
 from studies.corruptions import CORRUPTIONS, SEVERITIES
@@ -83,9 +84,9 @@ def measure_models(
     dataset = common.load_images(options, folders)
     setup = {"data": dataset.name, "num_images": len(dataset.test.labels), "seed": options.seed}
     reusable = measured_before["models"] if measured_before and measured_before.items() >= setup.items() else []
-    entries = {entry["weights_sha256"]: entry for entry in reusable}
+    entries = {entry["weights_sha256"]: entry for entry in reusable if [*entry["corruptions"]] == [*CORRUPTIONS]}
     reused = [folder for folder in folders if folder.weights["sha256"] in entries]
-    answers, how = {}, common.provenance(command)
+    answers, how = {}, provenance(command, git_commit())
 
     def measured_so_far():
         return {

@@ -23,7 +23,7 @@ from smallvit.data import Dataset
 from smallvit.device import compilation
 from smallvit.evaluation.split_predictions import predict_logits
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.results import markdown_table
+from smallvit.report.published_results import markdown_table
 from studies import common
 from studies.common import format_percent, mean, standard_error
 
@@ -34,7 +34,7 @@ FACTORS = (0.1, 0.18, 0.25, 0.35, 0.5, 0.71, 1, 1.41, 2, 2.8, 4, 5.6, 8)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 done, 2 bad input."""
     parser = common.build_parser(NAME, "Measure trained models with another tau, and without the mask of LSA.")
-    measure = functools.partial(common.measure_each, measure_model)
+    measure = functools.partial(common.measure_each, measure_model, {"factors": list(FACTORS)})
     return common.run(NAME, parser, measure, format_tables, arguments)
 
 

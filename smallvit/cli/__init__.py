@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
         kept = [word for word in words if word != "--resume"]
         print(f"\n{name}: interrupted", end="", file=sys.stderr)
         if again:
-            command_line = shlex.join([*invocation.words(options.command), *kept, *again[1:]])
+            command_line = shlex.join([*invocation.command_prefix(options.command), *kept, *again[1:]])
             print(f"; {again[0]}: {command_line}", end="", file=sys.stderr)
         print(file=sys.stderr)
         code = 130

@@ -4,14 +4,14 @@ import argparse
 import os
 from pathlib import Path
 
-from smallvit.cli.models_option import add_models_option
+from smallvit.cli.shared_options import add_models_option
 
 SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
 LOG_STREAM = "stdout"
 
 
 def epilog() -> str:
-    """What comes of the data."""
+    """What is written, for new images and for those of the training."""
     return """new images: a report, tables of images, classes and confusions, and whether the data has drifted
 the images of the training: the accuracy on the test split again, compared with the record"""
 
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, words, invocation, failures) -> None:
+def run(options, arguments, invocation, failures) -> None:
     """Evaluate; `failures` gets a sentence for each model whose accuracy is not what its record says."""
     from smallvit.data import Source
     from smallvit.experiment.evaluate import evaluate_models

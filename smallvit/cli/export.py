@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, words, invocation, failures) -> None:
+def run(options, arguments, invocation, failures) -> None:
     """Export the model."""
     if "keras" not in sys.modules and find_spec("tensorflow") is not None:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its exporters are the only ones for all three formats

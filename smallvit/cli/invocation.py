@@ -26,8 +26,8 @@ class Invocation(NamedTuple):
         """What usage and messages begin with."""
         return self.script or " ".join(self.program)
 
-    def words(self, command: str) -> list[str]:
-        """The words that start a command: `["smallvit", "train"]`, or `["python", "train.py"]` for who came by it."""
+    def command_prefix(self, command: str) -> list[str]:
+        """The words that start a command: `["smallvit", "train"]`, or `["python", "train.py"]` if it was started so."""
         if self.script and command == SCRIPTS[self.script]:
             return ["python", self.script]
         return [*self.program, command]

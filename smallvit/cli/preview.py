@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from smallvit.cli.recipe_options import add_recipe_options, experiment_options, presets_help
+from smallvit.cli.shared_options import add_recipe_options, experiment_options, presets_help
 
 SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
 LOG_STREAM = "stdout"
@@ -25,9 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser, ("--image-column", "--label-column", "--group-by", "--strict", "--limit"))
 
 
-def run(options, words, invocation, failures) -> None:
+def run(options, arguments, invocation, failures) -> None:
     """Write the image."""
-    experiment = experiment_options(options)
+    experiment = experiment_options(options, dry_run=True)
 
     from smallvit.experiment.preview import write_preview
 

@@ -21,13 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="make the models private (default: public)")
 
 
-def run(options, words, invocation, failures) -> None:
+def run(options, arguments, invocation, failures) -> None:
     """Push the folders; `failures` gets a sentence for each model that was not pushed."""
-    from smallvit.experiment.publish import push_folders
-    from smallvit.hub.upload import Publisher
+    from smallvit.hub.upload import Publisher, push_folders
 
     publisher = Publisher(
-        options.to, options.private, option="--to", push_command=invocation.words("push"), failures=failures
+        options.to, options.private, option="--to", push_command=invocation.command_prefix("push"), failures=failures
     )
     push_folders(options.folders, publisher)
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from smallvit.cli.models_option import add_models_option
+from smallvit.cli.shared_options import add_models_option
 from smallvit.errors import UserError
 
 SUMMARY = "Open the page that compares two Vision Transformers on your image."
@@ -26,7 +26,7 @@ def _port_number(text: str) -> int:
     return int(text)
 
 
-def run(options, words, invocation, failures) -> None:
+def run(options, arguments, invocation, failures) -> None:
     """Serve the page until it is interrupted."""
     import logging
 

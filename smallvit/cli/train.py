@@ -5,7 +5,7 @@ import logging
 import shlex
 from pathlib import Path
 
-from smallvit.cli.recipe_options import TRACKERS, add_recipe_options, experiment_options, presets_help, read_overrides
+from smallvit.cli.shared_options import TRACKERS, add_recipe_options, experiment_options, presets_help, read_overrides
 from smallvit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def _require_all_process_options(options):
         raise UserError(f"--devices is {options.devices}; with --coordinator every process uses all its devices.")
 
 
-def record_command(program: list[str], words: list[str], data: str | None = None) -> str:
+def record_command(program: list[str], arguments: list[str], data: str | None = None) -> str:
     """Return the command that repeats the training from the beginning, for the record of a model.
 
     `--resume` and the options of the Hub are removed. Data that came from `SMALLVIT_DATA` is added. The record is
@@ -142,13 +142,13 @@ def record_command(program: list[str], words: list[str], data: str | None = None
 
     Args:
         program: the words that start the command, such as `["python", "train.py"]`.
-        words: the words after them.
+        arguments: the words after them.
         data: the value of `--data`, or of `SMALLVIT_DATA`.
     """
     from smallvit.data import Source
     from smallvit.files import hide_outside_path
 
-    rest = iter(words)
+    rest = iter(arguments)
     kept = []
     for word in rest:
         if word == "--push-to-hub":
@@ -156,13 +156,13 @@ def record_command(program: list[str], words: list[str], data: str | None = None
         elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
             option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
             kept.append(f"{option}{equals}{hide_outside_path(value)}")
-    is_named = any(word.partition("=")[0] == "--data" for word in words)
+    is_named = any(word.partition("=")[0] == "--data" for word in arguments)
     if data is not None and not is_named and Source(data).kind != "cifar100":
         kept += ["--data", hide_outside_path(data)]
     return shlex.join([*program, *kept])
 
 
-def run(options, words, invocation, failures) -> list[Path]:
+def run(options, arguments, invocation, failures) -> list[Path]:
     """Train; return the model folders. `failures` gets a sentence for each model that was not pushed."""
     require_compatible_options(options)
     publisher = None
@@ -173,11 +173,13 @@ def run(options, words, invocation, failures) -> list[Path]:
             options.push_to_hub,
             options.private,
             option="--push-to-hub",
-            push_command=invocation.words("push"),
+            push_command=invocation.command_prefix("push"),
             failures=failures,
         )
     experiment = experiment_options(
-        options, command=record_command(invocation.words("train"), words, options.data), publisher=publisher
+        options,
+        command=record_command(invocation.command_prefix("train"), arguments, options.data),
+        publisher=publisher,
     )
 
     from smallvit.experiment import run_experiment
@@ -191,11 +193,11 @@ def run(options, words, invocation, failures) -> list[Path]:
 def _log_next_commands(folders, invocation):
     """Log what to type next: the models on the page, and labels for new images."""
     together = str(folders[0] if len(folders) == 1 else folders[0].parent)
-    serve = ["python", "app.py"] if invocation.script else invocation.words("serve")
+    serve = ["python", "app.py"] if invocation.script else invocation.command_prefix("serve")
     log.info(
         "next: %s shows the models; %s labels new images",
         shlex.join([*serve, "--models", together]),
-        shlex.join([*invocation.words("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
+        shlex.join([*invocation.command_prefix("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
     )
 
 

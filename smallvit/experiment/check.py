@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 from smallvit.device.backend import require_supported_backend
@@ -63,15 +65,19 @@ def check(options: ExperimentOptions) -> Checked:
     runs = plan.runs()
     if not is_main_process():
         options = dataclasses.replace(options, publisher=None)
-    elif not options.resume and not options.dry_run:
-        _require_free(plan.output_dir, runs)
+    elif not options.dry_run:
+        if not options.resume:
+            _require_not_begun(plan.output_dir, runs)
+        _require_writable(plan.output_dir, "--output-dir")
+        if options.tensorboard is not None:
+            _require_writable(options.tensorboard, "--tensorboard")
     if options.publisher:
         options.publisher.check_access([run.name for run in runs])
     seconds = None if options.time_limit is None else 60 * options.time_limit
     return Checked(options, plan, TimeLimit(seconds), git_commit())
 
 
-def _require_free(output_dir, runs):
+def _require_not_begun(output_dir, runs):
     """Raise `UserError` if one of the runs has been begun."""
     with os_error_as_user_error(output_dir):
         for run in runs:
@@ -84,3 +90,15 @@ def _require_free(output_dir, runs):
                     f"{run.checkpoint.state} is an unfinished training; --resume continues it, another --output-dir "
                     "trains anew beside it."
                 )
+
+
+def _require_writable(folder, option):
+    """Fail early: check that the folder is writable, or can be made, before the data is read."""
+    try:
+        folder = Path(folder)
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise UserError(
+            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours and has room."
+        ) from error

@@ -9,17 +9,15 @@ from smallvit.data.checks import log_damaged
 from smallvit.data.labelled import load_labelled
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError, write_error_as_user_error
-from smallvit.evaluation.intervals import Proportion, ProportionDifference
-from smallvit.evaluation.metrics import top1_predictions
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.experiment.publish import REPORT_FILE
-from smallvit.experiment.reevaluate import RecordedData, reevaluate_models, source_for
+from smallvit.experiment.reevaluate import TrainingDataReader, reevaluate_models, source_as_trained
+from smallvit.experiment.train import evaluate_folder
 from smallvit.files import atomic_folder
 from smallvit.hub.download import resolve_models
 from smallvit.model_folder.folder import ModelFolder, short_names
 from smallvit.model_folder.record import Record
 from smallvit.report import report
-from smallvit.report.html import EvaluatedModel, format_probability
+from smallvit.report.drift import describe_drift
 from smallvit.report.tables import write_tables
 
 log = logging.getLogger(__name__)
@@ -43,24 +41,23 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
         UserError: a model or the data cannot be read, they do not fit each other, or the folder cannot be written.
     """
     require_supported_backend()
-    folders, dataset_of = resolve_models(models), RecordedData(source)
+    folders, read_data = resolve_models(models), TrainingDataReader(source)
     records = [folder.record for folder in folders.values()]
-    if source.kind == "cifar100" or _was_tested_on(records, dataset_of):
+    if source.kind == "cifar100" or _was_tested_on(records, read_data):
         if output_dir is not None:
             raise UserError(
-                "--output-dir is for new images; the models were tested on these, and their report is where they were "
-                "trained."
+                "--output-dir is for new images. CIFAR-100 and the images that a model was tested on give no report."
             )
-        return reevaluate_models(folders, dataset_of)
+        return reevaluate_models(folders, read_data)
     evaluate_on_new_images(folders, source, output_dir or Path("evaluations", source.folder_name))
     return []
 
 
-def _was_tested_on(records: Sequence[Record], dataset_of: RecordedData) -> bool:
+def _was_tested_on(records: Sequence[Record], read_data: TrainingDataReader) -> bool:
     """Whether the test split or fold of the source, as a training would draw it, is the one of a record."""
     for record in records:
         try:
-            dataset = dataset_of(record)
+            dataset = read_data(record)
         except UserError:  # such as too few images to train on
             continue
         found = record.data, record.num_test
@@ -82,7 +79,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
     if output_dir.exists():
         raise UserError(f"{output_dir} is already there; give another --output-dir.")
     first = next(iter(records.values()))
-    test, damaged = load_labelled(source_for(source, first), first.class_names)
+    test, damaged = load_labelled(source_as_trained(source, first), first.class_names)
     log_damaged(damaged)
     if any(record.data == source.name for record in records.values()):
         log.warning(
@@ -92,9 +89,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
         )
     evaluated, sentences = {}, []
     for name, short in short_names(folders).items():
-        logits = predict_logits(compile_prediction(folders[name].load_model()), test.images)
-        model = EvaluatedModel(records[name], *top1_predictions(logits, test.labels))
-        evaluated[short] = model
+        evaluated[short] = model = evaluate_folder(folders[name], test)
         sentences.append(describe_drift(short, model, test.labels))
         log.info("%s", sentences[-1])
     nothing = test.take(slice(0, 0))
@@ -125,37 +120,3 @@ def _require_comparable(records: Mapping[str, Record]) -> None:
                 "evaluate them one by one."
             )
         seen[key] = name
-
-
-def describe_drift(name: str, model: EvaluatedModel, labels) -> str:
-    """Compare a model's accuracy on new images with the one on its test images, in sentences."""
-    record = model.record
-    before = Proportion(round(record.metrics["test"]["top1"] * record.num_test), record.num_test)
-    change = ProportionDifference(before, Proportion(int((model.predicted == labels).sum()), len(labels)))
-    low, high = (100 * value for value in change.interval)
-    return (
-        f"{name} is right on {change.now.value:.1%} of the {change.now.total:,} new images (95 % confidence interval "
-        f"{100 * change.now.interval.low:.1f} to {100 * change.now.interval.high:.1f}); on its {before.total:,} test "
-        f"images it was {before.value:.1%}. The difference is {100 * change.difference:+.1f} points (interval "
-        f"{low:+.1f} to {high:+.1f}); the probability that chance makes one as large is "
-        f"{format_probability(change.p_value)}. {_verdict(change)}"
-    )
-
-
-def _verdict(change: ProportionDifference) -> str:
-    low = change.interval.low
-    if change.may_be_chance:
-        return (
-            f"There is no sign that the data has drifted, though with this many images a loss of up to "
-            f"{100 * max(-low, 0):.1f} points could go unnoticed."
-        )
-    if change.difference < 0:
-        return (
-            "The data has drifted: these images are harder for the model than those it was tested on, or more of them "
-            "are of classes that it knows badly. classes.csv shows the recall of each class; a new training with some "
-            "of these images may help."
-        )
-    return (
-        "These images are easier for the model than those it was tested on: the data has changed, has other shares of "
-        "the classes, or holds training images."
-    )

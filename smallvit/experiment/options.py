@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from smallvit.data import Source
 from smallvit.hub.upload import Publisher
@@ -19,7 +18,7 @@ class ExperimentOptions:
         preset: name in `config.PRESETS`; None takes the default for the data.
         overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
         variant: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
-        init_from: model folder, folder of model folders or Hub model with the initial weights; "none" draws them;
+        init_from: model folder, folder of model folders or Hub model with the initial weights; "none": random weights;
             None takes the bundled models for the user's own images, if they have the architecture of the preset.
         seeds: each variant is trained with this many seeds, beginning with the recipe's.
         data: path of the data, see `data.Source`; None is CIFAR-100.
@@ -78,7 +77,5 @@ class ExperimentOptions:
     @property
     def source(self) -> Source:
         """The data, and how to read it."""
-        given: dict[str, Any] = {"image_size": self.image_size, "test_split": self.test_split}
-        given = {name: value for name, value in given.items() if value is not None}
-        names = ("strict", "limit", "group_by", "folds", "image_column", "label_column")
-        return Source(self.data, **given, **{name: getattr(self, name) for name in names})
+        names = [name for name in Source._fields if getattr(self, name, None) is not None]
+        return Source(self.data, **{name: getattr(self, name) for name in names})

@@ -3,11 +3,10 @@
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from smallvit import files
 from smallvit.config import (
     CUSTOM_DATA_PRESET,
     DATA_IMAGE_SIZES,
@@ -15,7 +14,6 @@ from smallvit.config import (
     DEFAULT_VARIANTS,
     IMBALANCE_RATIO,
     PRESETS,
-    TRAINING_ONLY_FIELDS,
     VARIANTS,
     ModelConfig,
     Preset,
@@ -26,51 +24,23 @@ from smallvit.config import (
     with_overrides,
     with_variant,
 )
-from smallvit.data import Dataset, Source, Split, hold_out, mirroring_problem
+from smallvit.data import Dataset, Source, mirroring_problem
 from smallvit.device import backend
 from smallvit.errors import UserError, escape_name, value_error_as_user_error
+from smallvit.experiment.initial_weights import (
+    RANDOM_WEIGHTS,
+    InitialWeights,
+    find_bundled_weights,
+    find_initial_weights,
+    merge_architecture,
+    require_architecture_unchanged,
+)
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.hub.download import resolve_model_folders
 from smallvit.limits import MAX_EXAMPLES
-from smallvit.model_folder.folder import ModelFolder, read_model_folder
-from smallvit.model_folder.record import require_bounded
+from smallvit.model_folder.folder import read_model_folder
+from smallvit.model_folder.record import require_attention_fits_page
 from smallvit.training.checkpoint import CheckpointFiles
 from smallvit.training.loss import class_weights
-
-NO_WEIGHTS = "none"
-"""The value of `--from` that draws all weights."""
-
-
-class InitialWeights(NamedTuple):
-    """The model whose weights a run begins with.
-
-    Attributes:
-        name: what the user calls it, such as a path or `USER/REPO`.
-        folder: its model folder.
-        model: its architecture, for the images and patches of the training.
-    """
-
-    name: str
-    folder: ModelFolder
-    model: ModelConfig
-
-    @classmethod
-    def for_image_size(cls, name: str, folder: ModelFolder, data_image_size: int) -> Self:
-        """The weights for images of another size: image and patches grow alike, so the number of patches stays.
-
-        Raises:
-            UserError: this is not possible in whole pixels.
-        """
-        record, trained = folder.record, folder.record.model
-        sizes = [size * data_image_size / record.data_image_size for size in (trained.image_size, trained.patch_size)]
-        if not all(map(float.is_integer, sizes)):
-            raise UserError(
-                f"--image-size {data_image_size}: {name} has patches of {trained.patch_size} px for images of "
-                f"{record.data_image_size} px, which would not be whole pixels; give another size."
-            )
-        image_size, patch_size = map(int, sizes)
-        with value_error_as_user_error():
-            return cls(name, folder, dataclasses.replace(trained, image_size=image_size, patch_size=patch_size))
 
 
 class Run(NamedTuple):
@@ -81,7 +51,7 @@ class Run(NamedTuple):
         variant: name in `config.VARIANTS`.
         model, training: the configuration.
         folder: the model folder it will become.
-        initial: its initial weights; None draws them.
+        initial: its initial weights; None: random weights.
         fold: the fold that tests it, from 0; None without folds.
     """
 
@@ -117,7 +87,7 @@ class Plan(NamedTuple):
         preset: that `Preset`, fitted to the data once the data is known.
         overrides: {field of its `ModelConfig` or `TrainConfig`: value}.
         variants: names in `config.VARIANTS`.
-        initial: {variant: `InitialWeights`}; empty if the weights are drawn. The model keeps its architecture.
+        initial: {variant: `InitialWeights`}; empty: random weights. The model keeps its architecture.
         num_seeds: number of seeds, beginning with the recipe's.
         source: the `Source` of the data.
         output_dir: the folder for the model folders.
@@ -149,9 +119,9 @@ class Plan(NamedTuple):
                     initial = self.initial.get(variant)
                     model = with_variant(model_config, variant)
                     if initial is not None:
-                        model = _merge_architecture(initial.model, model)
+                        model = merge_architecture(initial.model, model)
                     require_samplable(model, training)
-                    require_bounded(model)
+                    require_attention_fits_page(model)
                     folder = self.output_dir / f"{self.preset_name}-{name}"
                     runs.append(Run(name, variant, model, training, folder, initial, fold))
         return runs
@@ -234,18 +204,18 @@ def make_plan(options: ExperimentOptions) -> Plan:
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
     output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))
-    if options.init_from in (None, NO_WEIGHTS):
+    if options.init_from in (None, RANDOM_WEIGHTS):
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
         if options.init_from is None and not is_cifar100:  # the bundled models know the images of CIFAR-100
             with value_error_as_user_error():
-                initial = _find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
+                initial = find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
     else:
-        found = _find_initial_weights(options.init_from, options.variant and variants)
+        found = find_initial_weights(options.init_from, options.variant and variants)
         variants = list(found)
-        _require_architecture_unchanged(options.overrides)
+        require_architecture_unchanged(options.overrides)
         size = options.image_size or next(iter(found.values()))[1].record.data_image_size
         if options.image_size is not None:
             with value_error_as_user_error():
@@ -267,80 +237,3 @@ def _require_even_patches(preset_name, data_image_size, variants):
             f"--image-size {data_image_size}: preset {preset_name} would cut patches of {patches[data_image_size]} px, "
             f"and SPT shifts by half a patch; give one of {right}, or --variant vit or lsa."
         )
-
-
-def _find_initial_weights(text, variants):
-    """{variant: (name, `ModelFolder`)} for the given variants; for None, for the default ones among those found."""
-    found: dict[str, list[tuple[str, ModelFolder]]] = {}
-    for name, folder in resolve_model_folders(text).items():
-        found.setdefault(folder.record.variant, []).append((name, folder))
-    if variants is None:
-        variants = [variant for variant in DEFAULT_VARIANTS if variant in found] or list(found)
-    for variant in variants:
-        if variant not in found:
-            raise UserError(f"--from {text} has no model of the variant {variant}; give --variant {' '.join(found)}.")
-        if len(found[variant]) > 1:
-            names = " and ".join(name for name, _ in found[variant][:2])
-            raise UserError(f"--from {text} has two models of the variant {variant}, {names}; give one of them.")
-    initial = {variant: found[variant][0] for variant in variants}
-    sizes = {folder.record.data_image_size for _, folder in initial.values()}
-    if len(sizes) > 1:
-        raise UserError(
-            f"--from {text} has models for images of {' and '.join(map(str, sorted(sizes)))} px; give models for one "
-            "size, or choose one of them with --variant."
-        )
-    return initial
-
-
-def _find_bundled_weights(wanted, variants):
-    """{variant: `InitialWeights`} of bundled models with the architecture `wanted`; {} unless all variants have one.
-
-    A comparison of a model that starts from weights with one that does not would not be fair.
-    """
-    initial = {}
-    for path, folder in resolve_model_folders(files.BUNDLED_MODELS).items():
-        variant = folder.record.variant
-        trained = dataclasses.replace(folder.record.model, image_size=wanted.image_size, patch_size=wanted.patch_size)
-        if variant in variants and has_same_weights(trained, with_variant(wanted, variant)):
-            initial.setdefault(variant, InitialWeights(Path(path).name, folder, trained))
-    return initial if len(initial) == len(variants) else {}
-
-
-def has_same_weights(trained: ModelConfig, wanted: ModelConfig) -> bool:
-    """Whether two models can have the same weights, classifier aside, and compute the same with them."""
-    ignored = ("num_classes", "pixel_mean", "pixel_std", "initialization", "embedding_initialization")
-    same = {name: getattr(trained, name) for name in (*ignored, *TRAINING_ONLY_FIELDS)}
-    return dataclasses.replace(wanted, **same) == trained
-
-
-def _merge_architecture(trained, wanted):
-    """The `ModelConfig` of a trained model, with the classes and the training-only fields of the wanted one."""
-    replaced = ("num_classes", *TRAINING_ONLY_FIELDS)
-    return dataclasses.replace(trained, **{name: getattr(wanted, name) for name in replaced})
-
-
-def _require_architecture_unchanged(overrides):
-    architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*TRAINING_ONLY_FIELDS}
-    for name in overrides:
-        if name in architecture:
-            raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
-
-
-def train_validation_splits(dataset: Dataset, train_config: TrainConfig) -> tuple[Split, Split]:
-    """The training and validation splits: those of the data set, or drawn by the recipe from its training images."""
-    if dataset.validation is not None:
-        return dataset.train, dataset.validation
-    train, validation = hold_out(
-        dataset.train.labels,
-        train_config.validation_split,
-        train_config.split,
-        train_config.seed,
-        dataset.train.groups,
-    )
-    return dataset.train.take(train), dataset.train.take(validation)
-
-
-def run_splits(dataset: Dataset, run: Run) -> tuple[Split, Split, Split]:
-    """The training, validation and test split of a run."""
-    dataset = dataset.of_fold(run.fold)
-    return *train_validation_splits(dataset, run.training), dataset.test

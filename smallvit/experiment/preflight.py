@@ -1,23 +1,23 @@
 """Stage 3: what is said and checked before the first training, which may take hours."""
 
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from smallvit.data import Dataset, Findings
 from smallvit.data.findings import FINDINGS_FILE
 from smallvit.device.distribution import broadcast_json, is_main_process
-from smallvit.errors import UserError, os_error_as_user_error, write_error_as_user_error
-from smallvit.experiment.describe import (
-    describe_runs,
+from smallvit.errors import os_error_as_user_error, write_error_as_user_error
+from smallvit.experiment.log_plan import (
+    log_dry_run,
     log_faster_backend,
     log_findings,
     log_plan,
     warn_of_leakage,
 )
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import Plan, run_splits
+from smallvit.experiment.plan import Plan
 from smallvit.experiment.prepare import Prepared
+from smallvit.experiment.splits import run_splits
 from smallvit.files import atomic_file, hide_outside_path
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 from smallvit.training.fingerprint import config_dict, require_same_settings
@@ -42,10 +42,10 @@ class Ready(NamedTuple):
 
 
 def preflight(prepared: Prepared) -> Ready:
-    """Warn, find the finished runs, and check that all can be written; for `--dry-run`, say what would be trained.
+    """Warn, and find the finished runs; for `--dry-run`, say what would be trained.
 
     Raises:
-        UserError: a finished run was another training, or something cannot be written.
+        UserError: a finished run was another training, or the list of findings cannot be written.
     """
     options, plan, dataset = prepared.options, prepared.plan, prepared.dataset
     runs = plan.runs()
@@ -55,17 +55,16 @@ def preflight(prepared: Prepared) -> Ready:
         if dataset.findings:
             log_findings(dataset.findings)
         log_faster_backend(options.command)
-        describe_runs(plan, dataset)
+        log_dry_run(plan, dataset)
         return Ready(*prepared, {})
     finished: dict[str, ModelFolder | None] = {}
     if is_main_process():
         with os_error_as_user_error(plan.output_dir):
             finished.update((run.name, _load_finished_run(run, dataset)) for run in runs if run.folder.exists())
-        _require_writable(plan.output_dir, "--output-dir")
         if dataset.findings:
+            with write_error_as_user_error(f"--output-dir {plan.output_dir}"):
+                plan.output_dir.mkdir(parents=True, exist_ok=True)
             log_findings(dataset.findings, _write_findings(dataset.findings, plan.output_dir))
-        if options.tensorboard is not None:
-            _require_writable(options.tensorboard, "--tensorboard")
     if options.publisher:  # last, because the repositories stay on the Hub
         options.publisher.create_repositories([run.name for run in runs])
     finished = {name: finished.get(name) for name in broadcast_json(list(finished))}
@@ -90,10 +89,14 @@ def _load_finished_run(run, dataset):
     what, advice = f"{run.folder} is a finished training", "another --output-dir trains anew beside it"
     deciding = ("seed", "split", "validation_split")  # which images are in which split
     require_same_settings(
-        {"data": record.data, "start": record.started_from, **{name: recipe_before[name] for name in deciding}},
+        {
+            "data": record.data,
+            "initial model": record.started_from,
+            **{name: recipe_before[name] for name in deciding},
+        },
         {
             "data": dataset.name,
-            "start": run.initial and hide_outside_path(run.initial.name),
+            "initial model": run.initial and hide_outside_path(run.initial.name),
             **{name: recipe_now[name] for name in deciding},
         },
         what,
@@ -121,14 +124,3 @@ def _write_findings(findings: Findings, folder: Path) -> Path | None:
     with write_error_as_user_error(file, "make room, or give another --output-dir"), atomic_file(file) as temporary:
         findings.write_csv(temporary)
     return file
-
-
-def _require_writable(folder, option):
-    """Fail early: make the folder, and check that it is writable before the training."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(
-            f"{option} {folder} cannot be written to ({error.strerror}); give a folder that is yours and has room."
-        ) from error

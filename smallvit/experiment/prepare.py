@@ -11,7 +11,8 @@ from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import os_error_as_user_error
 from smallvit.experiment.check import Checked
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import Plan, run_splits
+from smallvit.experiment.plan import Plan
+from smallvit.experiment.splits import run_splits
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer

@@ -1,6 +1,5 @@
 """An image of what a recipe's augmentation does to a batch, for the command `preview`."""
 
-import dataclasses
 import logging
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from smallvit.augment import Augmentation
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.experiment.check import check
 from smallvit.experiment.options import ExperimentOptions
-from smallvit.experiment.plan import run_splits
 from smallvit.experiment.prepare import prepare
+from smallvit.experiment.splits import run_splits
 from smallvit.files import atomic_file
 from smallvit.report.plots import augmentation_preview
 
@@ -34,7 +33,6 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
     """
     if not path.name or path.is_dir():
         raise UserError(f"--output {path} is a folder; give the name of a file, such as batch.png.")
-    options = dataclasses.replace(options, dry_run=True, resume=False, hours=None, tensorboard=None)
     prepared = prepare(check(options))
     dataset, run = prepared.dataset, prepared.plan.runs()[0]
     train, *_ = run_splits(dataset, run)

@@ -5,6 +5,7 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from smallvit.config import changed_fields
 from smallvit.device import backend
@@ -35,6 +36,17 @@ def software_versions() -> dict[str, str]:
         "keras": version("keras"),
         "backend": backend.backend_version(),
         "numpy": version("numpy"),
+    }
+
+
+def provenance(command: str, commit: str | None) -> dict[str, Any]:
+    """How a result came about: the fields of that meaning of `RunSummary`."""
+    return {
+        "command": command,
+        "hardware": backend.describe_device(),
+        "versions": software_versions(),
+        "commit": commit,
+        "date": datetime.date.today().isoformat(),
     }
 
 
@@ -73,11 +85,7 @@ def make_record(run, ready, fitted, splits, validation_logits, test_logits) -> R
         overrides=changed_fields(ready.plan.preset, run.model, run.training),
         seconds=sum(epoch["seconds"] for epoch in history),
         images_per_second=len(history) / sum(1 / epoch["images_per_second"] for epoch in history),
-        hardware=backend.describe_device(),
-        versions=software_versions(),
-        commit=ready.commit,
-        command=ready.options.command,
-        date=datetime.date.today().isoformat(),
+        **provenance(ready.options.command, ready.commit),
         started_from=run.initial and hide_outside_path(run.initial.name),
         test_sha256=test.sha256(),
         value_range=ready.dataset.value_range and list(ready.dataset.value_range),

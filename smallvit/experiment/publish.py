@@ -6,15 +6,13 @@ from pathlib import Path
 
 from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
-from smallvit.errors import UserError, write_error_as_user_error
-from smallvit.experiment.folds import pool_folds
+from smallvit.errors import write_error_as_user_error
+from smallvit.experiment.pool_folds import pool_folds
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.train import FinishedRun
 from smallvit.files import atomic_file
-from smallvit.hub.upload import Publisher
-from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import conclusion, report
-from smallvit.report.results import mean_and_deviation
+from smallvit.report.published_results import mean_and_deviation
 
 REPORT_FILE = "report.html"
 
@@ -31,20 +29,21 @@ def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> list[Path]:
         UserError: the report could not be written.
     """
     finished, folders = [], []
-    for one in finished_runs:
-        finished.append(one)
-        folders.append(one.run.folder)
+    for finished_run in finished_runs:
+        finished.append(finished_run)
+        folders.append(finished_run.run.folder)
         if ready.options.publisher:
-            ready.options.publisher.push(one.run.folder, one.run.name)
+            ready.options.publisher.push(finished_run.run.folder, finished_run.run.name)
     models, dataset = [one.model for one in finished], ready.dataset
     if dataset.num_folds and models:
         models, dataset = pool_folds(finished, dataset), dataset._replace(test=dataset.train)
         if not models or len(finished) < len(ready.plan.runs()):
-            log.warning("The report comes when the models of all %d folds are trained: --resume", dataset.num_folds)
+            if is_main_process():  # only this one counts the runs that were finished before
+                log.warning("No report yet: not all %d folds are trained. Continue with --resume", dataset.num_folds)
             return folders
     if not models:
         return []
-    log.info("\n%s", format_results([model.record for model in models]))
+    log.info("\n%s", _format_results([model.record for model in models]))
     if is_main_process():
         if sentences := conclusion(models, dataset):
             log.info("%s", sentences)
@@ -60,7 +59,7 @@ def _write_report(path, models, dataset):
     log.info("report: %s", path)
 
 
-def format_results(records) -> str:
+def _format_results(records) -> str:
     """The accuracy of each variant on the test split as a table; mean +- standard deviation over seeds.
 
     Args:
@@ -78,35 +77,3 @@ def format_results(records) -> str:
         cells = "".join(f"{share:>18}" for share in shares)
         lines.append(f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")
     return "\n".join(lines)
-
-
-def push_folders(paths: list[Path], publisher: Publisher) -> None:
-    """Push model folders that were written before, for the command `push`.
-
-    Args:
-        paths: model folders, or folders of model folders.
-        publisher: pushes them.
-
-    Raises:
-        UserError: a folder is damaged, two would have the same name on the Hub, or the Hub refuses access.
-    """
-    folders: dict[str, Path] = {}
-    for path in dict.fromkeys(folder.resolve() for given in paths for folder in find_model_folders(given)):
-        name = _run_name(path, read_model_folder(path).record)
-        if name in folders:
-            raise UserError(
-                f"{folders[name]} and {path} would both be {publisher.repository(name)}; push them one by one, each "
-                "with its own --to."
-            )
-        folders[name] = path
-    publisher.check_access(folders)
-    publisher.create_repositories(folders)
-    for name, path in folders.items():
-        publisher.push(path, name)
-
-
-def _run_name(path, record):
-    """The name of the run that wrote a model folder, see `Run.name`."""
-    fold = "" if record.fold is None else f"-fold{record.fold}"
-    seed = f"-seed{record.training.seed}"
-    return f"{record.variant}{seed if path.name.removesuffix(fold).endswith(seed) else ''}{fold}"

@@ -6,18 +6,20 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from smallvit.config import VARIANTS
+from smallvit.data import Split
 from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
-from smallvit.experiment.examples import choose_examples
-from smallvit.experiment.plan import Run, run_splits
+from smallvit.experiment.example_images import choose_examples
+from smallvit.experiment.plan import Run
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.provenance import make_record
+from smallvit.experiment.splits import run_splits
 from smallvit.model_folder.card import model_card
-from smallvit.model_folder.folder import write_model_folder
-from smallvit.report.html import EvaluatedModel
+from smallvit.model_folder.folder import ModelFolder, write_model_folder
+from smallvit.report.evaluated_model import EvaluatedModel
 from smallvit.report.plots import training_curves
 from smallvit.training.epoch_loggers import tensorboard_logger, tracker_logger
 from smallvit.training.fingerprint import config_dict
@@ -59,9 +61,7 @@ def _train_runs(ready):
             log.info("%s: finished before, in %s", run.name, run.folder)
             if is_main_process():
                 run.checkpoint.delete()  # a process killed between the two steps leaves both
-                yield FinishedRun(
-                    run, _evaluate_finished(ready.finished[run.name], ready.dataset.of_fold(run.fold).test)
-                )
+                yield FinishedRun(run, evaluate_folder(ready.finished[run.name], ready.dataset.of_fold(run.fold).test))
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training.batch_size):
                 model = _train_run(run, ready, trainers)
@@ -71,8 +71,8 @@ def _train_runs(ready):
                 yield FinishedRun(run, model)
 
 
-def _evaluate_finished(folder, test):
-    """The `EvaluatedModel` of a model folder, computed by the main process alone."""
+def evaluate_folder(folder: ModelFolder, test: Split) -> EvaluatedModel:
+    """Compute the answers of a model folder, by this process alone."""
     with single_device():
         logits = predict_logits(compile_prediction(folder.load_model()), test.images)
     return EvaluatedModel(folder.record, *top1_predictions(logits, test.labels))
@@ -120,8 +120,7 @@ def _write_folder(run, ready, fitted, record, taus, test):
     """Write the model folder, then delete the checkpoint."""
     options = ready.options
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
-    repository = options.publisher.repository(run.name) if options.publisher else None
-    card = model_card(record, taus, repository)
+    card = model_card(record, taus)
     examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.view)
     advice = f"the training is safe in {run.checkpoint.state}: make room and repeat the command with --resume"
     with write_error_as_user_error(f"The model folder {run.folder}", advice), single_device():

@@ -17,7 +17,7 @@ from huggingface_hub.utils import validate_repo_id
 from smallvit.errors import UserError
 from smallvit.hub.client import hub_error_as_user_error, token_advice
 from smallvit.model_folder.card import with_repository
-from smallvit.model_folder.folder import CARD_FILE, FILES, model_file
+from smallvit.model_folder.folder import CARD_FILE, FILES, find_model_folders, model_file, read_model_folder
 
 log = logging.getLogger(__name__)
 
@@ -148,3 +148,35 @@ class Publisher:
             log.error("%s: not pushed", model)
         else:
             log.info("%s: %s/%s is up to date, commit %s", model, constants.ENDPOINT, repository, commit.oid)
+
+
+def push_folders(paths: list[Path], publisher: Publisher) -> None:
+    """Push model folders that were written before, for the command `push`.
+
+    Args:
+        paths: model folders, or folders of model folders.
+        publisher: pushes them.
+
+    Raises:
+        UserError: a folder is damaged, two would have the same name on the Hub, or the Hub refuses access.
+    """
+    folders: dict[str, Path] = {}
+    for path in dict.fromkeys(folder.resolve() for given in paths for folder in find_model_folders(given)):
+        name = _run_name(path, read_model_folder(path).record)
+        if name in folders:
+            raise UserError(
+                f"{folders[name]} and {path} would both be {publisher.repository(name)}; push them one by one, each "
+                "with its own --to."
+            )
+        folders[name] = path
+    publisher.check_access(folders)
+    publisher.create_repositories(folders)
+    for name, path in folders.items():
+        publisher.push(path, name)
+
+
+def _run_name(path, record):
+    """The name of the run that wrote a model folder, see `experiment.plan.Run.name`."""
+    fold = "" if record.fold is None else f"-fold{record.fold}"
+    seed = f"-seed{record.training.seed}"
+    return f"{record.variant}{seed if path.name.removesuffix(fold).endswith(seed) else ''}{fold}"

@@ -2,11 +2,10 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 from huggingface_hub import EvalResult, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS, TrainConfig
 from smallvit.model_folder.record import Record
@@ -19,7 +18,7 @@ CITATION = """\
   year={2021}
 }"""
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=PackageLoader("smallvit.model_folder"),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -28,20 +27,19 @@ _TEMPLATES = Environment(
 )
 
 
-def model_card(record: Record, taus: np.ndarray, repository: str | None = None) -> str:
+def model_card(record: Record, taus: np.ndarray) -> str:
     """Write the model card.
 
     Args:
         record: the model's record.
         taus: [L, h], or [L, 1] if the heads of a layer share one tau.
-        repository: USER/NAME on the Hub where the model will be; None if there is none.
 
     Returns:
         Markdown with front matter.
     """
     variant = VARIANTS[record.variant]
     title = f"{variant.title}, preset {record.preset}, on {record.data}"
-    card = _TEMPLATES.get_template("card.md").render(
+    return _TEMPLATES.get_template("card.md").render(
         record=record,
         title=title,
         front_matter=_front_matter(record, title).to_yaml(),
@@ -54,12 +52,11 @@ def model_card(record: Record, taus: np.ndarray, repository: str | None = None) 
         paper_url=PAPER_URL,
         citation=CITATION,
     )
-    return card if repository is None else with_repository(card, repository)
 
 
 def _front_matter(record: Record, title: str) -> ModelCardData:
     variant = VARIANTS[record.variant]
-    is_cifar100 = is_of_cifar100(record)
+    is_cifar100 = record.is_of_cifar100
     ideas = {"shifted-patch-tokenization": variant.use_spt, "locality-self-attention": variant.use_lsa}
     return ModelCardData(
         model_name=title,
@@ -86,14 +83,9 @@ def _front_matter(record: Record, title: str) -> ModelCardData:
 
 def _shown_metrics(record: Record) -> list[tuple[str, str]]:
     """(title, key in `Record.metrics`) of what a card shows: for CIFAR-100 the names that its papers use."""
-    top1 = "top-1" if is_of_cifar100(record) else "accuracy"
+    top1 = "top-1" if record.is_of_cifar100 else "accuracy"
     top5 = [("top-5", "top5")] if record.shows_top5 else []
     return [(top1, "top1"), *top5]
-
-
-def is_of_cifar100(record: Record) -> bool:
-    """Whether a model was trained on CIFAR-100 or on a part of it."""
-    return record.data.partition(",")[0] == "CIFAR-100"
 
 
 def with_repository(card: str, repository: str) -> str:
@@ -135,7 +127,7 @@ def describe_recipe(training: TrainConfig) -> str:
         share = f", CutMix in {training.cutmix_probability:.0%} of them" if all(mixes.values()) else ""
         parts.append(f"{named} with probability {training.mix_probability:g}{share}")
         if training.unmixed_fraction:
-            parts.append(f"none of that in the last {training.unmixed_fraction:.0%} of the epochs")
+            parts.append(f"no Mixup or CutMix in the last {training.unmixed_fraction:.0%} of the epochs")
     if training.balance == "sampling":
         parts.append("every class sampled equally often")
     elif training.balance == "weights":

@@ -38,6 +38,16 @@ class RunSummary:
     date: str
     started_from: str | None = None  # the model whose weights, except the classifier's, the training began with
 
+    @property
+    def variant_title(self) -> str:
+        """The variant in print: `"ViT + SPT + LSA"`."""
+        return VARIANTS[self.variant].title
+
+    @property
+    def is_of_cifar100(self) -> bool:
+        """Whether the model was trained on CIFAR-100 or on a part of it."""
+        return self.data.partition(",")[0] == "CIFAR-100"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record(RunSummary):
@@ -65,7 +75,7 @@ class Record(RunSummary):
 
     def __post_init__(self) -> None:
         require_types(self)
-        require_bounded(self.model)
+        require_attention_fits_page(self.model)
         require_within(self, ("data_image_size",), 1, MAX_DATA_IMAGE_SIZE)
         counts = ("num_train", "num_validation", "num_test", "parameters", "epochs_trained")
         require_within(self, counts, 1, 2**53)  # larger numbers are not exact in JSON elsewhere
@@ -89,11 +99,6 @@ class Record(RunSummary):
                     raise ValueError(f"metrics have the {key} {value} of the {split} split")
         if "backend" not in self.versions:
             raise ValueError(f"versions are {self.versions}; they must have a backend")
-
-    @property
-    def variant_title(self) -> str:
-        """The variant in print: `"ViT + SPT + LSA"`."""
-        return VARIANTS[self.variant].title
 
     @property
     def shows_top5(self) -> bool:
@@ -140,8 +145,8 @@ class Record(RunSummary):
         return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
 
 
-def require_bounded(model: ModelConfig) -> None:
-    """Check that a page can show a model: it keeps the attention of all layers.
+def require_attention_fits_page(model: ModelConfig) -> None:
+    """Check that the attention of all layers is small enough for the page to keep in memory.
 
     Raises:
         ValueError: there are too many values; the message names the numbers.

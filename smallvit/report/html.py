@@ -27,11 +27,22 @@ from smallvit.evaluation.comparison import (
     group_by_variant,
 )
 from smallvit.evaluation.confusion import class_scores, confusion_matrix, most_frequent_confusions
-from smallvit.evaluation.intervals import CONFIDENCE, Interval, Proportion
+from smallvit.evaluation.intervals import Proportion
 from smallvit.evaluation.metrics import balanced_accuracy
 from smallvit.model_folder.card import describe_recipe
 from smallvit.model_folder.record import Record
-from smallvit.report.results import group_by_key
+from smallvit.report.evaluated_model import EvaluatedModel
+from smallvit.report.format import (
+    CONFIDENCE_TEXT,
+    format_decimal,
+    format_interval,
+    format_percent,
+    format_points,
+    format_probability,
+    interval_text,
+    mean_and_deviation,
+)
+from smallvit.report.published_results import group_by_key
 
 NUM_CONFUSIONS = 10
 NUM_MISTAKES = 24
@@ -48,20 +59,6 @@ _CELL_COLOR = (47, 143, 216)
 _STRONG_OPACITY = 0.825  # above it, black text is readable in both themes
 
 
-class EvaluatedModel(NamedTuple):
-    """A trained model's record and its answers on the test images.
-
-    Attributes:
-        record: the `Record` of the model.
-        predicted: int [n], the predicted classes, see `metrics.top1_predictions`.
-        confidence: float64 [n], their probabilities.
-    """
-
-    record: Record
-    predicted: np.ndarray
-    confidence: np.ndarray
-
-
 def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[str] = ()) -> str:
     """Write the report on one or several models of the same recipe.
 
@@ -76,7 +73,7 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
     Returns:
         HTML, always the same for the same input.
     """
-    labels = dataset.test.labels
+    labels, kind = dataset.test.labels, "new" if drift else "test"
     groups = _group(models, labels)
     comparisons = compare_variants(groups)
     records = group_by_key((model.record.variant, model.record) for model in models)
@@ -90,11 +87,12 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             records=records,
             has_top5=models[0].record.shows_top5,
             comparisons=comparisons,
-            answer=_answer(groups, comparisons, dataset, "new" if drift else "test"),
+            kind=kind,
+            answer=_answer(groups, comparisons, dataset, kind),
             baseline=_baseline(dataset),
             balanced={group.variant: [balanced_accuracy(each, labels) for each in group.correct] for group in groups},
             started_from=_started_from(groups, records),
-            class_columns=_class_columns(groups, comparisons),
+            class_columns=_class_columns(groups, comparisons, kind),
             classes=_class_rows(groups, comparisons, dataset),
             matrices={group.variant: _matrix_values(group, dataset) for group in groups},
             mistakes={group.variant: _mistakes(group, dataset.test) for group in groups},
@@ -161,9 +159,9 @@ def _answer(
     first, *others = [group for title in compared for group in groups if group.title == title] or groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
-        f"{format_count(len(dataset.test.labels), f'{kind} image')} ({_interval_text(first.share.interval)}).",
+        f"{format_count(len(dataset.test.labels), f'{kind} image')} ({interval_text(first.share.interval)}).",
         f"Always answering {escape_name(baseline.name)}{', the largest class,' if baseline.is_largest else ''} would "
-        f"be right on {_percent(baseline.share)}.",
+        f"be right on {format_percent(baseline.share)}.",
     ]
     if first.share.interval.low <= baseline.share:
         sentences.append(f"{first.title} is not clearly better than that.")
@@ -171,23 +169,23 @@ def _answer(
         balanced = np.mean([balanced_accuracy(each, dataset.test.labels) for each in first.correct])
         sentences.append(
             f"The classes differ much in size: if each counts alike (balanced accuracy), {first.title} has "
-            f"{_percent(float(balanced))}, and always answering one class {_percent(baseline.balanced)}."
+            f"{format_percent(float(balanced))}, and always answering one class {format_percent(baseline.balanced)}."
         )
     if comparisons:
         return sentences + _comparison_sentences(comparisons[0], others[0])
     return sentences + [
-        f"{group.title} has {_accuracy_text(group)} ({_interval_text(group.share.interval)})." for group in others
+        f"{group.title} has {_accuracy_text(group)} ({interval_text(group.share.interval)})." for group in others
     ]
 
 
 def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[str]:
     mean = comparison.difference.mean()
-    is_tie = _points(mean) == "0.0"
+    is_tie = format_points(mean) == "0.0"
     better = f"the plain {comparison.plain}" if mean < 0 else comparison.modified
     return [
         f"The plain {comparison.plain} has {_accuracy_text(plain)}: "
-        f"{'no difference' if is_tie else f'a difference of {_points(mean)} points'} "
-        f"({_interval_text(comparison.interval)}).",
+        f"{'no difference' if is_tie else f'a difference of {format_points(mean)} points'} "
+        f"({interval_text(comparison.interval)}).",
         f"The probability that chance alone makes a difference as large is {format_probability(comparison.p_value)}.",
         "These images do not tell which of the two is better."
         if comparison.may_be_chance or is_tie
@@ -197,7 +195,7 @@ def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[s
 
 def _accuracy_text(group: VariantGroup) -> str:
     num_seeds = len(group.seeds)
-    return _percent(group.share.value) + (f" (mean of {num_seeds} seeds)" if num_seeds > 1 else "")
+    return format_percent(group.share.value) + (f" (mean of {num_seeds} seeds)" if num_seeds > 1 else "")
 
 
 def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) -> list[tuple[str, str | None]]:
@@ -206,10 +204,10 @@ def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) 
     return list(dict.fromkeys(pairs))
 
 
-def _class_columns(groups: list[VariantGroup], comparisons: list[Comparison]) -> list[str]:
+def _class_columns(groups: list[VariantGroup], comparisons: list[Comparison], kind: str) -> list[str]:
     scores = [f"{score}, {group.title}" for group in groups for score in ("recall", "precision", "F1")]
     differences = [f"recall, {one.modified} against {one.plain}" for one in comparisons[:1]]
-    return ["class", "test images", *scores, *differences]
+    return ["class", f"{kind} images", *scores, *differences]
 
 
 def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], dataset: Dataset) -> list[dict[str, Any]]:
@@ -218,7 +216,7 @@ def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], datas
     scores = [class_scores(_summed_confusions(group, dataset)) for group in groups]
 
     def optional(share):
-        return "–" if share is None else _percent(share)
+        return "–" if share is None else format_percent(share)
 
     rows = []
     for label in sorted(range(len(names)), key=names.__getitem__):
@@ -226,11 +224,13 @@ def _class_rows(groups: list[VariantGroup], comparisons: list[Comparison], datas
         count, cells = int(is_of_class.sum()), []
         for group, of_class in zip(groups, scores, strict=True):
             score = of_class[label]
-            interval = _interval(Proportion(score.right / len(group.seeds), count).interval) if count else ""
+            interval = format_interval(Proportion(score.right / len(group.seeds), count).interval) if count else ""
             cells += [(optional(score.recall), interval), (optional(score.precision), ""), (optional(score.f1), "")]
         for comparison in comparisons[:1]:
             values = comparison.difference[is_of_class]
-            cells.append((_points(values.mean()), _interval(difference_interval(values))) if count else ("–", ""))
+            cells.append(
+                (format_points(values.mean()), format_interval(difference_interval(values))) if count else ("–", "")
+            )
         rows.append({"name": names[label], "count": count, "cells": cells})
     return rows
 
@@ -341,39 +341,6 @@ def _provenance(record: Record) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _decimal(value: float) -> str:
-    """One decimal with a real minus sign, never -0.0."""
-    return f"{round(float(value), 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _points(difference: float) -> str:
-    """A difference of shares in points, with its sign."""
-    number = _decimal(100 * difference)
-    return number if number == "0.0" or number.startswith("\N{MINUS SIGN}") else f"+{number}"
-
-
-def _percent(share: float) -> str:
-    return f"{_decimal(100 * share)}\N{NO-BREAK SPACE}%"
-
-
-def _mean_and_deviation(shares: Sequence[float]) -> str:
-    return f"{_decimal(100 * statistics.mean(shares))} ± {_percent(statistics.stdev(shares))}"
-
-
-def _interval(interval: Interval) -> str:
-    """An interval in points."""
-    return f"{_decimal(100 * interval.low)} to {_decimal(100 * interval.high)}"
-
-
-def _interval_text(interval: Interval) -> str:
-    return f"{_percent(CONFIDENCE).replace('.0', '')} confidence interval {_interval(interval)}"
-
-
-def format_probability(value: float) -> str:
-    """`"below 0.001"`, `"0.023"`, `"0.41"`."""
-    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
-
-
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("smallvit.report"),
@@ -384,14 +351,14 @@ def _environment() -> jinja2.Environment:
         # Undecodable bytes and control characters in names become visible escapes.
         finalize=lambda value: escape_name(value) if type(value) is str else value,
     )
-    environment.globals["confidence"] = _percent(CONFIDENCE).replace(".0", "")
+    environment.globals["confidence"] = CONFIDENCE_TEXT
     environment.filters.update(
-        decimal=_decimal,
-        points=_points,
-        percent=_percent,
-        mean_and_deviation=_mean_and_deviation,
+        decimal=format_decimal,
+        points=format_points,
+        percent=format_percent,
+        mean_and_deviation=mean_and_deviation,
         probability=format_probability,
-        interval=_interval,
+        interval=format_interval,
         counted=format_count,
         number="{:,}".format,
         px="{:.1f}".format,

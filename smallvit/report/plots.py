@@ -53,17 +53,18 @@ def training_curves(title, history):
     return _png(figure)
 
 
-def augmentation_preview(title, before, after, captions, columns=6):
+def augmentation_preview(title, before, after, captions):
     """Draw images with what augmentation made of each below it.
 
     Args:
-        title: of the whole.
+        title: of the figure.
         before, after: [n, H, W, 3] and [n, H', W', 3], pixels 0-255.
         captions: n texts, for the augmented ones.
 
     Returns:
         PNG bytes.
     """
+    columns = 6
     rows = -(-len(before) // columns)
     figure = Figure(figsize=(2.1 * columns, 0.5 + 4.4 * rows), dpi=100, layout="constrained")
     installed = {font.name for font in font_manager.fontManager.ttflist}

@@ -9,7 +9,7 @@ import numpy as np
 from smallvit.data import Split
 from smallvit.evaluation.confusion import class_scores, confusion_matrix
 from smallvit.evaluation.intervals import Proportion
-from smallvit.report.html import EvaluatedModel
+from smallvit.report.evaluated_model import EvaluatedModel
 
 
 def write_tables(folder: Path, models: Mapping[str, EvaluatedModel], test: Split) -> None:

@@ -21,8 +21,8 @@ from smallvit.evaluation.split_predictions import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
+from smallvit.training.copy_weights import copy_weights
 from smallvit.training.fingerprint import fingerprint_of, require_same_settings, require_same_training
-from smallvit.training.initial_weights import copy_weights
 from smallvit.training.log import log_epoch, log_start, progress_bar
 from smallvit.training.speed import measure_speed
 from smallvit.training.time_limit import TimeLimit

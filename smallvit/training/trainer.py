@@ -122,7 +122,7 @@ class Trainer:
         if is_sampled:
             config, grid_size = self.config, self.model.config.grid_size
             patch_indices = sample_patches(
-                config.patch_sampling, len(indices), grid_size, config.sampled_patches, self.augmentation_seed
+                config.patch_sampling, indices.shape[0], grid_size, config.sampled_patches, self.augmentation_seed
             )
         logits = self.model(inputs, training=True, patch_indices=patch_indices)
         return loss_and_metrics(targets, logits, self.class_weights, self.config.label_smoothing)

@@ -13,7 +13,7 @@ from smallvit.cli import COMMANDS
 from smallvit.data import Source, load_dataset
 from smallvit.device import backend
 from smallvit.evaluation.split_predictions import compile_prediction, evaluate
-from smallvit.experiment.describe import log_faster_backend
+from smallvit.experiment.log_plan import log_faster_backend
 from smallvit.images import load_square, resize_square
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder

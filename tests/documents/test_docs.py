@@ -11,7 +11,7 @@ from smallvit import limits
 from smallvit.cli import COMMANDS, build_parser
 from smallvit.cli.invocation import SCRIPTS, Invocation
 from smallvit.config import PRESETS, VARIANTS
-from smallvit.report.results import read_results
+from smallvit.report.published_results import read_results
 from tests.server import ROOT
 
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))

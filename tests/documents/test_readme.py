@@ -8,9 +8,9 @@ from huggingface_hub import RepoCard
 from smallvit import files
 from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
-from smallvit.report import results
-from smallvit.report.measurements import read_study
-from studies import calibration, common, robustness, temperature
+from smallvit.report import published_results
+from smallvit.report.study_results import read_study
+from studies import calibration, robustness, temperature
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -19,12 +19,13 @@ FOLDERS = [read_model_folder(folder) for folder in find_model_folders(files.BUND
 
 
 def test_the_table_of_results_is_made_from_the_results():
-    assert results.with_table(DOCUMENT, results.read_results()) == DOCUMENT
+    table = published_results.format_results(published_results.read_results())
+    assert published_results.replace_section(DOCUMENT, "results", table) == DOCUMENT
 
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = read_study("robustness")
-    assert common.with_tables(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
+    assert published_results.replace_section(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:
@@ -40,7 +41,7 @@ def require_bundled_models_on_the_whole_test_split(measured):
 
 def test_what_is_said_of_calibration_was_measured():
     measured = read_study("calibration")
-    assert common.with_tables(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
+    assert published_results.replace_section(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         nll = measured[folder.path.name]["before"]["nll"]
@@ -60,7 +61,7 @@ def test_what_is_said_of_calibration_was_measured():
 
 def test_the_table_of_temperature_is_what_was_measured():
     measured = read_study("temperature")
-    assert common.with_tables(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
+    assert published_results.replace_section(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         one = measured[folder.path.name]
@@ -81,7 +82,7 @@ def by_variant(measured):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
 def test_the_results_are_those_of_the_bundled_models(folder):
     record = folder.record
-    assert results.Result.from_model_folder(folder) in results.read_results()
+    assert published_results.Result.from_model_folder(folder) in published_results.read_results()
     # How often a training is evaluated is no part of what it learns.
     interval = record.training.evaluation_interval
     assert record.training == replace(PRESETS[record.preset].training, evaluation_interval=interval)
@@ -90,7 +91,7 @@ def test_the_results_are_those_of_the_bundled_models(folder):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
 def test_the_cards_say_what_the_results_say(folder):
-    result = results.Result.from_model_folder(folder)
+    result = published_results.Result.from_model_folder(folder)
     card = (folder.path / "README.md").read_text()
     (entry,) = RepoCard(card).data.to_dict()["model-index"]
     values = {metric["name"]: metric["value"] for result in entry["results"] for metric in result["metrics"]}

@@ -8,8 +8,8 @@ import pytest
 
 from smallvit import cli
 from smallvit.evaluation.intervals import Proportion, ProportionDifference
-from smallvit.experiment.evaluate import describe_drift
-from smallvit.report.html import EvaluatedModel
+from smallvit.report.drift import describe_drift
+from smallvit.report.evaluated_model import EvaluatedModel
 from tests import tiny
 
 
@@ -38,10 +38,10 @@ def test_new_images_become_a_report_tables_and_a_sentence(tmp_path, caplog, caps
     assert next(row for row in classes if row["class"] == "bear")["recall"] == ""
     confusion = [row for row in csv.DictReader((output / "confusion.csv").open()) if row["model"] == "vit"]
     assert [sum(int(row[name]) for name in tiny.CLASS_NAMES) for row in confusion] == [2, 0, 3, 0, 0, 0, 0]
-    assert f"vit is right on {right / 5:.1%} of the 5 new images" in caplog.text
+    assert f"vit is right on {100 * right / 5:.1f}\N{NO-BREAK SPACE}% of the 5 new images" in caplog.text
     html = (output / "report.html").read_text()
     assert "results on the new images" in html
-    assert "on its 30 test images it was 53.3%" in html  # 0.5432 of 30 images is 16 images
+    assert "on its 30 test images it was 53.3\N{NO-BREAK SPACE}%" in html  # 0.5432 of 30 images is 16 images
 
     assert cli.main([*arguments, "--output-dir", str(output)]) == 2
     assert "is already there; give another --output-dir" in capsys.readouterr().err
@@ -74,6 +74,6 @@ def test_drift_is_said_in_words():
         predicted = (np.arange(500) >= right).astype(int)
         model = EvaluatedModel(record, predicted, np.full(500, 0.5))
         sentences = describe_drift("pets", model, np.zeros(500, int))
-        assert f"pets is right on {right / 500:.1%} of the 500 new images" in sentences
-        assert "on its 1,000 test images it was 80.0%" in sentences
+        assert f"pets is right on {100 * right / 500:.1f}\N{NO-BREAK SPACE}% of the 500 new images" in sentences
+        assert "on its 1,000 test images it was 80.0\N{NO-BREAK SPACE}%" in sentences
         assert words in sentences

@@ -14,7 +14,7 @@ from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
 from smallvit.experiment import ExperimentOptions
-from smallvit.experiment.examples import choose_examples
+from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
 from smallvit.model_folder.folder import read_model_folder
@@ -92,7 +92,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
         (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
-        (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose start is "),
+        (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose initial model is "),
     ):
         assert train.main([*options, *more]) == 2
         assert message in capsys.readouterr().err
@@ -236,8 +236,8 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
     images = np.random.default_rng(2).integers(0, 256, (6, 5, 5, 3), np.uint8)
     labels = np.array([1, 0, 1, 1, 2, 1], np.int32)
     chosen = choose_examples(Split(images, labels), ["..", "a/b: c", "d" * 300], 5)
-    assert sorted(chosen) == sorted(["class.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
-    ant = next(content for name, content in chosen.items() if name == "class.png")
+    assert sorted(chosen) == sorted(["unnamed.png", "a_b_ c.png", "a_b_ c 2.png", "a_b_ c 3.png", f"{'d' * 100}.png"])
+    ant = next(content for name, content in chosen.items() if name == "unnamed.png")
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(ant))), images[1])
 
 
@@ -246,7 +246,7 @@ def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     tiny.write_images(place / "pets", {"cat": 20, "dog": 16})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
     assert train.main([*options, "--time-limit", "1e-9"]) == 0
-    assert "The report comes when the models of all 3 folds are trained: --resume" in caplog.text
+    assert "No report yet: not all 3 folds are trained. Continue with --resume" in caplog.text
     assert not (place / "runs/pets/report.html").exists()
     assert train.main([*options, "--resume"]) == 0
     records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2, 3)]

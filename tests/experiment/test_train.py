@@ -17,7 +17,7 @@ from tensorboard.util import tensor_util
 
 import train
 from smallvit import cli
-from smallvit.cli import recipe_options
+from smallvit.cli import shared_options
 from smallvit.cli.invocation import Invocation
 from smallvit.config import PRESETS
 from smallvit.data import Source, load_cifar100, load_dataset
@@ -25,8 +25,9 @@ from smallvit.device import backend
 from smallvit.evaluation.split_predictions import predict_logits
 from smallvit.experiment import ExperimentOptions, prepare
 from smallvit.experiment import train as stage
-from smallvit.experiment.describe import log_plan
-from smallvit.experiment.plan import make_plan, train_validation_splits
+from smallvit.experiment.log_plan import log_plan
+from smallvit.experiment.plan import make_plan
+from smallvit.experiment.splits import train_validation_splits
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.report.plots import augmentation_preview
 from smallvit.training.speed import Speed
@@ -230,11 +231,11 @@ def test_the_console_command_goes_by_its_own_name(monkeypatch, capsys):
     assert cli.main() == 2
     error = capsys.readouterr().err
     assert error == "smallvit train: --private needs --push-to-hub USER/NAME, which says where to.\n"
-    assert Invocation.of().words("train") == ["smallvit", "train"]
-    assert Invocation.of("train.py").words("train") == ["python", "train.py"]
-    assert Invocation.of("train.py").words("push") == ["smallvit", "push"]
+    assert Invocation.of().command_prefix("train") == ["smallvit", "train"]
+    assert Invocation.of("train.py").command_prefix("train") == ["python", "train.py"]
+    assert Invocation.of("train.py").command_prefix("push") == ["smallvit", "push"]
     monkeypatch.setattr(sys, "argv", ["app.py"])
-    assert Invocation.of("app.py").words("push") == ["python", "-m", "smallvit", "push"]
+    assert Invocation.of("app.py").command_prefix("push") == ["python", "-m", "smallvit", "push"]
 
 
 def test_the_help_begins_with_ten_common_options_and_has_the_default_of_every_option_and_preset(capsys):
@@ -248,7 +249,7 @@ def test_the_help_begins_with_ten_common_options_and_has_the_default_of_every_op
         assert len(re.findall(r"^  --", options, re.MULTILINE)) == options.count("(default:"), name
     rows = [line.split() for line in help_text.splitlines()]
     for name, preset in PRESETS.items():
-        defaults = [str(getattr(preset.training, option)) for option in recipe_options.CONFIG_OPTIONS]
+        defaults = [str(getattr(preset.training, option)) for option in shared_options.CONFIG_OPTIONS]
         assert [name, *defaults] in rows
     words = " ".join(help_text.split())
     assert f"patches grow with it (default: {Source().image_size}; with --from MODEL that of MODEL)" in words

@@ -215,7 +215,7 @@ def test_without_any_model_the_page_says_so(tmp_path, monkeypatch):
 def test_results_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     (tmp_path / "results.json").write_text('[{"preset": "laptop"}]')
     monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
-    assert "results.json does not hold what python -m smallvit.report.results writes" in shown_problem()
+    assert "results.json does not hold what python -m smallvit.report.published_results writes" in shown_problem()
 
 
 def test_the_bundled_models_are_whole():

@@ -14,7 +14,7 @@ from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import measurements
+from smallvit.report import study_results
 from studies import robustness
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
@@ -348,7 +348,7 @@ def test_tables_show_the_numbers(entry):
     ],
 )
 def test_bad_input_ends_in_a_sentence(models, tmp_path, monkeypatch, words, message, capsys):
-    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
+    monkeypatch.setattr(study_results, "FOLDER", tmp_path)
     (tmp_path / "robustness.json").write_text('{"data": "CIFAR')
     assert robustness.main(["--models", str(models / "models"), "--data", str(models), *words]) == 2
     captured = capsys.readouterr()

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from smallvit.data import Source, load_dataset
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import measurements
+from smallvit.report import study_results
 from studies import calibration, temperature
 from tests import tiny
 
@@ -160,8 +160,8 @@ def test_the_tables_show_the_numbers(entry):
 
 
 def test_the_page_gets_what_was_measured_for_its_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
-    assert measurements.read_measurements({"one": "11"}) == ([], {}, {})
+    monkeypatch.setattr(study_results, "FOLDER", tmp_path)
+    assert study_results.read_measurements({"one": "11"}) == ([], {}, {})
     counts = {"both_right": 5, "only_first": 1, "only_second": 2, "both_wrong": 3, "disagree": 4, "p_value": 0.25}
     robustness = {
         "num_images": 11,
@@ -175,7 +175,7 @@ def test_the_page_gets_what_was_measured_for_its_weights(tmp_path, monkeypatch):
     }
     (tmp_path / "robustness.json").write_text(json.dumps(robustness))
     (tmp_path / "temperature.json").write_text(json.dumps({name: {"weights_sha256": name * 2} for name in "23"}))
-    found = measurements.read_measurements({"one": "11", "two": "22", "unknown": "44"})
+    found = study_results.read_measurements({"one": "11", "two": "22", "unknown": "44"})
     (pair,) = found.disagreement
     said = {"both": 5, "only_first": 1, "only_second": 2, "neither": 3, "different_answers": 4, "p": 0.25}
     assert pair == {"models": ["one", "two"], "n": 11, **said}

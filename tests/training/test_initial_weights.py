@@ -7,7 +7,7 @@ import pytest
 from keras.ops import convert_to_numpy as numpy
 
 from smallvit.model import build_model
-from smallvit.training.initial_weights import copy_weights, resize_kernel, resize_positions
+from smallvit.training.copy_weights import copy_weights, resize_kernel, resize_positions
 from tests import tiny
 
 

@@ -19,8 +19,8 @@ from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
 from smallvit.page.server.url_fetch import patch_gradio_download
 from smallvit.page.server.web import web_routes
-from smallvit.report.measurements import Measurements
-from smallvit.report.results import Result
+from smallvit.report.published_results import Result
+from smallvit.report.study_results import Measurements
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 

@@ -14,8 +14,8 @@ from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.snippets import shown_path
-from smallvit.report.measurements import Measurements
-from smallvit.report.results import Result, with_folders
+from smallvit.report.published_results import Result, with_folders
+from smallvit.report.study_results import Measurements
 from smallvit.version import __version__
 
 

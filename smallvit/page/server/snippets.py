@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from smallvit.config import PRESETS, scaled_image_size, without_seed
-from smallvit.model_folder.card import CITATION, is_of_cifar100, model_card
+from smallvit.model_folder.card import CITATION, model_card, with_repository
 from smallvit.model_folder.record import Record
 from smallvit.page.server.models import ModelStore
 
@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[3]
 
 def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
     """Return the texts to copy for one model: "python", "client", "train", "card", "cite". Waits for the model."""
-    record = models.record(name)
+    record, repository = models.record(name), models.repo_id(name)
+    card = model_card(record, models.get(name).taus)
     return {
         "python": _python(models, name),
         "client": _CLIENT.format(address=_address(request), model=name),
         "train": f"{training_command(record)}\npython app.py --models {_output_dir(record)}",
-        "card": model_card(record, models.get(name).taus, models.repo_id(name)),
+        "card": card if repository is None else with_repository(card, repository),
         "cite": CITATION,
     }
 
@@ -46,7 +47,7 @@ def training_command(record: Record) -> str:
     """Return a command that trains the same model. The recorded command may contain paths of the server."""
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
-    if not is_of_cifar100(record):
+    if not record.is_of_cifar100:
         words += ["--data", _data(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
@@ -67,7 +68,7 @@ def _data(record):
 
 
 def _output_dir(record):
-    return "runs" if is_of_cifar100(record) else shlex.quote(f"runs/{record.data}")
+    return "runs" if record.is_of_cifar100 else shlex.quote(f"runs/{record.data}")
 
 
 def shown_path(path):

@@ -14,8 +14,8 @@ from smallvit.model_folder.folder import find_model_folders
 from smallvit.page.server.app import NOT_MEASURED, PageServer
 from smallvit.page.server.cleanup import delete_old_files_regularly, use_own_upload_folder
 from smallvit.page.server.models import ModelStore, hide_folder, no_models
-from smallvit.report.measurements import read_measurements
-from smallvit.report.results import read_results
+from smallvit.report.published_results import read_results
+from smallvit.report.study_results import read_measurements
 
 log = logging.getLogger(__name__)
 

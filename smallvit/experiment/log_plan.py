@@ -8,7 +8,8 @@ import numpy as np
 from smallvit.data import Dataset, Findings
 from smallvit.device import backend
 from smallvit.errors import escape_name, format_count
-from smallvit.experiment.plan import Plan, run_splits
+from smallvit.experiment.plan import Plan
+from smallvit.experiment.splits import run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.log import log_start
 from smallvit.training.speed import measure_speed
@@ -26,7 +27,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         validation = f"{len(dataset.validation.labels)} validation"
     test = f"and {len(dataset.test.labels)} test images"
     if dataset.num_folds:
-        test = f"and the test images too: each of {dataset.num_folds} folds tests models trained on the others,"
+        test = f"tested by cross-validation with {dataset.num_folds} folds,"
     log.info(
         "%s: %d training images, %s, %s of %d classes; preset %s, %s of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
@@ -109,7 +110,7 @@ def warn_of_leakage(runs, dataset: Dataset) -> None:
             return
 
 
-def describe_runs(plan: Plan, dataset: Dataset) -> None:
+def log_dry_run(plan: Plan, dataset: Dataset) -> None:
     """Log what would be trained, on which images, and for how long. Some steps of each run are measured."""
     runs = [run for run in plan.runs() if not run.fold]
     splits = run_splits(dataset, runs[0])

@@ -17,7 +17,7 @@ _QUALITY = 90  # of the JPEGs
 
 
 def choose_examples(test, class_names, count, root=None, view=None):
-    """Choose images of the test split, by chance, and of as many classes as there are.
+    """Choose test images at random, one of each class before a second of any.
 
     Args:
         test: a `Split`.
@@ -28,7 +28,7 @@ def choose_examples(test, class_names, count, root=None, view=None):
         view: the `View` of the models.
 
     Returns:
-        {name of a file, which has that of the class in it: its content}.
+        {file name, made from the class name: content}.
     """
     chosen = {}
     for index in _by_turns(test.labels)[:count]:
@@ -52,7 +52,7 @@ def _by_turns(labels):
 def _encode(test, index, root, view):
     square = None
     if test.files is not None and root is not None:
-        with suppress(UserError):  # it has gone since it was read: what the models are given is there still
+        with suppress(UserError):  # the file was deleted since; use the resized image instead
             square = load_square(Path(root).expanduser() / test.files[index], view and view.value_range)
     buffer = io.BytesIO()
     if square is None:

@@ -8,8 +8,8 @@ import pytest
 from smallvit import files
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import results
-from smallvit.report.results import Result
+from smallvit.report import published_results
+from smallvit.report.published_results import Result
 from tests import tiny
 
 
@@ -17,9 +17,10 @@ from tests import tiny
 def project(tmp_path, monkeypatch):
     """A project without results."""
     monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
-    monkeypatch.setattr(results, "RESULTS_PAGE", tmp_path / "README.md")
+    monkeypatch.setattr(published_results, "RESULTS_PAGE", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(
-        "Before.\n<!-- results: made by python -m smallvit.report.results -->\nold\n<!-- end of results -->\nAfter.\n"
+        "Before.\n<!-- results: made by python -m smallvit.report.published_results -->\nold\n<!-- end of results -->\n"
+        "After.\n"
     )
     return tmp_path
 
@@ -47,24 +48,25 @@ def test_a_result_has_both_kinds_of_weights_where_the_recipe_averages(tmp_path):
 def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
     write(project / "runs/a", "spt_lsa")
     write(project / "runs/b", "vit")
-    assert results.main([str(project / "runs")]) == 0
-    assert [result.variant for result in results.read_results()] == ["vit", "spt_lsa"]
+    assert published_results.main([str(project / "runs")]) == 0
+    assert [result.variant for result in published_results.read_results()] == ["vit", "spt_lsa"]
     first = files.RESULTS_FILE.read_text()
     write(project / "more/c", "lsa")
     for _ in range(2):
-        assert results.main([str(project / "more")]) == 0
-        assert [result.variant for result in results.read_results()] == ["vit", "lsa", "spt_lsa"]
+        assert published_results.main([str(project / "more")]) == 0
+        assert [result.variant for result in published_results.read_results()] == ["vit", "lsa", "spt_lsa"]
     assert json.loads(first)[0] in json.loads(files.RESULTS_FILE.read_text())
     text = (project / "README.md").read_text()
     assert (text[:8], text[-7:], "old" in text) == ("Before.\n", "After.\n", False)
-    assert results.with_table(text, results.read_results()) == text
+    table = published_results.format_results(published_results.read_results())
+    assert published_results.replace_section(text, "results", table) == text
 
 
 def test_seeds_of_one_recipe_share_a_row(project):
     for seed, top1 in ((0, 0.5), (1, 0.52), (2, 0.57)):
         write(project / f"runs/vit-{seed}", "vit", seed, top1, overrides={"seed": seed} if seed else {})
     write(project / "runs/other", "vit", 7, 0.4, overrides={"dropout_rate": 0.2})
-    assert results.main([str(project / "runs")]) == 0
+    assert published_results.main([str(project / "runs")]) == 0
     rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     # Their sample standard deviation is sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2), their times are 1, 2 and 3 minutes.
     parameters = f"{Result.from_model_folder(read_model_folder(project / 'runs/other')).parameters:,}"
@@ -77,8 +79,8 @@ def test_trainings_on_other_images_or_from_other_weights_have_rows_of_their_own(
     large = replace(tiny.MODEL, image_size=64, patch_size=16)
     for number, change in enumerate(({}, {"num_test": 20}, {"config": large, "started_from": "ada/vit"})):
         write(project / f"runs/{number}", "vit", **change)
-    assert results.main([str(project / "runs")]) == 0
-    assert len(results.read_results()) == 3
+    assert published_results.main([str(project / "runs")]) == 0
+    assert len(published_results.read_results()) == 3
     rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     assert len(rows) == 3
     assert sum("| `laptop`, images of 64 px, from ada/vit |" in row for row in rows) == 1
@@ -88,20 +90,20 @@ def test_a_model_that_was_trained_again_takes_the_place_of_the_first(project):
     for seed in (0, 1):
         write(project / f"runs/{seed}", "vit", seed, 0.5)
     write(project / "again", "vit", 1, 0.6)
-    assert results.main([str(project / "runs")]) == 0
-    assert results.main([str(project / "again")]) == 0
-    assert [(result.seed, result.test["top1"]) for result in results.read_results()] == [(0, 0.5), (1, 0.6)]
+    assert published_results.main([str(project / "runs")]) == 0
+    assert published_results.main([str(project / "again")]) == 0
+    assert [(result.seed, result.test["top1"]) for result in published_results.read_results()] == [(0, 0.5), (1, 0.6)]
 
 
 def test_what_cannot_be_read_ends_in_a_sentence_and_changes_nothing(project, capsys):
-    assert results.main([str(project / "nothing")]) == 2
+    assert published_results.main([str(project / "nothing")]) == 2
     assert "There is no model folder at" in capsys.readouterr().err
     write(project / "runs/a", "vit")
     (project / "README.md").write_text("No marks.\n")
-    assert results.main([str(project / "runs")]) == 2
+    assert published_results.main([str(project / "runs")]) == 2
     assert "README.md lacks the lines <!-- results: ... -->" in capsys.readouterr().err
     assert not files.RESULTS_FILE.exists()
     for content in ('{"a": 1}', "[1]", "half"):
         files.RESULTS_FILE.write_text(content)
-        with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.report\.results writes"):
-            results.read_results()
+        with pytest.raises(UserError, match=r"does not hold what python -m smallvit\.report\.published_results writes"):
+            published_results.read_results()

@@ -1,6 +1,6 @@
 """The published results: one entry per trained model in assets/results.json, and the table made from them.
 
-    python -m smallvit.report.results runs
+    python -m smallvit.report.published_results runs
 
 adds the model folders in `runs` and rewrites the table. A model that was trained again with the same recipe and seed
 replaces its first entry. An entry stays when its model is deleted, because weights may be too large to keep.
@@ -93,7 +93,9 @@ def read_results() -> list[Result]:
         try:
             return [Result(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
         except (TypeError, ValueError) as error:
-            raise UserError(f"{path} does not hold what python -m smallvit.report.results writes ({error}).") from error
+            raise UserError(
+                f"{path} does not hold what python -m smallvit.report.published_results writes ({error})."
+            ) from error
 
 
 def with_folders(results: Iterable[Result], folders: Iterable[ModelFolder]) -> list[Result]:
@@ -119,7 +121,7 @@ def format_results(results: Iterable[Result]) -> str:
             [
                 first.data,
                 f"`{first.preset}`{_format_changes(first)}",
-                VARIANTS[first.variant].title,
+                first.variant_title,
                 f"{first.parameters:,}",
                 " to ".join(map(str, sorted({min(epochs), max(epochs)}))),
                 ", ".join(str(result.seed) for result in group),
@@ -132,7 +134,7 @@ def format_results(results: Iterable[Result]) -> str:
         (
             f"`{result.command}` on {result.hardware}, with {result.versions['backend']} in {result.precision}, commit "
             f"{result.commit}",
-            f"{VARIANTS[result.variant].title} (seed {result.seed})",
+            f"{result.variant_title} (seed {result.seed})",
         )
         for result in results
     )
@@ -141,7 +143,7 @@ def format_results(results: Iterable[Result]) -> str:
 
 
 def _format_changes(result: Result) -> str:
-    """What differs from the preset as it is for CIFAR-100."""
+    """The fields, image size and initial weights that differ from the preset."""
     parts = [f"{name} {value}" for name, value in result.changes.items()]
     data_image_size = scaled_image_size(result.preset, result.image_size, result.overrides)
     if data_image_size is not None:
@@ -171,11 +173,6 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], num_te
     return "\n".join([f"| {' | '.join(columns)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def with_table(page: str, results: Sequence[Result]) -> str:
-    """Return the text of `RESULTS_PAGE` with the table of these results."""
-    return replace_section(page, "results", format_results(results))
-
-
 def replace_section(page: str, name: str, content: str) -> str:
     """Replace the Markdown between the marks `<!-- NAME: made by COMMAND -->` and `<!-- end of NAME -->`.
 
@@ -188,7 +185,7 @@ def replace_section(page: str, name: str, content: str) -> str:
             f"{RESULTS_PAGE.name} lacks the lines <!-- {name}: ... --> and <!-- end of {name} -->. The table of {name} "
             "goes between them."
         )
-    return f"{page[: marks.end(1)]}\n{content}\n{page[marks.start(2) :]}"
+    return f"{page[: marks.end(1)]}\n{content.rstrip()}\n\n{page[marks.start(2) :]}"
 
 
 def write_json_and_page(values: Any, json_path: Path, page: str) -> None:
@@ -201,7 +198,7 @@ def write_json_and_page(values: Any, json_path: Path, page: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Add model folders to the results. Returns the exit code: 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m smallvit.report.results", description="Add model folders to the published results."
+        prog="python -m smallvit.report.published_results", description="Add model folders to the published results."
     )
     parser.add_argument("folder", nargs="*", type=Path, help="a model folder, or a folder of them")
     options = parser.parse_args(arguments)
@@ -210,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trained_again = {(result.group, result.seed) for result in map(Result.from_model_folder, folders)}
         kept = [result for result in read_results() if (result.group, result.seed) not in trained_again]
         results = with_folders(kept, folders)
-        page = with_table(RESULTS_PAGE.read_text(encoding="utf-8"), results)
+        page = replace_section(RESULTS_PAGE.read_text(encoding="utf-8"), "results", format_results(results))
         write_json_and_page([dataclasses.asdict(result) for result in results], files.RESULTS_FILE, page)
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -175,3 +175,15 @@ def experiment_options(options: argparse.Namespace, **others: Any) -> Any:
     names = {field.name for field in dataclasses.fields(ExperimentOptions)}
     given = {name: value for name, value in vars(options).items() if name in names}
     return ExperimentOptions(overrides=overrides, **{**given, **others})
+
+
+def add_models_option(parser: argparse.ArgumentParser, default: str = "the bundled models") -> None:
+    """Add `--models`; `default` is the help text for what is used without it."""
+    parser.add_argument(
+        "--models",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help=f"model folders, folders of model folders, or models USER/REPO[@REVISION] on the Hub (default: {default})",
+    )

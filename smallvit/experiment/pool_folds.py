@@ -7,7 +7,8 @@ import numpy as np
 
 from smallvit.data import Dataset
 from smallvit.experiment.train import FinishedRun
-from smallvit.report.html import EvaluatedModel
+from smallvit.report.evaluated_model import EvaluatedModel
+from smallvit.report.published_results import group_by_key
 
 
 def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[EvaluatedModel]:
@@ -22,9 +23,7 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
         fold with the metrics over all images and the time of all folds.
     """
     assert dataset.folds is not None
-    by_model: dict[tuple[str, int], list[FinishedRun]] = {}
-    for one in finished:
-        by_model.setdefault((one.run.variant, one.run.training.seed), []).append(one)
+    by_model = group_by_key(((each.run.variant, each.run.training.seed), each) for each in finished)
     pooled = []
     for runs in by_model.values():
         if len(runs) < dataset.num_folds:
