@@ -20,8 +20,10 @@ from smallvit.inference.translation import translate_image
 from smallvit.page.server import photos as page_photos
 from smallvit.page.server.app import PageServer
 from smallvit.page.server.errors import PageError
+from smallvit.page.server.examples import find_examples
 from smallvit.page.server.models import ModelStore
-from smallvit.page.server.photos import keep_upload
+from smallvit.page.server.page_api import page_endpoints
+from smallvit.page.server.photos import Photos, keep_upload
 from tests import image_corpus, server, tiny
 from tests.server import LION, ROOT, Endpoint
 
@@ -81,6 +83,13 @@ def test_a_photo_is_shown_as_it_is_and_as_the_models_see_it(served, image, tmp_p
     frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
     assert ask(served, "/page_photo", upload(served, tmp_path / "two.gif"))["notes"] == ["animated"]
+
+
+def test_a_page_without_models_says_so():
+    page_photo = page_endpoints(ModelStore([]), Photos(find_examples([]), None))[0]
+    with pytest.raises(PageError) as caught:
+        page_photo(EXAMPLE)
+    assert caught.value.key == "no_models"
 
 
 def test_a_photo_at_an_address_becomes_an_upload(served, image, monkeypatch):

@@ -34,7 +34,7 @@ from smallvit.page.server.answers import (
     whole_number,
 )
 from smallvit.page.server.gallery import gallery
-from smallvit.page.server.models import ModelStore
+from smallvit.page.server.models import ModelStore, no_models
 from smallvit.page.server.page_data import models_data
 from smallvit.page.server.photos import Photos, decode_frame, encode_bytes, encode_jpeg
 from smallvit.page.server.snippets import usage
@@ -47,6 +47,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         """Decode a photo: its preview, its crop, and what the models see of it."""
         kept = photos.keep(photo)
         records = [folder.record for folder in models_here.folders.values()]
+        if not records:
+            raise no_models()
         decoded = photos.photo(kept, records[0].view.value_range)
         side = min(decoded.width, decoded.height)
         return {
