@@ -50,22 +50,29 @@ export function makeLive(keep) {
       fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
       return;
     }
+    const own = ++round; // another one if the panel is closed while the browser asks
     startButton.disabled = true;
     told.textContent = waiting;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
+      const opened = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
+      if (own !== round) {
+        for (const track of opened.getTracks()) track.stop();
+        return;
+      }
+      stream = opened;
+      video.srcObject = stream;
+      await video.play();
     } catch (error) {
-      startButton.disabled = false;
-      told.textContent = "";
+      if (own !== round) return;
+      stop("");
       const key = { NotAllowedError: "denied", NotReadableError: "busy" }[error.name] ?? "none";
       fail(t(`error.camera_${key}`));
       return;
     }
-    video.srcObject = stream;
-    await video.play();
+    if (own !== round) return;
     stopButton.disabled = keepButton.disabled = false;
     for (const track of stream.getTracks()) track.addEventListener("ended", () => stop(list("error.camera_ended")[0]));
-    follow(++round);
+    follow(own);
   }
 
   async function follow(own) {
@@ -93,16 +100,16 @@ export function makeLive(keep) {
   function tell(got, fps) {
     const [a, b] = got.map((answer) => [model(answer.model), answer]);
     told.dataset.fps = fps;
-    told.textContent =
-      !b || best(...a) === best(...b)
-        ? t("live.T.live_same", { answer: best(...a), fps })
-        : t("live.T.live_differ", {
-            A: titleOf(a[0]),
-            answerA: best(...a),
-            B: titleOf(b[0]),
-            answerB: best(...b),
-            fps,
-          });
+    if (!b) told.textContent = t("live.T.live_single", { model: titleOf(a[0]), answer: best(...a), fps });
+    else if (best(...a) === best(...b)) told.textContent = t("live.T.live_same", { answer: best(...a), fps });
+    else
+      told.textContent = t("live.T.live_differ", {
+        A: titleOf(a[0]),
+        answerA: best(...a),
+        B: titleOf(b[0]),
+        answerB: best(...b),
+        fps,
+      });
     fill(
       answers,
       got.map((answer) =>
@@ -150,8 +157,8 @@ export function makeLive(keep) {
     toggle() {
       element.hidden = !element.hidden;
       document.getElementById("camera").setAttribute("aria-expanded", !element.hidden);
-      if (element.hidden && stream) stop(off);
-      if (!element.hidden) start();
+      if (element.hidden) stop(off);
+      else start();
     },
   };
 }
