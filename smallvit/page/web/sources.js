@@ -100,7 +100,7 @@ export function makeSources() {
     document.body.classList.remove("dragging");
     const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry?.());
     if (entries.some((entry) => entry?.isDirectory)) {
-      fail(list("error.folder")[0]);
+      fail(t("error.folder"));
       return;
     }
     take(event.dataTransfer?.files ?? []);
@@ -115,7 +115,7 @@ export function makeSources() {
   async function take(files) {
     if (!files.length) return;
     await takeBlob(files[0]);
-    if (files.length > 1) fail(list("error.folder").at(-1));
+    if (files.length > 1) fail(t("error.several"));
   }
 
   function show() {
@@ -125,22 +125,19 @@ export function makeSources() {
       drawn = shown.length;
       fill(
         row,
-        shown.map((one) =>
-          h(
+        shown.map((one) => {
+          const name = one.truth ? className(one.truth) : one.id; // a file may be named after no class
+          return h(
             "li",
             {},
             h(
               "button",
               { type: "button", "data-example": one.id, onclick: () => choose({ example: one.id }) },
-              h("img", { src: `example/${one.id}.jpg?small`, alt: "", width: 72, height: 72, loading: "lazy" }),
-              h(
-                "span",
-                { "aria-label": t("photo.example_alt", { truth: className(one.truth) }) },
-                className(one.truth),
-              ),
+              h("img", { src: `example/${one.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
+              h("span", { "aria-label": t("photo.example_alt", { truth: name }) }, name),
             ),
-          ),
-        ),
+          );
+        }),
       );
     }
     for (const one of row.querySelectorAll("button"))
