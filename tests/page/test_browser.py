@@ -64,7 +64,8 @@ def visit(browser, url):
     """Open the page and wait for its answers. At the end nothing may have failed or left the host."""
     pages = []
 
-    def open_page(width=1280, theme="light", lang="en", address=None, **context_options):
+    def open_page(width=1280, theme="light", lang="en", address=None, replaced=(), **context_options):
+        """`replaced` are (old, new) texts of the page itself, for what the bundled models do not have."""
         permissions = ["clipboard-read", "clipboard-write", "camera"]
         size = {"width": width, "height": 844}
         context = browser.new_context(viewport=size, permissions=permissions, **context_options)
@@ -75,6 +76,16 @@ def visit(browser, url):
         page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
         page.on("request", lambda request: request.url.startswith(OWN) or page.errors.append(request.url))
         pages.append(page)
+        if replaced:
+
+            def rewrite(route):
+                html = route.fetch().text()
+                for old, new in replaced:
+                    assert old in html
+                    html = html.replace(old, new)
+                route.fulfill(body=html, content_type="text/html")
+
+            page.route(re.compile(r"/\?"), rewrite)
         page.goto(address or f"{url}?__theme={theme}&lang={lang}")
         answered(page)
         return page
@@ -349,6 +360,74 @@ def test_a_browser_without_a_camera_gets_one_sentence(visit):
     expect(page.locator("#message")).to_contain_text("No camera was found; connect one, or upload a photo.")
 
 
+def test_a_camera_that_comes_after_its_panel_was_closed_is_stopped(visit):
+    page = visit()
+    page.evaluate(SLOW_CAMERA)
+    page.on("request", lambda request: "frame" in (request.post_data or "") and page.errors.append("a frame was sent"))
+    button = page.get_by_role("button", name="Camera", exact=True)
+    button.click()
+    button.click()  # closed while the browser asks
+    expect(page.locator(".live")).to_be_hidden()
+    page.evaluate("allow()")
+    assert page.evaluate("ended()") == [True]
+    assert page.locator(".live").get_by_role("button", name="Stop", include_hidden=True).is_disabled()
+
+
+SLOW_CAMERA = """() => {
+    window.ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    const allowed = new Promise(done => { window.allow = () => done(); });
+    const streams = [];
+    navigator.mediaDevices.getUserMedia = async options => {
+      await allowed;
+      streams.push(await ask(options));
+      return streams.at(-1);
+    };
+    window.ended = async () => {
+      while (!streams.length) await new Promise(done => setTimeout(done, 50));
+      await new Promise(done => setTimeout(done, 500));
+      return streams.flatMap(one => one.getTracks()).map(one => one.readyState === 'ended');
+    };
+  }"""
+
+
+def test_of_several_files_the_first_is_used_and_a_sentence_says_so(visit):
+    page = visit()
+    page.evaluate(
+        """async () => {
+          const blob = await (await fetch('example/cup.jpg')).blob();
+          const transfer = new DataTransfer();
+          for (const name of ['one.jpg', 'two.jpg']) transfer.items.add(new File([blob], name));
+          dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
+        }"""
+    )
+    expect(page.locator("#message")).to_contain_text("Several files were dropped and the first is used")
+    answered(page)
+    expect(page.locator(".truth")).to_have_text("Truth not known")
+
+
+def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
+    page = visit(replaced=[('"variant": "lsa"', '"variant": "new"'), ('"title": "ViT + LSA"', '"title": "ViT + New"')])
+    expect(page.locator(".card.answer")).to_have_count(4)
+    expect(page.locator(".card.answer h3").nth(2)).to_have_text("ViT + New")
+    expect(page.locator("footer")).not_to_contain_text("Each is one training.")  # it names the four variants
+    open_view(page, "training")
+    expect(page.locator("#view-training .chart")).to_have_count(3)
+
+
+def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
+    tiny.write_folder(tmp_path / "one", "spt_lsa")
+    (tmp_path / "one/examples").mkdir()
+    (tmp_path / "one/examples/unknown.jpg").write_bytes(LION.read_bytes())
+    options = ("--models", tmp_path / "one")
+    with running_app(*options, log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as address:
+        page = visit(address=f"{address}?lang=en")
+        take = page.locator("#view-photo > .take")
+        expect(take).to_contain_text(re.compile(r"^ViT \+ SPT \+ LSA answers [\w ]+\. Only you can say"))
+        expect(page.locator("#view-photo > .intro")).to_have_text("")
+        page.get_by_role("button", name="Camera", exact=True).click()
+        expect(page.locator(".live .take")).to_contain_text("ViT + SPT + LSA answers")
+
+
 def test_what_is_refused_gets_one_message_and_the_page_goes_on(visit, url, tmp_path):
     page = visit()
     (tmp_path / "text.jpg").write_bytes(b"no image at all, but long enough to be looked at" * 9)
@@ -441,6 +520,15 @@ def test_models_from_the_hub_are_named_while_they_come_and_then_compared(visit, 
             fine.locator("button").last.click()
             canvas = page.locator("#view-attention .pick canvas").last
             expect(canvas).to_have_attribute("aria-label", re.compile("row 14, column 14"))
+            page.locator(".settings").click()
+            page.get_by_role("button", name="Swap A and B").click()
+            page.get_by_role("button", name="Done").click()
+            open_view(page, "hold")
+            page.locator("#view-hold .picker button").last.click()  # the other model has no such patch
+            expect(page.locator(".what-if")).to_contain_text("1 of 196 patches covered")
+            expect(page.locator(".was")).to_have_count(1)
+            expect(page.locator(".say .value")).to_have_count(2)
+            expect(page.locator("#message")).to_be_hidden()
 
 
 def test_a_report_opens_from_the_disk_and_asks_for_nothing(browser, tmp_path, rng):

@@ -8,7 +8,6 @@ from typing import Any
 from smallvit import images
 from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
-from smallvit.errors import UserError
 from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_WAITING
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
@@ -50,7 +49,6 @@ def page_data(
         "consistency": measured.consistency,
         "temperature": measured.temperature,
         "results": _results(models, results),
-        "data": _data(models),
         "limits": {
             "bytes": images.MAX_BYTES,
             "pixels": images.MAX_PIXELS,
@@ -106,6 +104,8 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "classes": _class_lists(models).index(record.class_names),
         "unsure_below": record.unsure_below,
         "data": record.data,
+        "num_train": record.num_train,
+        "data_image_size": record.data_image_size,
         "fair_group": _fair_group(models, name),
         "test": _split(record.metrics["test"], record.num_test),
         "validation": _split(record.metrics["validation"], record.num_validation),
@@ -144,20 +144,6 @@ def _fair_group(models: ModelStore, name: str) -> int:
 
 def _split(metrics: dict[str, float], count: int) -> dict[str, Any]:
     return {"top1": metrics["top1"], "top5": metrics["top5"], "n": count}
-
-
-def _data(models: ModelStore) -> dict[str, Any] | None:
-    try:
-        record = models.record(models.default_pair[0])
-    except UserError:
-        return None
-    return {
-        "name": record.data,
-        "train": record.num_train,
-        "validation": record.num_validation,
-        "test": record.num_test,
-        "side": record.data_image_size,
-    }
 
 
 def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]:

@@ -26,8 +26,8 @@ export const seen = (info, one) => bytes(info.seen[one.image_size]);
 
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The colour of each variant, as the style sheet has it. */
-export const color = (variant) => css(`--${variant}`);
+/** The colour of a variant, as the style sheet has it. */
+export const color = (variant) => css(`--${variant}`) || css("--ink");
 
 /** An image with a map over it: strength of a patch 0 to 1 is how much of the colour covers a darkened image.
  *  Crossed patches are those that a mask hides. */

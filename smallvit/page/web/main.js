@@ -109,12 +109,8 @@ function switchLanguage(other) {
 }
 
 function makeFooter() {
-  const variants = Object.fromEntries(
-    usable()
-      .filter((one) => one.test)
-      .map((one) => [one.variant, one]),
-  );
-  const figures = ["vit", "spt", "lsa", "spt_lsa"].map((name) => variants[name]?.test);
+  const tests = Object.fromEntries(compared().map((one) => [one.variant, one.test])); // trained in the same way
+  const figures = ["vit", "spt", "lsa", "spt_lsa"].map((variant) => tests[variant]);
   const [source, api, credits] = list("header.footer");
   fill(
     document.getElementById("footer"),

@@ -19,8 +19,8 @@ export const state = {
   changes: { ...NO_CHANGES },
 };
 
-/** The name of a model on the page: of its variant, and what tells it from others of that variant ("ViT · laptop"). */
-export const titleOf = (one) => [t(`name.${one.variant}`), ...one.title.split(" · ").slice(1)].join(" · ");
+/** The name of a model on the page: its variant, and what tells it from others of that variant ("Plain ViT · laptop"). */
+export const titleOf = (one) => (one.variant === "vit" ? one.title.replace(/^ViT/, t("name.vit")) : one.title);
 
 export const model = (name) => page.models.find((one) => one.name === name);
 export const usable = () => page.models.filter((one) => one.status === "here");
@@ -31,15 +31,13 @@ export const classKey = (one, index) => page.class_keys[one.classes][index];
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
   const group = usable().filter((one) => one.fair_group === model(state.a)?.fair_group);
-  const names = group.map((one) => one.name);
-  const order = ["vit", "spt", "lsa", "spt_lsa"];
   if (
-    names.includes(state.b) &&
+    group.some((one) => one.name === state.b) &&
     group.length > 1 &&
     group.length <= 4 &&
     new Set(group.map((one) => one.variant)).size === group.length
   ) {
-    return group.sort((one, other) => order.indexOf(one.variant) - order.indexOf(other.variant));
+    return group;
   }
   return sides().map(model);
 }
@@ -78,7 +76,8 @@ export function changesOf(name) {
     if (factor !== 1) Object.assign(changes, { factor, layer });
     if (!mask) changes.mask = false;
   }
-  if (covered.length) changes.covered = covered;
+  const present = covered.filter((patch) => patch < model(name).grid_size ** 2); // A and B may have different grids
+  if (present.length) changes.covered = present;
   if (move[0] || move[1]) changes.move = move;
   return changes;
 }

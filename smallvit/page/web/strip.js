@@ -19,7 +19,8 @@ export const scopeName = (layer) => (layer === null ? t("value.scope_all") : t("
 
 /** What is changed, in words; null if nothing is. */
 export function setting() {
-  const { factor, layer, mask, covered, move, target } = state.changes;
+  const { factor, layer, mask, move, target } = state.changes;
+  const covered = changesOf(state.a).covered ?? changesOf(state.b).covered ?? [];
   const [tau, maskOff, patches, moved] = list("strip.settings", {
     factor: times(factor),
     scope: scopeName(layer),

@@ -5,7 +5,7 @@ import { best, moveName } from "../strip.js";
 import { button, fill, h } from "../dom.js";
 import { bytes, call, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
-import { change, classKey, model, page, sides, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, model, page, sides, state, titleOf } from "../state.js";
 import { current, unchanged } from "../answers.js";
 import { fail } from "../status.js";
 import { frame, inSentence } from "./view.js";
@@ -310,8 +310,8 @@ function shiftTakeaway(models, moves, kept) {
 }
 
 function coverTakeaway(models, covered) {
-  const hidden = state.changes.covered.length;
   const parts = models.map((one, index) => {
+    const hidden = changesOf(one.name).covered?.length;
     const [now, before] = [current[one.name], unchanged[one.name]];
     const answer = covered[index];
     const total = one.grid_size ** 2;
@@ -339,6 +339,7 @@ function coverTakeaway(models, covered) {
       column,
     });
   });
-  if (!hidden) parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
+  if (!state.changes.covered.length)
+    parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
   return sentences(parts);
 }

@@ -47,7 +47,8 @@ export function makeView(section) {
     const models = compared();
     const first = model(state.a);
     const isFair = models.every((one) => one.fair_group === first.fair_group);
-    view.intro(t(isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair"));
+    const intro = isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair";
+    view.intro(models.length > 1 ? t(intro) : "");
     holder.classList.toggle("none", !info);
     if (info) {
       if (preview.getAttribute("src") !== info.preview) preview.src = info.preview;
@@ -75,16 +76,14 @@ export function makeView(section) {
       known.dataset.of = first.classes;
       known.lastChild.textContent = names.map(className).join(", ");
     }
-    data.textContent = page.data
-      ? t("photo.data", {
-          data: page.data.name,
-          train: count(page.data.train),
-          val: count(page.data.validation),
-          test: count(page.data.test),
-          count: classes(first).length,
-          side: page.data.side,
-        })
-      : "";
+    data.textContent = t("photo.data", {
+      data: first.data,
+      train: count(first.num_train),
+      val: count(first.validation.n),
+      test: count(first.test.n),
+      count: classes(first).length,
+      side: first.data_image_size,
+    });
     sources.show();
     gallery.show();
     fill(next, links());
@@ -99,7 +98,10 @@ function links() {
   const found = page.disagreement.find(
     ({ models }) => sides().length === 2 && sides().every((name) => models.includes(name)),
   );
-  const [token, differ] = list("photo.next", { share: found && percent(found.different_answers / found.n) });
+  const [token, differ] = list("photo.next", {
+    n: model(state.b).grid_size ** 2,
+    share: found && percent(found.different_answers / found.n),
+  });
   const link = (text, onclick) =>
     h(
       "a",
@@ -171,8 +173,9 @@ function takeaway(models) {
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
   const shown = (list_) =>
     list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
-  const all = models.length > 1 ? allModels(models.length) : inSentence(models[0]);
-  const four = models.length === 4;
+  const all = allModels(models.length);
+  const of = Object.fromEntries(models.map((one) => [one.variant, said(one)]));
+  const four = ["vit", "spt", "lsa", "spt_lsa"].every((variant) => variant in of);
   const variants = (list_) =>
     list_
       .map((one) => one.variant)
@@ -184,6 +187,7 @@ function takeaway(models) {
   const values = {
     all_models: all,
     All_models: all,
+    model: inSentence(models[0]),
     truth: truth && className(truth),
     a_truth: truth && aTruth(truth),
     answer: className(said(models[0])),
@@ -191,7 +195,8 @@ function takeaway(models) {
     right_models: right.map(inSentence).join(", "),
   };
   let key;
-  if (truth) {
+  if (models.length === 1) key = !truth ? "single" : wrong.length ? "single_wrong" : "single_right";
+  else if (truth) {
     const sets = {
       "spt spt_lsa": "spt_only",
       "lsa spt_lsa": "lsa_only",
@@ -210,7 +215,6 @@ function takeaway(models) {
   } else if (distinct.size === 1) key = "same";
   else {
     key = "differ";
-    const of = Object.fromEntries(models.map((one) => [one.variant, said(one)]));
     if (four && distinct.size === 2) {
       if (of.spt === of.spt_lsa && of.vit === of.lsa) {
         key = "spt_split";

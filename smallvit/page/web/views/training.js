@@ -29,8 +29,7 @@ export function makeView(section) {
     drawn = key;
     const [a] = models;
     const epochs = a.history.at(-1)?.epoch ?? 0;
-    if (page.data)
-      view.intro(t("training.intro", { train: count(page.data.train), epochs, val: count(page.data.validation) }));
+    view.intro(t("training.intro", { train: count(a.num_train), epochs, val: count(a.validation.n) }));
     view.take(...takeaway(models));
     const [x, top1, loss] = list("training.axes");
     fill(
