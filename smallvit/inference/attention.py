@@ -21,9 +21,8 @@ def attention_from_patch(attention: np.ndarray, layer: int, head: int | None, pa
     """
     of_layer = attention[layer].mean(axis=0) if head is None else attention[layer, head]
     grid = grid_size(attention)
-    first = attention.shape[-1] - grid**2
     row, column = patch
-    return of_layer[first + row * grid + column, first:].reshape(grid, grid)
+    return patch_attention(of_layer)[row * grid + column].reshape(grid, grid)
 
 
 def diagonal_attention(attention: np.ndarray) -> np.ndarray:

@@ -100,7 +100,6 @@ class Explainer:
     """
 
     def __init__(self, folder: ModelFolder) -> None:
-        self.folder = folder
         self.record = folder.record
         model = folder.load_model()
         self.taus = model.taus()
@@ -122,11 +121,6 @@ class Explainer:
         """Read and verify the model folder at `path`, then load it. Raises `UserError`."""
         return cls(read_model_folder(path))
 
-    @property
-    def title(self) -> str:
-        """The model's name in print: `"ViT + SPT + LSA"`."""
-        return self.record.variant_title
-
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Classify an image.
 
@@ -140,7 +134,7 @@ class Explainer:
 
     def predict_many(self, images: np.ndarray) -> np.ndarray:
         """Classify images, uint8 [B, S, S, 3], in one batch: probabilities, NumPy [B, K]. Nothing is cached."""
-        return self._classify(images)
+        return _probabilities(self._logits(ops.convert_to_tensor(images)))
 
     def warm_up(self) -> None:
         """Compile the function of `predict`, and measure its latency."""
@@ -151,9 +145,12 @@ class Explainer:
         for _ in range(_NUM_FIRST_LATENCIES):
             self._compute_prediction(blank)
 
-    def median_latency_seconds(self) -> float:
-        """Return the median time of the last predictions; other work on the machine hardly changes a median."""
-        return statistics.median(self._seconds)
+    def median_milliseconds(self) -> float:
+        """Return the median time of the last predictions, without decoding and network time.
+
+        Other work on the machine hardly changes a median.
+        """
+        return 1e3 * statistics.median(self._seconds)
 
     def explain(self, image: np.ndarray, factors: float | Sequence[float] = 1.0, mask: bool = True) -> Explanation:
         """Return what the model computes for an image as in `predict`, also with changed attention.
@@ -228,7 +225,7 @@ class Explainer:
 
     def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
-        probabilities = self._classify(image[None])[0]
+        probabilities = self.predict_many(image[None])[0]
         self._seconds.append(time.perf_counter() - start)
         return probabilities
 
@@ -252,15 +249,11 @@ class Explainer:
 
     def _compute_translations(self, image: np.ndarray, reach: int) -> np.ndarray:
         translated = translate_images(image, reach)
-        return self._classify(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
+        return self.predict_many(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
 
     def _compute_covered(self, image: np.ndarray) -> np.ndarray:
         config = self.record.model
-        return self._classify(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
-
-    def _classify(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [B, S, S, 3] -> probabilities [B, K]."""
-        return _probabilities(self._logits(ops.convert_to_tensor(images)))
+        return self.predict_many(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
 
 
 def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., Any]:

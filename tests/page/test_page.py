@@ -197,7 +197,7 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
     assert vit["fair_group"] == spt_lsa["fair_group"]
     assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
     assert (vit["tau"], vit["tau_start"]) == (None, pytest.approx(5**0.5))  # it is not loaded
-    assert (vit["patch_size"], vit["grid_size"], vit["image_size"], vit["cls"]) == (4, 3, 12, False)
+    assert (vit["patch_size"], vit["grid_size"], vit["image_size"]) == (4, 3, 12)
     assert vit["history"] == tiny.HISTORY
 
 
@@ -253,7 +253,7 @@ def test_an_upload_that_broke_off_is_deleted_sooner(tmp_path, monkeypatch):
     start = (tmp_path / "tmpabc").stat().st_ctime
     for seconds, is_there in ((200, True), (310, False)):
         monkeypatch.setattr(cleanup.time, "time", lambda seconds=seconds: start + seconds)
-        cleanup.delete_old_files(tmp_path, 3000)
+        cleanup.delete_old_files(tmp_path)
         assert (tmp_path / "tmpabc").exists() == is_there
         assert (tmp_path / "digest/image").exists()
 

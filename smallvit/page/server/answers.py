@@ -74,10 +74,12 @@ def factors_error(count: int, depth: int) -> PageError:
     """The error of factors that are out of range, or too many or too few."""
     return PageError(
         "api_factors",
-        f"There are {count} factors for {depth} layers; send one number, or one for each layer, from {MIN_FACTOR} to "
+        f"There are {count} factors for {depth} layers; send one number, or one for each layer, from {MIN_FACTOR:g} to "
         f"{MAX_FACTOR:g}.",
         n=count,
         layers=depth,
+        low=MIN_FACTOR,
+        high=MAX_FACTOR,
     )
 
 
@@ -131,11 +133,6 @@ def top_indices(probabilities: np.ndarray) -> list[tuple[int, float]]:
     """Return (class index, probability) of the most probable classes, the most probable first."""
     best = np.argsort(-probabilities, kind="stable")[:NUM_TOP_CLASSES]
     return [(int(index), float(probabilities[index])) for index in best]
-
-
-def milliseconds(explainer: Explainer) -> float:
-    """The median time of the model's last answers; the photo's decoding and the way to the browser are no part."""
-    return 1e3 * explainer.median_latency_seconds()
 
 
 def parse_factors(factors: Any, depth: int) -> Sequence[float]:

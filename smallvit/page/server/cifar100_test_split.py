@@ -19,8 +19,6 @@ class Cifar100TestSplit:
         folder: a release, see `find_test_images`.
     """
 
-    __test__ = False  # pytest takes it for a test
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()

@@ -23,10 +23,8 @@ from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import MAX_MODELS
 from smallvit.page.server.answers import (
-    Changes,
     changed_image,
     given_image,
-    milliseconds,
     parse_changes,
     probabilities_of,
     seen_image,
@@ -85,7 +83,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "model": name,
             "top": top_indices(probabilities),
             "unsure": explainer.is_unsure(probabilities),
-            "ms": milliseconds(explainer),
+            "ms": explainer.median_milliseconds(),
             "seen": encode_bytes(seen_image(explainer.record, image)),
         }
 
@@ -106,7 +104,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_attention(photo: dict[str, Any], model: str, layer: int, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the attention of a layer: weights as base64 of uint16, 65535 for 1."""
         record = models_here.record(model)
-        parsed: Changes = parse_changes(changes, record)
+        parsed = parse_changes(changes, record)
         whole_number("layer", layer, 1, record.model.depth, model)
         explainer = models_here.get(model)
         image = changed_image(explainer, photos.square(photo, record.view), parsed)

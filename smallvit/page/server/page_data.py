@@ -8,14 +8,21 @@ from typing import Any
 from smallvit import images
 from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
-from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_WAITING
+from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.limits import (
+    DELETE_INTERVAL_SECONDS,
+    MAX_AGE_SECONDS,
+    MAX_FACTOR,
+    MAX_PIXELS_OF_FORMAT,
+    MAX_WAITING,
+    MIN_FACTOR,
+)
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.snippets import shown_path
 from smallvit.report.measurements import Measurements
 from smallvit.report.results import Result, with_folders
-from smallvit.version import __version__
 
 
 def page_data(
@@ -33,14 +40,7 @@ def page_data(
     return {
         **models_data(models),
         "examples": [
-            {
-                "id": name,
-                "truth": example.truth,
-                "author": example.author,
-                "licence": example.licence,
-                "source": example.source,
-                "link": example.link,
-            }
+            {"id": name} | {field: value for field, value in example._asdict().items() if field != "path"}
             for name, example in photos.examples.items()
         ],
         "opening": OPENING_EXAMPLE if OPENING_EXAMPLE in photos.examples else next(iter(photos.examples), None),
@@ -51,24 +51,22 @@ def page_data(
         "results": _results(models, results),
         "limits": {
             "bytes": images.MAX_BYTES,
-            "pixels": images.MAX_PIXELS,
+            "megapixels": [images.MAX_PIXELS // 10**6, *(n // 10**6 for n in MAX_PIXELS_OF_FORMAT.values())],
+            "factor": [MIN_FACTOR, MAX_FACTOR],
+            "move": MAX_TRANSLATION,
             "waiting": MAX_WAITING,
             "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
         },
-        "links": {"source": _source(), "credits": "credits"},
+        "source_code": _source(),
         "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
         "problems": list(problems),
-        "version": __version__,
     }
 
 
 def models_data(models: ModelStore) -> dict[str, Any]:
     """Return what changes while models are loaded or downloaded: "models", "pair" and the classes."""
     titles = _titles(models)
-    coming = [
-        {"name": str(model), "title": str(model), "source": {"repo": model.repo}, "status": problem or "downloading"}
-        for model, problem in models.downloads.items()
-    ]
+    coming = [{"name": str(model), "status": problem or "downloading"} for model, problem in models.downloads.items()]
     here = [_model(models, name, titles[name]) for name in models.folders]
     class_lists = _class_lists(models)
     return {
@@ -86,8 +84,6 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "name": name,
         "title": title,
         "variant": record.variant,
-        "preset": record.preset,
-        "seed": record.training.seed,
         "image_size": config.image_size,
         "patch_size": config.patch_size,
         "grid_size": config.grid_size,
@@ -97,12 +93,10 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "embed_dim": config.embed_dim,
         "use_spt": config.use_spt,
         "use_lsa": config.use_lsa,
-        "cls": config.pooling == "cls",
         "tau": None if explainer is None else explainer.taus.tolist(),
         "tau_start": math.sqrt(config.head_dim),
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),
-        "unsure_below": record.unsure_below,
         "data": record.data,
         "num_train": record.num_train,
         "data_image_size": record.data_image_size,

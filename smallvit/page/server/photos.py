@@ -42,10 +42,7 @@ class Photos:
         Raises:
             UserError: there is no such photo, or it cannot be decoded.
         """
-        kind, value = self._parse(photo)
-        if kind == "test_image":
-            return self._test_image(value)[0]
-        return self._decoded(kind, value, view.value_range).square
+        return self.photo(photo, view.value_range).square
 
     def photo(self, photo: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
         """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.View`."""

@@ -28,18 +28,9 @@ def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
 
 def _python(models, name):
     """Python that loads a model from the project, or from the Hub at the commit that the page shows."""
-    record, repo, imported = models.record(name), models.repo_id(name), ""
-    source = f'"{shown_path(models.folders[name].path)}"'
-    if repo is not None:
-        imported = "from huggingface_hub import snapshot_download\n"
-        source = f'snapshot_download("{repo}", revision="{models.commits[name]}")'
-    return _PYTHON.format(
-        imported=imported,
-        source=source,
-        side=record.data_image_size,
-        value_range=f", {record.view.value_range}" if record.value_range else "",
-        classes=len(record.class_names),
-    )
+    repo = models.repo_id(name)
+    source = f"hf://{repo}@{models.commits[name]}" if repo else shown_path(models.folders[name].path)
+    return _PYTHON.format(source=source)
 
 
 def training_command(record: Record) -> str:
@@ -82,14 +73,11 @@ def _address(request):
 
 
 _PYTHON = """\
-import keras
-{imported}import smallvit  # registers the model with Keras
-from smallvit.images import load_square, resize_square
+import smallvit
 
-model = keras.saving.load_model({source})
-image = resize_square(load_square("image.jpg"{value_range}), {side})  # uint8 [{side}, {side}, 3]
-logits = model(image[None])  # [1, {classes}]
-parts = model.intermediates(image[None])  # shifted images, patches, attention, tau ...
+model = smallvit.load_model("{source}")
+(answer,) = model.predict("image.jpg")
+print(answer.class_name, answer.probability, answer.is_unsure, answer.top)
 """
 
 _CLIENT = """\

@@ -20,7 +20,7 @@ _REVALIDATE = {"cache-control": "no-cache"}  # the browser asks whether its copy
 
 
 class _WebFiles(StaticFiles):
-    """The files of `WEB_FOLDER`; the browser asks each time whether they have changed."""
+    """The files of a folder; the browser asks each time whether they have changed."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
@@ -40,13 +40,6 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
         language = texts.language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
         return HTMLResponse(render_page(page_data(), language), headers={**_REVALIDATE, "vary": "accept-language"})
 
-    def text(request: Request) -> Response:
-        language = request.path_params["language"]
-        path = texts.FOLDER / f"{language}.json"
-        if language not in texts.LANGUAGES or not path.is_file():
-            return Response(status_code=404)
-        return FileResponse(path, headers=_REVALIDATE)
-
     def example(request: Request) -> Response:
         found = examples.get(request.path_params["name"])
         return FileResponse(found.path) if found else Response(status_code=404)
@@ -57,7 +50,7 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
     return [
         Route("/", page),
         Mount("/web", _WebFiles(directory=WEB_FOLDER)),
-        Route("/texts/{language}.json", text),
+        Mount("/texts", _WebFiles(directory=texts.FOLDER)),  # access.py opens only its JSON files
         Route("/example/{name:path}.jpg", example),
         Route("/credits", credits),
     ]

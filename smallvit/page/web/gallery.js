@@ -4,7 +4,7 @@ import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
 import { choose } from "./answers.js";
-import { classKey, model, page, sides, titleOf } from "./state.js";
+import { classKey, disagreementOf, model, page, sides, titleOf } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { fail } from "./status.js";
 import { inSentence } from "./views/view.js";
@@ -15,8 +15,7 @@ export function makeGallery() {
   const takeaway = h("p", { class: "take small" });
   const cells = h("div", { class: "row cells", role: "group", "aria-label": t("gallery.title") });
   const row = h("ul", { class: "thumbs" });
-  const [moreText] = list("gallery.buttons");
-  const more = button(moreText, () => load(sides(), cell, row.children.length), { hidden: true });
+  const more = button(t("gallery.more"), () => load(sides(), cell, row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
   const element = h(
     "div",
@@ -89,7 +88,7 @@ export function makeGallery() {
     row.replaceChildren();
     more.hidden = true;
     const [a, b] = names.map(model);
-    const found = page.disagreement.find(({ models }) => models.includes(a.name) && models.includes(b.name));
+    const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {
       both: found.both,

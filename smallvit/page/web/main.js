@@ -1,13 +1,12 @@
 // The page: header, the strip with the answers, the views, and what the link says.
 
 import { answersInWords, makeStrip } from "./strip.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, linkTo } from "./dom.js";
 import { call } from "./api.js";
-import { count, language, list, loadTexts, percent, rich, t } from "./text.js";
+import { aTruth, className, count, language, list, loadTexts, percent, rich, t } from "./text.js";
 import { choose, onAnswers, unchanged } from "./answers.js";
 import { classKey, compared, link, model, page, readLink, set, state, subscribe, titleOf, usable } from "./state.js";
 import { clear, fail, working } from "./status.js";
-import { className, aTruth } from "./text.js";
 import { makeSettings } from "./settings.js";
 
 const VIEWS = ["photo", "token", "attention", "temperature", "hold", "training", "use"];
@@ -138,20 +137,12 @@ function makeFooter() {
     h(
       "p",
       { class: "links" },
-      page.links.source && h("a", { href: page.links.source }, source),
-      h(
-        "a",
-        {
-          href: "#view=use",
-          onclick: (event) => {
-            event.preventDefault();
-            set({ view: "use" });
-            scrollTo({ top: 0 });
-          },
-        },
-        api,
-      ),
-      h("a", { href: page.links.credits }, credits),
+      page.source_code && h("a", { href: page.source_code }, source),
+      linkTo(api, "#view=use", () => {
+        set({ view: "use" });
+        scrollTo({ top: 0 });
+      }),
+      h("a", { href: "credits" }, credits),
     ),
   );
 }

@@ -1,6 +1,7 @@
 // Settings and sharing: the language, models A and B, a link, a picture.
 
 import { button, h, menu, save } from "./dom.js";
+import { copyButton } from "./copy.js";
 import { answersInWords, setting } from "./strip.js";
 import { className, language, list, percent, t } from "./text.js";
 import { classKey, link, model, page, set, sides, state, titleOf, usable } from "./state.js";
@@ -52,19 +53,7 @@ export function makeSettings(switchLanguage) {
     source,
     languages,
     h("h3", {}, share),
-    h(
-      "div",
-      { class: "row" },
-      button(copy, async () => {
-        try {
-          await navigator.clipboard.writeText(link());
-          told.textContent = copied;
-        } catch {
-          told.textContent = t("error.copy_failed");
-        }
-      }),
-      button(saveAs, savePicture),
-    ),
+    h("div", { class: "row" }, copyButton(copy, link, told, copied), button(saveAs, savePicture)),
     lasts,
     told,
     button(done, () => dialog.close(), { class: "primary" }),

@@ -46,6 +46,8 @@ export function makeSources() {
     h("button", { type: "submit" }, t("photo.url_go")),
   );
   const live = makeLive(takeBlob);
+  const [any, webp, avif] = page.limits.megapixels;
+  const limits = { megabytes: Math.floor(page.limits.bytes / 2 ** 20), any, webp, avif };
   const element = h(
     "div",
     {},
@@ -62,11 +64,11 @@ export function makeSources() {
     ),
     input,
     form,
-    h("p", { class: "caption" }, t("photo.limits")),
+    h("p", { class: "caption" }, t("photo.limits", limits)),
     live.element,
   );
 
-  const [examplesText, more, any] = list("photo.examples");
+  const [examplesText, more, anyText] = list("photo.examples");
   const row = h("ul", { class: "thumbs" });
   const moreButton = button(more, () => {
     isOpen = true;
@@ -83,7 +85,7 @@ export function makeSources() {
       "div",
       { class: "row" },
       moreButton,
-      button(any, () => {
+      button(anyText, () => {
         const others = page.examples.filter((one) => one.id !== state.photo?.example);
         choose({ example: others[Math.floor(Math.random() * others.length)].id });
       }),
@@ -166,9 +168,7 @@ async function takeBlob(blob) {
   working(true);
   const [uploading] = list("error.uploading");
   try {
-    const path = await upload(blob, page.limits.bytes, (share) =>
-      working(true, uploading.replace("{p}", Math.round(100 * share))),
-    );
+    const path = await upload(blob, (share) => working(true, uploading.replace("{p}", Math.round(100 * share))));
     choose({ upload: path });
   } catch (error) {
     working(false);

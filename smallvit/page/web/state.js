@@ -42,9 +42,13 @@ export function compared() {
   return sides().map(model);
 }
 
-/** The other idea-free model of the same recipe, to compare spreads with. */
+/** The plain ViT trained with the same recipe; undefined for a plain ViT. */
 export const plainOf = (one) =>
-  usable().find((other) => other.variant === "vit" && other.fair_group === one.fair_group);
+  usable().find((other) => other !== one && other.variant === "vit" && other.fair_group === one.fair_group);
+
+/** What the test images tell of the models A and B together, if it was measured. */
+export const disagreementOf = (a, b) =>
+  a === b ? undefined : page.disagreement.find(({ models }) => models.includes(a) && models.includes(b));
 
 const listeners = new Set();
 
@@ -134,7 +138,8 @@ export function readLink() {
   else if (/^\d+$/.test(parts.get("test_image") ?? "")) fields.photo = { test_image: Number(parts.get("test_image")) };
   if (parts.has("change")) {
     const factor = Number(parts.get("factor") ?? 1);
-    if (model(parts.get("change")) && factor >= 0.1 && factor <= 8) {
+    const [low, high] = page.limits.factor;
+    if (model(parts.get("change")) && factor >= low && factor <= high) {
       Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
       if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
     } else damaged();
@@ -142,7 +147,8 @@ export function readLink() {
   if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
   if (parts.has("move")) {
     const move = parts.get("move").split(".").map(Number);
-    if (move.length === 2 && move.every((one) => Number.isInteger(one) && Math.abs(one) <= 4)) changes.move = move;
+    const isMove = move.length === 2 && move.every((one) => Number.isInteger(one) && Math.abs(one) <= page.limits.move);
+    if (isMove) changes.move = move;
     else damaged();
   }
   return { fields, changes, notes };

@@ -1,6 +1,6 @@
 // The strip that stays in sight: the photo, its truth, both answers, what is changed, and the way through the views.
 
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, linkTo } from "./dom.js";
 import { aTruth, className, list, percent, t, times } from "./text.js";
 import { changesOf, classKey, model, set, sides, state, subscribe, titleOf, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
@@ -63,18 +63,10 @@ export function makeStrip(element, views, settings) {
   const links = Object.fromEntries(
     views.map((name) => [
       name,
-      h(
-        "a",
-        {
-          href: `#view=${name}`,
-          onclick: (event) => {
-            event.preventDefault();
-            menu.open = false;
-            set({ view: name });
-          },
-        },
-        t(`${name}.tab`),
-      ),
+      linkTo(t(`${name}.tab`), `#view=${name}`, () => {
+        menu.open = false;
+        set({ view: name });
+      }),
     ]),
   );
   const here = h("span", {});

@@ -3,7 +3,7 @@
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
 import { best, moveName } from "../strip.js";
 import { button, fill, h } from "../dom.js";
-import { bytes, call, latest } from "../api.js";
+import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
 import { change, changesOf, classKey, model, page, sides, state, titleOf } from "../state.js";
 import { current, unchanged } from "../answers.js";
@@ -11,7 +11,7 @@ import { fail } from "../status.js";
 import { frame, inSentence } from "./view.js";
 import { picker } from "../picker.js";
 
-const REACH = 4;
+const REACH = page.limits.move;
 const MOVES = (2 * REACH + 1) ** 2 - 1;
 
 export function makeView(section) {
@@ -60,22 +60,18 @@ export function makeView(section) {
         "div",
         { class: "card narrow" },
         h("div", { class: "pick" }, photo, patches.element),
-        h("p", { class: "caption" }, t("hold.cover_hint"), " ", list("hold.fill")[1], "."),
+        h("p", { class: "caption" }, t("hold.cover_hint"), " ", t("hold.fill"), "."),
         h("div", { class: "row" }, uncoverAll, uncoverLast),
       ),
       h("div", { class: "grow" }, covers, coverLegend),
     ),
   );
 
-  const known = { moves: new Map(), cover: new Map() };
-  const keyOf = (name) => JSON.stringify([state.photo, name]);
   const ask = latest(
-    async (photo_, names) => {
-      for (const name of names) {
-        const key = JSON.stringify([photo_, name]);
-        if (!known.moves.has(key)) known.moves.set(key, await call("/page_moves", { photo: photo_, model: name }));
-        if (!known.cover.has(key)) known.cover.set(key, await call("/page_cover", { photo: photo_, model: name }));
-      }
+    async (shown, names) => {
+      for (const name of names)
+        for (const endpoint of ["/page_moves", "/page_cover"])
+          await cachedCall(endpoint, { photo: shown, model: name });
     },
     () => show(),
     (error) => fail(error.message),
@@ -92,12 +88,13 @@ export function makeView(section) {
     const models = sides().map(model);
     const names = models.map((one) => one.name);
     showPhoto(models[0]);
-    if (names.some((name) => !known.cover.has(keyOf(name)))) {
+    const [moves, covered] = ["/page_moves", "/page_cover"].map((endpoint) =>
+      names.map((name) => keptAnswer(endpoint, { photo: state.photo, model: name })),
+    );
+    if (![...moves, ...covered].every(Boolean)) {
       if (names.some((name) => unchanged[name])) ask(state.photo, names);
       return;
     }
-    const moves = names.map((name) => known.moves.get(keyOf(name)));
-    const covered = names.map((name) => known.cover.get(keyOf(name)));
     const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
     drawMoves(models, moves, kept);
     drawCovers(models, covered);
@@ -243,9 +240,17 @@ export function makeView(section) {
         const image = canvas("");
         const differences = answer.probability.map((p) => p - answer.p0);
         const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
-        signed(image, seen(state.info, one), one.image_size, one.grid_size, differences, most, "#d55e00", "#56b4e9", {
-          crossed: turned,
-        });
+        signed(
+          image,
+          seen(state.info, one),
+          one.image_size,
+          one.grid_size,
+          differences,
+          most,
+          "#d55e00",
+          "#56b4e9",
+          turned,
+        );
         const { drop, row, column } = largestDrop(one, answer);
         image.setAttribute(
           "aria-label",

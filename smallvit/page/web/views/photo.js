@@ -2,10 +2,10 @@
 
 import { aTruth, allModels, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
 import { bars } from "../bars.js";
-import { button, fill, h } from "../dom.js";
+import { button, fill, h, linkTo } from "../dom.js";
 import { canvas, pixels, seen } from "../draw.js";
-import { choose, unchanged } from "../answers.js";
-import { classes, classKey, compared, model, page, set, sides, state, titleOf } from "../state.js";
+import { unchanged } from "../answers.js";
+import { classes, classKey, compared, disagreementOf, model, page, set, sides, state, titleOf } from "../state.js";
 import { frame, inSentence } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../sources.js";
@@ -95,28 +95,14 @@ export function makeView(section) {
 
 /** What to try next: the view of a token, and the photos on which A and B differ. */
 function links() {
-  const found = page.disagreement.find(
-    ({ models }) => sides().length === 2 && sides().every((name) => models.includes(name)),
-  );
+  const found = disagreementOf(state.a, state.b);
   const [token, differ] = list("photo.next", {
     n: model(state.b).grid_size ** 2,
     share: found && percent(found.different_answers / found.n),
   });
-  const link = (text, onclick) =>
-    h(
-      "a",
-      {
-        href: "#",
-        onclick: (event) => {
-          event.preventDefault();
-          onclick();
-        },
-      },
-      text,
-    );
   return [
-    link(token, () => set({ view: "token" })),
-    found && [" · ", link(differ, () => document.getElementById("gallery").scrollIntoView())],
+    linkTo(token, "#view=token", () => set({ view: "token" })),
+    found && [" · ", linkTo(differ, "#view=photo", () => document.getElementById("gallery").scrollIntoView())],
   ];
 }
 

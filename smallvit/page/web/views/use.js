@@ -2,6 +2,7 @@
 
 import { button, fill, h } from "../dom.js";
 import { call, latest } from "../api.js";
+import { copyButton } from "../copy.js";
 import { fail } from "../status.js";
 import { frame, inSentence } from "./view.js";
 import { list, t } from "../text.js";
@@ -20,14 +21,7 @@ export function makeView(section) {
       "div",
       { class: "code" },
       h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]),
-      button(copyText, async () => {
-        try {
-          await navigator.clipboard.writeText(blocks[name].textContent);
-          told.textContent = t("use.copied");
-        } catch {
-          told.textContent = t("error.copy_failed");
-        }
-      }),
+      copyButton(copyText, () => blocks[name].textContent, told, t("use.copied")),
     );
   const endpoints = h(
     "dl",
