@@ -99,7 +99,7 @@ def visit(browser, url):
 
 
 def answered(page):
-    """Wait until both answers in the strip are those of the photo that is shown."""
+    """Wait until both answers in the bar are those of the photo that is shown."""
     # The first visit may come while the other processes of the tests have all cores.
     expect(page.locator("body.working")).to_have_count(0, timeout=120_000)
     expect(page.locator(".say .value").first).to_be_visible(timeout=120_000)
@@ -116,7 +116,7 @@ def open_view(page, view):
 
 
 def said(page):
-    """The answers of A and B as the strip has them: [(class, "54.3 %")]."""
+    """The answers of A and B as the bar has them: [(class, "54.3 %")]."""
     return [
         (line.locator("b").inner_text(), line.locator(".value").inner_text().replace("\u00a0", " "))
         for line in page.locator(".say").all()
@@ -177,8 +177,8 @@ def test_every_view_fits_can_be_read_and_touched(visit, width, theme, lang, tmp_
     page = visit(width, theme, lang, reduced_motion="reduce")
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    strip = page.locator("#strip .says").bounding_box()
-    assert strip["y"] + strip["height"] < 844
+    bar = page.locator("#answer-bar .says").bounding_box()
+    assert bar["y"] + bar["height"] < 844
     for view, has_content in VIEWS.items():
         open_view(page, view)
         has_content(page)
@@ -201,7 +201,7 @@ VIEWS = {
     "token": lambda page: expect(page.locator(".stage .barcode:not(.away)")).to_be_visible(),
     "attention": lambda page: expect(page.locator("#view-attention .maps figure")).to_have_count(4),
     "temperature": lambda page: expect(page.locator("#view-temperature .chart").last).to_be_visible(),
-    "hold": lambda page: expect(page.locator(".moves")).to_have_count(2),
+    "robustness": lambda page: expect(page.locator(".moves")).to_have_count(2),
     "training": lambda page: expect(page.locator("#view-training .chart")).to_have_count(3),
     "use": lambda page: expect(page.locator("#view-use code").first).to_contain_text("import"),
 }
@@ -217,7 +217,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
     page = visit()
     open_view(page, "token")
     expect(page.locator(".stage .piece")).to_have_count(5)
-    page.locator("#view-token .picker button").nth(8 * 5 + 2).click()
+    page.locator("#view-token .patch-grid button").nth(8 * 5 + 2).click()
     expect(page.locator("#view-token .step")).to_contain_text("row 6, column 3")
     page.get_by_role("button", name="From the start").click()
     seen = []
@@ -229,7 +229,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
     assert len(set(seen)) == 7
     assert "240 numbers" in seen[4]
     expect(page.locator(".barcode figcaption")).to_contain_text(re.compile(r"from −\d\.\d to \d\.\d"))
-    page.locator("#view-token .picker [tabindex='0']").focus()
+    page.locator("#view-token .patch-grid [tabindex='0']").focus()
     page.keyboard.press("ArrowUp")
     expect(page.locator("#view-token > .take")).to_contain_text("8 × 8 pixels")
     for _ in range(7):
@@ -242,7 +242,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
 def test_attention_of_the_clicked_patch_is_that_of_the_model(visit, client):
     page = visit()
     open_view(page, "attention")
-    page.locator("#view-attention .picker").first.locator("button").nth(8 * 5 + 2).click()
+    page.locator("#view-attention .patch-grid").first.locator("button").nth(8 * 5 + 2).click()
     set_range(page.locator("#view-attention").get_by_label(re.compile("^Layer")), 6)
     page.locator("#view-attention select").select_option("2")
     answer = client.predict(handle_file(LION), "laptop-vit", 6, 2, 6, 3, api_name="/attention")
@@ -292,7 +292,7 @@ def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path)
 def test_the_photo_is_moved_and_covered(visit):
     page = visit()
     before = said(page)
-    open_view(page, "hold")
+    open_view(page, "robustness")
     modified = page.locator(".moves").nth(1)
     cell = modified.locator("button").nth(9 * 8 + 1)
     label = cell.get_attribute("aria-label").replace("\u00a0", " ")
@@ -304,13 +304,13 @@ def test_the_photo_is_moved_and_covered(visit):
     expect(page.locator(".what-if")).to_be_hidden()
     expect(modified.locator("button")).to_have_count(81)
     unchanged = 80 - modified.locator(".other").count()
-    expect(page.locator("#view-hold > .take")).to_contain_text(re.compile(rf"\b{unchanged}\b"))
+    expect(page.locator("#view-robustness > .take")).to_contain_text(re.compile(rf"\b{unchanged}\b"))
 
-    patches = page.locator("#view-hold .picker button")
+    patches = page.locator("#view-robustness .patch-grid button")
     for index in (27, 28, 35):
         patches.nth(index).click()
     expect(page.locator(".what-if")).to_contain_text("3 of 64 patches covered")
-    expect(page.locator("#view-hold")).to_contain_text("With 3 of 64 patches covered")
+    expect(page.locator("#view-robustness")).to_contain_text("With 3 of 64 patches covered")
     patches.nth(27).focus()
     page.keyboard.press("Space")
     expect(page.locator(".what-if")).to_contain_text("2 of 64 patches covered")
@@ -343,7 +343,7 @@ def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
 def test_live_answers_follow_the_camera_until_it_is_stopped(visit):
     page = visit()
     page.get_by_role("button", name="Camera", exact=True).click()
-    live = page.locator(".live")
+    live = page.locator(".camera")
     expect(live.locator(".bars")).to_have_count(2)
     expect(live.locator(".take")).to_contain_text("times a second")
     live.get_by_role("button", name="Keep this frame").click()
@@ -367,10 +367,10 @@ def test_a_camera_that_comes_after_its_panel_was_closed_is_stopped(visit):
     button = page.get_by_role("button", name="Camera", exact=True)
     button.click()
     button.click()  # closed while the browser asks
-    expect(page.locator(".live")).to_be_hidden()
+    expect(page.locator(".camera")).to_be_hidden()
     page.evaluate("allow()")
     assert page.evaluate("ended()") == [True]
-    assert page.locator(".live").get_by_role("button", name="Stop", include_hidden=True).is_disabled()
+    assert page.locator(".camera").get_by_role("button", name="Stop", include_hidden=True).is_disabled()
 
 
 SLOW_CAMERA = """() => {
@@ -425,7 +425,7 @@ def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
         expect(take).to_contain_text(re.compile(r"^ViT \+ SPT \+ LSA answers [\w ]+\. Only you can say"))
         expect(page.locator("#view-photo > .intro")).to_have_text("")
         page.get_by_role("button", name="Camera", exact=True).click()
-        expect(page.locator(".live .take")).to_contain_text("ViT + SPT + LSA answers")
+        expect(page.locator(".camera .take")).to_contain_text("ViT + SPT + LSA answers")
 
 
 def test_what_is_refused_gets_one_message_and_the_page_goes_on(visit, url, tmp_path):
@@ -472,9 +472,9 @@ def test_a_link_or_an_image_is_shared_and_a_damaged_link_says_so(visit, url, tmp
     expect(other.locator(".what-if")).to_contain_text("τ × 2")
     until(lambda: said(other) == said(page))  # each page follows its own slider
     assert other.locator(".who").first.inner_text() == "ViT + SPT + LSA"
-    damaged = visit(address=f"{url}?lang=en#view=token&example=lion&row=x&a=laptop-none")
+    damaged = visit(address=f"{url}?lang=en#view=hold&example=lion&row=x&a=laptop-none")
     expect(damaged.locator("#message")).to_be_visible()
-    expect(damaged.locator("#view-token")).to_be_visible()
+    expect(damaged.locator("#view-robustness")).to_be_visible()  # "hold" is its name in older links
 
 
 def test_words_are_explained_and_the_language_can_be_switched(visit):
@@ -515,7 +515,7 @@ def test_models_from_the_hub_are_named_while_they_come_and_then_compared(visit, 
             page.reload()
             answered(page)
             open_view(page, "attention")
-            fine = page.locator("#view-attention .picker").last
+            fine = page.locator("#view-attention .patch-grid").last
             expect(fine.locator("button")).to_have_count(14 * 14)
             fine.locator("button").last.click()
             canvas = page.locator("#view-attention .pick canvas").last
@@ -523,8 +523,8 @@ def test_models_from_the_hub_are_named_while_they_come_and_then_compared(visit, 
             page.locator(".settings").click()
             page.get_by_role("button", name="Swap A and B").click()
             page.get_by_role("button", name="Done").click()
-            open_view(page, "hold")
-            page.locator("#view-hold .picker button").last.click()  # the other model has no such patch
+            open_view(page, "robustness")
+            page.locator("#view-robustness .patch-grid button").last.click()  # the other model has no such patch
             expect(page.locator(".what-if")).to_contain_text("1 of 196 patches covered")
             expect(page.locator(".was")).to_have_count(1)
             expect(page.locator(".say .value")).to_have_count(2)

@@ -3,7 +3,7 @@
 import { cachedCall, keptAnswer, latest, uint16 } from "./api.js";
 import { changesOf, state, titleOf } from "./state.js";
 import { color, overlay, seen } from "./draw.js";
-import { fail } from "./status.js";
+import { showMessage } from "./status.js";
 import { percent, t } from "./text.js";
 
 const ENDPOINT = "/page_attention";
@@ -13,7 +13,7 @@ export function attentionAsker(show) {
   const ask = latest(
     (values) => cachedCall(ENDPOINT, values),
     () => show(),
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
   /** The attention if it is known; else null, and `show` is called when it is. */
   return (model, layer, changes = {}) => {

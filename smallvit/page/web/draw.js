@@ -65,7 +65,7 @@ export function overlay(target, rgb, side, grid, strengths, tint, { crossed = []
   context.strokeStyle = "rgb(255 255 255 / 90%)";
   context.lineWidth = 2;
   for (const index of crossed) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
-  if (framed !== null) frame(context, (framed % grid) * cell, Math.floor(framed / grid) * cell, cell);
+  if (framed !== null) drawFrame(context, (framed % grid) * cell, Math.floor(framed / grid) * cell, cell);
 }
 
 function cross(context, x, y, cell) {
@@ -79,7 +79,7 @@ function cross(context, x, y, cell) {
 }
 
 /** A frame that can be seen on any image: black, white, black. */
-export function frame(context, x, y, side) {
+export function drawFrame(context, x, y, side) {
   for (const [line, style] of [
     [6, "#000"],
     [3, "#fff"],

@@ -22,15 +22,15 @@ export const state = {
 /** The name of a model on the page: its variant, and what tells it from others of that variant ("Plain ViT · laptop"). */
 export const titleOf = (one) => (one.variant === "vit" ? one.title.replace(/^ViT/, t("name.vit")) : one.title);
 
-export const model = (name) => page.models.find((one) => one.name === name);
-export const usable = () => page.models.filter((one) => one.status === "here");
-export const sides = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
+export const modelNamed = (name) => page.models.find((one) => one.name === name);
+export const availableModels = () => page.models.filter((one) => one.status === "here");
+export const pairNames = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
 export const classes = (one) => page.class_lists[one.classes];
 export const classKey = (one, index) => page.class_keys[one.classes][index];
 
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
-  const group = usable().filter((one) => one.fair_group === model(state.a)?.fair_group);
+  const group = availableModels().filter((one) => one.fair_group === modelNamed(state.a)?.fair_group);
   if (
     group.some((one) => one.name === state.b) &&
     group.length > 1 &&
@@ -39,12 +39,12 @@ export function compared() {
   ) {
     return group;
   }
-  return sides().map(model);
+  return pairNames().map(modelNamed);
 }
 
 /** The plain ViT trained with the same recipe; undefined for a plain ViT. */
 export const plainOf = (one) =>
-  usable().find((other) => other !== one && other.variant === "vit" && other.fair_group === one.fair_group);
+  availableModels().find((other) => other !== one && other.variant === "vit" && other.fair_group === one.fair_group);
 
 /** What the test images tell of the models A and B together, if it was measured. */
 export const disagreementOf = (a, b) =>
@@ -80,14 +80,15 @@ export function changesOf(name) {
     if (factor !== 1) Object.assign(changes, { factor, layer });
     if (!mask) changes.mask = false;
   }
-  const present = covered.filter((patch) => patch < model(name).grid_size ** 2); // A and B may have different grids
+  const present = covered.filter((patch) => patch < modelNamed(name).grid_size ** 2); // A and B may have different grids
   if (present.length) changes.covered = present;
   if (move[0] || move[1]) changes.move = move;
   return changes;
 }
 
-// The link: #view=token&example=lion&a=…&row=3 …; what is as it was when the page opened is left out.
+// The link: #view=token&example=lion&a=…&row=3 … Unchanged settings of tau, mask, covered patches and move are left out.
 const NUMBERS = ["row", "column", "layer", "head"];
+const OLD_VIEWS = { hold: "robustness" }; // names in older links
 
 export function link() {
   const parts = new URLSearchParams({ view: state.view });
@@ -119,12 +120,13 @@ export function readLink() {
   const fields = {};
   const notes = [];
   const damaged = () => notes.includes("damaged") || notes.push("damaged");
-  if (/^[a-z]+$/.test(parts.get("view") ?? "")) fields.view = parts.get("view");
+  const view = parts.get("view") ?? "";
+  if (/^[a-z]+$/.test(view)) fields.view = OLD_VIEWS[view] ?? view;
   const changes = { ...NO_CHANGES };
   for (const name of ["a", "b"]) {
     const wanted = parts.get(name);
     if (wanted === null) continue;
-    if (model(wanted)?.status === "here") fields[name] = wanted;
+    if (modelNamed(wanted)?.status === "here") fields[name] = wanted;
     else notes.push({ model: wanted });
   }
   for (const name of NUMBERS) {
@@ -139,7 +141,7 @@ export function readLink() {
   if (parts.has("change")) {
     const factor = Number(parts.get("factor") ?? 1);
     const [low, high] = page.limits.factor;
-    if (model(parts.get("change")) && factor >= low && factor <= high) {
+    if (modelNamed(parts.get("change")) && factor >= low && factor <= high) {
       Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
       if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
     } else damaged();

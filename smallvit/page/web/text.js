@@ -162,7 +162,7 @@ export function className(raw) {
 
 export const superclassName = (raw) => (has(`superclass.${raw}`) ? t(`superclass.${raw}`) : raw.replaceAll("_", " "));
 
-/** The truth within a sentence: "a lion", "an apple", "cattle", "the sea"; in Korean the name alone. */
+/** The truth within a sentence: "a lion", "an apple", "cattle", "the sea". English only; Korean texts use {truth}. */
 export function aTruth(raw) {
   const english = raw.replaceAll("_", " ");
   if (!has(`class.${raw}`)) return t("value.of_class", { truth: english });

@@ -3,16 +3,16 @@
 import { attentionAsker, chosenAttention, drawAttention } from "../attentions.js";
 import { cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, color, overlay, seen } from "../draw.js";
-import { changesOf, model, set, sides, state, titleOf } from "../state.js";
-import { fail } from "../status.js";
+import { changesOf, modelNamed, set, pairNames, state, titleOf } from "../state.js";
+import { showMessage } from "../status.js";
 import { fill, h, menu, slider } from "../dom.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
 import { list, percent, t } from "../text.js";
-import { picker } from "../picker.js";
+import { patchGrid } from "../patch_grid.js";
 
-export function makeView(section) {
-  const view = frame(section, "attention", "temperature");
+export function makeView(section, next) {
+  const view = buildView(section, "attention", next);
   const [layerText, headText, rowText, columnText] = list("attention.controls");
   const layers = slider(layerText, state.layer, (layer) => set({ layer }));
   const heads = menu(headText, [], 0, (head) => set({ head: Number(head) }));
@@ -45,13 +45,13 @@ export function makeView(section) {
   const askRollouts = latest(
     (photo, models) => Promise.all(models.map((one) => cachedCall("/page_rollout", { photo, model: one.name }))),
     () => show(),
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
 
   function slot(index) {
     if (!slots.has(index)) {
       const image = canvas("");
-      const patches = picker({
+      const patches = patchGrid({
         label: t("attention.hint"),
         onpick: set,
       });
@@ -67,7 +67,7 @@ export function makeView(section) {
   }
 
   function show() {
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const most = (field) => Math.max(...models.map((one) => one[field]));
     const layer = Math.min(state.layer, most("depth"));
     const head = Math.min(state.head, most("num_heads"));

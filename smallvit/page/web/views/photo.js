@@ -5,13 +5,24 @@ import { bars } from "../bars.js";
 import { button, fill, h, linkTo } from "../dom.js";
 import { canvas, pixels, seen } from "../draw.js";
 import { unchanged } from "../answers.js";
-import { classes, classKey, compared, disagreementOf, model, page, set, sides, state, titleOf } from "../state.js";
-import { frame, inSentence } from "./view.js";
+import {
+  classes,
+  classKey,
+  compared,
+  disagreementOf,
+  modelNamed,
+  page,
+  set,
+  pairNames,
+  state,
+  titleOf,
+} from "../state.js";
+import { buildView, inSentence } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../sources.js";
 
-export function makeView(section) {
-  const view = frame(section, "photo");
+export function makeView(section, nextView) {
+  const view = buildView(section, "photo");
   const sources = makeSources();
   const preview = h("img", { alt: t("photo.photo_alt"), class: "preview" });
   const crop = h("div", { class: "crop", "aria-hidden": "true" });
@@ -21,7 +32,13 @@ export function makeView(section) {
   const credit = h("p", { class: "caption" });
   const cards = h("div", { class: "cards" });
   const data = h("p", { class: "caption" });
-  const known = h("details", {}, h("summary", {}, ""), h("p", { class: "caption" }, t("photo.always")), h("p", {}));
+  const allClasses = h(
+    "details",
+    {},
+    h("summary", {}, ""),
+    h("p", { class: "caption" }, t("photo.always")),
+    h("p", {}),
+  );
   const gallery = makeGallery();
   const next = h("p", { class: "next" });
   view.body.append(
@@ -35,7 +52,7 @@ export function makeView(section) {
         h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)),
         sources.element,
       ),
-      h("div", { class: "grow" }, cards, known, data),
+      h("div", { class: "grow" }, cards, allClasses, data),
     ),
     sources.examples,
     next,
@@ -45,7 +62,7 @@ export function makeView(section) {
   function show() {
     const { info } = state;
     const models = compared();
-    const first = model(state.a);
+    const first = modelNamed(state.a);
     const isFair = models.every((one) => one.fair_group === first.fair_group);
     const intro = isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair";
     view.intro(models.length > 1 ? t(intro) : "");
@@ -71,10 +88,10 @@ export function makeView(section) {
     );
     fill(cards, models.map(card));
     const names = page.class_keys[first.classes];
-    known.firstChild.textContent = t("photo.classes", { count: names.length });
-    if (known.dataset.of !== String(first.classes)) {
-      known.dataset.of = first.classes;
-      known.lastChild.textContent = names.map(className).join(", ");
+    allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
+    if (allClasses.dataset.of !== String(first.classes)) {
+      allClasses.dataset.of = first.classes;
+      allClasses.lastChild.textContent = names.map(className).join(", ");
     }
     data.textContent = t("photo.data", {
       data: first.data,
@@ -86,22 +103,22 @@ export function makeView(section) {
     });
     sources.show();
     gallery.show();
-    fill(next, links());
+    fill(next, links(nextView));
     view.take(...takeaway(models));
   }
 
   return { show };
 }
 
-/** What to try next: the view of a token, and the photos on which A and B differ. */
-function links() {
+/** What to try next: the next view, and the photos on which A and B differ. */
+function links(nextView) {
   const found = disagreementOf(state.a, state.b);
   const [token, differ] = list("photo.next", {
-    n: model(state.b).grid_size ** 2,
+    n: modelNamed(state.b).grid_size ** 2,
     share: found && percent(found.different_answers / found.n),
   });
   return [
-    linkTo(token, "#view=token", () => set({ view: "token" })),
+    linkTo(token, `#view=${nextView}`, () => set({ view: nextView })),
     found && [" · ", linkTo(differ, "#view=photo", () => document.getElementById("gallery").scrollIntoView())],
   ];
 }
@@ -110,7 +127,7 @@ function card(one) {
   const answer = unchanged[one.name];
   const truth = state.info?.truth;
   const said = answer && classKey(one, answer.top[0][0]);
-  const [right, wrong, unsure] = list("strip.marks");
+  const [right, wrong, unsure] = list("answer_bar.marks");
   const [useA, useB] = list("photo.choose");
   const [isA, isB] = list("photo.chosen");
   const chooser = (side, use, is) =>
@@ -232,7 +249,7 @@ function second(models, right, wrong, said) {
   const kind = page.superclass[state.info.truth];
   if (kind && wrong.length && wrong.every((one) => page.superclass[said(one)] === kind))
     return t("photo.T+.close", { superclass: superclassName(kind) });
-  const [a, b] = sides().map(model);
+  const [a, b] = pairNames().map(modelNamed);
   if (a?.test && b?.test) {
     return t("photo.T+.one_photo", {
       n: count(a.test.n),

@@ -2,21 +2,21 @@
 
 import { attentionAsker, chosenAttention, drawAttention, headName } from "../attentions.js";
 import { bars } from "../bars.js";
-import { best, scopeName } from "../strip.js";
+import { answerName, scopeName } from "../answer_bar.js";
 import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
-import { change, changesOf, classKey, model, page, plainOf, set, sides, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, plainOf, set, pairNames, state, titleOf } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, unchanged } from "../answers.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
-import { picker } from "../picker.js";
+import { patchGrid } from "../patch_grid.js";
 
 const [LOW, HIGH] = page.limits.factor;
 const SNAP = 0.02; // in decades: near × 1 the slider means × 1
 
-export function makeView(section) {
-  const view = frame(section, "temperature", "hold");
+export function makeView(section, next) {
+  const view = buildView(section, "temperature", next);
   const [scopeText, modelText, resetText] = list("temperature.controls");
   const factorLabel = h("b", {});
   const input = h("input", {
@@ -50,7 +50,7 @@ export function makeView(section) {
   const reset = button(resetText, () => change({ factor: 1, mask: true, layer: null, target: null }));
   const answer = h("div", { class: "live-answer" });
   const map = canvas("");
-  const patches = picker({
+  const patches = patchGrid({
     label: t("attention.hint"),
     onpick: set,
   });
@@ -94,19 +94,19 @@ export function makeView(section) {
 
   let chosen = null;
   const target = () =>
-    sides().includes(chosen)
+    pairNames().includes(chosen)
       ? chosen
       : (chosen =
-          sides().find((name) => name === state.b && model(name).use_lsa) ??
-          sides().find((name) => model(name).use_lsa) ??
+          pairNames().find((name) => name === state.b && modelNamed(name).use_lsa) ??
+          pairNames().find((name) => modelNamed(name).use_lsa) ??
           state.b);
   const ask = attentionAsker(() => show());
   const askBefore = attentionAsker(() => show());
   const askPlain = attentionAsker(() => show());
 
   function show() {
-    if (state.changes.target && sides().includes(state.changes.target)) chosen = state.changes.target;
-    const one = model(target());
+    if (state.changes.target && pairNames().includes(state.changes.target)) chosen = state.changes.target;
+    const one = modelNamed(target());
     const {
       factor,
       layer,
@@ -114,7 +114,7 @@ export function makeView(section) {
     } = state.changes.target === one.name ? state.changes : { factor: 1, layer: null, mask: true };
     view.intro(t("temperature.intro", { start: one.tau_start.toFixed(2) }));
     which.setOptions(
-      sides().map((name) => [name, titleOf(model(name))]),
+      pairNames().map((name) => [name, titleOf(modelNamed(name))]),
       one.name,
     );
     scope.setOptions(
@@ -150,7 +150,7 @@ export function makeView(section) {
           { class: "said", "data-variant": one.variant },
           h("span", { class: "dot" }),
           `${titleOf(one)}: `,
-          h("b", {}, best(one, now)),
+          h("b", {}, answerName(one, now)),
         ),
         bars(one, now, 5),
       );
@@ -271,8 +271,8 @@ export function makeView(section) {
       ofLayer.map((tau, head) => [titleOf(one), layer + 1, ofLayer.length > 1 ? head + 1 : "", one.tau_start, tau]),
     );
   const allRows = () =>
-    sides()
-      .map(model)
+    pairNames()
+      .map(modelNamed)
       .filter((one) => one.tau)
       .flatMap(rows);
 

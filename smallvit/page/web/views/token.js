@@ -2,12 +2,12 @@
 
 import { bytes, call, latest } from "../api.js";
 import { button, fill, h, slider } from "../dom.js";
-import { canvas, css, enlarge, frame as drawFrame, gridLines, pixels, seen } from "../draw.js";
-import { fail } from "../status.js";
-import { frame } from "./view.js";
+import { canvas, css, enlarge, drawFrame, gridLines, pixels, seen } from "../draw.js";
+import { showMessage } from "../status.js";
+import { buildView } from "./view.js";
 import { list, t } from "../text.js";
-import { model, set, sides, state, titleOf } from "../state.js";
-import { picker } from "../picker.js";
+import { modelNamed, set, pairNames, state, titleOf } from "../state.js";
+import { patchGrid } from "../patch_grid.js";
 
 // Where things are on the stage, in hundredths of its width.
 const GRID = 17,
@@ -22,10 +22,10 @@ const QUADRANT = [
 ]; // of the original, left-up, left-down, right-up, right-down
 const STEP_MS = 2200;
 
-export function makeView(section) {
-  const view = frame(section, "token", "attention");
+export function makeView(section, nextView) {
+  const view = buildView(section, "token", nextView);
   const photo = canvas("", { class: "pixels" });
-  const patches = picker({
+  const patches = patchGrid({
     label: t("token.hint"),
     onpick: (place) => {
       // the pieces of a patch that is clicked fly at once
@@ -95,40 +95,40 @@ export function makeView(section) {
 
   const ask = latest(
     (name, row, column) => call("/page_token", { photo: state.photo, model: name, row, column }),
-    (answer, name, row, column) => build(model(name), answer, row, column),
+    (answer, name, row, column) => build(modelNamed(name), answer, row, column),
     (error) => {
       waiting = false;
-      fail(error.message);
+      showMessage(error.message);
     },
   );
 
   function show() {
-    const names = sides();
+    const names = pairNames();
     if (!names.includes(chosen))
       chosen =
-        names.find((name) => name === state.b && model(name).use_spt) ??
-        names.find((name) => model(name).use_spt) ??
+        names.find((name) => name === state.b && modelNamed(name).use_spt) ??
+        names.find((name) => modelNamed(name).use_spt) ??
         state.a;
-    const one = model(chosen);
+    const one = modelNamed(chosen);
     const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
     fill(
       which,
       names.length > 1 &&
         names.map((name) =>
           button(
-            titleOf(model(name)),
+            titleOf(modelNamed(name)),
             () => {
               chosen = name;
               step = 0;
               show();
             },
-            { "aria-pressed": name === chosen, "data-variant": model(name).variant },
+            { "aria-pressed": name === chosen, "data-variant": modelNamed(name).variant },
           ),
         ),
     );
     const values = tokenValues(one, row, column);
     view.intro(t("token.intro", values));
-    const anySpt = names.some((name) => model(name).use_spt);
+    const anySpt = names.some((name) => modelNamed(name).use_spt);
     view.take(t(`token.T.${!anySpt ? "none" : values.n < values.total ? "border" : "inside"}`, values));
     for (const [control, value] of [
       [rows, row],

@@ -3,12 +3,12 @@
 import { button, csv, fill, fillTable, h, save } from "../dom.js";
 import { color } from "../draw.js";
 import { count, list, percent, pvalue, t } from "../text.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
-import { compared, disagreementOf, model, page, sides, titleOf } from "../state.js";
+import { compared, disagreementOf, modelNamed, page, pairNames, titleOf } from "../state.js";
 
-export function makeView(section) {
-  const view = frame(section, "training", "use");
+export function makeView(section, next) {
+  const view = buildView(section, "training", next);
   const charts = h("div", { class: "charts" });
   const table = h("table", {});
   view.body.append(
@@ -22,7 +22,7 @@ export function makeView(section) {
   let drawn = null;
 
   function show() {
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const all = compared();
     const key = [...models, ...all].map((one) => one.name).join(" ");
     if (key === drawn) return;

@@ -2,11 +2,11 @@
 
 import { fill, h, linkTo } from "../dom.js";
 import { rich, sentences, t } from "../text.js";
-import { model, set, state, titleOf } from "../state.js";
+import { modelNamed, set, state, titleOf } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
 function glossValues() {
-  const one = model(state.b);
+  const one = modelNamed(state.b);
   return {
     D: one.embed_dim,
     heads: one.num_heads,
@@ -19,8 +19,8 @@ function glossValues() {
   };
 }
 
-/** Build the frame of a view: {take(sentences), body, intro(text)}. */
-export function frame(section, name, next = null) {
+/** Build what every view has: {take(sentences), body, intro(text)}; a link at its end opens the view `next`. */
+export function buildView(section, name, next = null) {
   const intro = h("p", { class: "intro" });
   const takeaway = h("p", { class: "take", "aria-live": "polite" });
   const body = h("div", { class: "body" });

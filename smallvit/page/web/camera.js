@@ -2,19 +2,19 @@
 
 import { PageError, call } from "./api.js";
 import { bars } from "./bars.js";
-import { best } from "./strip.js";
+import { answerName } from "./answer_bar.js";
 import { button, fill, h } from "./dom.js";
-import { fail } from "./status.js";
+import { showMessage } from "./status.js";
 import { list, t } from "./text.js";
-import { model, sides, titleOf } from "./state.js";
+import { modelNamed, pairNames, titleOf } from "./state.js";
 
 const SIDE = 160; // pixels of a frame that is sent; the bundled models see 32
 const MINUTES = 10;
 
-export function makeLive(keep) {
-  const [startText, stopText, keepText] = list("live.buttons");
-  const [waiting, off] = list("live.live_states");
-  const video = h("video", { muted: true, playsinline: true, "aria-label": t("live.live_title") });
+export function makeCamera(keep) {
+  const [startText, stopText, keepText] = list("camera.buttons");
+  const [waiting, off] = list("camera.states");
+  const video = h("video", { muted: true, playsinline: true, "aria-label": t("camera.title") });
   const answers = h("div", { class: "cards" });
   const told = h("p", { class: "take small" });
   const startButton = button(startText, start);
@@ -34,9 +34,9 @@ export function makeLive(keep) {
   );
   const element = h(
     "div",
-    { class: "live", hidden: true },
-    h("h3", {}, t("live.live_title")),
-    h("p", { class: "caption" }, `${t("live.live_intro")} ${t("live.live_privacy")}`),
+    { class: "camera", hidden: true },
+    h("h3", {}, t("camera.title")),
+    h("p", { class: "caption" }, `${t("camera.intro")} ${t("camera.privacy")}`),
     video,
     h("div", { class: "row" }, startButton, stopButton, keepButton),
     told,
@@ -47,7 +47,7 @@ export function makeLive(keep) {
 
   async function start() {
     if (!navigator.mediaDevices?.getUserMedia) {
-      fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
+      showMessage(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
       return;
     }
     const own = ++round; // another one if the panel is closed while the browser asks
@@ -66,7 +66,7 @@ export function makeLive(keep) {
       if (own !== round) return;
       stop("");
       const key = { NotAllowedError: "denied", NotReadableError: "busy" }[error.name] ?? "none";
-      fail(t(`error.camera_${key}`));
+      showMessage(t(`error.camera_${key}`));
       return;
     }
     if (own !== round) return;
@@ -85,7 +85,7 @@ export function makeLive(keep) {
       }
       try {
         const frame = shot(SIDE).toDataURL("image/jpeg", 0.85).split(",")[1];
-        const got = await call("/page_live", { frame, models: sides() });
+        const got = await call("/page_live", { frame, models: pairNames() });
         if (own !== round) return;
         times = [...times, performance.now()].slice(-10);
         const fps = times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(0) : "…";
@@ -98,16 +98,17 @@ export function makeLive(keep) {
   }
 
   function tell(got, fps) {
-    const [a, b] = got.map((answer) => [model(answer.model), answer]);
+    const [a, b] = got.map((answer) => [modelNamed(answer.model), answer]);
     told.dataset.fps = fps;
-    if (!b) told.textContent = t("live.T.live_single", { model: titleOf(a[0]), answer: best(...a), fps });
-    else if (best(...a) === best(...b)) told.textContent = t("live.T.live_same", { answer: best(...a), fps });
+    if (!b) told.textContent = t("camera.T.single", { model: titleOf(a[0]), answer: answerName(...a), fps });
+    else if (answerName(...a) === answerName(...b))
+      told.textContent = t("camera.T.same", { answer: answerName(...a), fps });
     else
-      told.textContent = t("live.T.live_differ", {
+      told.textContent = t("camera.T.differ", {
         A: titleOf(a[0]),
-        answerA: best(...a),
+        answerA: answerName(...a),
         B: titleOf(b[0]),
-        answerB: best(...b),
+        answerB: answerName(...b),
         fps,
       });
     fill(
@@ -115,9 +116,9 @@ export function makeLive(keep) {
       got.map((answer) =>
         h(
           "div",
-          { class: "card", "data-variant": model(answer.model).variant },
-          h("h4", {}, titleOf(model(answer.model))),
-          bars(model(answer.model), answer),
+          { class: "card", "data-variant": modelNamed(answer.model).variant },
+          h("h4", {}, titleOf(modelNamed(answer.model))),
+          bars(modelNamed(answer.model), answer),
         ),
       ),
     );

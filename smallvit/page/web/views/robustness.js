@@ -1,42 +1,42 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
-import { best, moveName } from "../strip.js";
+import { answerName, moveName } from "../answer_bar.js";
 import { button, fill, h } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
-import { change, changesOf, classKey, model, page, sides, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, state, titleOf } from "../state.js";
 import { current, unchanged } from "../answers.js";
-import { fail } from "../status.js";
-import { frame, inSentence } from "./view.js";
-import { picker } from "../picker.js";
+import { showMessage } from "../status.js";
+import { buildView, inSentence } from "./view.js";
+import { patchGrid } from "../patch_grid.js";
 
 const REACH = page.limits.move;
 const MOVES = (2 * REACH + 1) ** 2 - 1;
 
-export function makeView(section) {
-  const view = frame(section, "hold", "training");
+export function makeView(section, next) {
+  const view = buildView(section, "robustness", next);
   const maps = h("div", { class: "maps" });
   const legend = h("p", { class: "caption" });
   const cellText = h("p", { class: "caption strong", role: "status" });
-  const backButton = button(t("hold.back"), () => change({ move: [0, 0] }));
+  const backButton = button(t("robustness.back"), () => change({ move: [0, 0] }));
   const moved = canvas("", { class: "pixels seen" });
   const coverTake = h("p", { class: "take small" });
   const photo = canvas("");
-  const patches = picker({
-    label: t("hold.cover_hint"),
+  const patches = patchGrid({
+    label: t("robustness.cover_hint"),
     toggles: true,
     onpick: (_, index) => toggle(index),
   });
-  const [allText, lastText] = list("hold.cover_buttons");
+  const [allText, lastText] = list("robustness.cover_buttons");
   const uncoverAll = button(allText, () => change({ covered: [] }));
   const uncoverLast = button(lastText, () => change({ covered: state.changes.covered.slice(0, -1) }));
   const covers = h("div", { class: "maps" });
   const coverLegend = h("p", { class: "caption" });
-  const [axisRight, axisDown] = list("hold.axes");
+  const [axisRight, axisDown] = list("robustness.axes");
   view.body.append(
-    h("h3", {}, t("hold.shift_title")),
-    h("p", { class: "intro" }, t("hold.shift_intro")),
+    h("h3", {}, t("robustness.shift_title")),
+    h("p", { class: "intro" }, t("robustness.shift_intro")),
     h(
       "div",
       { class: "split shift" },
@@ -46,12 +46,19 @@ export function makeView(section) {
         maps,
         h("p", { class: "caption" }, axisRight, " · ", axisDown),
         legend,
-        h("p", { class: "caption narrow-only" }, t("hold.narrow")),
+        h("p", { class: "caption narrow-only" }, t("robustness.narrow")),
       ),
-      h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton),
+      h(
+        "div",
+        { class: "card narrow" },
+        moved,
+        cellText,
+        h("p", { class: "caption" }, t("robustness.hint")),
+        backButton,
+      ),
     ),
-    h("h3", {}, t("hold.cover_title")),
-    h("p", { class: "intro" }, t("hold.cover_intro")),
+    h("h3", {}, t("robustness.cover_title")),
+    h("p", { class: "intro" }, t("robustness.cover_intro")),
     coverTake,
     h(
       "div",
@@ -60,7 +67,7 @@ export function makeView(section) {
         "div",
         { class: "card narrow" },
         h("div", { class: "pick" }, photo, patches.element),
-        h("p", { class: "caption" }, t("hold.cover_hint"), " ", t("hold.fill"), "."),
+        h("p", { class: "caption" }, t("robustness.cover_hint"), " ", t("robustness.fill"), "."),
         h("div", { class: "row" }, uncoverAll, uncoverLast),
       ),
       h("div", { class: "grow" }, covers, coverLegend),
@@ -74,7 +81,7 @@ export function makeView(section) {
           await cachedCall(endpoint, { photo: shown, model: name });
     },
     () => show(),
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
 
   function toggle(index) {
@@ -83,9 +90,9 @@ export function makeView(section) {
   }
 
   function show() {
-    view.intro(t("hold.intro"));
+    view.intro(t("robustness.intro"));
     if (!state.info) return;
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const names = models.map((one) => one.name);
     showPhoto(models[0]);
     const [moves, covered] = ["/page_moves", "/page_cover"].map((endpoint) =>
@@ -106,7 +113,7 @@ export function makeView(section) {
     const { covered, move } = state.changes;
     const now = current[one.name];
     pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
-    photo.setAttribute("aria-label", t("strip.photo_alt", { side: one.image_size }));
+    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.image_size }));
     patches.set(one.grid_size, 0, covered);
     uncoverAll.disabled = uncoverLast.disabled = !covered.length;
     const isMoved = Boolean(move[0] || move[1]);
@@ -114,16 +121,16 @@ export function makeView(section) {
     pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
     moved.setAttribute(
       "aria-label",
-      isMoved ? t("hold.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }),
+      isMoved ? t("robustness.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }),
     );
     cellText.textContent = isMoved
-      ? sides()
+      ? pairNames()
           .filter((name) => current[name])
           .map((name) =>
-            t("hold.cell", {
+            t("robustness.cell", {
               move: moveName(move),
-              model: inSentence(model(name)),
-              answer: best(model(name), current[name]),
+              model: inSentence(modelNamed(name)),
+              answer: answerName(modelNamed(name), current[name]),
               p: percent(current[name].top[0][1]),
             }),
           )
@@ -144,13 +151,13 @@ export function makeView(section) {
     );
     if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
     legend.textContent = [
-      t("hold.legend", {
+      t("robustness.legend", {
         answer: models
           .map((one, index) => className(classKey(one, moves[index].answer)))
           .filter((name, index, all) => all.indexOf(name) === index)
           .join(" / "),
       }),
-      ...list("hold.notes", { P: models[0].patch_size }),
+      ...list("robustness.notes", { P: models[0].patch_size }),
     ].join(" ");
   }
 
@@ -169,8 +176,8 @@ export function makeView(section) {
             const here = !move[0] && !move[1];
             const probability = answer.probability[row][column];
             const other = answer.answers[row][column] !== answer.answer;
-            const label = t("hold.cell_label", {
-              move: here ? t("hold.unmoved") : moveName(move),
+            const label = t("robustness.cell_label", {
+              move: here ? t("robustness.unmoved") : moveName(move),
               answer: className(classKey(one, answer.answers[row][column])),
               p: percent(answer.top[row][column]),
             });
@@ -199,7 +206,7 @@ export function makeView(section) {
         class: "moves",
         role: "grid",
         "data-variant": one.variant,
-        "aria-label": t("hold.map_alt", {
+        "aria-label": t("robustness.map_alt", {
           model: titleOf(one),
           answer: said,
           total: flat.length,
@@ -254,7 +261,7 @@ export function makeView(section) {
         const { drop, row, column } = largestDrop(one, answer);
         image.setAttribute(
           "aria-label",
-          t("hold.cover_alt", {
+          t("robustness.cover_alt", {
             model: titleOf(one),
             answer: className(classKey(one, answer.answer)),
             drop: percent(drop),
@@ -265,7 +272,7 @@ export function makeView(section) {
         return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
       }),
     );
-    coverLegend.textContent = t("hold.cover_legend", {
+    coverLegend.textContent = t("robustness.cover_legend", {
       answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "),
       max: percent(most),
     });
@@ -282,12 +289,13 @@ function largestDrop(one, answer) {
 
 function shiftTakeaway(models, moves, kept) {
   const [a, b] = models;
-  if (!b) return t("hold.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
+  if (!b) return t("robustness.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
   let sentence;
   const [more, less] = kept[0] >= kept[1] ? [0, 1] : [1, 0];
-  if (kept[0] === kept[1]) sentence = t(kept[0] === MOVES ? "hold.T.all" : "hold.T.equal", { k: kept[0], n: MOVES });
+  if (kept[0] === kept[1])
+    sentence = t(kept[0] === MOVES ? "robustness.T.all" : "robustness.T.equal", { k: kept[0], n: MOVES });
   else
-    sentence = t("hold.T.more", {
+    sentence = t("robustness.T.more", {
       more: inSentence(models[more]),
       less: inSentence(models[less]),
       k1: kept[more],
@@ -298,11 +306,15 @@ function shiftTakeaway(models, moves, kept) {
   const truth = state.info.truth;
   if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
     parts.push(
-      t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }),
+      t("robustness.T+.steady_wrong", {
+        more: inSentence(models[more]),
+        a_truth: aTruth(truth),
+        truth: className(truth),
+      }),
     );
   } else if (page.consistency[a.name] && page.consistency[b.name]) {
     parts.push(
-      t("hold.T+.test", {
+      t("robustness.T+.test", {
         n_test: count(page.consistency[a.name].n),
         A: inSentence(a),
         cA: percent(page.consistency[a.name].share),
@@ -322,20 +334,20 @@ function coverTakeaway(models, covered) {
     const total = one.grid_size ** 2;
     if (hidden && now && before) {
       const same = now.top[0][0] === before.top[0][0];
-      return t(`hold.T.${same ? "kept" : "turned"}`, {
+      return t(`robustness.T.${same ? "kept" : "turned"}`, {
         n: hidden,
         total,
         model: inSentence(one),
-        answer: best(one, now),
-        answer0: best(one, before),
+        answer: answerName(one, now),
+        answer0: answerName(one, before),
         p: percent(now.top[0][1]),
         p0: percent(before.top[0][1]),
       });
     }
     const { drop, row, column } = largestDrop(one, answer);
     const decisive = answer.answers.filter((each) => each !== answer.answer).length;
-    if (drop <= 0) return t("hold.T.no_drop", { answer: className(classKey(one, answer.answer)) });
-    return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", {
+    if (drop <= 0) return t("robustness.T.no_drop", { answer: className(classKey(one, answer.answer)) });
+    return t(decisive ? "robustness.T.some_decide" : "robustness.T.none_decides", {
       model: inSentence(one),
       k: decisive,
       total,
@@ -345,6 +357,6 @@ function coverTakeaway(models, covered) {
     });
   });
   if (!state.changes.covered.length)
-    parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
+    parts.push(t("robustness.T+.caution"), models.some((one) => one.use_spt) && t("robustness.T+.neighbours"));
   return sentences(parts);
 }
