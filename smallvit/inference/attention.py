@@ -52,7 +52,7 @@ def mean_spread(attention: np.ndarray) -> np.ndarray:
         [L], from 1 to G * G.
     """
     among_patches = patch_attention(attention).astype(np.float64)
-    tiny = np.finfo(np.float64).tiny  # of a row that gives patches nothing at all, and for 0 ln 0 = 0
+    tiny = np.finfo(np.float64).tiny  # avoids 0/0 for a row that attends only to the class token, and log(0)
     shares = among_patches / np.maximum(among_patches.sum(axis=-1, keepdims=True), tiny)
     entropy = -(shares * np.log(np.maximum(shares, tiny))).sum(axis=-1)
     return np.exp(entropy).mean(axis=(1, 2))

@@ -23,8 +23,8 @@ from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
 _NUM_LATENCIES = 9  # predictions whose times give the median
-_NUM_FIRST_LATENCIES = 3  # of them measured before the first visitor, who waits for it
-# What `Explanation` has from `Intermediates` as is.
+_NUM_FIRST_LATENCIES = 3  # of them measured by `warm_up`, for which the first visitor waits
+# Fields copied from `Intermediates`.
 _EXPLAINED = ("patches", "projection_input", "patch_tokens", "attention")
 
 
@@ -73,14 +73,14 @@ class Token(NamedTuple):
 
     Attributes:
         pieces: uint8 [n, P, P, 3], the patch of each shifted image, in the order of `tokenization.SHIFT_NAMES`.
-        before: [P * P * n * 3] in the order row, column, image, RGB: the normalised pixels.
-        numbers: as `before`, after the LayerNorm of SPT: what the projection reads. Without SPT they are equal.
+        patch: [P * P * n * 3] in the order row, column, image, RGB: the normalised pixels.
+        projection_input: as `patch`, after the LayerNorm of SPT: what the projection reads. Without SPT they are equal.
         token: [D], the output of the projection, before the position embedding.
     """
 
     pieces: np.ndarray
-    before: np.ndarray
-    numbers: np.ndarray
+    patch: np.ndarray
+    projection_input: np.ndarray
     token: np.ndarray
 
 
@@ -114,7 +114,7 @@ class Explainer:
         self._predict = _cache_per_image(self._compute_prediction, size=256)
         self._explain = _cache_per_image(self._compute_explanation, size=16)
         self._predict_translated = _cache_per_image(self._compute_translations, size=32)
-        self._predict_covered = _cache_per_image(self._compute_covered, size=32)
+        self._predict_occluded = _cache_per_image(self._compute_occlusions, size=32)
 
     @classmethod
     def from_path(cls, path: str | Path) -> "Explainer":
@@ -184,8 +184,8 @@ class Explainer:
         side, place = config.patch_size, row * config.grid_size + column
         return Token(
             pieces=result.shifted_images[:, row * side : (row + 1) * side, column * side : (column + 1) * side],
-            before=result.patches[place],
-            numbers=result.projection_input[place],
+            patch=result.patches[place],
+            projection_input=result.projection_input[place],
             token=result.patch_tokens[place],
         )
 
@@ -197,14 +197,14 @@ class Explainer:
             patches: places of patches, row by row, from 0.
 
         Returns:
-            uint8 [H, H, 3] in the size that the model computes on, which every method here takes as an image too.
+            uint8 [H, H, 3] in the size that the model computes on. Every method also accepts images of this size.
         """
         config = self.record.model
         return occlude_patches(self.explain(image).image, patches, config.patch_size, config.pixel_mean)
 
     def predict_occluded(self, image: np.ndarray) -> np.ndarray:
-        """Classify an image, then the image with each of its patches covered, in one batch: NumPy [G * G + 1, K]."""
-        return self._predict_covered(image)
+        """Classify an image, then the image with each of its patches occluded, in one batch: NumPy [G * G + 1, K]."""
+        return self._predict_occluded(image)
 
     def predict_translated(self, image: np.ndarray, reach: int) -> np.ndarray:
         """Classify an image, as in `predict`, after every translation of up to `reach` pixels, in one batch.
@@ -220,7 +220,10 @@ class Explainer:
         return {self.record.class_names[index].replace("_", " "): float(probabilities[index]) for index in best}
 
     def is_unsure(self, probabilities: np.ndarray) -> bool:
-        """Return whether the top probability is below the record's threshold; 5 % of the right answers are below."""
+        """Return whether the top probability is below the record's threshold.
+
+        5 % of the right answers on the validation images are below it.
+        """
         return bool(probabilities.max() < self.record.unsure_below)
 
     def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
@@ -251,7 +254,7 @@ class Explainer:
         translated = translate_images(image, reach)
         return self.predict_many(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
 
-    def _compute_covered(self, image: np.ndarray) -> np.ndarray:
+    def _compute_occlusions(self, image: np.ndarray) -> np.ndarray:
         config = self.record.model
         return self.predict_many(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
 

@@ -55,7 +55,7 @@ class Cifar100TestSplit:
         return len(self._answers.get(name, ()))
 
     def answers(self, name: str, explainer: Explainer, count: int) -> np.ndarray:
-        """Return a model's answers to the first `count` images or some more, int; each is computed once."""
+        """Return class indices for at least the first `count` images, cached."""
         pixels = self._read()[0]
         known = self._answers.setdefault(name, [])
         while len(known) < min(count, len(pixels)):

@@ -10,12 +10,12 @@ from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import (
-    DELETE_INTERVAL_SECONDS,
-    MAX_AGE_SECONDS,
-    MAX_FACTOR,
     MAX_PIXELS_OF_FORMAT,
-    MAX_WAITING,
-    MIN_FACTOR,
+    MAX_TAU_FACTOR,
+    MAX_UPLOAD_AGE_SECONDS,
+    MAX_WAITING_REQUESTS,
+    MIN_TAU_FACTOR,
+    UPLOAD_CLEANUP_SECONDS,
 )
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
@@ -52,10 +52,10 @@ def page_data(
         "limits": {
             "bytes": images.MAX_BYTES,
             "megapixels": [images.MAX_PIXELS // 10**6, *(n // 10**6 for n in MAX_PIXELS_OF_FORMAT.values())],
-            "factor": [MIN_FACTOR, MAX_FACTOR],
-            "move": MAX_TRANSLATION,
-            "waiting": MAX_WAITING,
-            "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
+            "factor": [MIN_TAU_FACTOR, MAX_TAU_FACTOR],
+            "translation": MAX_TRANSLATION,
+            "waiting": MAX_WAITING_REQUESTS,
+            "minutes_kept": (MAX_UPLOAD_AGE_SECONDS + UPLOAD_CLEANUP_SECONDS) // 60,
         },
         "source_code": _source(),
         "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),

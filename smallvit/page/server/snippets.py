@@ -38,7 +38,7 @@ def training_command(record: Record) -> str:
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
     if not is_of_cifar100(record):
-        words += ["--data", _data(record)]
+        words += ["--data", _data_argument(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
     elif side := scaled_image_size(record.preset, record.model.image_size, record.overrides):
@@ -51,7 +51,7 @@ def training_command(record: Record) -> str:
     return shlex.join(words)
 
 
-def _data(record):
+def _data_argument(record):
     """The name of the data for `--data`. A record names an .npz file without its suffix."""
     file = f"{record.data}.npz"
     return file if file in record.command else record.data

@@ -8,7 +8,7 @@ import { bytes } from "./api.js";
 import { pixels, seen } from "./draw.js";
 
 /** "4 px right, 1 px down" */
-export function moveName([right, down]) {
+export function translationInWords([right, down]) {
   const parts = [];
   if (right) parts.push(t(right > 0 ? "value.right" : "value.left", { n: Math.abs(right) }));
   if (down) parts.push(t(down > 0 ? "value.down" : "value.up", { n: Math.abs(down) }));
@@ -19,20 +19,20 @@ export const scopeName = (layer) => (layer === null ? t("value.scope_all") : t("
 
 /** What is changed, in words; null if nothing is. */
 export function changesInWords() {
-  const { factor, layer, mask, move, target } = state.changes;
+  const { factor, layer, mask, translation, target } = state.changes;
   const covered = changesOf(state.a).covered ?? changesOf(state.b).covered ?? [];
   const [tau, maskOff, patches, moved] = list("answer_bar.changes", {
     factor: times(factor),
     scope: scopeName(layer),
     n: covered.length,
     total: modelNamed(state.a).grid_size ** 2,
-    move: moveName(move),
+    move: translationInWords(translation),
   });
   const parts = [];
   if (target && factor !== 1) parts.push(tau);
   if (target && !mask) parts.push(maskOff);
   if (covered.length) parts.push(patches);
-  if (move[0] || move[1]) parts.push(moved);
+  if (translation.some(Boolean)) parts.push(moved);
   return parts.length ? parts.join(", ") : null;
 }
 

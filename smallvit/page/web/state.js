@@ -2,7 +2,7 @@
 
 import { t } from "./text.js";
 
-const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], move: [0, 0] };
+const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], translation: [0, 0] };
 
 export const page = JSON.parse(document.getElementById("page").textContent);
 
@@ -62,7 +62,7 @@ export function set(fields) {
   Object.assign(state, fields);
   if (changed.has("photo")) state.changes = { ...NO_CHANGES };
   if (changed.has("a") || changed.has("b"))
-    state.changes = { ...NO_CHANGES, covered: state.changes.covered, move: state.changes.move };
+    state.changes = { ...NO_CHANGES, covered: state.changes.covered, translation: state.changes.translation };
   remember();
   for (const listener of listeners) listener(changed);
 }
@@ -74,7 +74,7 @@ export const isChanged = () =>
 
 /** The changes that apply to one model, as the server takes them. */
 export function changesOf(name) {
-  const { target, factor, layer, mask, covered, move } = state.changes;
+  const { target, factor, layer, mask, covered, translation } = state.changes;
   const changes = {};
   if (target === name) {
     if (factor !== 1) Object.assign(changes, { factor, layer });
@@ -82,7 +82,7 @@ export function changesOf(name) {
   }
   const present = covered.filter((patch) => patch < modelNamed(name).grid_size ** 2); // A and B may have different grids
   if (present.length) changes.covered = present;
-  if (move[0] || move[1]) changes.move = move;
+  if (translation.some(Boolean)) changes.translation = translation;
   return changes;
 }
 
@@ -94,7 +94,7 @@ export function link() {
   const parts = new URLSearchParams({ view: state.view });
   for (const [kind, value] of Object.entries(state.photo ?? {})) parts.set(kind, value);
   for (const name of ["a", "b", ...NUMBERS]) parts.set(name, state[name]);
-  const { target, factor, layer, mask, covered, move } = state.changes;
+  const { target, factor, layer, mask, covered, translation } = state.changes;
   if (target && (factor !== 1 || !mask)) {
     parts.set("change", target);
     parts.set("factor", factor);
@@ -102,7 +102,7 @@ export function link() {
     if (!mask) parts.set("mask", "off");
   }
   if (covered.length) parts.set("covered", covered.join("."));
-  if (move[0] || move[1]) parts.set("move", move.join("."));
+  if (translation.some(Boolean)) parts.set("move", translation.join("."));
   return `${location.origin}${location.pathname}${location.search}#${parts}`;
 }
 
@@ -148,9 +148,11 @@ export function readLink() {
   }
   if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
   if (parts.has("move")) {
-    const move = parts.get("move").split(".").map(Number);
-    const isMove = move.length === 2 && move.every((one) => Number.isInteger(one) && Math.abs(one) <= page.limits.move);
-    if (isMove) changes.move = move;
+    const translation = parts.get("move").split(".").map(Number);
+    const isTranslation =
+      translation.length === 2 &&
+      translation.every((one) => Number.isInteger(one) && Math.abs(one) <= page.limits.translation);
+    if (isTranslation) changes.translation = translation;
     else damaged();
   }
   return { fields, changes, notes };

@@ -1,7 +1,7 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
-import { answerName, moveName } from "../answer_bar.js";
+import { answerName, translationInWords } from "../answer_bar.js";
 import { button, fill, h } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
@@ -11,7 +11,7 @@ import { showMessage } from "../status.js";
 import { buildView, inSentence } from "./view.js";
 import { patchGrid } from "../patch_grid.js";
 
-const REACH = page.limits.move;
+const REACH = page.limits.translation;
 const MOVES = (2 * REACH + 1) ** 2 - 1;
 
 export function makeView(section, next) {
@@ -19,7 +19,7 @@ export function makeView(section, next) {
   const maps = h("div", { class: "maps" });
   const legend = h("p", { class: "caption" });
   const cellText = h("p", { class: "caption strong", role: "status" });
-  const backButton = button(t("robustness.back"), () => change({ move: [0, 0] }));
+  const backButton = button(t("robustness.back"), () => change({ translation: [0, 0] }));
   const moved = canvas("", { class: "pixels seen" });
   const coverTake = h("p", { class: "take small" });
   const photo = canvas("");
@@ -77,7 +77,7 @@ export function makeView(section, next) {
   const ask = latest(
     async (shown, names) => {
       for (const name of names)
-        for (const endpoint of ["/page_moves", "/page_cover"])
+        for (const endpoint of ["/page_translations", "/page_occlusions"])
           await cachedCall(endpoint, { photo: shown, model: name });
     },
     () => show(),
@@ -95,7 +95,7 @@ export function makeView(section, next) {
     const models = pairNames().map(modelNamed);
     const names = models.map((one) => one.name);
     showPhoto(models[0]);
-    const [moves, covered] = ["/page_moves", "/page_cover"].map((endpoint) =>
+    const [moves, covered] = ["/page_translations", "/page_occlusions"].map((endpoint) =>
       names.map((name) => keptAnswer(endpoint, { photo: state.photo, model: name })),
     );
     if (![...moves, ...covered].every(Boolean)) {
@@ -110,25 +110,27 @@ export function makeView(section, next) {
   }
 
   function showPhoto(one) {
-    const { covered, move } = state.changes;
+    const { covered, translation } = state.changes;
     const now = current[one.name];
     pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
     photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.image_size }));
     patches.set(one.grid_size, 0, covered);
     uncoverAll.disabled = uncoverLast.disabled = !covered.length;
-    const isMoved = Boolean(move[0] || move[1]);
+    const isMoved = translation.some(Boolean);
     backButton.disabled = !isMoved;
     pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
     moved.setAttribute(
       "aria-label",
-      isMoved ? t("robustness.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }),
+      isMoved
+        ? t("robustness.moved_alt", { move: translationInWords(translation) })
+        : t("photo.seen_alt", { side: one.image_size }),
     );
     cellText.textContent = isMoved
       ? pairNames()
           .filter((name) => current[name])
           .map((name) =>
             t("robustness.cell", {
-              move: moveName(move),
+              move: translationInWords(translation),
               model: inSentence(modelNamed(name)),
               answer: answerName(modelNamed(name), current[name]),
               p: percent(current[name].top[0][1]),
@@ -141,7 +143,7 @@ export function makeView(section, next) {
   let drawnMoves = null;
 
   function drawMoves(models, moves, kept) {
-    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.move]);
+    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.translation]);
     if (key === drawnMoves) return;
     drawnMoves = key;
     const focused = document.activeElement?.dataset?.move;
@@ -172,12 +174,12 @@ export function makeView(section, next) {
           "div",
           { role: "row" },
           Array.from({ length: side }, (_, column) => {
-            const move = [column - REACH, row - REACH];
-            const here = !move[0] && !move[1];
+            const translation = [column - REACH, row - REACH];
+            const here = !translation.some(Boolean);
             const probability = answer.probability[row][column];
             const other = answer.answers[row][column] !== answer.answer;
             const label = t("robustness.cell_label", {
-              move: here ? t("robustness.unmoved") : moveName(move),
+              move: here ? t("robustness.unmoved") : translationInWords(translation),
               answer: className(classKey(one, answer.answers[row][column])),
               p: percent(answer.top[row][column]),
             });
@@ -190,10 +192,10 @@ export function makeView(section, next) {
                 title: label,
                 class: [other && "other", here && "here"].filter(Boolean).join(" "),
                 tabindex: here ? 0 : -1,
-                "data-move": `${one.name} ${move}`,
-                "aria-pressed": String(state.changes.move) === String(move),
+                "data-move": `${one.name} ${translation}`,
+                "aria-pressed": String(state.changes.translation) === String(translation),
                 style: { "--share": probability },
-                onclick: () => change({ move }),
+                onclick: () => change({ translation }),
               }),
             );
           }),

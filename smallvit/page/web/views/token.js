@@ -178,8 +178,8 @@ export function makeView(section, nextView) {
       return image;
     });
     const total = size * size * 3 * number;
-    parts.before = strip(byPiece(answer.before, number, size), number);
-    parts.after = strip(byPiece(answer.numbers, number, size), number);
+    parts.before = strip(byPiece(answer.patch, number, size), number);
+    parts.after = strip(byPiece(answer.projection_input, number, size), number);
     const [low, high] = [Math.min(...answer.token), Math.max(...answer.token)].map((value) =>
       value.toFixed(1).replace("-", "−"),
     );

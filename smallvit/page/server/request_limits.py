@@ -2,8 +2,8 @@
 
 Gradio has some seventy routes more: some answer outside the queue (`/gradio_api/run`), some fetch or serve files
 (`/proxy=`, `/file=`), some belong to components, accounts or development. tests/page/test_routes.py compares this list
-with the routes of the installed Gradio. The limits of the queue are set in app.py; there is no limit of requests by
-time.
+with the routes of the installed Gradio. The limits of the queue are set in page_server.py; there is no limit of
+requests by time.
 """
 
 import logging

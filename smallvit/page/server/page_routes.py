@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from smallvit import files
@@ -28,8 +28,8 @@ class _WebFiles(StaticFiles):
         return response
 
 
-def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route | Mount]:
-    """Return the routes of `access.OWN_ROUTES`.
+def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route]:
+    """Return the routes of `request_limits.OWN_ROUTES`.
 
     Args:
         page_data: returns the JSON values that the page carries.
@@ -40,6 +40,15 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
         language = texts.language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
         return HTMLResponse(render_page(page_data(), language), headers={**_REVALIDATE, "vary": "accept-language"})
 
+    # No `Mount`: where a proxy takes the root path away, it looks for the files at another path.
+    web_files, text_files = _WebFiles(directory=WEB_FOLDER), _WebFiles(directory=texts.FOLDER)
+
+    async def web(request: Request) -> Response:
+        return await web_files.get_response(request.path_params["path"], request.scope)
+
+    async def text(request: Request) -> Response:
+        return await text_files.get_response(f"{request.path_params['language']}.json", request.scope)
+
     def example(request: Request) -> Response:
         found = examples.get(request.path_params["name"])
         return FileResponse(found.path) if found else Response(status_code=404)
@@ -49,8 +58,8 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
 
     return [
         Route("/", page),
-        Mount("/web", _WebFiles(directory=WEB_FOLDER)),
-        Mount("/texts", _WebFiles(directory=texts.FOLDER)),  # access.py opens only its JSON files
+        Route("/web/{path:path}", web),
+        Route("/texts/{language}.json", text),
         Route("/example/{name:path}.jpg", example),
         Route("/credits", credits),
     ]
