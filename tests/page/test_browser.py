@@ -269,7 +269,7 @@ def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path)
     expect(page.locator(".say").nth(1).locator(".value")).to_have_text(top(answer)[1].replace(" ", "\u00a0"))
     expect(page.locator("#view-temperature > .take")).to_contain_text("With τ × 4 in all layers, ViT + SPT + LSA")
     assert said(page)[0] == before[0]
-    open_view(page, "hold")  # a change stays in sight, and in force, in every view
+    open_view(page, "robustness")  # a change stays in sight, and in force, in every view
     expect(page.locator(".what-if")).to_be_visible()
     page.get_by_role("button", name="Undo all changes").click()
     expect(page.locator(".what-if")).to_be_hidden()

@@ -198,6 +198,8 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
     assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
     assert (vit["tau"], vit["tau_start"]) == (None, pytest.approx(5**0.5))  # it is not loaded
     assert (vit["patch_size"], vit["grid_size"], vit["image_size"]) == (4, 3, 12)
+    record = store.record("laptop-vit")
+    assert (vit["data"], vit["num_train"], vit["data_image_size"]) == ("CIFAR-100", record.num_train, 32)
     assert vit["history"] == tiny.HISTORY
 
 

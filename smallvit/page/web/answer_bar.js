@@ -2,7 +2,7 @@
 
 import { button, fill, h, linkTo } from "./dom.js";
 import { aTruth, className, list, percent, t, times } from "./text.js";
-import { changesOf, classKey, modelNamed, set, pairNames, state, subscribe, titleOf, undo } from "./state.js";
+import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, titleOf, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
 import { bytes } from "./api.js";
 import { pixels, seen } from "./draw.js";

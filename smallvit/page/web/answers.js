@@ -1,8 +1,8 @@
 // The answers to the photo: of every compared model to the photo as it is, and of A and B with the visitor's changes.
 
 import { call, latest } from "./api.js";
-import { changesOf, compared, isChanged, modelNamed, set, pairNames, state, subscribe } from "./state.js";
-import { showMessage, setBusy } from "./status.js";
+import { changesOf, compared, isChanged, modelNamed, pairNames, set, state, subscribe } from "./state.js";
+import { setBusy, showMessage } from "./status.js";
 import { t } from "./text.js";
 
 /** {model name: answer} to the photo as it is; empty while a new photo is on its way. */

@@ -1,6 +1,6 @@
 // The camera: frames go to the server one after the other, and both answers follow.
 
-import { PageError, call } from "./api.js";
+import { call, PageError } from "./api.js";
 import { bars } from "./bars.js";
 import { answerName } from "./answer_bar.js";
 import { button, fill, h } from "./dom.js";

@@ -6,6 +6,7 @@ import { call } from "./api.js";
 import { aTruth, className, count, language, list, loadTexts, percent, rich, t } from "./text.js";
 import { choosePhoto, onAnswers, unchanged } from "./answers.js";
 import {
+  availableModels,
   classKey,
   compared,
   link,
@@ -16,9 +17,8 @@ import {
   state,
   subscribe,
   titleOf,
-  availableModels,
 } from "./state.js";
-import { clear, showMessage, setBusy } from "./status.js";
+import { clear, setBusy, showMessage } from "./status.js";
 import { makeSettings } from "./settings.js";
 
 const VIEWS = ["photo", "token", "attention", "temperature", "robustness", "training", "use"];

@@ -4,7 +4,7 @@ import { button, h, menu, save } from "./dom.js";
 import { copyButton } from "./copy.js";
 import { answersInWords, changesInWords } from "./answer_bar.js";
 import { className, language, list, percent, t } from "./text.js";
-import { classKey, link, modelNamed, page, set, pairNames, state, titleOf, availableModels } from "./state.js";
+import { availableModels, classKey, link, modelNamed, page, pairNames, set, state, titleOf } from "./state.js";
 import { color, css } from "./draw.js";
 import { current } from "./answers.js";
 import { showMessage } from "./status.js";

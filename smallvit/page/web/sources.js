@@ -4,7 +4,7 @@ import { PageError, upload } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { choosePhoto } from "./answers.js";
 import { className, list, t } from "./text.js";
-import { clear, showMessage, setBusy } from "./status.js";
+import { clear, setBusy, showMessage } from "./status.js";
 import { makeCamera } from "./camera.js";
 import { page, state } from "./state.js";
 

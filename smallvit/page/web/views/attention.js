@@ -3,7 +3,7 @@
 import { attentionAsker, chosenAttention, drawAttention } from "../attentions.js";
 import { cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, color, overlay, seen } from "../draw.js";
-import { changesOf, modelNamed, set, pairNames, state, titleOf } from "../state.js";
+import { changesOf, modelNamed, pairNames, set, state, titleOf } from "../state.js";
 import { showMessage } from "../status.js";
 import { fill, h, menu, slider } from "../dom.js";
 import { buildView, inSentence } from "./view.js";

@@ -1,6 +1,6 @@
 // Photo and answers: one photo, every model, and where the models disagree.
 
-import { aTruth, allModels, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
+import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
 import { bars } from "../bars.js";
 import { button, fill, h, linkTo } from "../dom.js";
 import { canvas, pixels, seen } from "../draw.js";
@@ -12,8 +12,8 @@ import {
   disagreementOf,
   modelNamed,
   page,
-  set,
   pairNames,
+  set,
   state,
   titleOf,
 } from "../state.js";

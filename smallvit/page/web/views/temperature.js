@@ -5,7 +5,7 @@ import { bars } from "../bars.js";
 import { answerName, scopeName } from "../answer_bar.js";
 import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, plainOf, set, pairNames, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, titleOf } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, unchanged } from "../answers.js";
 import { buildView, inSentence } from "./view.js";

@@ -2,11 +2,11 @@
 
 import { bytes, call, latest } from "../api.js";
 import { button, fill, h, slider } from "../dom.js";
-import { canvas, css, enlarge, drawFrame, gridLines, pixels, seen } from "../draw.js";
+import { canvas, css, drawFrame, enlarge, gridLines, pixels, seen } from "../draw.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
 import { list, t } from "../text.js";
-import { modelNamed, set, pairNames, state, titleOf } from "../state.js";
+import { modelNamed, pairNames, set, state, titleOf } from "../state.js";
 import { patchGrid } from "../patch_grid.js";
 
 // Where things are on the stage, in hundredths of its width.
