@@ -34,13 +34,14 @@ TRUSTED_DECODING = DecodingLimits(cpu_seconds=30, wall_seconds=120, memory_bytes
 MAX_DECODING_PROCESSES = 32  # each takes some 40 MB at rest
 
 # Requests to the page.
-MAX_RUNNING = 16  # above the number of cores: a request whose image takes long to decode waits for another process
-MAX_WAITING = 64  # the next request is told that the queue is full
-MAX_MODELS = 16  # in one request: more than a page shows side by side
+# Running requests: above the number of cores, because one whose image takes long to decode waits for another process.
+MAX_RUNNING_REQUESTS = 16
+MAX_WAITING_REQUESTS = 64  # the next request is told that the queue is full
+MAX_MODELS_PER_REQUEST = 16  # in one request: more than a page shows side by side
 MAX_BODY_BYTES = 2 * MAX_IMAGE_BYTES  # an image in a `data:` URL takes 4/3 of its size
 MAX_FRAME_CHARACTERS = 200_000  # a frame of the webcam, in base64; the page sends small JPEGs
-MIN_FACTOR, MAX_FACTOR = 0.1, 8.0  # of tau: from attention to one token to nearly even; 1e-38 gives no numbers
-MAX_AGE_SECONDS, DELETE_INTERVAL_SECONDS = 50 * 60, 5 * 60  # an upload is deleted after 55 minutes at the latest
+MIN_TAU_FACTOR, MAX_TAU_FACTOR = 0.1, 8.0  # of tau: from attention to one token to nearly even; 1e-38 gives no numbers
+MAX_UPLOAD_AGE_SECONDS, UPLOAD_CLEANUP_SECONDS = 50 * 60, 5 * 60  # an upload is deleted after 55 minutes at the latest
 MAX_UPLOAD_PAUSE_SECONDS = 5 * 60  # an upload of which no byte came for so long has broken off, and is deleted
 
 # Model folders, from the Hub or from anybody. The files are what `smallvit.model_folder` writes.

@@ -6,5 +6,3 @@
 from smallvit.images.errors import ImageError
 from smallvit.images.load import FORMATS, MAX_SIDE, Photo, View, load_square, resize_square
 from smallvit.images.pool import DecodingPool, load_photo, pool_for_trusted_images, start_decoding
-from smallvit.limits import MAX_IMAGE_BYTES as MAX_BYTES
-from smallvit.limits import MAX_PIXELS

@@ -21,9 +21,8 @@ def attention_from_patch(attention: np.ndarray, layer: int, head: int | None, pa
     """
     of_layer = attention[layer].mean(axis=0) if head is None else attention[layer, head]
     grid = grid_size(attention)
-    first = attention.shape[-1] - grid**2
     row, column = patch
-    return of_layer[first + row * grid + column, first:].reshape(grid, grid)
+    return patch_attention(of_layer)[row * grid + column].reshape(grid, grid)
 
 
 def diagonal_attention(attention: np.ndarray) -> np.ndarray:
@@ -53,7 +52,7 @@ def mean_spread(attention: np.ndarray) -> np.ndarray:
         [L], from 1 to G * G.
     """
     among_patches = patch_attention(attention).astype(np.float64)
-    tiny = np.finfo(np.float64).tiny  # of a row that gives patches nothing at all, and for 0 ln 0 = 0
+    tiny = np.finfo(np.float64).tiny  # avoids 0/0 for a row that attends only to the class token, and log(0)
     shares = among_patches / np.maximum(among_patches.sum(axis=-1, keepdims=True), tiny)
     entropy = -(shares * np.log(np.maximum(shares, tiny))).sum(axis=-1)
     return np.exp(entropy).mean(axis=(1, 2))

@@ -23,8 +23,8 @@ from smallvit.model import Intermediates
 from smallvit.model_folder.folder import ModelFolder, read_model_folder
 
 _NUM_LATENCIES = 9  # predictions whose times give the median
-_NUM_FIRST_LATENCIES = 3  # of them measured before the first visitor, who waits for it
-# What `Explanation` has from `Intermediates` as is.
+_NUM_FIRST_LATENCIES = 3  # of them measured by `warm_up`, for which the first visitor waits
+# Fields copied from `Intermediates`.
 _EXPLAINED = ("patches", "projection_input", "patch_tokens", "attention")
 
 
@@ -73,14 +73,14 @@ class Token(NamedTuple):
 
     Attributes:
         pieces: uint8 [n, P, P, 3], the patch of each shifted image, in the order of `tokenization.SHIFT_NAMES`.
-        before: [P * P * n * 3] in the order row, column, image, RGB: the normalised pixels.
-        numbers: as `before`, after the LayerNorm of SPT: what the projection reads. Without SPT they are equal.
+        patch: [P * P * n * 3] in the order row, column, image, RGB: the normalised pixels.
+        projection_input: as `patch`, after the LayerNorm of SPT: what the projection reads. Without SPT they are equal.
         token: [D], the output of the projection, before the position embedding.
     """
 
     pieces: np.ndarray
-    before: np.ndarray
-    numbers: np.ndarray
+    patch: np.ndarray
+    projection_input: np.ndarray
     token: np.ndarray
 
 
@@ -100,7 +100,6 @@ class Explainer:
     """
 
     def __init__(self, folder: ModelFolder) -> None:
-        self.folder = folder
         self.record = folder.record
         model = folder.load_model()
         self.taus = model.taus()
@@ -115,17 +114,12 @@ class Explainer:
         self._predict = _cache_per_image(self._compute_prediction, size=256)
         self._explain = _cache_per_image(self._compute_explanation, size=16)
         self._predict_translated = _cache_per_image(self._compute_translations, size=32)
-        self._predict_covered = _cache_per_image(self._compute_covered, size=32)
+        self._predict_occluded = _cache_per_image(self._compute_occlusions, size=32)
 
     @classmethod
     def from_path(cls, path: str | Path) -> "Explainer":
         """Read and verify the model folder at `path`, then load it. Raises `UserError`."""
         return cls(read_model_folder(path))
-
-    @property
-    def title(self) -> str:
-        """The model's name in print: `"ViT + SPT + LSA"`."""
-        return self.record.variant_title
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Classify an image.
@@ -140,7 +134,7 @@ class Explainer:
 
     def predict_many(self, images: np.ndarray) -> np.ndarray:
         """Classify images, uint8 [B, S, S, 3], in one batch: probabilities, NumPy [B, K]. Nothing is cached."""
-        return self._classify(images)
+        return _probabilities(self._logits(ops.convert_to_tensor(images)))
 
     def warm_up(self) -> None:
         """Compile the function of `predict`, and measure its latency."""
@@ -151,9 +145,12 @@ class Explainer:
         for _ in range(_NUM_FIRST_LATENCIES):
             self._compute_prediction(blank)
 
-    def median_latency_seconds(self) -> float:
-        """Return the median time of the last predictions; other work on the machine hardly changes a median."""
-        return statistics.median(self._seconds)
+    def median_milliseconds(self) -> float:
+        """Return the median time of the last predictions, without decoding and network time.
+
+        Other work on the machine hardly changes a median.
+        """
+        return 1e3 * statistics.median(self._seconds)
 
     def explain(self, image: np.ndarray, factors: float | Sequence[float] = 1.0, mask: bool = True) -> Explanation:
         """Return what the model computes for an image as in `predict`, also with changed attention.
@@ -187,8 +184,8 @@ class Explainer:
         side, place = config.patch_size, row * config.grid_size + column
         return Token(
             pieces=result.shifted_images[:, row * side : (row + 1) * side, column * side : (column + 1) * side],
-            before=result.patches[place],
-            numbers=result.projection_input[place],
+            patch=result.patches[place],
+            projection_input=result.projection_input[place],
             token=result.patch_tokens[place],
         )
 
@@ -200,14 +197,14 @@ class Explainer:
             patches: places of patches, row by row, from 0.
 
         Returns:
-            uint8 [H, H, 3] in the size that the model computes on, which every method here takes as an image too.
+            uint8 [H, H, 3] in the size that the model computes on. Every method also accepts images of this size.
         """
         config = self.record.model
         return occlude_patches(self.explain(image).image, patches, config.patch_size, config.pixel_mean)
 
     def predict_occluded(self, image: np.ndarray) -> np.ndarray:
-        """Classify an image, then the image with each of its patches covered, in one batch: NumPy [G * G + 1, K]."""
-        return self._predict_covered(image)
+        """Classify an image, then the image with each of its patches occluded, in one batch: NumPy [G * G + 1, K]."""
+        return self._predict_occluded(image)
 
     def predict_translated(self, image: np.ndarray, reach: int) -> np.ndarray:
         """Classify an image, as in `predict`, after every translation of up to `reach` pixels, in one batch.
@@ -223,12 +220,15 @@ class Explainer:
         return {self.record.class_names[index].replace("_", " "): float(probabilities[index]) for index in best}
 
     def is_unsure(self, probabilities: np.ndarray) -> bool:
-        """Return whether the top probability is below the record's threshold; 5 % of the right answers are below."""
+        """Return whether the top probability is below the record's threshold.
+
+        5 % of the right answers on the validation images are below it.
+        """
         return bool(probabilities.max() < self.record.unsure_below)
 
     def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
         start = time.perf_counter()
-        probabilities = self._classify(image[None])[0]
+        probabilities = self.predict_many(image[None])[0]
         self._seconds.append(time.perf_counter() - start)
         return probabilities
 
@@ -252,15 +252,11 @@ class Explainer:
 
     def _compute_translations(self, image: np.ndarray, reach: int) -> np.ndarray:
         translated = translate_images(image, reach)
-        return self._classify(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
+        return self.predict_many(translated.reshape(-1, *image.shape)).reshape(*translated.shape[:2], -1)
 
-    def _compute_covered(self, image: np.ndarray) -> np.ndarray:
+    def _compute_occlusions(self, image: np.ndarray) -> np.ndarray:
         config = self.record.model
-        return self._classify(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
-
-    def _classify(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [B, S, S, 3] -> probabilities [B, K]."""
-        return _probabilities(self._logits(ops.convert_to_tensor(images)))
+        return self.predict_many(occlude_each_patch(self.explain(image).image, config.patch_size, config.pixel_mean))
 
 
 def _cache_per_image(function: Callable[..., Any], size: int) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Images with covered patches. NumPy only; these functions know no model."""
+"""Images with occluded patches. NumPy only; these functions know no model."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,16 +19,16 @@ def occlude_patches(
     Returns:
         uint8 [H, W, 3], a copy.
     """
-    covered = image.copy()
+    occluded = image.copy()
     columns = image.shape[1] // patch_size
     for patch in patches:
         top, left = (patch_size * place for place in divmod(patch, columns))
-        covered[top : top + patch_size, left : left + patch_size] = np.rint(255 * np.asarray(mean))
-    return covered
+        occluded[top : top + patch_size, left : left + patch_size] = np.rint(255 * np.asarray(mean))
+    return occluded
 
 
 def occlude_each_patch(image: np.ndarray, patch_size: int, mean: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the image, then one image for each of its N patches with this patch covered: uint8 [N + 1, H, W, 3].
+    """Return the image, then one image for each of its N patches with this patch occluded: uint8 [N + 1, H, W, 3].
 
     Arguments as for `occlude_patches`.
     """

@@ -31,7 +31,8 @@ class Prediction(NamedTuple):
     Attributes:
         class_name: the most probable class.
         probability: its probability, in [0, 1].
-        is_unsure: whether the probability is below the model's threshold; 5 % of the right answers are.
+        is_unsure: whether the probability is below the model's threshold. 5 % of the right answers on the validation
+            images are below it.
         top: (class, probability) of the `NUM_ANSWERS` most probable classes, the most probable first.
         probabilities: float64 [K], in the order of `Predictor.class_names`; they sum to 1.
     """

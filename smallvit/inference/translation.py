@@ -1,13 +1,13 @@
-"""Moved images. NumPy only."""
+"""Translated images. NumPy only."""
 
 import numpy as np
 
 MAX_TRANSLATION = 4
-"""How far the shift test of the page translates an image, in pixels of what the model sees."""
+"""How far the translation test of the page translates an image, in pixels of what the model sees."""
 
 
 def translate_image(image: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """Move the content of an image [H, W, C] `dx` pixels to the right and `dy` down, as `translate_images` does."""
+    """Translate an image [H, W, C] `dx` pixels to the right and `dy` down, as `translate_images` does."""
     reach = max(abs(dx), abs(dy))
     return translate_images(image, reach)[reach + dy, reach + dx]
 

@@ -163,11 +163,12 @@ def test_the_readme_is_short():
         f"{limits.TRUSTED_DECODING.cpu_seconds} s of CPU time, {limits.TRUSTED_DECODING.wall_seconds} s in all, "
         f"{limits.TRUSTED_DECODING.memory_bytes >> 30} GB",
         f"{limits.DOWNLOAD_SECONDS} seconds and {limits.MAX_IMAGE_BYTES >> 20} MB for everything",
-        f"{limits.MAX_RUNNING} requests run at once",
-        f"at most {limits.MAX_WAITING} wait",
+        f"{limits.MAX_RUNNING_REQUESTS} requests run at once",
+        f"at most {limits.MAX_WAITING_REQUESTS} wait",
         f"at most {limits.MAX_BODY_BYTES >> 20} MB",
-        f"a frame of the webcam {limits.MAX_FRAME_CHARACTERS:,} characters; a request {limits.MAX_MODELS} models",
-        f"multiply tau by {limits.MIN_FACTOR} to {limits.MAX_FACTOR:.0f}",
+        f"a frame of the webcam {limits.MAX_FRAME_CHARACTERS:,} characters; "
+        f"a request {limits.MAX_MODELS_PER_REQUEST} models",
+        f"multiply tau by {limits.MIN_TAU_FACTOR} to {limits.MAX_TAU_FACTOR:.0f}",
         f"| `model.weights.h5` | {limits.MAX_MODEL_FILE_BYTES['model.weights.h5'] >> 20} MB |",
         f"| examples | {limits.MAX_EXAMPLES} |",
         f"| stored image | {limits.MAX_DATA_IMAGE_SIZE} pixels a side |",

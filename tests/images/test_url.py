@@ -11,9 +11,9 @@ import time
 import pytest
 
 from smallvit.errors import UserError
-from smallvit.images import MAX_BYTES
 from smallvit.images import url as fetch
 from smallvit.images.url import decode_data_url, download_image
+from smallvit.limits import MAX_IMAGE_BYTES
 from tests.image_corpus import photo, save
 
 IMAGE = save(photo(), "PNG")
@@ -207,7 +207,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(IMAGE), IMAGE))
 
     def announced(self):
-        self.answer(Content_Length=MAX_BYTES + 1)
+        self.answer(Content_Length=MAX_IMAGE_BYTES + 1)
         self.server.hung_up.set()
 
     def endless(self):

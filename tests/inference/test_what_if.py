@@ -116,11 +116,11 @@ def test_a_token_is_made_of_five_pieces(loaded, image):
     assert (token.pieces[1][:, 2:] == np.rint(255 * np.array(tiny.MODEL.pixel_mean))).all()
     mean, std = np.array(tiny.MODEL.pixel_mean), np.array(tiny.MODEL.pixel_std)
     before = (token.pieces.transpose(1, 2, 0, 3) / 255 - mean) / std  # row, column, image, RGB
-    np.testing.assert_allclose(token.before, before.ravel(), atol=0.6 / 255 / std.min())  # pieces are whole numbers
+    np.testing.assert_allclose(token.patch, before.ravel(), atol=0.6 / 255 / std.min())  # pieces are whole numbers
     norm, projection = model.tokenization.layer_norm, model.tokenization.projection
-    centered = token.before - token.before.mean()
-    expected = centered / np.sqrt(token.before.var() + norm.epsilon) * array(norm.gamma) + array(norm.beta)
-    np.testing.assert_allclose(token.numbers, expected, atol=1e-5)
+    centered = token.patch - token.patch.mean()
+    expected = centered / np.sqrt(token.patch.var() + norm.epsilon) * array(norm.gamma) + array(norm.beta)
+    np.testing.assert_allclose(token.projection_input, expected, atol=1e-5)
     np.testing.assert_allclose(token.token, expected @ array(projection.kernel) + array(projection.bias), atol=1e-5)
 
 
@@ -130,7 +130,7 @@ def test_a_plain_token_is_one_piece_as_it_is(tmp_path, image):
     token = explainer.token(image, 2, 0)
     assert token.pieces.shape == (1, 4, 4, 3)
     np.testing.assert_array_equal(token.pieces[0], explainer.explain(image).image[8:12, :4])
-    np.testing.assert_array_equal(token.numbers, token.before)
+    np.testing.assert_array_equal(token.projection_input, token.patch)
     np.testing.assert_array_equal(explainer.what_if(image, mask=False), explainer.what_if(image))
 
 

@@ -17,7 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from smallvit import files, images
+from smallvit import files, images, limits
 from smallvit.inference.explainer import Explainer
 from smallvit.layers.tokenization import SHIFT_NAMES
 from smallvit.page.server import startup
@@ -140,7 +140,7 @@ def test_what_is_no_image_gets_a_sentence_and_the_next_image_an_answer(client, t
 
 def test_a_file_that_is_too_large_is_refused(url):
     """By the server: the client of Gradio would not even send it."""
-    large = {"files": ("large.jpg", bytes(images.MAX_BYTES + 1))}
+    large = {"files": ("large.jpg", bytes(limits.MAX_IMAGE_BYTES + 1))}
     assert httpx.post(f"{url}gradio_api/upload", files=large, timeout=60).status_code == 413
 
 
@@ -174,7 +174,7 @@ def test_no_input_makes_the_server_fetch_from_its_own_network(url, client):
 
 
 def test_a_body_that_is_too_large_is_refused(url):
-    too_long = json.dumps({"data": ["x" * (2 * images.MAX_BYTES), "laptop-vit"]}).encode()
+    too_long = json.dumps({"data": ["x" * (2 * limits.MAX_IMAGE_BYTES), "laptop-vit"]}).encode()
     assert httpx.post(f"{url}gradio_api/queue/join", content=too_long, timeout=60).status_code == 413
 
     def parts():

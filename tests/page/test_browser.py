@@ -64,7 +64,8 @@ def visit(browser, url):
     """Open the page and wait for its answers. At the end nothing may have failed or left the host."""
     pages = []
 
-    def open_page(width=1280, theme="light", lang="en", address=None, **context_options):
+    def open_page(width=1280, theme="light", lang="en", address=None, replaced=(), **context_options):
+        """`replaced` are (old, new) texts of the page itself, for what the bundled models do not have."""
         permissions = ["clipboard-read", "clipboard-write", "camera"]
         size = {"width": width, "height": 844}
         context = browser.new_context(viewport=size, permissions=permissions, **context_options)
@@ -75,6 +76,16 @@ def visit(browser, url):
         page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
         page.on("request", lambda request: request.url.startswith(OWN) or page.errors.append(request.url))
         pages.append(page)
+        if replaced:
+
+            def rewrite(route):
+                html = route.fetch().text()
+                for old, new in replaced:
+                    assert old in html
+                    html = html.replace(old, new)
+                route.fulfill(body=html, content_type="text/html")
+
+            page.route(re.compile(r"/\?"), rewrite)
         page.goto(address or f"{url}?__theme={theme}&lang={lang}")
         answered(page)
         return page
@@ -88,7 +99,7 @@ def visit(browser, url):
 
 
 def answered(page):
-    """Wait until both answers in the strip are those of the photo that is shown."""
+    """Wait until both answers in the bar are those of the photo that is shown."""
     # The first visit may come while the other processes of the tests have all cores.
     expect(page.locator("body.working")).to_have_count(0, timeout=120_000)
     expect(page.locator(".say .value").first).to_be_visible(timeout=120_000)
@@ -105,7 +116,7 @@ def open_view(page, view):
 
 
 def said(page):
-    """The answers of A and B as the strip has them: [(class, "54.3 %")]."""
+    """The answers of A and B as the bar has them: [(class, "54.3 %")]."""
     return [
         (line.locator("b").inner_text(), line.locator(".value").inner_text().replace("\u00a0", " "))
         for line in page.locator(".say").all()
@@ -166,8 +177,8 @@ def test_every_view_fits_can_be_read_and_touched(visit, width, theme, lang, tmp_
     page = visit(width, theme, lang, reduced_motion="reduce")
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    strip = page.locator("#strip .says").bounding_box()
-    assert strip["y"] + strip["height"] < 844
+    bar = page.locator("#answer-bar .says").bounding_box()
+    assert bar["y"] + bar["height"] < 844
     for view, has_content in VIEWS.items():
         open_view(page, view)
         has_content(page)
@@ -190,7 +201,7 @@ VIEWS = {
     "token": lambda page: expect(page.locator(".stage .barcode:not(.away)")).to_be_visible(),
     "attention": lambda page: expect(page.locator("#view-attention .maps figure")).to_have_count(4),
     "temperature": lambda page: expect(page.locator("#view-temperature .chart").last).to_be_visible(),
-    "hold": lambda page: expect(page.locator(".moves")).to_have_count(2),
+    "robustness": lambda page: expect(page.locator(".moves")).to_have_count(2),
     "training": lambda page: expect(page.locator("#view-training .chart")).to_have_count(3),
     "use": lambda page: expect(page.locator("#view-use code").first).to_contain_text("import"),
 }
@@ -206,7 +217,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
     page = visit()
     open_view(page, "token")
     expect(page.locator(".stage .piece")).to_have_count(5)
-    page.locator("#view-token .picker button").nth(8 * 5 + 2).click()
+    page.locator("#view-token .patch-grid button").nth(8 * 5 + 2).click()
     expect(page.locator("#view-token .step")).to_contain_text("row 6, column 3")
     page.get_by_role("button", name="From the start").click()
     seen = []
@@ -218,7 +229,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
     assert len(set(seen)) == 7
     assert "240 numbers" in seen[4]
     expect(page.locator(".barcode figcaption")).to_contain_text(re.compile(r"from −\d\.\d to \d\.\d"))
-    page.locator("#view-token .picker [tabindex='0']").focus()
+    page.locator("#view-token .patch-grid [tabindex='0']").focus()
     page.keyboard.press("ArrowUp")
     expect(page.locator("#view-token > .take")).to_contain_text("8 × 8 pixels")
     for _ in range(7):
@@ -231,7 +242,7 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
 def test_attention_of_the_clicked_patch_is_that_of_the_model(visit, client):
     page = visit()
     open_view(page, "attention")
-    page.locator("#view-attention .picker").first.locator("button").nth(8 * 5 + 2).click()
+    page.locator("#view-attention .patch-grid").first.locator("button").nth(8 * 5 + 2).click()
     set_range(page.locator("#view-attention").get_by_label(re.compile("^Layer")), 6)
     page.locator("#view-attention select").select_option("2")
     answer = client.predict(handle_file(LION), "laptop-vit", 6, 2, 6, 3, api_name="/attention")
@@ -258,7 +269,7 @@ def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path)
     expect(page.locator(".say").nth(1).locator(".value")).to_have_text(top(answer)[1].replace(" ", "\u00a0"))
     expect(page.locator("#view-temperature > .take")).to_contain_text("With τ × 4 in all layers, ViT + SPT + LSA")
     assert said(page)[0] == before[0]
-    open_view(page, "hold")  # a change stays in sight, and in force, in every view
+    open_view(page, "robustness")  # a change stays in sight, and in force, in every view
     expect(page.locator(".what-if")).to_be_visible()
     page.get_by_role("button", name="Undo all changes").click()
     expect(page.locator(".what-if")).to_be_hidden()
@@ -281,7 +292,7 @@ def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path)
 def test_the_photo_is_moved_and_covered(visit):
     page = visit()
     before = said(page)
-    open_view(page, "hold")
+    open_view(page, "robustness")
     modified = page.locator(".moves").nth(1)
     cell = modified.locator("button").nth(9 * 8 + 1)
     label = cell.get_attribute("aria-label").replace("\u00a0", " ")
@@ -293,13 +304,13 @@ def test_the_photo_is_moved_and_covered(visit):
     expect(page.locator(".what-if")).to_be_hidden()
     expect(modified.locator("button")).to_have_count(81)
     unchanged = 80 - modified.locator(".other").count()
-    expect(page.locator("#view-hold > .take")).to_contain_text(re.compile(rf"\b{unchanged}\b"))
+    expect(page.locator("#view-robustness > .take")).to_contain_text(re.compile(rf"\b{unchanged}\b"))
 
-    patches = page.locator("#view-hold .picker button")
+    patches = page.locator("#view-robustness .patch-grid button")
     for index in (27, 28, 35):
         patches.nth(index).click()
     expect(page.locator(".what-if")).to_contain_text("3 of 64 patches covered")
-    expect(page.locator("#view-hold")).to_contain_text("With 3 of 64 patches covered")
+    expect(page.locator("#view-robustness")).to_contain_text("With 3 of 64 patches covered")
     patches.nth(27).focus()
     page.keyboard.press("Space")
     expect(page.locator(".what-if")).to_contain_text("2 of 64 patches covered")
@@ -332,7 +343,7 @@ def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
 def test_live_answers_follow_the_camera_until_it_is_stopped(visit):
     page = visit()
     page.get_by_role("button", name="Camera", exact=True).click()
-    live = page.locator(".live")
+    live = page.locator(".camera")
     expect(live.locator(".bars")).to_have_count(2)
     expect(live.locator(".take")).to_contain_text("times a second")
     live.get_by_role("button", name="Keep this frame").click()
@@ -347,6 +358,74 @@ def test_a_browser_without_a_camera_gets_one_sentence(visit):
     page.evaluate(f"() => {{ {refused} }}")
     page.get_by_role("button", name="Camera", exact=True).click()
     expect(page.locator("#message")).to_contain_text("No camera was found; connect one, or upload a photo.")
+
+
+def test_a_camera_that_comes_after_its_panel_was_closed_is_stopped(visit):
+    page = visit()
+    page.evaluate(SLOW_CAMERA)
+    page.on("request", lambda request: "frame" in (request.post_data or "") and page.errors.append("a frame was sent"))
+    button = page.get_by_role("button", name="Camera", exact=True)
+    button.click()
+    button.click()  # closed while the browser asks
+    expect(page.locator(".camera")).to_be_hidden()
+    page.evaluate("allow()")
+    assert page.evaluate("ended()") == [True]
+    assert page.locator(".camera").get_by_role("button", name="Stop", include_hidden=True).is_disabled()
+
+
+SLOW_CAMERA = """() => {
+    window.ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    const allowed = new Promise(done => { window.allow = () => done(); });
+    const streams = [];
+    navigator.mediaDevices.getUserMedia = async options => {
+      await allowed;
+      streams.push(await ask(options));
+      return streams.at(-1);
+    };
+    window.ended = async () => {
+      while (!streams.length) await new Promise(done => setTimeout(done, 50));
+      await new Promise(done => setTimeout(done, 500));
+      return streams.flatMap(one => one.getTracks()).map(one => one.readyState === 'ended');
+    };
+  }"""
+
+
+def test_of_several_files_the_first_is_used_and_a_sentence_says_so(visit):
+    page = visit()
+    page.evaluate(
+        """async () => {
+          const blob = await (await fetch('example/cup.jpg')).blob();
+          const transfer = new DataTransfer();
+          for (const name of ['one.jpg', 'two.jpg']) transfer.items.add(new File([blob], name));
+          dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
+        }"""
+    )
+    expect(page.locator("#message")).to_contain_text("Several files were dropped and the first is used")
+    answered(page)
+    expect(page.locator(".truth")).to_have_text("Truth not known")
+
+
+def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
+    page = visit(replaced=[('"variant": "lsa"', '"variant": "new"'), ('"title": "ViT + LSA"', '"title": "ViT + New"')])
+    expect(page.locator(".card.answer")).to_have_count(4)
+    expect(page.locator(".card.answer h3").nth(2)).to_have_text("ViT + New")
+    expect(page.locator("footer")).not_to_contain_text("Each is one training.")  # it names the four variants
+    open_view(page, "training")
+    expect(page.locator("#view-training .chart")).to_have_count(3)
+
+
+def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
+    tiny.write_folder(tmp_path / "one", "spt_lsa")
+    (tmp_path / "one/examples").mkdir()
+    (tmp_path / "one/examples/unknown.jpg").write_bytes(LION.read_bytes())
+    options = ("--models", tmp_path / "one")
+    with running_app(*options, log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as address:
+        page = visit(address=f"{address}?lang=en")
+        take = page.locator("#view-photo > .take")
+        expect(take).to_contain_text(re.compile(r"^ViT \+ SPT \+ LSA answers [\w ]+\. Only you can say"))
+        expect(page.locator("#view-photo > .intro")).to_have_text("")
+        page.get_by_role("button", name="Camera", exact=True).click()
+        expect(page.locator(".camera .take")).to_contain_text("ViT + SPT + LSA answers")
 
 
 def test_what_is_refused_gets_one_message_and_the_page_goes_on(visit, url, tmp_path):
@@ -393,9 +472,9 @@ def test_a_link_or_an_image_is_shared_and_a_damaged_link_says_so(visit, url, tmp
     expect(other.locator(".what-if")).to_contain_text("τ × 2")
     until(lambda: said(other) == said(page))  # each page follows its own slider
     assert other.locator(".who").first.inner_text() == "ViT + SPT + LSA"
-    damaged = visit(address=f"{url}?lang=en#view=token&example=lion&row=x&a=laptop-none")
+    damaged = visit(address=f"{url}?lang=en#view=hold&example=lion&row=x&a=laptop-none")
     expect(damaged.locator("#message")).to_be_visible()
-    expect(damaged.locator("#view-token")).to_be_visible()
+    expect(damaged.locator("#view-robustness")).to_be_visible()  # "hold" is its name in older links
 
 
 def test_words_are_explained_and_the_language_can_be_switched(visit):
@@ -436,11 +515,20 @@ def test_models_from_the_hub_are_named_while_they_come_and_then_compared(visit, 
             page.reload()
             answered(page)
             open_view(page, "attention")
-            fine = page.locator("#view-attention .picker").last
+            fine = page.locator("#view-attention .patch-grid").last
             expect(fine.locator("button")).to_have_count(14 * 14)
             fine.locator("button").last.click()
             canvas = page.locator("#view-attention .pick canvas").last
             expect(canvas).to_have_attribute("aria-label", re.compile("row 14, column 14"))
+            page.locator(".settings").click()
+            page.get_by_role("button", name="Swap A and B").click()
+            page.get_by_role("button", name="Done").click()
+            open_view(page, "robustness")
+            page.locator("#view-robustness .patch-grid button").last.click()  # the other model has no such patch
+            expect(page.locator(".what-if")).to_contain_text("1 of 196 patches covered")
+            expect(page.locator(".was")).to_have_count(1)
+            expect(page.locator(".say .value")).to_have_count(2)
+            expect(page.locator("#message")).to_be_hidden()
 
 
 def test_a_report_opens_from_the_disk_and_asks_for_nothing(browser, tmp_path, rng):

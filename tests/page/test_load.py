@@ -17,7 +17,7 @@ from PIL import Image
 
 from smallvit import limits
 from smallvit.images import load_square, resize_square
-from smallvit.page.server import app
+from smallvit.page.server import page_server
 from smallvit.page.server.models import ModelStore
 from tests import hostile, tiny
 from tests.image_corpus import save
@@ -116,9 +116,9 @@ def test_one_request_too_many_is_told_that_the_queue_is_full(tmp_path, monkeypat
             return super().get(name)
 
     tiny.write_folder(tmp_path / "laptop-vit", "vit")
-    monkeypatch.setattr(app, "MAX_WAITING", 2)
-    monkeypatch.setitem(app.EVENT_QUEUE, "concurrency_limit", 2)
-    with served(app.PageServer(SlowStore([tmp_path / "laptop-vit"]))) as (_, url):
+    monkeypatch.setattr(page_server, "MAX_WAITING_REQUESTS", 2)
+    monkeypatch.setitem(page_server.EVENT_QUEUE, "concurrency_limit", 2)
+    with served(page_server.PageServer(SlowStore([tmp_path / "laptop-vit"]))) as (_, url):
         client = Client(url, verbose=False)
         jobs = []
         for _ in range(6):

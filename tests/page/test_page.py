@@ -15,7 +15,7 @@ from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.page.server import cleanup, errors, models, page_data, snippets, startup, web
+from smallvit.page.server import cleanup, errors, models, page_data, page_routes, snippets, startup
 from smallvit.page.server.examples import find_examples
 from smallvit.page.texts import FOLDER, language_of
 from tests import tiny
@@ -197,7 +197,9 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
     assert vit["fair_group"] == spt_lsa["fair_group"]
     assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
     assert (vit["tau"], vit["tau_start"]) == (None, pytest.approx(5**0.5))  # it is not loaded
-    assert (vit["patch_size"], vit["grid_size"], vit["image_size"], vit["cls"]) == (4, 3, 12, False)
+    assert (vit["patch_size"], vit["grid_size"], vit["image_size"]) == (4, 3, 12)
+    record = store.record("laptop-vit")
+    assert (vit["data"], vit["num_train"], vit["data_image_size"]) == ("CIFAR-100", record.num_train, 32)
     assert vit["history"] == tiny.HISTORY
 
 
@@ -207,7 +209,7 @@ def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_nam
 
 
 def test_nothing_but_a_users_mistake_becomes_a_message():
-    for told in (errors.told_by_key, errors.told_in_english):
+    for told in (errors.errors_as_json, errors.errors_as_sentence):
         with pytest.raises(ZeroDivisionError):
             told(lambda: 1 / 0)()
 
@@ -238,8 +240,8 @@ def test_the_bundled_examples_are_for_models_that_know_their_classes(folders):
 
 def test_the_page_data_cannot_end_its_element(monkeypatch, tmp_path):
     (tmp_path / "index.html").write_text('<html lang="en"><body><!--page--></body>')
-    monkeypatch.setattr(web, "WEB_FOLDER", tmp_path)
-    html = web.render_page({"name": "</script><b>&"}, "ko")
+    monkeypatch.setattr(page_routes, "WEB_FOLDER", tmp_path)
+    html = page_routes.render_page({"name": "</script><b>&"}, "ko")
     assert html.startswith('<html lang="ko">')
     assert html.count("</script>") == 1
     data = html.partition('id="page">')[2].partition("</script>")[0]
@@ -253,13 +255,13 @@ def test_an_upload_that_broke_off_is_deleted_sooner(tmp_path, monkeypatch):
     start = (tmp_path / "tmpabc").stat().st_ctime
     for seconds, is_there in ((200, True), (310, False)):
         monkeypatch.setattr(cleanup.time, "time", lambda seconds=seconds: start + seconds)
-        cleanup.delete_old_files(tmp_path, 3000)
+        cleanup.delete_old_files(tmp_path)
         assert (tmp_path / "tmpabc").exists() == is_there
         assert (tmp_path / "digest/image").exists()
 
 
 def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
-    assert cleanup.MAX_AGE_SECONDS + cleanup.DELETE_INTERVAL_SECONDS < 3600
+    assert cleanup.MAX_UPLOAD_AGE_SECONDS + cleanup.UPLOAD_CLEANUP_SECONDS < 3600
     upload, rounds = tmp_path / "digest/image", []
     upload.parent.mkdir()
     upload.write_text("content")
@@ -273,7 +275,7 @@ def test_uploads_are_deleted_within_the_hour(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(cleanup.time, "sleep", sleep)
-        patched.setattr(cleanup.time, "time", lambda: start + len(rounds) * cleanup.DELETE_INTERVAL_SECONDS)
+        patched.setattr(cleanup.time, "time", lambda: start + len(rounds) * cleanup.UPLOAD_CLEANUP_SECONDS)
         cleanup.delete_old_files_regularly(blocks, tmp_path)
         for thread in threading.enumerate():
             if thread.name == "cleanup":

@@ -18,10 +18,12 @@ from smallvit.inference.explainer import Explainer
 from smallvit.inference.occlusion import occlude_patches
 from smallvit.inference.translation import translate_image
 from smallvit.page.server import photos as page_photos
-from smallvit.page.server.app import PageServer
 from smallvit.page.server.errors import PageError
+from smallvit.page.server.examples import find_examples
 from smallvit.page.server.models import ModelStore
-from smallvit.page.server.photos import keep_upload
+from smallvit.page.server.page_api import page_endpoints
+from smallvit.page.server.page_server import PageServer
+from smallvit.page.server.photos import Photos, keep_upload
 from tests import image_corpus, server, tiny
 from tests.server import LION, ROOT, Endpoint
 
@@ -83,6 +85,13 @@ def test_a_photo_is_shown_as_it_is_and_as_the_models_see_it(served, image, tmp_p
     assert ask(served, "/page_photo", upload(served, tmp_path / "two.gif"))["notes"] == ["animated"]
 
 
+def test_a_page_without_models_says_so():
+    page_photo = page_endpoints(ModelStore([]), Photos(find_examples([]), None))[0]
+    with pytest.raises(PageError) as caught:
+        page_photo(EXAMPLE)
+    assert caught.value.key == "no_models"
+
+
 def test_a_photo_at_an_address_becomes_an_upload(served, image, monkeypatch):
     asked = []
 
@@ -113,7 +122,7 @@ def test_answers_are_those_of_the_models_also_under_changes(served, image):
         assert [index for index, _ in answer["top"]] == np.argsort(-probabilities)[:5].tolist()
         np.testing.assert_allclose([p for _, p in answer["top"]], -np.sort(-probabilities)[:5], atol=1e-5)
         assert answer["ms"] > 0
-    changes = {"move": [2, -3], "covered": [0, 4], "factor": 0.5, "layer": 2, "mask": False}
+    changes = {"translation": [2, -3], "covered": [0, 4], "factor": 0.5, "layer": 2, "mask": False}
     (changed,) = ask(served, "/page_answers", EXAMPLE, [BOTH], changes)
     explainer = served[1][BOTH]
     moved = explainer.explain(translate_image(image, 2, -3)).image
@@ -128,7 +137,7 @@ def test_how_a_token_is_made(served, image):
     token = served[1][BOTH].token(image, 2, 0)
     np.testing.assert_array_equal(pixels(answer["pieces"], 5, 4, 4), token.pieces)
     np.testing.assert_array_equal(pixels(answer["shifted"], 5, 12, 12), served[1][BOTH].explain(image).shifted_images)
-    for name in ("before", "numbers", "token"):
+    for name in ("patch", "projection_input", "token"):
         np.testing.assert_allclose(answer[name], getattr(token, name), atol=1e-5)
 
 
@@ -145,13 +154,13 @@ def test_attention_of_a_layer_and_the_rollout(served, image):
 
 
 def test_moved_and_covered_photos(served, image):
-    moves = ask(served, "/page_moves", EXAMPLE, VIT)
+    moves = ask(served, "/page_translations", EXAMPLE, VIT)
     probabilities = served[1][VIT].predict_translated(image, 4)
     assert moves["answer"] == probabilities[4, 4].argmax()
     np.testing.assert_allclose(moves["probability"], probabilities[..., moves["answer"]], atol=1e-5)
     np.testing.assert_array_equal(moves["answers"], probabilities.argmax(axis=-1))
     np.testing.assert_allclose(moves["top"], probabilities.max(axis=-1), atol=1e-5)
-    cover = ask(served, "/page_cover", EXAMPLE, BOTH)
+    cover = ask(served, "/page_occlusions", EXAMPLE, BOTH)
     probabilities = served[1][BOTH].predict_occluded(image)
     assert cover["answer"] == probabilities[0].argmax()
     assert cover["p0"] == pytest.approx(probabilities[0].max(), abs=1e-5)
@@ -216,7 +225,7 @@ def test_what_if_and_compare_for_programs(served, image):
         ("/page_answers", (EXAMPLE, ["resnet"], {}), "model_unknown"),
         ("/page_answers", (EXAMPLE, [BOTH], {"factor": 9}), "api_factors"),
         ("/page_answers", (EXAMPLE, [BOTH], {"factor": 2, "layer": 4}), "api_range"),
-        ("/page_answers", (EXAMPLE, [BOTH], {"move": [5, 0]}), "api_range"),
+        ("/page_answers", (EXAMPLE, [BOTH], {"translation": [5, 0]}), "api_range"),
         ("/page_answers", (EXAMPLE, [BOTH], {"covered": [9]}), "api_range"),
         ("/page_token", (EXAMPLE, VIT, 0, 1), "api_range"),
         ("/page_photo", ({"test_image": 30},), "no_photo"),

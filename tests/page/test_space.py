@@ -206,4 +206,4 @@ def test_a_space_may_hold_the_models_of_ones_own_images(running_space, clone, tm
         assert {entry["name"] for answer in answers for entry in answer["classes"]} <= set(names)
         page = json.loads(httpx.get(url).text.partition('id="page">')[2].partition("</script>")[0])
         assert [(one["id"], one["truth"]) for one in page["examples"]] == [("kind 3", "kind 3")]
-        assert page["data"]["name"] == "my_images"
+        assert [one["data"] for one in page["models"]] == ["my_images", "my_images"]

@@ -66,4 +66,3 @@ def test_every_class_of_cifar100_has_a_name(language):
 
     assert named("class") == {name for names in SUPERCLASSES.values() for name in names}
     assert named("superclass") == set(SUPERCLASSES)
-    assert named("name") == {"vit", "spt", "lsa", "spt_lsa", "vit_in_sentence"}

@@ -8,7 +8,7 @@ import numpy as np
 from smallvit import images
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION, translate_image
-from smallvit.limits import MAX_FACTOR, MIN_FACTOR
+from smallvit.limits import MAX_TAU_FACTOR, MIN_TAU_FACTOR
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError
 
@@ -16,23 +16,23 @@ NUM_TOP_CLASSES = 5
 
 
 class Changes(NamedTuple):
-    """What a visitor changes. Applied in this order: the image is moved, patches are covered, attention is changed.
+    """What a visitor changes, in this order: the image is translated, patches are covered, attention is changed.
 
     Attributes:
-        move: (dx, dy), pixels to the right and down, of what the models are given.
+        translation: (dx, dy), pixels to the right and down, of what the models are given.
         covered: places of covered patches, row by row, from 0.
         factors: one for each layer; every tau of the layer is multiplied by it.
         mask: False switches the mask of LSA off.
     """
 
-    move: tuple[int, int]
+    translation: tuple[int, int]
     covered: tuple[int, ...]
     factors: tuple[float, ...]
     mask: bool
 
     @property
     def changes_attention(self) -> bool:
-        """Whether the model computes otherwise than it was trained."""
+        """Whether tau or the mask differs from the trained model."""
         return not self.mask or any(factor != 1 for factor in self.factors)
 
 
@@ -40,7 +40,7 @@ def parse_changes(changes: Any, record: Record) -> Changes:
     """Check the changes of a request, see docs of the endpoints in page_api.py.
 
     Args:
-        changes: {} or a dict with any of "factor", "layer", "mask", "covered", "move".
+        changes: {} or a dict with any of "factor", "layer", "mask", "covered", "translation".
         record: of the model that is changed.
 
     Raises:
@@ -51,7 +51,7 @@ def parse_changes(changes: Any, record: Record) -> Changes:
     factor, layer = changes.get("factor", 1.0), changes.get("layer")
     layers = range(1, config.depth + 1) if layer is None else [whole_number("layer", layer, 1, config.depth)]
     factor = factor_in_range(factor, config.depth)
-    dx, dy = _numbers(changes.get("move", (0, 0)), "move", -MAX_TRANSLATION, MAX_TRANSLATION, 2)
+    dx, dy = _numbers(changes.get("translation", (0, 0)), "translation", -MAX_TRANSLATION, MAX_TRANSLATION, 2)
     covered = _numbers(changes.get("covered", ()), "patch", 0, config.num_patches - 1, None)
     return Changes(
         (dx, dy),
@@ -62,10 +62,10 @@ def parse_changes(changes: Any, record: Record) -> Changes:
 
 
 def factor_in_range(factor: Any, depth: int, count: int = 1) -> float:
-    """Return a factor of tau as a float. Raises `PageError` unless it is from `MIN_FACTOR` to `MAX_FACTOR`."""
+    """Return a factor of tau as a float. Raises `PageError` unless it is from `MIN_TAU_FACTOR` to `MAX_TAU_FACTOR`."""
     is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
     # A slider may round its end.
-    if not is_number or not 0.999 * MIN_FACTOR <= factor <= 1.001 * MAX_FACTOR:
+    if not is_number or not 0.999 * MIN_TAU_FACTOR <= factor <= 1.001 * MAX_TAU_FACTOR:
         raise factors_error(count, depth)
     return float(factor)
 
@@ -74,10 +74,12 @@ def factors_error(count: int, depth: int) -> PageError:
     """The error of factors that are out of range, or too many or too few."""
     return PageError(
         "api_factors",
-        f"There are {count} factors for {depth} layers; send one number, or one for each layer, from {MIN_FACTOR} to "
-        f"{MAX_FACTOR:g}.",
+        f"There are {count} factors for {depth} layers; send one number, or one for each layer, "
+        f"from {MIN_TAU_FACTOR:g} to {MAX_TAU_FACTOR:g}.",
         n=count,
         layers=depth,
+        low=MIN_TAU_FACTOR,
+        high=MAX_TAU_FACTOR,
     )
 
 
@@ -103,7 +105,7 @@ def _numbers(values: Any, name: str, lowest: int, highest: int, count: int | Non
 
 
 def given_image(record: Record, square: np.ndarray) -> np.ndarray:
-    """Return what a model is given of a square: uint8 [S, S, 3] in the size of its training images."""
+    """Resize a square photo to the size of the model's training images: uint8 [S, S, 3]."""
     return images.resize_square(square, record.data_image_size)
 
 
@@ -113,10 +115,10 @@ def seen_image(record: Record, image: np.ndarray) -> np.ndarray:
 
 
 def changed_image(explainer: Explainer, square: np.ndarray, changes: Changes) -> np.ndarray:
-    """Return what a model is given of a square, moved and covered: uint8 [S, S, 3]."""
+    """Return what a model is given of a square, translated and covered: uint8 [S, S, 3]."""
     image = given_image(explainer.record, square)
-    if any(changes.move):
-        image = translate_image(image, *changes.move)
+    if any(changes.translation):
+        image = translate_image(image, *changes.translation)
     return explainer.occlude(image, changes.covered) if changes.covered else image
 
 
@@ -131,11 +133,6 @@ def top_indices(probabilities: np.ndarray) -> list[tuple[int, float]]:
     """Return (class index, probability) of the most probable classes, the most probable first."""
     best = np.argsort(-probabilities, kind="stable")[:NUM_TOP_CLASSES]
     return [(int(index), float(probabilities[index])) for index in best]
-
-
-def milliseconds(explainer: Explainer) -> float:
-    """The median time of the model's last answers; the photo's decoding and the way to the browser are no part."""
-    return 1e3 * explainer.median_latency_seconds()
 
 
 def parse_factors(factors: Any, depth: int) -> Sequence[float]:

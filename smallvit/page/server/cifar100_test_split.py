@@ -19,8 +19,6 @@ class Cifar100TestSplit:
         folder: a release, see `find_test_images`.
     """
 
-    __test__ = False  # pytest takes it for a test
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
@@ -57,7 +55,7 @@ class Cifar100TestSplit:
         return len(self._answers.get(name, ()))
 
     def answers(self, name: str, explainer: Explainer, count: int) -> np.ndarray:
-        """Return a model's answers to the first `count` images or some more, int; each is computed once."""
+        """Return class indices for at least the first `count` images, cached."""
         pixels = self._read()[0]
         known = self._answers.setdefault(name, [])
         while len(known) < min(count, len(pixels)):

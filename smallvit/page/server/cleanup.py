@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_UPLOAD_PAUSE_SECONDS
+from smallvit.limits import MAX_UPLOAD_AGE_SECONDS, MAX_UPLOAD_PAUSE_SECONDS, UPLOAD_CLEANUP_SECONDS
 
 
 def use_own_upload_folder() -> Path:
@@ -39,24 +39,22 @@ def use_own_upload_folder() -> Path:
     return folder
 
 
-def delete_old_files(folder: Path, max_age_seconds: float) -> None:
+def delete_old_files(folder: Path) -> None:
     """Delete old files in a folder and its subfolders, then the subfolders that are empty.
+
+    A file is old after `MAX_UPLOAD_AGE_SECONDS` by its ctime, which counts from when the file came to this folder.
 
     Gradio writes an upload into the folder itself, and moves it to a subfolder when it is complete. One that broke off
     stays where it is, so it is deleted after a pause of `MAX_UPLOAD_PAUSE_SECONDS`.
-
-    Args:
-        folder: the upload folder.
-        max_age_seconds: age by ctime, which counts from when the file came to this folder.
     """
-    for path in sorted(Path(folder).rglob("*"), reverse=True):  # the content of a folder before the folder
+    for path in sorted(folder.rglob("*"), reverse=True):  # the content of a folder before the folder
         try:
             if path.is_dir():
-                if time.time() - path.stat().st_ctime > max_age_seconds:  # an upload may just have made a young one
+                # An upload may just have made a young folder.
+                if time.time() - path.stat().st_ctime > MAX_UPLOAD_AGE_SECONDS:
                     path.rmdir()
                 continue
-            is_complete = path.parent != Path(folder)
-            most = max_age_seconds if is_complete else min(max_age_seconds, MAX_UPLOAD_PAUSE_SECONDS)
+            most = MAX_UPLOAD_PAUSE_SECONDS if path.parent == folder else MAX_UPLOAD_AGE_SECONDS
             if time.time() - path.lstat().st_ctime > most:
                 path.unlink()
         except OSError:
@@ -64,13 +62,13 @@ def delete_old_files(folder: Path, max_age_seconds: float) -> None:
 
 
 def delete_old_files_regularly(blocks: gr.Blocks, folder: Path) -> None:
-    """Delete old uploads now and every `DELETE_INTERVAL_SECONDS`, in a thread."""
+    """Delete old uploads now and every `UPLOAD_CLEANUP_SECONDS`, in a thread."""
 
     def run() -> None:
         while True:
-            delete_old_files(folder, MAX_AGE_SECONDS)
+            delete_old_files(folder)
             for paths in blocks.temp_file_sets:  # Gradio forgets only the files that it deleted itself
                 paths -= {path for path in list(paths) if not os.path.exists(path)}
-            time.sleep(DELETE_INTERVAL_SECONDS)
+            time.sleep(UPLOAD_CLEANUP_SECONDS)
 
     threading.Thread(target=run, name="cleanup", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What a visitor did wrong, as the page and as programs are told.
+"""Turns `UserError` into JSON for the page, or into an English sentence for programs.
 
 The page speaks two languages, so the message of an endpoint of the page is JSON: {"key", "values", "sentence"}. The
 key is that of a text, without its section "error."; the sentence is English, for errors that have no text.
@@ -29,17 +29,17 @@ class PageError(UserError):
         self.values = values
 
 
-def told_in_english(function: Callable[..., Any]) -> Callable[..., Any]:
+def errors_as_sentence(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a public endpoint: a `UserError` reaches the client as its sentence."""
-    return _told(function, str)
+    return _with_message(function, str)
 
 
-def told_by_key(function: Callable[..., Any]) -> Callable[..., Any]:
+def errors_as_json(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate an endpoint of the page: a `UserError` reaches the browser as JSON."""
-    return _told(function, _as_json)
+    return _with_message(function, _as_json)
 
 
-def _told(function: Callable[..., Any], text: Callable[[UserError], str]) -> Callable[..., Any]:
+def _with_message(function: Callable[..., Any], text: Callable[[UserError], str]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
         try:

@@ -59,7 +59,8 @@ def _examples(photos: Photos, pair: list[tuple[str, Explainer]], cell: str) -> l
             continue
         square = photos.square({"example": name}, record.view)
         answers = [int(explainer.predict(given_image(explainer.record, square)).argmax()) for _, explainer in pair]
-        if _cell(answers, record.class_names.index(example.truth)) == CELLS[cell]:
+        label = record.class_names.index(example.truth)
+        if tuple(answer == label for answer in answers) == CELLS[cell]:
             seen = seen_image(record, given_image(record, square))
             found.append(_entry({"example": name}, example.truth, answers, seen))
     return found
@@ -78,10 +79,6 @@ def _test_images(photos: Photos, pair: list[tuple[str, Explainer]], cell: str, w
         if len(indices) >= wanted or count == len(labels):
             break
     return indices[:wanted].tolist(), len(indices) > wanted or count < len(labels)
-
-
-def _cell(answers: list[int], label: int) -> tuple[bool, ...]:
-    return tuple(answer == label for answer in answers)
 
 
 def _entry(photo: dict[str, Any], truth: str, answers: list[int], seen: np.ndarray) -> dict[str, Any]:

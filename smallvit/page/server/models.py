@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -112,8 +112,16 @@ class ModelStore:
 
     @property
     def titles(self) -> dict[str, str]:
-        """{name: title on the page}."""
-        return _titles(self.folders)
+        """{name: title and preset}. Equal titles get the seed, or the name if seeds are equal too."""
+        folders = self.folders
+        titles = {name: f"{item.record.variant_title} · {item.record.preset}" for name, item in folders.items()}
+        all_titles = list(titles.values())
+        for title in {title for title in all_titles if all_titles.count(title) > 1}:
+            names = [name for name in titles if titles[name] == title]
+            seeds = {name: f"seed {folders[name].record.training.seed}" for name in names}
+            details = seeds if len(set(seeds.values())) == len(names) else dict(zip(names, names, strict=True))
+            titles.update({name: f"{title} ({details[name]})" for name in names})
+        return titles
 
     def __len__(self) -> int:
         return len(self.folders)
@@ -225,15 +233,3 @@ def hide_folder(error: UserError, path: str | Path) -> str:
     """Return the message of an error about `path` with the path's last part only; the page must not show the rest."""
     path = Path(path)
     return str(error).replace(str(path), path.name) if len(path.parts) > 1 else str(error)
-
-
-def _titles(folders: Mapping[str, ModelFolder]) -> dict[str, str]:
-    """Return each model's title and preset. Equal titles get the seed, or the name if seeds are equal too."""
-    titles = {name: f"{item.record.variant_title} · {item.record.preset}" for name, item in folders.items()}
-    all_titles: Sequence[str] = list(titles.values())
-    for title in {title for title in all_titles if all_titles.count(title) > 1}:
-        names = [name for name in titles if titles[name] == title]
-        seeds = {name: f"seed {folders[name].record.training.seed}" for name in names}
-        details = seeds if len(set(seeds.values())) == len(names) else dict(zip(names, names, strict=True))
-        titles.update({name: f"{title} ({details[name]})" for name in names})
-    return titles

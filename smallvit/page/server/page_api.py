@@ -3,9 +3,9 @@
 In all of them `photo` is {"example": id}, {"upload": path as /gradio_api/upload returned it}, {"test_image": index} or
 {"url": address}. `changes` is {} or has any of
 
-- "move": [dx, dy], pixels to the right and down, at most 4 each;
+- "translation": [dx, dy], pixels to the right and down, at most 4 each;
 - "covered": places of patches, row by row, from 0, that are painted in the mean colour of the training images;
-- "factor": 0.1 to 8, by which every tau is multiplied, or that of the one "layer", from 1, that is named;
+- "factor": multiplies tau, 0.1 to 8, in every layer, or in "layer" (from 1) only;
 - "mask": false, which switches the mask of LSA off.
 
 Images are base64 of uint8 RGB, row by row. Numbers of a row, column or layer begin at 1, those of a class at 0.
@@ -21,12 +21,10 @@ from smallvit.errors import UserError
 from smallvit.inference.attention import attention_rollout
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
-from smallvit.limits import MAX_MODELS
+from smallvit.limits import MAX_MODELS_PER_REQUEST
 from smallvit.page.server.answers import (
-    Changes,
     changed_image,
     given_image,
-    milliseconds,
     parse_changes,
     probabilities_of,
     seen_image,
@@ -34,7 +32,7 @@ from smallvit.page.server.answers import (
     whole_number,
 )
 from smallvit.page.server.gallery import gallery
-from smallvit.page.server.models import ModelStore
+from smallvit.page.server.models import ModelStore, no_models
 from smallvit.page.server.page_data import models_data
 from smallvit.page.server.photos import Photos, decode_frame, encode_bytes, encode_jpeg
 from smallvit.page.server.snippets import usage
@@ -47,6 +45,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         """Decode a photo: its preview, its crop, and what the models see of it."""
         kept = photos.keep(photo)
         records = [folder.record for folder in models_here.folders.values()]
+        if not records:
+            raise no_models()
         decoded = photos.photo(kept, records[0].view.value_range)
         side = min(decoded.width, decoded.height)
         return {
@@ -83,7 +83,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "model": name,
             "top": top_indices(probabilities),
             "unsure": explainer.is_unsure(probabilities),
-            "ms": milliseconds(explainer),
+            "ms": explainer.median_milliseconds(),
             "seen": encode_bytes(seen_image(explainer.record, image)),
         }
 
@@ -96,15 +96,15 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         return {
             "pieces": encode_bytes(token.pieces),
             "shifted": encode_bytes(explainer.explain(image).shifted_images),
-            "numbers": token.numbers.tolist(),
-            "before": token.before.tolist(),
+            "patch": token.patch.tolist(),
+            "projection_input": token.projection_input.tolist(),
             "token": token.token.tolist(),
         }
 
     def page_attention(photo: dict[str, Any], model: str, layer: int, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the attention of a layer: weights as base64 of uint16, 65535 for 1."""
         record = models_here.record(model)
-        parsed: Changes = parse_changes(changes, record)
+        parsed = parse_changes(changes, record)
         whole_number("layer", layer, 1, record.model.depth, model)
         explainer = models_here.get(model)
         image = changed_image(explainer, photos.square(photo, record.view), parsed)
@@ -122,8 +122,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         from_class_token = explainer.record.model.pooling == "cls"
         return {"rollout": attention_rollout(explainer.explain(image).attention, from_class_token).ravel().tolist()}
 
-    def page_moves(photo: dict[str, Any], model: str) -> dict[str, Any]:
-        """Classify the photo after every move of up to 4 pixels: [9][9], at [4 + dy][4 + dx]."""
+    def page_translations(photo: dict[str, Any], model: str) -> dict[str, Any]:
+        """Classify the photo after every translation of up to 4 pixels: [9][9], at [4 + dy][4 + dx]."""
         explainer, image = given(photo, model)
         probabilities = explainer.predict_translated(image, MAX_TRANSLATION)
         best = int(probabilities[MAX_TRANSLATION, MAX_TRANSLATION].argmax())
@@ -134,7 +134,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "top": probabilities.max(axis=-1).tolist(),
         }
 
-    def page_cover(photo: dict[str, Any], model: str) -> dict[str, Any]:
+    def page_occlusions(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Classify the photo with each of its patches covered."""
         explainer, image = given(photo, model)
         unchanged, *covered = explainer.predict_occluded(image)
@@ -168,8 +168,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def chosen(models: Any) -> Sequence[str]:
         names = list(dict.fromkeys(map(str, models))) if isinstance(models, list) else []
-        if not 0 < len(names) <= MAX_MODELS:
-            raise UserError(f"There are {len(names)} models in the request; 1 to {MAX_MODELS} are needed.")
+        if not 0 < len(names) <= MAX_MODELS_PER_REQUEST:
+            raise UserError(f"There are {len(names)} models in the request; 1 to {MAX_MODELS_PER_REQUEST} are needed.")
         return names
 
     return [
@@ -179,8 +179,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         page_token,
         page_attention,
         page_rollout,
-        page_moves,
-        page_cover,
+        page_translations,
+        page_occlusions,
         page_use,
         page_status,
         page_gallery,

@@ -5,18 +5,25 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from smallvit import images
 from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
-from smallvit.errors import UserError
-from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_WAITING
+from smallvit.inference.translation import MAX_TRANSLATION
+from smallvit.limits import (
+    MAX_IMAGE_BYTES,
+    MAX_PIXELS,
+    MAX_PIXELS_OF_FORMAT,
+    MAX_TAU_FACTOR,
+    MAX_UPLOAD_AGE_SECONDS,
+    MAX_WAITING_REQUESTS,
+    MIN_TAU_FACTOR,
+    UPLOAD_CLEANUP_SECONDS,
+)
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.snippets import shown_path
 from smallvit.report.published_results import Result, with_folders
 from smallvit.report.study_results import Measurements
-from smallvit.version import __version__
 
 
 def page_data(
@@ -34,14 +41,7 @@ def page_data(
     return {
         **models_data(models),
         "examples": [
-            {
-                "id": name,
-                "truth": example.truth,
-                "author": example.author,
-                "licence": example.licence,
-                "source": example.source,
-                "link": example.link,
-            }
+            {"id": name} | {field: value for field, value in example._asdict().items() if field != "path"}
             for name, example in photos.examples.items()
         ],
         "opening": OPENING_EXAMPLE if OPENING_EXAMPLE in photos.examples else next(iter(photos.examples), None),
@@ -50,27 +50,24 @@ def page_data(
         "consistency": measured.consistency,
         "temperature": measured.temperature,
         "results": _results(models, results),
-        "data": _data(models),
         "limits": {
-            "bytes": images.MAX_BYTES,
-            "pixels": images.MAX_PIXELS,
-            "waiting": MAX_WAITING,
-            "minutes_kept": (MAX_AGE_SECONDS + DELETE_INTERVAL_SECONDS) // 60,
+            "bytes": MAX_IMAGE_BYTES,
+            "megapixels": [MAX_PIXELS // 10**6, *(n // 10**6 for n in MAX_PIXELS_OF_FORMAT.values())],
+            "factor": [MIN_TAU_FACTOR, MAX_TAU_FACTOR],
+            "translation": MAX_TRANSLATION,
+            "waiting": MAX_WAITING_REQUESTS,
+            "minutes_kept": (MAX_UPLOAD_AGE_SECONDS + UPLOAD_CLEANUP_SECONDS) // 60,
         },
-        "links": {"source": _source(), "credits": "credits"},
+        "source_code": _source(),
         "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
         "problems": list(problems),
-        "version": __version__,
     }
 
 
 def models_data(models: ModelStore) -> dict[str, Any]:
     """Return what changes while models are loaded or downloaded: "models", "pair" and the classes."""
     titles = _titles(models)
-    coming = [
-        {"name": str(model), "title": str(model), "source": {"repo": model.repo}, "status": problem or "downloading"}
-        for model, problem in models.downloads.items()
-    ]
+    coming = [{"name": str(model), "status": problem or "downloading"} for model, problem in models.downloads.items()]
     here = [_model(models, name, titles[name]) for name in models.folders]
     class_lists = _class_lists(models)
     return {
@@ -88,8 +85,6 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "name": name,
         "title": title,
         "variant": record.variant,
-        "preset": record.preset,
-        "seed": record.training.seed,
         "image_size": config.image_size,
         "patch_size": config.patch_size,
         "grid_size": config.grid_size,
@@ -99,13 +94,13 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "embed_dim": config.embed_dim,
         "use_spt": config.use_spt,
         "use_lsa": config.use_lsa,
-        "cls": config.pooling == "cls",
         "tau": None if explainer is None else explainer.taus.tolist(),
         "tau_start": math.sqrt(config.head_dim),
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),
-        "unsure_below": record.unsure_below,
         "data": record.data,
+        "num_train": record.num_train,
+        "data_image_size": record.data_image_size,
         "fair_group": _fair_group(models, name),
         "test": _split(record.metrics["test"], record.num_test),
         "validation": _split(record.metrics["validation"], record.num_validation),
@@ -144,20 +139,6 @@ def _fair_group(models: ModelStore, name: str) -> int:
 
 def _split(metrics: dict[str, float], count: int) -> dict[str, Any]:
     return {"top1": metrics["top1"], "top5": metrics["top5"], "n": count}
-
-
-def _data(models: ModelStore) -> dict[str, Any] | None:
-    try:
-        record = models.record(models.default_pair[0])
-    except UserError:
-        return None
-    return {
-        "name": record.data,
-        "train": record.num_train,
-        "validation": record.num_validation,
-        "test": record.num_test,
-        "side": record.data_image_size,
-    }
 
 
 def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]:

@@ -42,10 +42,7 @@ class Photos:
         Raises:
             UserError: there is no such photo, or it cannot be decoded.
         """
-        kind, value = self._parse(photo)
-        if kind == "test_image":
-            return self._test_image(value)[0]
-        return self._decoded(kind, value, view.value_range).square
+        return self.photo(photo, view.value_range).square
 
     def photo(self, photo: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
         """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.View`."""
@@ -63,7 +60,7 @@ class Photos:
         return self.examples[value].truth if kind == "example" and value in self.examples else None
 
     def keep(self, photo: dict[str, Any]) -> dict[str, Any]:
-        """Return the photo as the page names it from now on: what lies at an address becomes an upload."""
+        """Download a {"url"} photo and return it as {"upload": path}; return any other photo unchanged."""
         kind, value = self._parse(photo)
         if kind != "url":
             return photo
@@ -82,7 +79,7 @@ class Photos:
 
     def _decoded(self, kind: str, value: Any, value_range: ValueRange | None) -> images.Photo:
         path = self._path(kind, value)
-        # The bundled examples are no stranger's: the first answer does not wait for another process.
+        # Bundled examples are trusted, so they are decoded in this process.
         return _load_bundled(path) if path.parent == files.EXAMPLE_IMAGES else load_upload(path, value_range)
 
     def _path(self, kind: str, value: Any) -> Path:

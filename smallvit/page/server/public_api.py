@@ -7,11 +7,10 @@ from typing import Any, TypedDict
 import numpy as np
 from gradio.data_classes import FileData
 
-from smallvit.errors import UserError
 from smallvit.inference import attention as attention_summaries
 from smallvit.inference.explainer import Explanation
 from smallvit.model_folder.record import Record
-from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, milliseconds, parse_factors
+from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, parse_factors, whole_number
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import image_of_request, load_upload
 
@@ -132,7 +131,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             "title": store.titles[name],
             "classes": [{"name": label, "probability": probability} for label, probability in top.items()],
             "unsure": explainer.is_unsure(probabilities),
-            "milliseconds": milliseconds(explainer),
+            "milliseconds": explainer.median_milliseconds(),
         }
 
     def patches(image: FileData, model: str = "") -> Patches:
@@ -199,8 +198,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             ("row", row, 1, config.grid_size),
             ("column", column, 1, config.grid_size),
         ):
-            if not isinstance(value, int) or not lowest <= value <= highest:
-                raise UserError(f"The {field} is {value}; {model} has {lowest} to {highest}.")
+            whole_number(field, value, lowest, highest, model)
         maps = explain(model, image).attention
         head_index = head - 1 if head else None
         weights = attention_summaries.attention_from_patch(maps, layer - 1, head_index, (row - 1, column - 1))

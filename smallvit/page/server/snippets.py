@@ -29,18 +29,9 @@ def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
 
 def _python(models, name):
     """Python that loads a model from the project, or from the Hub at the commit that the page shows."""
-    record, repo, imported = models.record(name), models.repo_id(name), ""
-    source = f'"{shown_path(models.folders[name].path)}"'
-    if repo is not None:
-        imported = "from huggingface_hub import snapshot_download\n"
-        source = f'snapshot_download("{repo}", revision="{models.commits[name]}")'
-    return _PYTHON.format(
-        imported=imported,
-        source=source,
-        side=record.data_image_size,
-        value_range=f", {record.view.value_range}" if record.value_range else "",
-        classes=len(record.class_names),
-    )
+    repo = models.repo_id(name)
+    source = f"hf://{repo}@{models.commits[name]}" if repo else shown_path(models.folders[name].path)
+    return _PYTHON.format(source=source)
 
 
 def training_command(record: Record) -> str:
@@ -48,7 +39,7 @@ def training_command(record: Record) -> str:
     preset = PRESETS.get(record.preset)
     words = ["python", "train.py", "--preset", record.preset, "--variant", record.variant]
     if not record.is_of_cifar100:
-        words += ["--data", _data(record)]
+        words += ["--data", _data_argument(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
     elif side := scaled_image_size(record.preset, record.model.image_size, record.overrides):
@@ -61,7 +52,7 @@ def training_command(record: Record) -> str:
     return shlex.join(words)
 
 
-def _data(record):
+def _data_argument(record):
     """The name of the data for `--data`. A record names an .npz file without its suffix."""
     file = f"{record.data}.npz"
     return file if file in record.command else record.data
@@ -83,14 +74,11 @@ def _address(request):
 
 
 _PYTHON = """\
-import keras
-{imported}import smallvit  # registers the model with Keras
-from smallvit.images import load_square, resize_square
+import smallvit
 
-model = keras.saving.load_model({source})
-image = resize_square(load_square("image.jpg"{value_range}), {side})  # uint8 [{side}, {side}, 3]
-logits = model(image[None])  # [1, {classes}]
-parts = model.intermediates(image[None])  # shifted images, patches, attention, tau ...
+model = smallvit.load_model("{source}")
+(answer,) = model.predict("image.jpg")
+print(answer.class_name, answer.probability, answer.is_unsure, answer.top)
 """
 
 _CLIENT = """\

@@ -11,9 +11,9 @@ from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import find_model_folders
-from smallvit.page.server.app import NOT_MEASURED, PageServer
 from smallvit.page.server.cleanup import delete_old_files_regularly, use_own_upload_folder
 from smallvit.page.server.models import ModelStore, hide_folder, no_models
+from smallvit.page.server.page_server import NOT_MEASURED, PageServer
 from smallvit.report.published_results import read_results
 from smallvit.report.study_results import read_measurements
 
@@ -39,7 +39,7 @@ def serve(sources: Sequence[str] = (), port: int | None = None) -> None:
     delete_old_files_regularly(server.blocks, uploads)
     try:
         server.launch(server_port=port, prevent_thread_lock=True)
-        # What the first visitor needs is started now, so that it does not keep the page from being up.
+        # Load the default pair and start the decoders only once the page is up.
         server.models.preload_default_pair()
         images.start_decoding()
         server.blocks.block_thread()

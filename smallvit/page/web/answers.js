@@ -1,8 +1,8 @@
 // The answers to the photo: of every compared model to the photo as it is, and of A and B with the visitor's changes.
 
 import { call, latest } from "./api.js";
-import { changesOf, compared, isChanged, model, set, sides, state, subscribe } from "./state.js";
-import { fail, working } from "./status.js";
+import { changesOf, compared, isChanged, modelNamed, pairNames, set, state, subscribe } from "./state.js";
+import { setBusy, showMessage } from "./status.js";
 import { t } from "./text.js";
 
 /** {model name: answer} to the photo as it is; empty while a new photo is on its way. */
@@ -19,7 +19,7 @@ const tell = () => {
 const ask = latest(
   async (photo, names) => call("/page_answers", { photo, models: names, changes: {} }),
   (answers) => {
-    working(false);
+    setBusy(false);
     unchanged = { ...unchanged, ...Object.fromEntries(answers.map((one) => [one.model, one])) };
     if (!isChanged()) current = pick(unchanged);
     tell();
@@ -32,7 +32,7 @@ const ask = latest(
 
 const askChanged = latest(
   async (photo) => {
-    const names = sides();
+    const names = pairNames();
     const groups = new Map(); // models with the same changes are asked together
     for (const name of names) {
       const key = JSON.stringify(changesOf(name));
@@ -56,21 +56,21 @@ const askChanged = latest(
 
 const pick = (answers) =>
   Object.fromEntries(
-    sides()
+    pairNames()
       .filter((name) => answers[name])
       .map((name) => [name, answers[name]]),
   );
 
 function failed(error) {
-  working(false);
-  fail(error.message);
+  setBusy(false);
+  showMessage(error.message);
   tell();
 }
 
 /** The models to ask next: A and B, then the others, which may have to be loaded first. */
 function missing() {
-  const open = (names) => names.filter((name) => !unchanged[name] && model(name)?.status === "here");
-  const first = open(sides());
+  const open = (names) => names.filter((name) => !unchanged[name] && modelNamed(name)?.status === "here");
+  const first = open(pairNames());
   return first.length ? first : open(compared().map((one) => one.name));
 }
 
@@ -86,7 +86,7 @@ subscribe((changed) => {
   if (changed.has("info") || changed.has("a") || changed.has("b")) {
     const names = missing();
     if (names.length) {
-      working(names.some((name) => sides().includes(name)));
+      setBusy(names.some((name) => pairNames().includes(name)));
       ask(state.photo, names);
       return;
     }
@@ -106,19 +106,19 @@ const look = latest(
   async (photo) => call("/page_photo", { photo }),
   (info) => {
     set(state.photo?.url ? { photo: info.photo, info } : { info }); // what lay at an address is an upload from now on
-    for (const note of info.notes) fail(t(`error.${note}`));
+    for (const note of info.notes) showMessage(t(`error.${note}`));
   },
   (error) => {
-    working(false);
+    setBusy(false);
     set({ photo: null, info: null });
-    fail(error.message);
+    showMessage(error.message);
   },
 );
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
-export function choose(photo, changes = null) {
+export function choosePhoto(photo, changes = null) {
   look.cancel();
-  working(true);
+  setBusy(true);
   set({ photo, info: null });
   if (changes) set({ changes });
   look(photo);

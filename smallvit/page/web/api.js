@@ -48,12 +48,28 @@ function inWords(error) {
   return message && !/^\{|^null$|undefined/.test(message) ? message : t("error.unexpected");
 }
 
+const kept = new Map(); // answers; insertion order: the oldest goes first
+const MOST = 60;
+const keyOf = (name, values) => JSON.stringify([name, values]);
+
+/** The answer that `cachedCall` has kept, or undefined. */
+export const keptAnswer = (name, values) => kept.get(keyOf(name, values));
+
+/** Call an endpoint unless its answer is kept. */
+export async function cachedCall(name, values) {
+  const found = keptAnswer(name, values);
+  if (found) return found;
+  const answer = await call(name, values);
+  kept.set(keyOf(name, values), answer);
+  if (kept.size > MOST) kept.delete(kept.keys().next().value);
+  return answer;
+}
+
 /** Upload a file and return the path that the server knows it by. Throws `PageError`. */
-export function upload(file, limit, onprogress) {
-  if (file.size > limit) {
-    const values = { size: (file.size / 1e6).toFixed(0), max: (limit / 1e6).toFixed(0) };
-    return Promise.reject(new PageError(t("error.too_large", values)));
-  }
+export function upload(file, onprogress) {
+  const megabytes = (size) => (size / 1e6).toFixed(0);
+  const tooLarge = t("error.too_large", { size: megabytes(file.size), max: megabytes(page.limits.bytes) });
+  if (file.size > page.limits.bytes) return Promise.reject(new PageError(tooLarge));
   if (file.size === 0) return Promise.reject(new PageError(t("error.empty_file")));
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not tell how far an upload is
@@ -62,15 +78,7 @@ export function upload(file, limit, onprogress) {
     request.upload.onprogress = (event) => event.lengthComputable && onprogress(event.loaded / event.total);
     request.onload = () => {
       if (request.status === 200) resolve(JSON.parse(request.responseText)[0]);
-      else
-        reject(
-          new PageError(
-            t(request.status === 413 ? "error.too_large" : "error.upload_failed", {
-              size: (file.size / 1e6).toFixed(0),
-              max: (limit / 1e6).toFixed(0),
-            }),
-          ),
-        );
+      else reject(new PageError(request.status === 413 ? tooLarge : t("error.upload_failed")));
     };
     request.onerror = () => reject(new PageError(t("error.upload_failed")));
     request.open("POST", `${address()}/gradio_api/upload`);

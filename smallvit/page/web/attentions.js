@@ -1,50 +1,98 @@
-// Attention of a layer, fetched once for each photo, model, layer and set of changes.
+// Attention of a layer: fetched once for each photo, model, layer and set of changes, and drawn over the photo.
 
-import { call, latest, uint16 } from "./api.js";
-import { fail } from "./status.js";
-import { state } from "./state.js";
+import { cachedCall, keptAnswer, latest, uint16 } from "./api.js";
+import { changesOf, state, titleOf } from "./state.js";
+import { color, overlay, seen } from "./draw.js";
+import { showMessage } from "./status.js";
+import { percent, t } from "./text.js";
 
-const kept = new Map(); // insertion order: the oldest goes first
-const MOST = 40;
-
-const keyOf = (name, layer, changes) => JSON.stringify([state.photo, name, layer, changes]);
+const ENDPOINT = "/page_attention";
 
 /** An asker of its own for each place that shows a map, so that the last choice of each wins. */
 export function attentionAsker(show) {
   const ask = latest(
-    async (name, layer, changes) => {
-      const key = keyOf(name, layer, changes);
-      const answer = await call("/page_attention", { photo: state.photo, model: name, layer, changes });
-      answer.weights = uint16(answer.weights);
-      kept.set(key, answer);
-      if (kept.size > MOST) kept.delete(kept.keys().next().value);
-    },
-    show,
-    (error) => fail(error.message),
+    (values) => cachedCall(ENDPOINT, values),
+    () => show(),
+    (error) => showMessage(error.message),
   );
   /** The attention if it is known; else null, and `show` is called when it is. */
-  return (name, layer, changes = {}) => {
-    const found = kept.get(keyOf(name, layer, changes));
-    if (!found && state.info) ask(name, layer, changes);
+  return (model, layer, changes = {}) => {
+    const values = { photo: state.photo, model, layer, changes };
+    const found = keptAnswer(ENDPOINT, values);
+    if (!found && state.info) ask(values);
     return found ?? null;
   };
 }
 
 /** The attention [N] from one patch, of one head (from 1) or of the mean of the heads (0), as shares. */
-export function row(one, answer, head, patch) {
+function attentionFromPatch(one, answer, head, patch) {
   const number = one.grid_size ** 2;
+  const weights = uint16(answer.weights);
   const heads = head ? [head - 1] : [...Array(one.num_heads).keys()];
   return Array.from(
     { length: number },
     (_, index) =>
-      heads.reduce((sum, each) => sum + answer.weights[(each * number + patch) * number + index], 0) /
-      heads.length /
-      65535,
+      heads.reduce((sum, each) => sum + weights[(each * number + patch) * number + index], 0) / heads.length / 65535,
   );
 }
 
 /** exp(entropy): over how many patches attention is spread. */
-export function spread(shares) {
+function spread(shares) {
   const sum = shares.reduce((total, share) => total + share, 0) || 1;
   return Math.exp(-shares.reduce((total, share) => total + (share > 0 ? (share / sum) * Math.log(share / sum) : 0), 0));
+}
+
+/** Whether the mask hides a patch from itself: LSA, unless a change puts the diagonal back. */
+const masks = (one) => one.use_lsa && changesOf(one.name).mask !== false;
+
+export const headName = (head) => (head ? t("value.head", { head }) : t("value.head_mean"));
+
+/** The attention from the chosen patch in the chosen head, or in the last ones that the model has. */
+export function chosenAttention(one, answer) {
+  const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
+  const patch = (row - 1) * one.grid_size + column - 1;
+  const head = Math.min(state.head, one.num_heads);
+  const shares = attentionFromPatch(one, answer, head, patch);
+  const masked = masks(one);
+  return {
+    one,
+    answer,
+    row,
+    column,
+    patch,
+    head,
+    shares,
+    masked,
+    spread: Math.round(spread(shares)),
+    most: Math.max(...shares),
+    numVisible: one.grid_size ** 2 - Number(masked),
+  };
+}
+
+/** Draw what `chosenAttention` returns over the photo; `scale` is the share that has the full colour. */
+export function drawAttention(image, patches, { one, answer, row, column, patch, head, ...chosen }, scale) {
+  overlay(
+    image,
+    seen(state.info, one),
+    one.image_size,
+    one.grid_size,
+    chosen.shares.map((share) => share / scale),
+    color(one.variant),
+    { framed: patch, crossed: chosen.masked ? [patch] : [] },
+  );
+  image.setAttribute(
+    "aria-label",
+    t("attention.map_alt", {
+      model: titleOf(one),
+      layer: answer.layer,
+      head: headName(head),
+      row,
+      column,
+      spread: chosen.spread,
+      reach: chosen.numVisible,
+      self: percent(chosen.shares[patch]),
+      p: percent(chosen.most),
+    }),
+  );
+  patches.set(one.grid_size, patch);
 }

@@ -73,7 +73,7 @@ export function lineChart(lines, options) {
   }
   for (const mark of options.marks ?? []) {
     parts.push(h("svg:line", { class: "mark", x1: px(mark.x), x2: px(mark.x), y1: TOP, y2: HEIGHT - BOTTOM }));
-    if (mark.name) parts.push(h("svg:text", { class: "title", x: px(mark.x) + 5, y: TOP + 10 }, mark.name));
+    parts.push(h("svg:text", { class: "title", x: px(mark.x) + 5, y: TOP + 10 }, mark.name));
   }
   const svg = h(
     "svg:svg",
@@ -81,7 +81,7 @@ export function lineChart(lines, options) {
     parts,
   );
   const legend = lines
-    .filter((line) => line.name && !line.quiet)
+    .filter((line) => line.name)
     .map((line) =>
       h(
         "li",

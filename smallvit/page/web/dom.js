@@ -11,11 +11,10 @@ export function h(tag, props = {}, ...children) {
     else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, one);
     else element.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
   }
-  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
+  return fill(element, ...children);
 }
 
-/** Replace the children of an element, and nothing if they would be the same text. */
+/** Replace the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren(
     ...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false),
@@ -23,16 +22,15 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** A labelled slider over whole numbers. */
-export function slider(label, min, max, value, oninput, attributes = {}) {
+/** A labelled slider over whole numbers from 1; `limit` sets the largest. */
+export function slider(label, value, oninput) {
   const output = h("b", {}, String(value)); // <output> would take the label from the input
   const input = h("input", {
     type: "range",
-    min,
-    max,
+    min: 1,
+    max: value,
     value,
     step: 1,
-    ...attributes,
     oninput: () => {
       output.textContent = input.value;
       oninput(Number(input.value));
@@ -62,9 +60,6 @@ export function menu(label, options, value, onchange) {
     select.value = chosen;
   };
   element.setOptions(options, value);
-  element.set = (next) => {
-    select.value = next;
-  };
   return element;
 }
 
@@ -72,9 +67,43 @@ export function button(text, onclick, attributes = {}) {
   return h("button", { type: "button", onclick, ...attributes }, text);
 }
 
-/** Save text or a blob as a file of the visitor. */
-export function save(name, content, type = "text/csv") {
-  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
+/** A link within the page: `onclick` takes the place of its address, which a new tab opens. */
+export function linkTo(text, href, onclick) {
+  const go = (event) => {
+    event.preventDefault();
+    onclick();
+  };
+  return h("a", { href, onclick: go }, text);
+}
+
+/** Fill a table with the names of its columns and rows of texts. */
+export function fillTable(table, columns, rows) {
+  const line = (tag, cells, props = {}) =>
+    h(
+      "tr",
+      {},
+      cells.map((cell) => h(tag, props, cell)),
+    );
+  fill(
+    table,
+    h("thead", {}, line("th", columns, { scope: "col" })),
+    h(
+      "tbody",
+      {},
+      rows.map((row) => line("td", row)),
+    ),
+  );
+}
+
+/** Rows of values as CSV. */
+export function csv(header, rows) {
+  const quoted = (cell) => (/[",]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell);
+  return [header, ...rows].map((row) => row.map(quoted).join(",")).join("\n");
+}
+
+/** Save CSV or a blob as a file of the visitor. */
+export function save(name, content) {
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type: "text/csv" }));
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

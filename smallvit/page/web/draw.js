@@ -4,10 +4,9 @@ import { h } from "./dom.js";
 import { bytes } from "./api.js";
 
 /** Draw RGB bytes [side, side, 3] crisp on a canvas; its size on the page is the style sheet's. */
-export function pixels(canvas, rgb, width, height = width) {
-  canvas.width = width;
-  canvas.height = height;
-  const image = new ImageData(width, height);
+export function pixels(canvas, rgb, side) {
+  canvas.width = canvas.height = side;
+  const image = new ImageData(side, side);
   for (let source = 0, target = 0; source < rgb.length; source += 3, target += 4) {
     image.data[target] = rgb[source];
     image.data[target + 1] = rgb[source + 1];
@@ -18,6 +17,27 @@ export function pixels(canvas, rgb, width, height = width) {
   return canvas;
 }
 
+/** Draw RGB bytes [side, side, 3], each pixel `scale` wide, for lines finer than a pixel; returns the context. */
+export function enlarge(target, rgb, side, scale) {
+  const small = pixels(document.createElement("canvas"), rgb, side);
+  target.width = target.height = side * scale;
+  const context = target.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, target.width, target.height);
+  return context;
+}
+
+/** The lines between the patches of a square canvas; opacity in percent. */
+export function gridLines(context, grid, opacity) {
+  const side = context.canvas.width;
+  context.strokeStyle = `rgb(255 255 255 / ${opacity}%)`;
+  context.lineWidth = 1;
+  for (let line = 1; line < grid; line += 1) {
+    context.strokeRect((line * side) / grid, -1, 0, side + 2);
+    context.strokeRect(-1, (line * side) / grid, side + 2, 0);
+  }
+}
+
 export const canvas = (label, attributes = {}) =>
   h("canvas", { role: "img", "aria-label": label, class: "pixels", ...attributes });
 
@@ -26,19 +46,13 @@ export const seen = (info, one) => bytes(info.seen[one.image_size]);
 
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** The colour of each variant, as the style sheet has it. */
-export const color = (variant) => css(`--${variant}`);
+/** The colour of a variant, as the style sheet has it. */
+export const color = (variant) => css(`--${variant}`) || css("--ink");
 
 /** An image with a map over it: strength of a patch 0 to 1 is how much of the colour covers a darkened image.
  *  Crossed patches are those that a mask hides. */
-export function overlay(target, rgb, side, grid, strengths, tint, { crossed = [], framed = null, scale = 8 } = {}) {
-  pixels(target, rgb, side);
-  const small = document.createElement("canvas");
-  pixels(small, rgb, side);
-  target.width = target.height = side * scale;
-  const context = target.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, target.width, target.height);
+export function overlay(target, rgb, side, grid, strengths, tint, { crossed = [], framed = null } = {}) {
+  const context = enlarge(target, rgb, side, 8);
   context.fillStyle = "rgb(0 0 0 / 55%)";
   context.fillRect(0, 0, target.width, target.height);
   const cell = target.width / grid;
@@ -51,7 +65,7 @@ export function overlay(target, rgb, side, grid, strengths, tint, { crossed = []
   context.strokeStyle = "rgb(255 255 255 / 90%)";
   context.lineWidth = 2;
   for (const index of crossed) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
-  if (framed !== null) frame(context, (framed % grid) * cell, Math.floor(framed / grid) * cell, cell);
+  if (framed !== null) drawFrame(context, (framed % grid) * cell, Math.floor(framed / grid) * cell, cell);
 }
 
 function cross(context, x, y, cell) {
@@ -65,28 +79,20 @@ function cross(context, x, y, cell) {
 }
 
 /** A frame that can be seen on any image: black, white, black. */
-export function frame(context, x, y, width, height = width) {
+export function drawFrame(context, x, y, side) {
   for (const [line, style] of [
     [6, "#000"],
     [3, "#fff"],
   ]) {
     context.lineWidth = line;
     context.strokeStyle = style;
-    context.strokeRect(x + 3, y + 3, width - 6, height - 6);
+    context.strokeRect(x + 3, y + 3, side - 6, side - 6);
   }
 }
 
 /** A signed map: falls in one colour, rises in another; at most `most` in either direction. */
-export function signed(target, rgb, side, grid, values, most, falls, rises, options = {}) {
-  overlay(
-    target,
-    rgb,
-    side,
-    grid,
-    values.map(() => 0),
-    falls,
-    { scale: options.scale },
-  );
+export function signed(target, rgb, side, grid, values, most, falls, rises, crossed) {
+  overlay(target, rgb, side, grid, [], falls);
   const context = target.getContext("2d");
   const cell = target.width / grid;
   values.forEach((value, index) => {
@@ -97,6 +103,5 @@ export function signed(target, rgb, side, grid, values, most, falls, rises, opti
   context.globalAlpha = 1;
   context.strokeStyle = "#fff";
   context.lineWidth = 2;
-  for (const index of options.crossed ?? [])
-    cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
+  for (const index of crossed) cross(context, (index % grid) * cell, Math.floor(index / grid) * cell, cell);
 }

@@ -3,10 +3,10 @@
 import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
-import { choose } from "./answers.js";
-import { classKey, model, page, sides, titleOf } from "./state.js";
+import { choosePhoto } from "./answers.js";
+import { classKey, disagreementOf, modelNamed, page, pairNames, titleOf } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
-import { fail } from "./status.js";
+import { showMessage } from "./status.js";
 import { inSentence } from "./views/view.js";
 
 const CELLS = ["both", "first", "second", "neither"];
@@ -15,8 +15,7 @@ export function makeGallery() {
   const takeaway = h("p", { class: "take small" });
   const cells = h("div", { class: "row cells", role: "group", "aria-label": t("gallery.title") });
   const row = h("ul", { class: "thumbs" });
-  const [moreText] = list("gallery.buttons");
-  const more = button(moreText, () => load(sides(), cell, row.children.length), { hidden: true });
+  const more = button(t("gallery.more"), () => load(pairNames(), cell, row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
   const element = h(
     "div",
@@ -42,11 +41,11 @@ export function makeGallery() {
     (answer, models, cell_, offset) => {
       if (!offset) row.replaceChildren();
       row.dataset.cell = cell_;
-      row.append(...answer.images.map((image) => thumb(image, models.map(model))));
+      row.append(...answer.images.map((image) => thumb(image, models.map(modelNamed))));
       more.hidden = !answer.more;
       empty.hidden = row.children.length > 0;
     },
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
 
   function thumb(image, [a, b]) {
@@ -69,7 +68,7 @@ export function makeGallery() {
           type: "button",
           "data-photo": Object.keys(image.photo)[0],
           onclick: () => {
-            choose(image.photo);
+            choosePhoto(image.photo);
             scrollTo({ top: 0 });
           },
         },
@@ -80,16 +79,16 @@ export function makeGallery() {
   }
 
   function show() {
-    const names = sides();
-    element.hidden = names.length < 2 || model(names[0]).classes !== model(names[1]).classes;
+    const names = pairNames();
+    element.hidden = names.length < 2 || modelNamed(names[0]).classes !== modelNamed(names[1]).classes;
     const key = names.join(" ");
     if (element.hidden || key === pair) return;
     pair = key;
     cell = null;
     row.replaceChildren();
     more.hidden = true;
-    const [a, b] = names.map(model);
-    const found = page.disagreement.find(({ models }) => models.includes(a.name) && models.includes(b.name));
+    const [a, b] = names.map(modelNamed);
+    const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {
       both: found.both,

@@ -1,16 +1,27 @@
-// The page: header, the strip with the answers, the views, and what the link says.
+// The page: header, the bar with the answers, the views, and what the link says.
 
-import { answersInWords, makeStrip } from "./strip.js";
-import { button, fill, h } from "./dom.js";
+import { answersInWords, makeAnswerBar } from "./answer_bar.js";
+import { button, fill, h, linkTo } from "./dom.js";
 import { call } from "./api.js";
-import { count, language, list, loadTexts, percent, rich, t } from "./text.js";
-import { choose, onAnswers, unchanged } from "./answers.js";
-import { classKey, compared, link, model, page, readLink, set, state, subscribe, titleOf, usable } from "./state.js";
-import { clear, fail, working } from "./status.js";
-import { className, aTruth } from "./text.js";
+import { aTruth, className, count, language, list, loadTexts, percent, rich, t } from "./text.js";
+import { choosePhoto, onAnswers, unchanged } from "./answers.js";
+import {
+  availableModels,
+  classKey,
+  compared,
+  link,
+  modelNamed,
+  page,
+  readLink,
+  set,
+  state,
+  subscribe,
+  titleOf,
+} from "./state.js";
+import { clear, setBusy, showMessage } from "./status.js";
 import { makeSettings } from "./settings.js";
 
-const VIEWS = ["photo", "token", "attention", "temperature", "hold", "training", "use"];
+const VIEWS = ["photo", "token", "attention", "temperature", "robustness", "training", "use"];
 
 async function start() {
   const theme = new URLSearchParams(location.search).get("__theme"); // a Space passes on its visitor's choice
@@ -24,14 +35,14 @@ async function start() {
     document.getElementById("main").focus();
   });
   makeHeader();
-  if (!usable().length) {
+  if (!availableModels().length) {
     document.body.classList.add("empty");
-    fail(t(page.models.some((one) => one.status === "downloading") ? "error.loading" : "error.no_models"));
+    showMessage(t(page.models.some((one) => one.status === "downloading") ? "error.loading" : "error.no_models"));
     if (page.models.length) waitForModels();
     return;
   }
   const settings = makeSettings(switchLanguage);
-  makeStrip(document.getElementById("strip"), VIEWS, settings);
+  makeAnswerBar(document.getElementById("answer-bar"), VIEWS, settings);
   subscribe((changed) => {
     if (changed.has("photo")) clear();
   });
@@ -109,12 +120,8 @@ function switchLanguage(other) {
 }
 
 function makeFooter() {
-  const variants = Object.fromEntries(
-    usable()
-      .filter((one) => one.test)
-      .map((one) => [one.variant, one]),
-  );
-  const figures = ["vit", "spt", "lsa", "spt_lsa"].map((name) => variants[name]?.test);
+  const tests = Object.fromEntries(compared().map((one) => [one.variant, one.test])); // trained in the same way
+  const figures = ["vit", "spt", "lsa", "spt_lsa"].map((variant) => tests[variant]);
   const [source, api, credits] = list("header.footer");
   fill(
     document.getElementById("footer"),
@@ -142,20 +149,12 @@ function makeFooter() {
     h(
       "p",
       { class: "links" },
-      page.links.source && h("a", { href: page.links.source }, source),
-      h(
-        "a",
-        {
-          href: "#view=use",
-          onclick: (event) => {
-            event.preventDefault();
-            set({ view: "use" });
-            scrollTo({ top: 0 });
-          },
-        },
-        api,
-      ),
-      h("a", { href: page.links.credits }, credits),
+      page.source_code && h("a", { href: page.source_code }, source),
+      linkTo(api, "#view=use", () => {
+        set({ view: "use" });
+        scrollTo({ top: 0 });
+      }),
+      h("a", { href: "credits" }, credits),
     ),
   );
 }
@@ -165,7 +164,7 @@ async function makeViews() {
   for (const [index, name] of VIEWS.entries()) {
     const section = h("section", { id: `view-${name}`, "aria-labelledby": `title-${name}`, hidden: true });
     document.getElementById("main").append(section);
-    const view = modules[index].makeView(section);
+    const view = modules[index].makeView(section, VIEWS[index + 1]);
     const refresh = () => {
       if (state.view === name) view.show();
     };
@@ -181,8 +180,8 @@ function showView(moved) {
   if (!VIEWS.includes(state.view)) set({ view: "photo" });
   for (const name of VIEWS) document.getElementById(`view-${name}`).hidden = name !== state.view;
   if (!moved) return;
-  const strip = document.getElementById("strip");
-  const top = document.getElementById("main").getBoundingClientRect().top + scrollY - strip.offsetHeight;
+  const bar = document.getElementById("answer-bar");
+  const top = document.getElementById("main").getBoundingClientRect().top + scrollY - bar.offsetHeight;
   if (scrollY > top) scrollTo({ top });
   document.getElementById(`title-${state.view}`)?.focus({ preventScroll: true });
 }
@@ -193,14 +192,14 @@ function open() {
   set(rest);
   showView(false);
   const first = page.examples.find((one) => one.id === page.opening) ?? page.examples[0];
-  if (photo || first) choose(photo ?? { example: first.id }, photo ? changes : null);
+  if (photo || first) choosePhoto(photo ?? { example: first.id }, photo ? changes : null);
   else {
-    working(false);
+    setBusy(false);
     set({ info: null });
   }
   for (const note of notes) {
-    if (note === "damaged") fail(t("error.link_damaged"));
-    else fail(t("error.link_models", { model: note.model, other: titleOf(model(state.a)) }));
+    if (note === "damaged") showMessage(t("error.link_damaged"));
+    else showMessage(t("error.link_models", { model: note.model, other: titleOf(modelNamed(state.a)) }));
   }
 }
 
@@ -212,9 +211,9 @@ addEventListener("hashchange", () => {
 function waitForModels() {
   setTimeout(async () => {
     try {
-      const before = usable().length;
+      const before = availableModels().length;
       Object.assign(page, await call("/page_status", {})); // models, the pair, and the classes of the models
-      if (!before && usable().length) location.reload();
+      if (!before && availableModels().length) location.reload();
       showAbsent();
       set({ models: Symbol("changed") }); // every view is shown again
     } catch {
@@ -225,6 +224,6 @@ function waitForModels() {
 }
 
 start().catch((error) => {
-  fail(t("error.unexpected"));
+  showMessage(t("error.unexpected"));
   throw error;
 });

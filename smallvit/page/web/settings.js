@@ -1,17 +1,18 @@
 // Settings and sharing: the language, models A and B, a link, a picture.
 
 import { button, h, menu, save } from "./dom.js";
-import { answersInWords, setting } from "./strip.js";
+import { copyButton } from "./copy.js";
+import { answersInWords, changesInWords } from "./answer_bar.js";
 import { className, language, list, percent, t } from "./text.js";
-import { classKey, link, model, page, set, sides, state, titleOf, usable } from "./state.js";
+import { availableModels, classKey, link, modelNamed, page, pairNames, set, state, titleOf } from "./state.js";
 import { color, css } from "./draw.js";
 import { current } from "./answers.js";
-import { fail } from "./status.js";
+import { showMessage } from "./status.js";
 
 export function makeSettings(switchLanguage) {
-  const [title, languageLabel, labelA, labelB, swap, done] = list("live.settings");
-  const [share, copy, saveAs, copied] = list("live.share");
-  const options = () => usable().map((one) => [one.name, titleOf(one)]);
+  const [title, languageLabel, labelA, labelB, swap, done] = list("settings.labels");
+  const [share, copy, saveAs, copied] = list("settings.share");
+  const options = () => availableModels().map((one) => [one.name, titleOf(one)]);
   const menuA = menu(labelA, options(), state.a, (name) => {
     set({ a: name });
     show();
@@ -47,24 +48,12 @@ export function makeSettings(switchLanguage) {
         show();
       }),
     ),
-    h("p", { class: "caption" }, t("live.models_note")),
+    h("p", { class: "caption" }, t("settings.models_note")),
     fair,
     source,
     languages,
     h("h3", {}, share),
-    h(
-      "div",
-      { class: "row" },
-      button(copy, async () => {
-        try {
-          await navigator.clipboard.writeText(link());
-          told.textContent = copied;
-        } catch {
-          told.textContent = t("error.copy_failed");
-        }
-      }),
-      button(saveAs, savePicture),
-    ),
+    h("div", { class: "row" }, copyButton(copy, link, told, copied), button(saveAs, savePicture)),
     lasts,
     told,
     button(done, () => dialog.close(), { class: "primary" }),
@@ -75,14 +64,14 @@ export function makeSettings(switchLanguage) {
   function show() {
     menuA.setOptions(options(), state.a);
     menuB.setOptions(options(), state.b);
-    const [a, b] = [model(state.a), model(state.b)];
-    fair.textContent = t(a !== b && a.fair_group === b.fair_group ? "live.fair" : "live.unfair");
-    source.textContent = sides()
-      .map((name) => `${titleOf(model(name))}: ${whence(model(name))}`)
+    const [a, b] = [modelNamed(state.a), modelNamed(state.b)];
+    fair.textContent = t(a !== b && a.fair_group === b.fair_group ? "settings.fair" : "settings.unfair");
+    source.textContent = pairNames()
+      .map((name) => `${titleOf(modelNamed(name))}: ${whence(modelNamed(name))}`)
       .join(" · ");
     lasts.textContent = state.photo?.upload
-      ? t("live.link_photo", { minutes: page.limits.minutes_kept })
-      : t("live.link_example");
+      ? t("settings.link_photo", { minutes: page.limits.minutes_kept })
+      : t("settings.link_example");
     told.textContent = "";
   }
 
@@ -99,7 +88,7 @@ export function makeSettings(switchLanguage) {
 }
 
 function whence({ source }) {
-  const [hub, folder] = list("live.source", {
+  const [hub, folder] = list("settings.source", {
     repo: source.repo,
     commit: source.commit?.slice(0, 7),
     folder: source.folder,
@@ -130,8 +119,8 @@ async function savePicture() {
       context.fillText(text, 520, y, width - 560);
       y += 44;
     };
-    for (const name of sides()) {
-      const one = model(name);
+    for (const name of pairNames()) {
+      const one = modelNamed(name);
       const answer = current[name];
       write(titleOf(one), "22px", color(one.variant));
       write(
@@ -141,12 +130,12 @@ async function savePicture() {
       );
       y += 16;
     }
-    if (setting()) write(setting(), "20px", css("--soft"));
+    if (changesInWords()) write(changesInWords(), "20px", css("--soft"));
     y = 460;
     write("smallvit", "20px", css("--soft"));
     canvas.setAttribute("aria-label", answersInWords());
-    canvas.toBlob((blob) => (blob ? save("smallvit.png", blob) : fail(t("error.save_failed"))));
+    canvas.toBlob((blob) => (blob ? save("smallvit.png", blob) : showMessage(t("error.save_failed"))));
   } catch {
-    fail(t("error.save_failed"));
+    showMessage(t("error.save_failed"));
   }
 }

@@ -2,10 +2,10 @@
 
 import { PageError, upload } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { choose } from "./answers.js";
+import { choosePhoto } from "./answers.js";
 import { className, list, t } from "./text.js";
-import { clear, fail, working } from "./status.js";
-import { makeLive } from "./live.js";
+import { clear, setBusy, showMessage } from "./status.js";
+import { makeCamera } from "./camera.js";
 import { page, state } from "./state.js";
 
 const FEW = 8;
@@ -39,13 +39,15 @@ export function makeSources() {
       hidden: true,
       onsubmit: (event) => {
         event.preventDefault();
-        if (address.value.trim()) choose({ url: address.value.trim() });
+        if (address.value.trim()) choosePhoto({ url: address.value.trim() });
       },
     },
     address,
     h("button", { type: "submit" }, t("photo.url_go")),
   );
-  const live = makeLive(takeBlob);
+  const cameraPanel = makeCamera(takeBlob);
+  const [any, webp, avif] = page.limits.megapixels;
+  const limits = { megabytes: Math.floor(page.limits.bytes / 2 ** 20), any, webp, avif };
   const element = h(
     "div",
     {},
@@ -53,7 +55,7 @@ export function makeSources() {
       "div",
       { class: "row buttons" },
       button(uploadText, () => input.click(), { class: "primary" }),
-      button(camera, () => live.toggle(), { "aria-expanded": "false", id: "camera" }),
+      button(camera, () => cameraPanel.toggle(), { "aria-expanded": "false", id: "camera" }),
       button(paste, fromClipboard),
       button(byAddress, () => {
         form.hidden = !form.hidden;
@@ -62,11 +64,11 @@ export function makeSources() {
     ),
     input,
     form,
-    h("p", { class: "caption" }, t("photo.limits")),
-    live.element,
+    h("p", { class: "caption" }, t("photo.limits", limits)),
+    cameraPanel.element,
   );
 
-  const [examplesText, more, any] = list("photo.examples");
+  const [examplesText, more, anyText] = list("photo.examples");
   const row = h("ul", { class: "thumbs" });
   const moreButton = button(more, () => {
     isOpen = true;
@@ -83,9 +85,9 @@ export function makeSources() {
       "div",
       { class: "row" },
       moreButton,
-      button(any, () => {
+      button(anyText, () => {
         const others = page.examples.filter((one) => one.id !== state.photo?.example);
-        choose({ example: others[Math.floor(Math.random() * others.length)].id });
+        choosePhoto({ example: others[Math.floor(Math.random() * others.length)].id });
       }),
     ),
   );
@@ -100,7 +102,7 @@ export function makeSources() {
     document.body.classList.remove("dragging");
     const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry?.());
     if (entries.some((entry) => entry?.isDirectory)) {
-      fail(list("error.folder")[0]);
+      showMessage(t("error.folder"));
       return;
     }
     take(event.dataTransfer?.files ?? []);
@@ -109,13 +111,13 @@ export function makeSources() {
     if (event.target instanceof HTMLInputElement) return;
     const files = event.clipboardData?.files ?? [];
     if (files.length) take(files);
-    else fail(list("error.paste")[0]);
+    else showMessage(list("error.paste")[0]);
   });
 
   async function take(files) {
     if (!files.length) return;
     await takeBlob(files[0]);
-    if (files.length > 1) fail(list("error.folder").at(-1));
+    if (files.length > 1) showMessage(t("error.several"));
   }
 
   function show() {
@@ -125,22 +127,19 @@ export function makeSources() {
       drawn = shown.length;
       fill(
         row,
-        shown.map((one) =>
-          h(
+        shown.map((one) => {
+          const name = one.truth ? className(one.truth) : one.id; // a file may be named after no class
+          return h(
             "li",
             {},
             h(
               "button",
-              { type: "button", "data-example": one.id, onclick: () => choose({ example: one.id }) },
-              h("img", { src: `example/${one.id}.jpg?small`, alt: "", width: 72, height: 72, loading: "lazy" }),
-              h(
-                "span",
-                { "aria-label": t("photo.example_alt", { truth: className(one.truth) }) },
-                className(one.truth),
-              ),
+              { type: "button", "data-example": one.id, onclick: () => choosePhoto({ example: one.id }) },
+              h("img", { src: `example/${one.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
+              h("span", { "aria-label": t("photo.example_alt", { truth: name }) }, name),
             ),
-          ),
-        ),
+          );
+        }),
       );
     }
     for (const one of row.querySelectorAll("button"))
@@ -157,24 +156,22 @@ async function fromClipboard() {
       const type = item.types.find((one) => one.startsWith("image/"));
       if (type) return await takeBlob(await item.getType(type));
     }
-    fail(none);
+    showMessage(none);
   } catch {
-    fail(refused);
+    showMessage(refused);
   }
 }
 
 /** Upload a file or a frame of the camera, and take it as the photo. */
 async function takeBlob(blob) {
   clear();
-  working(true);
+  setBusy(true);
   const [uploading] = list("error.uploading");
   try {
-    const path = await upload(blob, page.limits.bytes, (share) =>
-      working(true, uploading.replace("{p}", Math.round(100 * share))),
-    );
-    choose({ upload: path });
+    const path = await upload(blob, (share) => setBusy(true, uploading.replace("{p}", Math.round(100 * share))));
+    choosePhoto({ upload: path });
   } catch (error) {
-    working(false);
-    fail(error instanceof PageError ? error.message : t("error.upload_failed"));
+    setBusy(false);
+    showMessage(error instanceof PageError ? error.message : t("error.upload_failed"));
   }
 }

@@ -2,7 +2,7 @@
 
 import { t } from "./text.js";
 
-const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], move: [0, 0] };
+const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], translation: [0, 0] };
 
 export const page = JSON.parse(document.getElementById("page").textContent);
 
@@ -19,34 +19,36 @@ export const state = {
   changes: { ...NO_CHANGES },
 };
 
-/** The name of a model on the page: of its variant, and what tells it from others of that variant ("ViT · laptop"). */
-export const titleOf = (one) => [t(`name.${one.variant}`), ...one.title.split(" · ").slice(1)].join(" · ");
+/** The name of a model on the page: its variant, and what tells it from others of that variant ("Plain ViT · laptop"). */
+export const titleOf = (one) => (one.variant === "vit" ? one.title.replace(/^ViT/, t("name.vit")) : one.title);
 
-export const model = (name) => page.models.find((one) => one.name === name);
-export const usable = () => page.models.filter((one) => one.status === "here");
-export const sides = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
+export const modelNamed = (name) => page.models.find((one) => one.name === name);
+export const availableModels = () => page.models.filter((one) => one.status === "here");
+export const pairNames = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
 export const classes = (one) => page.class_lists[one.classes];
 export const classKey = (one, index) => page.class_keys[one.classes][index];
 
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
-  const group = usable().filter((one) => one.fair_group === model(state.a)?.fair_group);
-  const names = group.map((one) => one.name);
-  const order = ["vit", "spt", "lsa", "spt_lsa"];
+  const group = availableModels().filter((one) => one.fair_group === modelNamed(state.a)?.fair_group);
   if (
-    names.includes(state.b) &&
+    group.some((one) => one.name === state.b) &&
     group.length > 1 &&
     group.length <= 4 &&
     new Set(group.map((one) => one.variant)).size === group.length
   ) {
-    return group.sort((one, other) => order.indexOf(one.variant) - order.indexOf(other.variant));
+    return group;
   }
-  return sides().map(model);
+  return pairNames().map(modelNamed);
 }
 
-/** The other idea-free model of the same recipe, to compare spreads with. */
+/** The plain ViT trained with the same recipe; undefined for a plain ViT. */
 export const plainOf = (one) =>
-  usable().find((other) => other.variant === "vit" && other.fair_group === one.fair_group);
+  availableModels().find((other) => other !== one && other.variant === "vit" && other.fair_group === one.fair_group);
+
+/** What the test images tell of the models A and B together, if it was measured. */
+export const disagreementOf = (a, b) =>
+  a === b ? undefined : page.disagreement.find(({ models }) => models.includes(a) && models.includes(b));
 
 const listeners = new Set();
 
@@ -60,7 +62,7 @@ export function set(fields) {
   Object.assign(state, fields);
   if (changed.has("photo")) state.changes = { ...NO_CHANGES };
   if (changed.has("a") || changed.has("b"))
-    state.changes = { ...NO_CHANGES, covered: state.changes.covered, move: state.changes.move };
+    state.changes = { ...NO_CHANGES, covered: state.changes.covered, translation: state.changes.translation };
   remember();
   for (const listener of listeners) listener(changed);
 }
@@ -72,25 +74,27 @@ export const isChanged = () =>
 
 /** The changes that apply to one model, as the server takes them. */
 export function changesOf(name) {
-  const { target, factor, layer, mask, covered, move } = state.changes;
+  const { target, factor, layer, mask, covered, translation } = state.changes;
   const changes = {};
   if (target === name) {
     if (factor !== 1) Object.assign(changes, { factor, layer });
     if (!mask) changes.mask = false;
   }
-  if (covered.length) changes.covered = covered;
-  if (move[0] || move[1]) changes.move = move;
+  const present = covered.filter((patch) => patch < modelNamed(name).grid_size ** 2); // A and B may have different grids
+  if (present.length) changes.covered = present;
+  if (translation.some(Boolean)) changes.translation = translation;
   return changes;
 }
 
-// The link: #view=token&example=lion&a=…&row=3 …; what is as it was when the page opened is left out.
+// The link: #view=token&example=lion&a=…&row=3 … Unchanged settings of tau, mask, covered patches and move are left out.
 const NUMBERS = ["row", "column", "layer", "head"];
+const OLD_VIEWS = { hold: "robustness" }; // names in older links
 
 export function link() {
   const parts = new URLSearchParams({ view: state.view });
   for (const [kind, value] of Object.entries(state.photo ?? {})) parts.set(kind, value);
   for (const name of ["a", "b", ...NUMBERS]) parts.set(name, state[name]);
-  const { target, factor, layer, mask, covered, move } = state.changes;
+  const { target, factor, layer, mask, covered, translation } = state.changes;
   if (target && (factor !== 1 || !mask)) {
     parts.set("change", target);
     parts.set("factor", factor);
@@ -98,7 +102,7 @@ export function link() {
     if (!mask) parts.set("mask", "off");
   }
   if (covered.length) parts.set("covered", covered.join("."));
-  if (move[0] || move[1]) parts.set("move", move.join("."));
+  if (translation.some(Boolean)) parts.set("move", translation.join("."));
   return `${location.origin}${location.pathname}${location.search}#${parts}`;
 }
 
@@ -116,12 +120,13 @@ export function readLink() {
   const fields = {};
   const notes = [];
   const damaged = () => notes.includes("damaged") || notes.push("damaged");
-  if (/^[a-z]+$/.test(parts.get("view") ?? "")) fields.view = parts.get("view");
+  const view = parts.get("view") ?? "";
+  if (/^[a-z]+$/.test(view)) fields.view = OLD_VIEWS[view] ?? view;
   const changes = { ...NO_CHANGES };
   for (const name of ["a", "b"]) {
     const wanted = parts.get(name);
     if (wanted === null) continue;
-    if (model(wanted)?.status === "here") fields[name] = wanted;
+    if (modelNamed(wanted)?.status === "here") fields[name] = wanted;
     else notes.push({ model: wanted });
   }
   for (const name of NUMBERS) {
@@ -135,15 +140,19 @@ export function readLink() {
   else if (/^\d+$/.test(parts.get("test_image") ?? "")) fields.photo = { test_image: Number(parts.get("test_image")) };
   if (parts.has("change")) {
     const factor = Number(parts.get("factor") ?? 1);
-    if (model(parts.get("change")) && factor >= 0.1 && factor <= 8) {
+    const [low, high] = page.limits.factor;
+    if (modelNamed(parts.get("change")) && factor >= low && factor <= high) {
       Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
       if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
     } else damaged();
   }
   if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
   if (parts.has("move")) {
-    const move = parts.get("move").split(".").map(Number);
-    if (move.length === 2 && move.every((one) => Number.isInteger(one) && Math.abs(one) <= 4)) changes.move = move;
+    const translation = parts.get("move").split(".").map(Number);
+    const isTranslation =
+      translation.length === 2 &&
+      translation.every((one) => Number.isInteger(one) && Math.abs(one) <= page.limits.translation);
+    if (isTranslation) changes.translation = translation;
     else damaged();
   }
   return { fields, changes, notes };

@@ -8,7 +8,7 @@ const busy = document.getElementById("busy");
 let slow = null;
 
 /** Show a message until the next choice. */
-export function fail(text) {
+export function showMessage(text) {
   fill(message, text);
   message.hidden = false;
 }
@@ -19,10 +19,10 @@ export function clear() {
 }
 
 /** Say that answers are on their way; what is shown meanwhile is dimmed. */
-export function working(isWorking, text = null) {
+export function setBusy(isWorking, text = null) {
   clearTimeout(slow);
   document.body.classList.toggle("working", isWorking);
-  busy.textContent = isWorking ? (text ?? t("strip.computing")) : "";
+  busy.textContent = isWorking ? (text ?? t("answer_bar.computing")) : "";
   if (isWorking)
     slow = setTimeout(() => {
       busy.textContent = t("error.slow");

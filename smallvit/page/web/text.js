@@ -48,6 +48,7 @@ const TERMS = {
     ["augmentation", /augment(?:ed|ation)/i],
     ["validation", /validation|held out/i],
     ["temperature", /temperature/i],
+    ["sqrt_d", /√d/],
     ["logit", /logits?/i],
     ["mask", /\bmask/i],
     ["query", /\bqueries\b/i],
@@ -70,6 +71,7 @@ const TERMS = {
     ["augmentation", /증강/],
     ["validation", /검증 이미지/],
     ["temperature", /온도/],
+    ["sqrt_d", /√d/],
     ["logit", /로짓/],
     ["mask", /마스크/],
     ["query", /쿼리/],
@@ -160,7 +162,7 @@ export function className(raw) {
 
 export const superclassName = (raw) => (has(`superclass.${raw}`) ? t(`superclass.${raw}`) : raw.replaceAll("_", " "));
 
-/** The truth within a sentence: "a lion", "an apple", "cattle", "the sea"; in Korean the name alone. */
+/** The truth within a sentence: "a lion", "an apple", "cattle", "the sea". English only; Korean texts use {truth}. */
 export function aTruth(raw) {
   const english = raw.replaceAll("_", " ");
   if (!has(`class.${raw}`)) return t("value.of_class", { truth: english });

@@ -1,23 +1,23 @@
 // Attention: where a patch looks, how much tokens look at themselves, what could reach the answer.
 
-import { attentionAsker, row as rowOf, spread } from "../attentions.js";
-import { call, latest } from "../api.js";
+import { attentionAsker, chosenAttention, drawAttention } from "../attentions.js";
+import { cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, color, overlay, seen } from "../draw.js";
-import { changesOf, model, set, sides, state, titleOf } from "../state.js";
-import { fail } from "../status.js";
+import { changesOf, modelNamed, pairNames, set, state, titleOf } from "../state.js";
+import { showMessage } from "../status.js";
 import { fill, h, menu, slider } from "../dom.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
 import { list, percent, t } from "../text.js";
-import { picker } from "../picker.js";
+import { patchGrid } from "../patch_grid.js";
 
-export function makeView(section) {
-  const view = frame(section, "attention", "temperature");
-  const [layerText, headText, , rowText, columnText] = list("attention.controls");
-  const layers = slider(layerText, 1, 8, state.layer, (layer) => set({ layer }));
+export function makeView(section, next) {
+  const view = buildView(section, "attention", next);
+  const [layerText, headText, rowText, columnText] = list("attention.controls");
+  const layers = slider(layerText, state.layer, (layer) => set({ layer }));
   const heads = menu(headText, [], 0, (head) => set({ head: Number(head) }));
-  const rows = slider(rowText, 1, 8, state.row, (row) => set({ row }));
-  const columns = slider(columnText, 1, 8, state.column, (column) => set({ column }));
+  const rows = slider(rowText, state.row, (row) => set({ row }));
+  const columns = slider(columnText, state.column, (column) => set({ column }));
   const [relativeText, relativeNote] = list("attention.relative");
   const relative = h("input", { type: "checkbox", onchange: () => show() });
   const maps = h("div", { class: "maps" });
@@ -42,23 +42,16 @@ export function makeView(section) {
 
   const slots = new Map(); // side -> {image, patches, figure}
   const askers = [attentionAsker(() => show()), attentionAsker(() => show())];
-  const known = new Map(); // rollouts
-  const askRollout = latest(
-    async (names) => {
-      for (const name of names)
-        known.set(
-          JSON.stringify([state.photo, name]),
-          (await call("/page_rollout", { photo: state.photo, model: name })).rollout,
-        );
-    },
+  const askRollouts = latest(
+    (photo, models) => Promise.all(models.map((one) => cachedCall("/page_rollout", { photo, model: one.name }))),
     () => show(),
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
 
   function slot(index) {
     if (!slots.has(index)) {
       const image = canvas("");
-      const patches = picker({
+      const patches = patchGrid({
         label: t("attention.hint"),
         onpick: set,
       });
@@ -74,7 +67,7 @@ export function makeView(section) {
   }
 
   function show() {
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const most = (field) => Math.max(...models.map((one) => one[field]));
     const layer = Math.min(state.layer, most("depth"));
     const head = Math.min(state.head, most("num_heads"));
@@ -99,52 +92,14 @@ export function makeView(section) {
     if (!state.info) return;
     const found = models.map((one, index) => {
       const answer = askers[index](one.name, Math.min(layer, one.depth), changesOf(one.name));
-      if (!answer) return null;
-      const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
-      const patch = (row - 1) * one.grid_size + column - 1;
-      const shares = rowOf(one, answer, Math.min(head, one.num_heads), patch);
-      return {
-        one,
-        answer,
-        patch,
-        row,
-        column,
-        shares,
-        spread: Math.round(spread(shares)),
-        most: Math.max(...shares),
-        masked: masks(one),
-      };
+      return answer && chosenAttention(one, answer);
     });
     if (found.some((part) => part === null)) return;
     const shared = Math.max(...found.map((part) => part.most));
     found.forEach((part, index) => {
       const { image, patches, title } = slot(index);
-      const scale = relative.checked ? part.most : shared;
       title.textContent = titleOf(part.one);
-      overlay(
-        image,
-        seen(state.info, part.one),
-        part.one.image_size,
-        part.one.grid_size,
-        part.shares.map((share) => share / scale),
-        color(part.one.variant),
-        { framed: part.patch, crossed: part.masked ? [part.patch] : [] },
-      );
-      image.setAttribute(
-        "aria-label",
-        t("attention.map_alt", {
-          model: titleOf(part.one),
-          layer,
-          head: head ? t("value.head", { head }) : t("value.head_mean"),
-          row: part.row,
-          column: part.column,
-          spread: part.spread,
-          reach: reach(part),
-          self: percent(part.shares[part.patch]),
-          p: percent(part.most),
-        }),
-      );
-      patches.set(part.one.grid_size, part.patch);
+      drawAttention(image, patches, part, relative.checked ? part.most : shared);
     });
     fill(
       legend,
@@ -156,23 +111,17 @@ export function makeView(section) {
       t("attention.legend"),
     ].join(" · ");
     view.take(...takeaway(found));
-    drawSelf(models);
+    drawSelf(found);
     drawRollouts(models);
   }
 
-  function drawSelf(models) {
-    const lines = models.map((one, index) => {
-      const answer = askers[index](one.name, Math.min(state.layer, one.depth), changesOf(one.name));
-      return (
-        answer && {
-          name: titleOf(one),
-          color: color(one.variant),
-          dashed: index,
-          points: answer.self.map((share, layer) => [layer + 1, 100 * share]),
-        }
-      );
-    });
-    if (lines.some((line) => !line)) return;
+  function drawSelf(found) {
+    const lines = found.map(({ one, answer }, index) => ({
+      name: titleOf(one),
+      color: color(one.variant),
+      dashed: index,
+      points: answer.self.map((share, layer) => [layer + 1, 100 * share]),
+    }));
     fill(
       self,
       lineChart(lines, {
@@ -186,15 +135,15 @@ export function makeView(section) {
   }
 
   function drawRollouts(models) {
-    const missing = models.filter((one) => !known.has(JSON.stringify([state.photo, one.name])));
-    if (missing.length) {
-      askRollout(missing.map((one) => one.name));
+    const answers = models.map((one) => keptAnswer("/page_rollout", { photo: state.photo, model: one.name }));
+    if (!answers.every(Boolean)) {
+      askRollouts(state.photo, models);
       return;
     }
     fill(
       rollouts,
-      models.map((one) => {
-        const shares = known.get(JSON.stringify([state.photo, one.name])).flat();
+      models.map((one, index) => {
+        const shares = answers[index].rollout;
         const top = shares.indexOf(Math.max(...shares));
         const image = canvas(
           t("attention.rollout_alt", {
@@ -219,16 +168,12 @@ export function makeView(section) {
   return { show };
 }
 
-/** Whether the mask hides a patch from itself: LSA, unless a change puts the diagonal back. */
-export const masks = (one) => one.use_lsa && changesOf(one.name).mask !== false;
-const reach = ({ one, masked }) => one.grid_size ** 2 - Number(masked);
-
 function takeaway(found) {
   const [a, b] = found;
   const values = (part, letter) => ({
     [letter]: inSentence(part.one),
     [`spread${letter}`]: part.spread,
-    [`reach${letter}`]: reach(part),
+    [`reach${letter}`]: part.numVisible,
   });
   if (!b) {
     const top = a.shares.indexOf(a.most);
@@ -236,7 +181,7 @@ function takeaway(found) {
       t("attention.T.single", {
         model: inSentence(a.one),
         spread: a.spread,
-        reach: reach(a),
+        reach: a.numVisible,
         row: Math.floor(top / a.one.grid_size) + 1,
         column: (top % a.one.grid_size) + 1,
         p: percent(a.most),
@@ -246,13 +191,13 @@ function takeaway(found) {
   const wide = Math.max(a.spread, b.spread) >= 1.25 * Math.min(a.spread, b.spread);
   const sentence = t(wide ? "attention.T.wider" : "attention.T.alike", { ...values(a, "A"), ...values(b, "B") });
   const plain = found.filter((part) => !part.one.use_lsa);
-  const even = found.find((part) => part.spread > 0.9 * reach(part));
+  const even = found.find((part) => part.spread > 0.9 * part.numVisible);
   let second = null;
   if (plain.length === 1)
     second = t("attention.T+.self", {
       model: inSentence(plain[0].one),
       self: percent(plain[0].shares[plain[0].patch]),
     });
-  else if (even) second = t("attention.T+.even", { even: percent(1 / reach(even)), model: inSentence(even.one) });
+  else if (even) second = t("attention.T+.even", { even: percent(1 / even.numVisible), model: inSentence(even.one) });
   return [sentence, second];
 }

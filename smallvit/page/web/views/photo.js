@@ -1,17 +1,28 @@
 // Photo and answers: one photo, every model, and where the models disagree.
 
-import { aTruth, allModels, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
+import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
 import { bars } from "../bars.js";
-import { button, fill, h } from "../dom.js";
+import { button, fill, h, linkTo } from "../dom.js";
 import { canvas, pixels, seen } from "../draw.js";
-import { choose, unchanged } from "../answers.js";
-import { classes, classKey, compared, model, page, set, sides, state, titleOf } from "../state.js";
-import { frame, inSentence } from "./view.js";
+import { unchanged } from "../answers.js";
+import {
+  classes,
+  classKey,
+  compared,
+  disagreementOf,
+  modelNamed,
+  page,
+  pairNames,
+  set,
+  state,
+  titleOf,
+} from "../state.js";
+import { buildView, inSentence } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../sources.js";
 
-export function makeView(section) {
-  const view = frame(section, "photo");
+export function makeView(section, nextView) {
+  const view = buildView(section, "photo");
   const sources = makeSources();
   const preview = h("img", { alt: t("photo.photo_alt"), class: "preview" });
   const crop = h("div", { class: "crop", "aria-hidden": "true" });
@@ -21,7 +32,13 @@ export function makeView(section) {
   const credit = h("p", { class: "caption" });
   const cards = h("div", { class: "cards" });
   const data = h("p", { class: "caption" });
-  const known = h("details", {}, h("summary", {}, ""), h("p", { class: "caption" }, t("photo.always")), h("p", {}));
+  const allClasses = h(
+    "details",
+    {},
+    h("summary", {}, ""),
+    h("p", { class: "caption" }, t("photo.always")),
+    h("p", {}),
+  );
   const gallery = makeGallery();
   const next = h("p", { class: "next" });
   view.body.append(
@@ -35,7 +52,7 @@ export function makeView(section) {
         h("div", { class: "row seen-row" }, small, h("div", {}, caption, credit)),
         sources.element,
       ),
-      h("div", { class: "grow" }, cards, known, data),
+      h("div", { class: "grow" }, cards, allClasses, data),
     ),
     sources.examples,
     next,
@@ -45,9 +62,10 @@ export function makeView(section) {
   function show() {
     const { info } = state;
     const models = compared();
-    const first = model(state.a);
+    const first = modelNamed(state.a);
     const isFair = models.every((one) => one.fair_group === first.fair_group);
-    view.intro(t(isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair"));
+    const intro = isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair";
+    view.intro(models.length > 1 ? t(intro) : "");
     holder.classList.toggle("none", !info);
     if (info) {
       if (preview.getAttribute("src") !== info.preview) preview.src = info.preview;
@@ -70,51 +88,38 @@ export function makeView(section) {
     );
     fill(cards, models.map(card));
     const names = page.class_keys[first.classes];
-    known.firstChild.textContent = t("photo.classes", { count: names.length });
-    if (known.dataset.of !== String(first.classes)) {
-      known.dataset.of = first.classes;
-      known.lastChild.textContent = names.map(className).join(", ");
+    allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
+    if (allClasses.dataset.of !== String(first.classes)) {
+      allClasses.dataset.of = first.classes;
+      allClasses.lastChild.textContent = names.map(className).join(", ");
     }
-    data.textContent = page.data
-      ? t("photo.data", {
-          data: page.data.name,
-          train: count(page.data.train),
-          val: count(page.data.validation),
-          test: count(page.data.test),
-          count: classes(first).length,
-          side: page.data.side,
-        })
-      : "";
+    data.textContent = t("photo.data", {
+      data: first.data,
+      train: count(first.num_train),
+      val: count(first.validation.n),
+      test: count(first.test.n),
+      count: classes(first).length,
+      side: first.data_image_size,
+    });
     sources.show();
     gallery.show();
-    fill(next, links());
+    fill(next, links(nextView));
     view.take(...takeaway(models));
   }
 
   return { show };
 }
 
-/** What to try next: the view of a token, and the photos on which A and B differ. */
-function links() {
-  const found = page.disagreement.find(
-    ({ models }) => sides().length === 2 && sides().every((name) => models.includes(name)),
-  );
-  const [token, differ] = list("photo.next", { share: found && percent(found.different_answers / found.n) });
-  const link = (text, onclick) =>
-    h(
-      "a",
-      {
-        href: "#",
-        onclick: (event) => {
-          event.preventDefault();
-          onclick();
-        },
-      },
-      text,
-    );
+/** What to try next: the next view, and the photos on which A and B differ. */
+function links(nextView) {
+  const found = disagreementOf(state.a, state.b);
+  const [token, differ] = list("photo.next", {
+    n: modelNamed(state.b).grid_size ** 2,
+    share: found && percent(found.different_answers / found.n),
+  });
   return [
-    link(token, () => set({ view: "token" })),
-    found && [" · ", link(differ, () => document.getElementById("gallery").scrollIntoView())],
+    linkTo(token, `#view=${nextView}`, () => set({ view: nextView })),
+    found && [" · ", linkTo(differ, "#view=photo", () => document.getElementById("gallery").scrollIntoView())],
   ];
 }
 
@@ -122,7 +127,7 @@ function card(one) {
   const answer = unchanged[one.name];
   const truth = state.info?.truth;
   const said = answer && classKey(one, answer.top[0][0]);
-  const [right, wrong, unsure] = list("strip.marks");
+  const [right, wrong, unsure] = list("answer_bar.marks");
   const [useA, useB] = list("photo.choose");
   const [isA, isB] = list("photo.chosen");
   const chooser = (side, use, is) =>
@@ -171,8 +176,9 @@ function takeaway(models) {
   const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
   const shown = (list_) =>
     list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
-  const all = models.length > 1 ? allModels(models.length) : inSentence(models[0]);
-  const four = models.length === 4;
+  const all = allModels(models.length);
+  const of = Object.fromEntries(models.map((one) => [one.variant, said(one)]));
+  const four = ["vit", "spt", "lsa", "spt_lsa"].every((variant) => variant in of);
   const variants = (list_) =>
     list_
       .map((one) => one.variant)
@@ -184,6 +190,7 @@ function takeaway(models) {
   const values = {
     all_models: all,
     All_models: all,
+    model: inSentence(models[0]),
     truth: truth && className(truth),
     a_truth: truth && aTruth(truth),
     answer: className(said(models[0])),
@@ -191,7 +198,8 @@ function takeaway(models) {
     right_models: right.map(inSentence).join(", "),
   };
   let key;
-  if (truth) {
+  if (models.length === 1) key = !truth ? "single" : wrong.length ? "single_wrong" : "single_right";
+  else if (truth) {
     const sets = {
       "spt spt_lsa": "spt_only",
       "lsa spt_lsa": "lsa_only",
@@ -210,7 +218,6 @@ function takeaway(models) {
   } else if (distinct.size === 1) key = "same";
   else {
     key = "differ";
-    const of = Object.fromEntries(models.map((one) => [one.variant, said(one)]));
     if (four && distinct.size === 2) {
       if (of.spt === of.spt_lsa && of.vit === of.lsa) {
         key = "spt_split";
@@ -242,7 +249,7 @@ function second(models, right, wrong, said) {
   const kind = page.superclass[state.info.truth];
   if (kind && wrong.length && wrong.every((one) => page.superclass[said(one)] === kind))
     return t("photo.T+.close", { superclass: superclassName(kind) });
-  const [a, b] = sides().map(model);
+  const [a, b] = pairNames().map(modelNamed);
   if (a?.test && b?.test) {
     return t("photo.T+.one_photo", {
       n: count(a.test.n),

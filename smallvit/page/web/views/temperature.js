@@ -1,23 +1,22 @@
 // Temperature: what if tau were different? A slider pulls at the model while its answer, a map and the measured curve follow.
 
-import { attentionAsker, row as rowOf, spread } from "../attentions.js";
+import { attentionAsker, chosenAttention, drawAttention, headName } from "../attentions.js";
 import { bars } from "../bars.js";
-import { best, scopeName } from "../strip.js";
-import { button, fill, h, menu, save } from "../dom.js";
-import { canvas, color, overlay, seen } from "../draw.js";
-import { change, changesOf, classKey, model, page, plainOf, set, sides, state, titleOf } from "../state.js";
+import { answerName, scopeName } from "../answer_bar.js";
+import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
+import { canvas, color } from "../draw.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, titleOf } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, unchanged } from "../answers.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
-import { masks } from "./attention.js";
-import { picker } from "../picker.js";
+import { patchGrid } from "../patch_grid.js";
 
-const [LOW, HIGH] = [0.1, 8];
+const [LOW, HIGH] = page.limits.factor;
 const SNAP = 0.02; // in decades: near × 1 the slider means × 1
 
-export function makeView(section) {
-  const view = frame(section, "temperature", "hold");
+export function makeView(section, next) {
+  const view = buildView(section, "temperature", next);
   const [scopeText, modelText, resetText] = list("temperature.controls");
   const factorLabel = h("b", {});
   const input = h("input", {
@@ -32,7 +31,8 @@ export function makeView(section) {
       change({ target: target(), factor: Math.abs(power) < SNAP ? 1 : Number((10 ** power).toPrecision(3)) });
     },
   });
-  const ends = h("div", { class: "ends", "aria-hidden": "true" });
+  const at1 = Math.log(1 / LOW) / Math.log(HIGH / LOW);
+  const ends = h("div", { class: "ends", "aria-hidden": "true", style: { "--at-1": `${100 * at1}%` } });
   const scope = menu(scopeText, [], "all", (value) => {
     change({ target: target(), layer: value === "all" ? null : Number(value) });
     if (value !== "all") set({ layer: Number(value) });
@@ -41,16 +41,16 @@ export function makeView(section) {
     chosen = name;
     change({ target: name, factor: 1, mask: true, layer: null });
   });
-  const mask = h("input", {
+  const maskOffBox = h("input", {
     type: "checkbox",
     id: "mask",
-    onchange: () => change({ target: target(), mask: !mask.checked }),
+    onchange: () => change({ target: target(), mask: !maskOffBox.checked }),
   });
   const maskText = h("span", {});
   const reset = button(resetText, () => change({ factor: 1, mask: true, layer: null, target: null }));
   const answer = h("div", { class: "live-answer" });
   const map = canvas("");
-  const patches = picker({
+  const patches = patchGrid({
     label: t("attention.hint"),
     onpick: set,
   });
@@ -67,7 +67,7 @@ export function makeView(section) {
       h("p", { class: "control wide", "aria-hidden": "true" }, factorLabel),
       input,
       ends,
-      h("div", { class: "row" }, which, scope, h("label", { class: "check" }, mask, maskText), reset),
+      h("div", { class: "row" }, which, scope, h("label", { class: "check" }, maskOffBox, maskText), reset),
       h("p", { class: "caption" }, t("temperature.slider_hint")),
     ),
     h(
@@ -87,34 +87,34 @@ export function makeView(section) {
         {},
         h("summary", {}, t("temperature.table")),
         h("div", { class: "scroll" }, table),
-        button(t("temperature.csv"), () => save("tau.csv", csv())),
+        button(t("temperature.csv"), () => save("tau.csv", csv(["model", "layer", "head", "start", "tau"], allRows()))),
       ),
     ),
   );
 
   let chosen = null;
   const target = () =>
-    sides().includes(chosen)
+    pairNames().includes(chosen)
       ? chosen
       : (chosen =
-          sides().find((name) => name === state.b && model(name).use_lsa) ??
-          sides().find((name) => model(name).use_lsa) ??
+          pairNames().find((name) => name === state.b && modelNamed(name).use_lsa) ??
+          pairNames().find((name) => modelNamed(name).use_lsa) ??
           state.b);
   const ask = attentionAsker(() => show());
   const askBefore = attentionAsker(() => show());
   const askPlain = attentionAsker(() => show());
 
   function show() {
-    if (state.changes.target && sides().includes(state.changes.target)) chosen = state.changes.target;
-    const one = model(target());
+    if (state.changes.target && pairNames().includes(state.changes.target)) chosen = state.changes.target;
+    const one = modelNamed(target());
     const {
       factor,
       layer,
-      mask: masked,
+      mask: maskOn,
     } = state.changes.target === one.name ? state.changes : { factor: 1, layer: null, mask: true };
     view.intro(t("temperature.intro", { start: one.tau_start.toFixed(2) }));
     which.setOptions(
-      sides().map((name) => [name, titleOf(model(name))]),
+      pairNames().map((name) => [name, titleOf(modelNamed(name))]),
       one.name,
     );
     scope.setOptions(
@@ -130,15 +130,15 @@ export function makeView(section) {
     if (document.activeElement !== input) input.value = Math.log10(factor);
     fill(
       ends,
-      list(one.use_lsa ? "temperature.slider_ends" : "temperature.slider_ends_fixed").map((text) =>
-        h("span", {}, text),
+      [`× ${LOW}`, t(one.use_lsa ? "temperature.slider_learned" : "temperature.slider_fixed"), `× ${HIGH}`].map(
+        (text) => h("span", {}, text),
       ),
     );
-    mask.disabled = !one.use_lsa;
-    mask.checked = one.use_lsa ? !masked : true;
+    maskOffBox.disabled = !one.use_lsa;
+    maskOffBox.checked = one.use_lsa ? !maskOn : true;
     maskText.textContent = one.use_lsa ? t("temperature.mask") : t("temperature.mask_none", { model: titleOf(one) });
-    reset.disabled = factor === 1 && masked && layer === null;
-    drawCurve(one, factor, layer, masked);
+    reset.disabled = factor === 1 && maskOn && layer === null;
+    drawCurve(one, factor, layer, maskOn);
     drawDots(one);
     if (!state.info) return;
     const [now, before] = [current[one.name], unchanged[one.name]];
@@ -150,7 +150,7 @@ export function makeView(section) {
           { class: "said", "data-variant": one.variant },
           h("span", { class: "dot" }),
           `${titleOf(one)}: `,
-          h("b", {}, best(one, now)),
+          h("b", {}, answerName(one, now)),
         ),
         bars(one, now, 5),
       );
@@ -158,66 +158,42 @@ export function makeView(section) {
     const attention = ask(one.name, chosenLayer, changesOf(one.name));
     const learned = askBefore(one.name, chosenLayer, {});
     const plain = plainOf(one);
-    const ofPlain = plain && plain !== one ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
-    if (attention) drawMap(one, attention, chosenLayer);
-    if (now && before && attention && learned && (!plain || plain === one || ofPlain)) {
+    const ofPlain = plain ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
+    if (attention) drawMap(one, attention);
+    if (now && before && attention && learned && (!plain || ofPlain)) {
       view.take(
         ...takeaway({
           one,
           factor,
           layer,
-          masked,
+          maskOn,
           now,
           before,
           attention,
           learned,
           chosenLayer,
-          plain: plain === one ? null : plain,
+          plain,
           ofPlain,
         }),
       );
     }
   }
 
-  function drawMap(one, attention, layer) {
-    const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
-    const patch = (row - 1) * one.grid_size + column - 1;
-    const head = Math.min(state.head, one.num_heads);
-    const shares = rowOf(one, attention, head, patch);
-    const most = Math.max(...shares);
-    overlay(
-      map,
-      seen(state.info, one),
-      one.image_size,
-      one.grid_size,
-      shares.map((share) => share / most),
-      color(one.variant),
-      { framed: patch, crossed: masks(one) ? [patch] : [] },
-    );
-    const headName = head ? t("value.head", { head }) : t("value.head_mean");
-    map.setAttribute(
-      "aria-label",
-      t("attention.map_alt", {
-        model: titleOf(one),
-        layer,
-        head: headName,
-        row,
-        column,
-        spread: Math.round(spread(shares)),
-        reach: one.grid_size ** 2 - Number(masks(one)),
-        self: percent(shares[patch]),
-        p: percent(most),
-      }),
-    );
-    mapCaption.textContent = t("temperature.map_caption", { layer, head: headName, max: percent(most) });
-    patches.set(one.grid_size, patch);
+  function drawMap(one, attention) {
+    const shown = chosenAttention(one, attention);
+    drawAttention(map, patches, shown, shown.most);
+    mapCaption.textContent = t("temperature.map_caption", {
+      layer: attention.layer,
+      head: headName(shown.head),
+      max: percent(shown.most),
+    });
   }
 
   let curveKey = null;
 
-  function drawCurve(one, factor, layer, masked) {
+  function drawCurve(one, factor, layer, maskOn) {
     const measured = page.temperature[one.name];
-    const key = JSON.stringify([one.name, factor, layer, masked, document.documentElement.dataset.theme]);
+    const key = JSON.stringify([one.name, factor, layer, maskOn]);
     if (key === curveKey) return;
     curveKey = key;
     if (!measured) {
@@ -244,7 +220,7 @@ export function makeView(section) {
         }),
       }),
     );
-    curveTake.textContent = curveSentences(one, measured, factor, layer, masked).join(" ");
+    curveTake.textContent = curveSentences(one, measured, factor, layer, maskOn).join(" ");
   }
 
   let dotsOf = null;
@@ -286,73 +262,43 @@ export function makeView(section) {
       up: flat.filter((tau) => tau > 1.0001 * start).length,
       down: flat.filter((tau) => tau < 0.9999 * start).length,
     });
-    const columns = list("temperature.columns").slice(0, 5);
-    fill(
-      table,
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          columns.map((name) => h("th", { scope: "col" }, name)),
-        ),
-      ),
-      h(
-        "tbody",
-        {},
-        rows(one).map((row) =>
-          h(
-            "tr",
-            {},
-            row.map((cell) =>
-              h("td", {}, typeof cell === "number" && !Number.isInteger(cell) ? cell.toFixed(3) : String(cell)),
-            ),
-          ),
-        ),
-      ),
-    );
+    const cells = (row) => row.map((cell) => (cell % 1 ? cell.toFixed(3) : String(cell)));
+    fillTable(table, list("temperature.columns"), rows(one).map(cells));
   }
 
   const rows = (one) =>
     one.tau.flatMap((ofLayer, layer) =>
       ofLayer.map((tau, head) => [titleOf(one), layer + 1, ofLayer.length > 1 ? head + 1 : "", one.tau_start, tau]),
     );
-  const csv = () =>
-    [
-      "model,layer,head,start,tau",
-      ...sides()
-        .map(model)
-        .filter((one) => one.tau)
-        .flatMap(rows)
-        .map((row) => row.join(",")),
-    ].join("\n");
+  const allRows = () =>
+    pairNames()
+      .map(modelNamed)
+      .filter((one) => one.tau)
+      .flatMap(rows);
 
   return { show };
 }
 
-function takeaway({ one, factor, layer, masked, now, before, attention, learned, chosenLayer, plain, ofPlain }) {
-  const reach = one.grid_size ** 2 - Number(one.use_lsa);
+function takeaway({ one, factor, layer, maskOn, now, before, attention, learned, chosenLayer, plain, ofPlain }) {
+  const numVisible = one.grid_size ** 2 - Number(one.use_lsa && maskOn);
   const spreads = (answer) => answer.spread[chosenLayer - 1];
   const name = inSentence(one);
   const [said, said0] = [now, before].map((answer) => classKey(one, answer.top[0][0]));
-  const p = now.top[0][1];
-  const p0 = before.top.find(([index]) => index === now.top[0][0])?.[1] ?? before.top[0][1];
   const values = {
     model: name,
     factor: times(factor),
     scope: scopeName(layer),
     answer: className(said),
     answer0: className(said0),
-    p: percent(p),
-    p0: percent(said === said0 ? before.top[0][1] : p0),
+    p: percent(now.top[0][1]),
+    p0: percent(before.top[0][1]),
     layer: chosenLayer,
     spread: Math.round(spreads(attention)),
     spread0: Math.round(spreads(learned)),
-    reach: one.grid_size ** 2 - Number(one.use_lsa && masked),
+    reach: numVisible,
   };
-  if (factor !== 1 && !masked) return [t(`temperature.T.two_${said === said0 ? "keep" : "turn"}`, values)];
-  if (!masked)
+  if (factor !== 1 && !maskOn) return [t(`temperature.T.two_${said === said0 ? "keep" : "turn"}`, values)];
+  if (!maskOn)
     return [
       t(`temperature.T.mask_${said === said0 ? "keeps" : "turns"}`, values),
       t("temperature.T+.self", { layer: chosenLayer, self: percent(attention.self[chosenLayer - 1]) }),
@@ -380,9 +326,9 @@ function takeaway({ one, factor, layer, masked, now, before, attention, learned,
   const tau = one.tau
     ? one.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / one.tau[chosenLayer - 1].length
     : start;
-  Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)), reach });
+  Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)) });
   if (!plain) return [t("temperature.T.no_plain", values), t("temperature.T+.why")];
-  const own = spreads(learned) / reach,
+  const own = spreads(learned) / numVisible,
     others = spreads(ofPlain) / plain.grid_size ** 2;
   Object.assign(values, { spread0: Math.round(spreads(ofPlain)), reach0: plain.grid_size ** 2 });
   const direction = own > 1.1 * others ? "wider" : own < 0.9 * others ? "narrower" : null;
@@ -392,14 +338,14 @@ function takeaway({ one, factor, layer, masked, now, before, attention, learned,
 }
 
 /** What the curve says about the setting. */
-function curveSentences(one, measured, factor, layer, masked) {
+function curveSentences(one, measured, factor, layer, maskOn) {
   const { factors, top1, n } = measured;
   const name = inSentence(one);
   const at1 = top1[factors.indexOf(1)];
   const error = Math.sqrt((at1 * (1 - at1)) / n);
   const values = { model: name, n: count(n), acc1: percent(at1) };
   if (layer !== null && factor !== 1) return [t("temperature.curve_none")];
-  if (!masked) {
+  if (!maskOn) {
     if (factor !== 1 || !measured.mask_off) return [t("temperature.curve_none")];
     return [
       t("temperature.curve_mask", {

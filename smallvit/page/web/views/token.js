@@ -2,12 +2,12 @@
 
 import { bytes, call, latest } from "../api.js";
 import { button, fill, h, slider } from "../dom.js";
-import { canvas, css, frame as drawFrame, pixels, seen } from "../draw.js";
-import { fail } from "../status.js";
-import { frame } from "./view.js";
+import { canvas, css, drawFrame, enlarge, gridLines, pixels, seen } from "../draw.js";
+import { showMessage } from "../status.js";
+import { buildView } from "./view.js";
 import { list, t } from "../text.js";
-import { model, set, sides, state, titleOf } from "../state.js";
-import { picker } from "../picker.js";
+import { modelNamed, pairNames, set, state, titleOf } from "../state.js";
+import { patchGrid } from "../patch_grid.js";
 
 // Where things are on the stage, in hundredths of its width.
 const GRID = 17,
@@ -22,10 +22,10 @@ const QUADRANT = [
 ]; // of the original, left-up, left-down, right-up, right-down
 const STEP_MS = 2200;
 
-export function makeView(section) {
-  const view = frame(section, "token", "attention");
+export function makeView(section, nextView) {
+  const view = buildView(section, "token", nextView);
   const photo = canvas("", { class: "pixels" });
-  const patches = picker({
+  const patches = patchGrid({
     label: t("token.hint"),
     onpick: (place) => {
       // the pieces of a patch that is clicked fly at once
@@ -40,8 +40,8 @@ export function makeView(section) {
     },
   });
   const [rowText, columnText] = list("token.sliders");
-  const rows = slider(rowText, 1, 8, state.row, (row) => set({ row }));
-  const columns = slider(columnText, 1, 8, state.column, (column) => set({ column }));
+  const rows = slider(rowText, state.row, (row) => set({ row }));
+  const columns = slider(columnText, state.column, (column) => set({ column }));
   const which = h("div", { class: "row", role: "group" });
   const stage = h("div", { class: "stage", role: "img" });
   const said = h("p", { class: "step", role: "status" });
@@ -95,40 +95,40 @@ export function makeView(section) {
 
   const ask = latest(
     (name, row, column) => call("/page_token", { photo: state.photo, model: name, row, column }),
-    (answer, name, row, column) => build(model(name), answer, row, column),
+    (answer, name, row, column) => build(modelNamed(name), answer, row, column),
     (error) => {
       waiting = false;
-      fail(error.message);
+      showMessage(error.message);
     },
   );
 
   function show() {
-    const names = sides();
+    const names = pairNames();
     if (!names.includes(chosen))
       chosen =
-        names.find((name) => name === state.b && model(name).use_spt) ??
-        names.find((name) => model(name).use_spt) ??
+        names.find((name) => name === state.b && modelNamed(name).use_spt) ??
+        names.find((name) => modelNamed(name).use_spt) ??
         state.a;
-    const one = model(chosen);
+    const one = modelNamed(chosen);
     const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
     fill(
       which,
       names.length > 1 &&
         names.map((name) =>
           button(
-            titleOf(model(name)),
+            titleOf(modelNamed(name)),
             () => {
               chosen = name;
               step = 0;
               show();
             },
-            { "aria-pressed": name === chosen, "data-variant": model(name).variant },
+            { "aria-pressed": name === chosen, "data-variant": modelNamed(name).variant },
           ),
         ),
     );
     const values = tokenValues(one, row, column);
     view.intro(t("token.intro", values));
-    const anySpt = names.some((name) => model(name).use_spt);
+    const anySpt = names.some((name) => modelNamed(name).use_spt);
     view.take(t(`token.T.${!anySpt ? "none" : values.n < values.total ? "border" : "inside"}`, values));
     for (const [control, value] of [
       [rows, row],
@@ -160,7 +160,7 @@ export function makeView(section) {
       const image = canvas(t("token.grid_alt", { name: names[index], n: one.grid_size ** 2, row, column }), {
         class: "pixels grid",
       });
-      drawGrid(image, shifted.subarray(index * bytesOf, (index + 1) * bytesOf), one, row, column, index, number);
+      drawGrid(image, shifted.subarray(index * bytesOf, (index + 1) * bytesOf), one, row, column, index);
       return h(
         "figure",
         { class: "piece-grid", style: { left: `${FROM + index * GAP}%`, width: `${GRID}%` } },
@@ -178,8 +178,8 @@ export function makeView(section) {
       return image;
     });
     const total = size * size * 3 * number;
-    parts.before = strip(byPiece(answer.before, number, size), number);
-    parts.after = strip(byPiece(answer.numbers, number, size), number);
+    parts.before = strip(byPiece(answer.patch, number, size), number);
+    parts.after = strip(byPiece(answer.projection_input, number, size), number);
     const [low, high] = [Math.min(...answer.token), Math.max(...answer.token)].map((value) =>
       value.toFixed(1).replace("-", "−"),
     );
@@ -281,47 +281,24 @@ function tokenValues(one, row, column) {
 }
 
 function drawPhoto(target, one, row, column, spt) {
-  const scale = 12,
-    side = one.image_size,
-    size = one.patch_size;
-  const small = document.createElement("canvas");
-  pixels(small, seen(state.info, one), side);
-  target.width = target.height = side * scale;
-  const context = target.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, side * scale, side * scale);
-  context.strokeStyle = "rgb(255 255 255 / 45%)";
-  context.lineWidth = 1;
-  for (let index = 1; index < one.grid_size; index += 1) {
-    context.strokeRect(index * size * scale, -1, 0, side * scale + 2);
-    context.strokeRect(-1, index * size * scale, side * scale + 2, 0);
-  }
+  const context = enlarge(target, seen(state.info, one), one.image_size, 12);
+  const cell = 12 * one.patch_size;
+  gridLines(context, one.grid_size, 45);
   if (spt) {
     context.setLineDash([12, 8]);
-    drawFrame(context, (column - 1.5) * size * scale, (row - 1.5) * size * scale, 2 * size * scale);
+    drawFrame(context, (column - 1.5) * cell, (row - 1.5) * cell, 2 * cell);
     context.setLineDash([]);
   }
-  drawFrame(context, (column - 1) * size * scale, (row - 1) * size * scale, size * scale);
+  drawFrame(context, (column - 1) * cell, (row - 1) * cell, cell);
   target.setAttribute("aria-label", t("token.window_alt", { row, column }));
 }
 
-function drawGrid(target, rgb, one, row, column, index, number) {
-  const scale = 6,
-    side = one.image_size,
-    size = one.patch_size;
-  const small = document.createElement("canvas");
-  pixels(small, rgb, side);
-  target.width = target.height = side * scale;
-  const context = target.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, side * scale, side * scale);
-  if (number > 1 && index) hatch(context, side * scale, (size * scale) / 2, index);
-  context.strokeStyle = "rgb(255 255 255 / 60%)";
-  for (let line = 1; line < one.grid_size; line += 1) {
-    context.strokeRect(line * size * scale, -1, 0, side * scale + 2);
-    context.strokeRect(-1, line * size * scale, side * scale + 2, 0);
-  }
-  drawFrame(context, (column - 1) * size * scale, (row - 1) * size * scale, size * scale);
+function drawGrid(target, rgb, one, row, column, index) {
+  const context = enlarge(target, rgb, one.image_size, 6);
+  const cell = 6 * one.patch_size;
+  if (index) hatch(context, target.width, cell / 2, index);
+  gridLines(context, one.grid_size, 60);
+  drawFrame(context, (column - 1) * cell, (row - 1) * cell, cell);
 }
 
 /** Hatch the edges that a shift left empty: left-up leaves the right and the lower edge, and so on. */

@@ -1,14 +1,14 @@
 // Training: the curves of A and B, those of all four models beside each other, and the results of all models.
 
-import { button, fill, h, save } from "../dom.js";
+import { button, csv, fill, fillTable, h, save } from "../dom.js";
 import { color } from "../draw.js";
 import { count, list, percent, pvalue, t } from "../text.js";
-import { frame, inSentence } from "./view.js";
+import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
-import { compared, model, page, sides, titleOf } from "../state.js";
+import { compared, disagreementOf, modelNamed, page, pairNames, titleOf } from "../state.js";
 
-export function makeView(section) {
-  const view = frame(section, "training", "use");
+export function makeView(section, next) {
+  const view = buildView(section, "training", next);
   const charts = h("div", { class: "charts" });
   const table = h("table", {});
   view.body.append(
@@ -17,20 +17,19 @@ export function makeView(section) {
     h("h3", {}, t("training.table")),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("training.table") }, table),
     h("p", { class: "caption" }, t("training.seeds"), " ", t("training.minutes")),
-    button(t("training.csv"), () => save("results.csv", csv())),
+    button(t("training.csv"), () => save("results.csv", csv(FIELDS, page.results))),
   );
   let drawn = null;
 
   function show() {
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const all = compared();
     const key = [...models, ...all].map((one) => one.name).join(" ");
     if (key === drawn) return;
     drawn = key;
     const [a] = models;
     const epochs = a.history.at(-1)?.epoch ?? 0;
-    if (page.data)
-      view.intro(t("training.intro", { train: count(page.data.train), epochs, val: count(page.data.validation) }));
+    view.intro(t("training.intro", { train: count(a.num_train), epochs, val: count(a.validation.n) }));
     view.take(...takeaway(models));
     const [x, top1, loss] = list("training.axes");
     fill(
@@ -41,42 +40,15 @@ export function makeView(section) {
       ].map(([field, factor, y]) => curves(models, field, factor, x, y)),
       all.length > 2 && comparedCurves(all, x, top1),
     );
-    fill(
-      table,
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          list("training.columns").map((name) => h("th", { scope: "col" }, name)),
-        ),
-      ),
-      h(
-        "tbody",
-        {},
-        page.results.map((row) =>
-          h(
-            "tr",
-            {},
-            row.map((cell) => h("td", {}, typeof cell === "number" ? count1(cell) : String(cell))),
-          ),
-        ),
-      ),
-    );
+    const cells = (row) => row.map((cell) => (typeof cell === "number" ? count1(cell) : String(cell)));
+    fillTable(table, list("training.columns"), page.results.map(cells));
   }
 
   return { show };
 }
 
 const count1 = (number) => (Number.isInteger(number) ? count(number) : number.toFixed(1));
-const csv = () =>
-  [
-    "model,preset,data,epochs,seed,parameters,top1,top5,minutes,hardware",
-    ...page.results.map((row) =>
-      row.map((cell) => (/[",]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell)).join(","),
-    ),
-  ].join("\n");
+const FIELDS = "model preset data epochs seed parameters top1 top5 minutes hardware".split(" ");
 
 function curves(models, field, factor, x, y) {
   const [training, validation, averaged] = list("training.lines");
@@ -146,7 +118,7 @@ function takeaway(models) {
   const [a, b] = models;
   if (!b) return sentences;
   if (a.fair_group !== b.fair_group) return [...sentences, t("training.T+.unfair")];
-  const found = page.disagreement.find((each) => each.models.includes(a.name) && each.models.includes(b.name));
+  const found = disagreementOf(a.name, b.name);
   if (found && a.test && b.test) {
     const [better, worse] = a.test.top1 >= b.test.top1 ? [a, b] : [b, a];
     sentences.push(

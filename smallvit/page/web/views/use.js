@@ -2,15 +2,16 @@
 
 import { button, fill, h } from "../dom.js";
 import { call, latest } from "../api.js";
-import { fail } from "../status.js";
-import { frame, inSentence } from "./view.js";
+import { copyButton } from "../copy.js";
+import { showMessage } from "../status.js";
+import { buildView, inSentence } from "./view.js";
 import { list, t } from "../text.js";
-import { model, set, state } from "../state.js";
+import { modelNamed, set, state } from "../state.js";
 
 const ENDPOINTS = ["classify", "compare", "what_if", "patches", "tau", "attention"];
 
 export function makeView(section) {
-  const view = frame(section, "use");
+  const view = buildView(section, "use");
   const [python, client, train, card, cite, copyText] = list("use.headings");
   const parts = { python, client, train, cite, card };
   const blocks = Object.fromEntries(Object.keys(parts).map((name) => [name, h("code", {})]));
@@ -20,14 +21,7 @@ export function makeView(section) {
       "div",
       { class: "code" },
       h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]),
-      button(copyText, async () => {
-        try {
-          await navigator.clipboard.writeText(blocks[name].textContent);
-          told.textContent = t("use.copied");
-        } catch {
-          told.textContent = t("error.copy_failed");
-        }
-      }),
+      copyButton(copyText, () => blocks[name].textContent, told, t("use.copied")),
     );
   const endpoints = h(
     "dl",
@@ -57,12 +51,12 @@ export function makeView(section) {
     },
     (error) => {
       drawn = null;
-      fail(error.message);
+      showMessage(error.message);
     },
   );
 
   function show() {
-    const one = model(state.b);
+    const one = modelNamed(state.b);
     view.intro(t("use.intro"));
     view.take(t("use.T.model", { model: inSentence(one) }).replaceAll("`", ""));
     if (drawn === one.name) return;

@@ -1,12 +1,12 @@
 // What every view has: a title, an introduction, a takeaway computed from what is on the screen, and what to try next.
 
-import { fill, h } from "../dom.js";
+import { fill, h, linkTo } from "../dom.js";
 import { rich, sentences, t } from "../text.js";
-import { model, set, state, titleOf } from "../state.js";
+import { modelNamed, set, state, titleOf } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
 function glossValues() {
-  const one = model(state.b);
+  const one = modelNamed(state.b);
   return {
     D: one.embed_dim,
     heads: one.num_heads,
@@ -19,36 +19,20 @@ function glossValues() {
   };
 }
 
-/** Build the frame of a view: {take(sentences), body, intro(text)}. */
-export function frame(section, name, next = null) {
+/** Build what every view has: {take(sentences), body, intro(text)}; a link at its end opens the view `next`. */
+export function buildView(section, name, next = null) {
   const intro = h("p", { class: "intro" });
   const takeaway = h("p", { class: "take", "aria-live": "polite" });
   const body = h("div", { class: "body" });
-  section.append(
-    h("h2", { id: `title-${name}`, tabindex: -1 }, t(`${name}.title`)),
-    takeaway,
-    intro,
-    body,
-    ...(next
-      ? [
-          h(
-            "p",
-            { class: "next" },
-            h(
-              "a",
-              {
-                href: `#view=${next}`,
-                onclick: (event) => {
-                  event.preventDefault();
-                  set({ view: next });
-                },
-              },
-              t(`${name}.next`),
-            ),
-          ),
-        ]
-      : []),
-  );
+  section.append(h("h2", { id: `title-${name}`, tabindex: -1 }, t(`${name}.title`)), takeaway, intro, body);
+  if (next)
+    section.append(
+      h(
+        "p",
+        { class: "next" },
+        linkTo(t(`${name}.next`), `#view=${next}`, () => set({ view: next })),
+      ),
+    );
   const seen = { take: null, intro: null };
   return {
     body,

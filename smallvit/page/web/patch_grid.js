@@ -4,11 +4,11 @@ import { fill, h } from "./dom.js";
 import { t } from "./text.js";
 
 /**
- * picker({label, onpick({row, column}, index), toggles}) has `element`, a square box to lay over a canvas, and
+ * patchGrid({label, onpick({row, column}, index), toggles}) has `element`, a square box to lay over a canvas, and
  * set(grid, chosen, marked): the size of the grid, the index of the chosen patch, and those to show as pressed.
  */
-export function picker({ label, onpick, toggles = false }) {
-  const element = h("div", { class: "picker", role: "grid", "aria-label": label });
+export function patchGrid({ label, onpick, toggles = false }) {
+  const element = h("div", { class: "patch-grid", role: "grid", "aria-label": label });
   let size = 0;
   let buttons = [];
 

@@ -1,14 +1,14 @@
-// The strip that stays in sight: the photo, its truth, both answers, what is changed, and the way through the views.
+// The bar that stays in sight: the photo, its truth, both answers, what is changed, and the way through the views.
 
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, linkTo } from "./dom.js";
 import { aTruth, className, list, percent, t, times } from "./text.js";
-import { changesOf, classKey, model, set, sides, state, subscribe, titleOf, undo } from "./state.js";
+import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, titleOf, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
 import { bytes } from "./api.js";
 import { pixels, seen } from "./draw.js";
 
 /** "4 px right, 1 px down" */
-export function moveName([right, down]) {
+export function translationInWords([right, down]) {
   const parts = [];
   if (right) parts.push(t(right > 0 ? "value.right" : "value.left", { n: Math.abs(right) }));
   if (down) parts.push(t(down > 0 ? "value.down" : "value.up", { n: Math.abs(down) }));
@@ -18,69 +18,62 @@ export function moveName([right, down]) {
 export const scopeName = (layer) => (layer === null ? t("value.scope_all") : t("value.scope_layer", { layer }));
 
 /** What is changed, in words; null if nothing is. */
-export function setting() {
-  const { factor, layer, mask, covered, move, target } = state.changes;
-  const [tau, maskOff, patches, moved] = list("strip.settings", {
+export function changesInWords() {
+  const { factor, layer, mask, translation, target } = state.changes;
+  const covered = changesOf(state.a).covered ?? changesOf(state.b).covered ?? [];
+  const [tau, maskOff, patches, moved] = list("answer_bar.changes", {
     factor: times(factor),
     scope: scopeName(layer),
     n: covered.length,
-    total: model(state.a).grid_size ** 2,
-    move: moveName(move),
+    total: modelNamed(state.a).grid_size ** 2,
+    move: translationInWords(translation),
   });
   const parts = [];
   if (target && factor !== 1) parts.push(tau);
   if (target && !mask) parts.push(maskOff);
   if (covered.length) parts.push(patches);
-  if (move[0] || move[1]) parts.push(moved);
+  if (translation.some(Boolean)) parts.push(moved);
   return parts.length ? parts.join(", ") : null;
 }
 
-export const best = (one, answer) => className(classKey(one, answer.top[0][0]));
+export const answerName = (one, answer) => className(classKey(one, answer.top[0][0]));
 
 /** The answers of A and B as a sentence. */
 export function answersInWords() {
-  const [a, b] = [state.a, state.b].map((name) => [model(name), current[name]]);
+  const [a, b] = [state.a, state.b].map((name) => [modelNamed(name), current[name]]);
   if (!a[1]) return "\u00a0";
-  if (state.a === state.b || !b[1]) return `${titleOf(a[0])}: ${best(...a)} ${percent(a[1].top[0][1])}\u00a0%`;
-  return t("strip.announce", {
+  if (state.a === state.b || !b[1]) return `${titleOf(a[0])}: ${answerName(...a)} ${percent(a[1].top[0][1])}\u00a0%`;
+  return t("answer_bar.announce", {
     A: titleOf(a[0]),
-    answerA: best(...a),
+    answerA: answerName(...a),
     pA: percent(a[1].top[0][1]),
     B: titleOf(b[0]),
-    answerB: best(...b),
+    answerB: answerName(...b),
     pB: percent(b[1].top[0][1]),
   });
 }
 
-export function makeStrip(element, views, settings) {
+export function makeAnswerBar(element, views, settings) {
   const photo = h("canvas", { role: "img", class: "pixels" });
   const truth = h("span", { class: "truth" });
   const says = h("div", { class: "says" });
   const what = h("span", {});
-  const change = h("div", { class: "what-if", hidden: true }, what, button(t("strip.undo"), undo));
+  const change = h("div", { class: "what-if", hidden: true }, what, button(t("answer_bar.undo"), undo));
   const announced = h("p", { class: "sr", "aria-live": "polite" });
   const links = Object.fromEntries(
     views.map((name) => [
       name,
-      h(
-        "a",
-        {
-          href: `#view=${name}`,
-          onclick: (event) => {
-            event.preventDefault();
-            menu.open = false;
-            set({ view: name });
-          },
-        },
-        t(`${name}.tab`),
-      ),
+      linkTo(t(`${name}.tab`), `#view=${name}`, () => {
+        menu.open = false;
+        set({ view: name });
+      }),
     ]),
   );
   const here = h("span", {});
-  const menu = h("details", { class: "menu" }, h("summary", {}, t("strip.menu"), ": ", here));
+  const menu = h("details", { class: "menu" }, h("summary", {}, t("answer_bar.menu"), ": ", here));
   const nav = h(
     "nav",
-    { "aria-label": t("strip.menu") },
+    { "aria-label": t("answer_bar.menu") },
     h(
       "ol",
       {},
@@ -88,7 +81,7 @@ export function makeStrip(element, views, settings) {
     ),
   );
   element.setAttribute("role", "region");
-  element.setAttribute("aria-label", t("strip.label"));
+  element.setAttribute("aria-label", t("answer_bar.label"));
   fill(
     element,
     h("div", { class: "bar" }, photo, h("div", { class: "words" }, truth, says), change, settings.button),
@@ -98,7 +91,7 @@ export function makeStrip(element, views, settings) {
   );
   const narrow = matchMedia("(max-width: 700px)");
   const place = () => {
-    // one list of links: beneath the strip, or in a menu
+    // one list of links: beneath the bar, or in a menu
     if (narrow.matches) menu.append(nav);
     else element.insertBefore(nav, announced);
     menu.hidden = !narrow.matches;
@@ -115,19 +108,19 @@ export function makeStrip(element, views, settings) {
     }
     here.textContent = t(`${state.view}.tab`);
     const { info } = state;
-    const one = model(state.a);
-    photo.setAttribute("aria-label", info ? t("strip.photo_alt", { side: one.image_size }) : "");
+    const one = modelNamed(state.a);
+    photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: one.image_size }) : "");
     if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seen(info, one), one.image_size);
     else photo.getContext("2d").clearRect(0, 0, photo.width, photo.height);
     truth.textContent = info
       ? info.truth
-        ? t("strip.truth", { a_truth: aTruth(info.truth), truth: className(info.truth) })
-        : t("strip.unknown")
+        ? t("answer_bar.truth", { a_truth: aTruth(info.truth), truth: className(info.truth) })
+        : t("answer_bar.unknown")
       : "\u00a0";
-    fill(says, sides().map(say));
-    const told = setting();
+    fill(says, pairNames().map(say));
+    const told = changesInWords();
     change.hidden = told === null;
-    if (told) what.textContent = t("strip.what_if", { setting: told });
+    if (told) what.textContent = t("answer_bar.what_if", { setting: told });
     const words = answersInWords();
     if (current[state.a] && words !== spoken) {
       spoken = words;
@@ -136,7 +129,7 @@ export function makeStrip(element, views, settings) {
   }
 
   function say(name) {
-    const one = model(name);
+    const one = modelNamed(name);
     const answer = current[name];
     const line = h(
       "span",
@@ -145,7 +138,7 @@ export function makeStrip(element, views, settings) {
       h("span", { class: "who" }, titleOf(one)),
     );
     if (!answer) return line;
-    const [right, wrong, unsure] = list("strip.marks");
+    const [right, wrong, unsure] = list("answer_bar.marks");
     const truth = state.info?.truth;
     const said = classKey(one, answer.top[0][0]);
     const value = h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`);
@@ -163,7 +156,11 @@ export function makeStrip(element, views, settings) {
     const before = unchanged[name];
     if (before && JSON.stringify(changesOf(name)) !== "{}") {
       line.append(
-        h("span", { class: "was" }, t("strip.was", { answer0: best(one, before), p0: percent(before.top[0][1]) })),
+        h(
+          "span",
+          { class: "was" },
+          t("answer_bar.was", { answer0: answerName(one, before), p0: percent(before.top[0][1]) }),
+        ),
       );
     }
     return line;

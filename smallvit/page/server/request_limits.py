@@ -2,13 +2,15 @@
 
 Gradio has some seventy routes more: some answer outside the queue (`/gradio_api/run`), some fetch or serve files
 (`/proxy=`, `/file=`), some belong to components, accounts or development. tests/page/test_routes.py compares this list
-with the routes of the installed Gradio. The limits of the queue are set in app.py; there is no limit of requests by
-time.
+with the routes of the installed Gradio. The limits of the queue are set in page_server.py; there is no limit of
+requests by time.
 """
 
 import logging
+from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.responses import PlainTextResponse
 from starlette.routing import compile_path
 
 from smallvit.limits import MAX_BODY_BYTES
@@ -34,8 +36,6 @@ GRADIO_ROUTES = {
     "/gradio_api/reset": "POST",  # gradio_client's way to cancel; it does nothing
     "/gradio_api/heartbeat/{session_hash}": "GET",
 }
-OPEN_ROUTES = OWN_ROUTES | GRADIO_ROUTES
-"""{path: method}; a GET may be a HEAD too."""
 
 SECURITY_HEADERS = {
     # No script, style or request but of this server. Other pages may show this one: a Space is shown in a frame.
@@ -47,7 +47,8 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
 }
 
-_OPEN = [(compile_path(path)[0], method) for path, method in OPEN_ROUTES.items()]
+# A GET may be a HEAD too.
+_OPEN = [(compile_path(path)[0], method) for path, method in (OWN_ROUTES | GRADIO_ROUTES).items()]
 _HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
@@ -73,7 +74,7 @@ class RequestLimits:
 
         has_begun = False
 
-        async def send_with_headers(message: dict) -> None:
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             nonlocal has_begun
             has_begun = True
             if message["type"] == "http.response.start":
@@ -82,11 +83,11 @@ class RequestLimits:
 
         path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
         if not is_open(scope["method"], path):
-            await _refuse(send_with_headers, 404)
+            await PlainTextResponse("", 404)(scope, receive, send_with_headers)
             return
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
-            await _refuse(send_with_headers, 413)
+            await PlainTextResponse("", 413)(scope, receive, send_with_headers)
             return
         num_bytes = 0
 
@@ -104,9 +105,4 @@ class RequestLimits:
                 raise
             sentence = f"The server cannot keep the file ({error.strerror or error}); try again in a minute."
             log.warning("%s: %s", path, sentence)
-            await _refuse(send_with_headers, 507, sentence)
-
-
-async def _refuse(send: Any, status: int, sentence: str = "") -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": sentence.encode()})
+            await PlainTextResponse(sentence, 507)(scope, receive, send_with_headers)

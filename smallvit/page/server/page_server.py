@@ -6,25 +6,30 @@ from typing import Any, Self
 import gradio as gr
 from starlette.middleware import Middleware
 
-from smallvit import images
-from smallvit.limits import DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS, MAX_RUNNING, MAX_WAITING
-from smallvit.page.server.access import RequestLimits
+from smallvit.limits import (
+    MAX_IMAGE_BYTES,
+    MAX_RUNNING_REQUESTS,
+    MAX_UPLOAD_AGE_SECONDS,
+    MAX_WAITING_REQUESTS,
+    UPLOAD_CLEANUP_SECONDS,
+)
 from smallvit.page.server.cifar100_test_split import find_test_images
-from smallvit.page.server.errors import told_by_key, told_in_english
+from smallvit.page.server.errors import errors_as_json, errors_as_sentence
 from smallvit.page.server.examples import find_examples
+from smallvit.page.server.gradio_download import patch_gradio_download
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_api import page_endpoints
 from smallvit.page.server.page_data import page_data
+from smallvit.page.server.page_routes import web_routes
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
-from smallvit.page.server.url_fetch import patch_gradio_download
-from smallvit.page.server.web import web_routes
+from smallvit.page.server.request_limits import RequestLimits
 from smallvit.report.published_results import Result
 from smallvit.report.study_results import Measurements
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
-EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": MAX_RUNNING}
+EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": MAX_RUNNING_REQUESTS}
 """All endpoints share one queue. Each function of a model computes for one request at a time."""
 
 NOT_MEASURED = Measurements([], {}, {})
@@ -34,7 +39,7 @@ class _Blocks(gr.Blocks):
     """Blocks whose constructor, which calls `queue`, sets the limit; another call would build the whole app again."""
 
     def queue(self, *arguments: Any, **options: Any) -> Self:
-        return super().queue(*arguments, **{"max_size": MAX_WAITING, **options})
+        return super().queue(*arguments, **{"max_size": MAX_WAITING_REQUESTS, **options})
 
 
 class PageServer:
@@ -68,12 +73,12 @@ class PageServer:
             title=TITLE,
             mode="server",
             analytics_enabled=False,
-            delete_cache=(DELETE_INTERVAL_SECONDS, MAX_AGE_SECONDS),
+            delete_cache=(UPLOAD_CLEANUP_SECONDS, MAX_UPLOAD_AGE_SECONDS),
         ) as self.blocks:
             for function in public_endpoints(models):
-                gr.api(told_in_english(function), **EVENT_QUEUE)
+                gr.api(errors_as_sentence(function), **EVENT_QUEUE)
             for function in page_endpoints(models, self.photos):
-                gr.api(told_by_key(function), api_visibility="undocumented", **EVENT_QUEUE)
+                gr.api(errors_as_json(function), api_visibility="undocumented", **EVENT_QUEUE)
         self.models = models
         self._known = (problems, results, measured)
 
@@ -90,7 +95,7 @@ class PageServer:
                 "middleware": [Middleware(RequestLimits)],
                 "openapi_url": None,
             },
-            max_file_size=images.MAX_BYTES,
+            max_file_size=MAX_IMAGE_BYTES,
             state_session_capacity=200,
             enable_monitoring=False,
             ssr_mode=False,  # a Space sets it, but there is no page of Gradio to render

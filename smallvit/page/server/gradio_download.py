@@ -1,4 +1,4 @@
-"""The server fetches no private address.
+"""Replaces Gradio's download of URLs by ours, which refuses private addresses and limits the size.
 
 Gradio fetches the URL of any input that is marked as a file, whatever the endpoint expects. Gradio's own check of an
 address lets some private networks pass and does not limit the size of the answer.

@@ -1,20 +1,20 @@
 // The camera: frames go to the server one after the other, and both answers follow.
 
-import { PageError, call } from "./api.js";
+import { call, PageError } from "./api.js";
 import { bars } from "./bars.js";
-import { best } from "./strip.js";
+import { answerName } from "./answer_bar.js";
 import { button, fill, h } from "./dom.js";
-import { fail } from "./status.js";
+import { showMessage } from "./status.js";
 import { list, t } from "./text.js";
-import { model, sides, titleOf } from "./state.js";
+import { modelNamed, pairNames, titleOf } from "./state.js";
 
 const SIDE = 160; // pixels of a frame that is sent; the bundled models see 32
 const MINUTES = 10;
 
-export function makeLive(keep) {
-  const [startText, stopText, keepText] = list("live.buttons");
-  const [waiting, off] = list("live.live_states");
-  const video = h("video", { muted: true, playsinline: true, "aria-label": t("live.live_title") });
+export function makeCamera(keep) {
+  const [startText, stopText, keepText] = list("camera.buttons");
+  const [waiting, off] = list("camera.states");
+  const video = h("video", { muted: true, playsinline: true, "aria-label": t("camera.title") });
   const answers = h("div", { class: "cards" });
   const told = h("p", { class: "take small" });
   const startButton = button(startText, start);
@@ -34,9 +34,9 @@ export function makeLive(keep) {
   );
   const element = h(
     "div",
-    { class: "live", hidden: true },
-    h("h3", {}, t("live.live_title")),
-    h("p", { class: "caption" }, `${t("live.live_intro")} ${t("live.live_privacy")}`),
+    { class: "camera", hidden: true },
+    h("h3", {}, t("camera.title")),
+    h("p", { class: "caption" }, `${t("camera.intro")} ${t("camera.privacy")}`),
     video,
     h("div", { class: "row" }, startButton, stopButton, keepButton),
     told,
@@ -47,25 +47,32 @@ export function makeLive(keep) {
 
   async function start() {
     if (!navigator.mediaDevices?.getUserMedia) {
-      fail(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
+      showMessage(t(isSecureContext ? "error.camera_none" : "error.camera_insecure"));
       return;
     }
+    const own = ++round; // another one if the panel is closed while the browser asks
     startButton.disabled = true;
     told.textContent = waiting;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
+      const opened = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
+      if (own !== round) {
+        for (const track of opened.getTracks()) track.stop();
+        return;
+      }
+      stream = opened;
+      video.srcObject = stream;
+      await video.play();
     } catch (error) {
-      startButton.disabled = false;
-      told.textContent = "";
+      if (own !== round) return;
+      stop("");
       const key = { NotAllowedError: "denied", NotReadableError: "busy" }[error.name] ?? "none";
-      fail(t(`error.camera_${key}`));
+      showMessage(t(`error.camera_${key}`));
       return;
     }
-    video.srcObject = stream;
-    await video.play();
+    if (own !== round) return;
     stopButton.disabled = keepButton.disabled = false;
     for (const track of stream.getTracks()) track.addEventListener("ended", () => stop(list("error.camera_ended")[0]));
-    follow(++round);
+    follow(own);
   }
 
   async function follow(own) {
@@ -78,7 +85,7 @@ export function makeLive(keep) {
       }
       try {
         const frame = shot(SIDE).toDataURL("image/jpeg", 0.85).split(",")[1];
-        const got = await call("/page_live", { frame, models: sides() });
+        const got = await call("/page_live", { frame, models: pairNames() });
         if (own !== round) return;
         times = [...times, performance.now()].slice(-10);
         const fps = times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(0) : "…";
@@ -91,26 +98,27 @@ export function makeLive(keep) {
   }
 
   function tell(got, fps) {
-    const [a, b] = got.map((answer) => [model(answer.model), answer]);
+    const [a, b] = got.map((answer) => [modelNamed(answer.model), answer]);
     told.dataset.fps = fps;
-    told.textContent =
-      !b || best(...a) === best(...b)
-        ? t("live.T.live_same", { answer: best(...a), fps })
-        : t("live.T.live_differ", {
-            A: titleOf(a[0]),
-            answerA: best(...a),
-            B: titleOf(b[0]),
-            answerB: best(...b),
-            fps,
-          });
+    if (!b) told.textContent = t("camera.T.single", { model: titleOf(a[0]), answer: answerName(...a), fps });
+    else if (answerName(...a) === answerName(...b))
+      told.textContent = t("camera.T.same", { answer: answerName(...a), fps });
+    else
+      told.textContent = t("camera.T.differ", {
+        A: titleOf(a[0]),
+        answerA: answerName(...a),
+        B: titleOf(b[0]),
+        answerB: answerName(...b),
+        fps,
+      });
     fill(
       answers,
       got.map((answer) =>
         h(
           "div",
-          { class: "card", "data-variant": model(answer.model).variant },
-          h("h4", {}, titleOf(model(answer.model))),
-          bars(model(answer.model), answer),
+          { class: "card", "data-variant": modelNamed(answer.model).variant },
+          h("h4", {}, titleOf(modelNamed(answer.model))),
+          bars(modelNamed(answer.model), answer),
         ),
       ),
     );
@@ -150,8 +158,8 @@ export function makeLive(keep) {
     toggle() {
       element.hidden = !element.hidden;
       document.getElementById("camera").setAttribute("aria-expanded", !element.hidden);
-      if (element.hidden && stream) stop(off);
-      if (!element.hidden) start();
+      if (element.hidden) stop(off);
+      else start();
     },
   };
 }

@@ -1,42 +1,42 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
-import { best, moveName } from "../strip.js";
+import { answerName, translationInWords } from "../answer_bar.js";
 import { button, fill, h } from "../dom.js";
-import { bytes, call, latest } from "../api.js";
+import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
-import { change, classKey, model, page, sides, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, state, titleOf } from "../state.js";
 import { current, unchanged } from "../answers.js";
-import { fail } from "../status.js";
-import { frame, inSentence } from "./view.js";
-import { picker } from "../picker.js";
+import { showMessage } from "../status.js";
+import { buildView, inSentence } from "./view.js";
+import { patchGrid } from "../patch_grid.js";
 
-const REACH = 4;
+const REACH = page.limits.translation;
 const MOVES = (2 * REACH + 1) ** 2 - 1;
 
-export function makeView(section) {
-  const view = frame(section, "hold", "training");
+export function makeView(section, next) {
+  const view = buildView(section, "robustness", next);
   const maps = h("div", { class: "maps" });
   const legend = h("p", { class: "caption" });
   const cellText = h("p", { class: "caption strong", role: "status" });
-  const backButton = button(t("hold.back"), () => change({ move: [0, 0] }));
+  const backButton = button(t("robustness.back"), () => change({ translation: [0, 0] }));
   const moved = canvas("", { class: "pixels seen" });
   const coverTake = h("p", { class: "take small" });
   const photo = canvas("");
-  const patches = picker({
-    label: t("hold.cover_hint"),
+  const patches = patchGrid({
+    label: t("robustness.cover_hint"),
     toggles: true,
     onpick: (_, index) => toggle(index),
   });
-  const [allText, lastText] = list("hold.cover_buttons");
+  const [allText, lastText] = list("robustness.cover_buttons");
   const uncoverAll = button(allText, () => change({ covered: [] }));
   const uncoverLast = button(lastText, () => change({ covered: state.changes.covered.slice(0, -1) }));
   const covers = h("div", { class: "maps" });
   const coverLegend = h("p", { class: "caption" });
-  const [axisRight, axisDown] = list("hold.axes");
+  const [axisRight, axisDown] = list("robustness.axes");
   view.body.append(
-    h("h3", {}, t("hold.shift_title")),
-    h("p", { class: "intro" }, t("hold.shift_intro")),
+    h("h3", {}, t("robustness.shift_title")),
+    h("p", { class: "intro" }, t("robustness.shift_intro")),
     h(
       "div",
       { class: "split shift" },
@@ -46,12 +46,19 @@ export function makeView(section) {
         maps,
         h("p", { class: "caption" }, axisRight, " · ", axisDown),
         legend,
-        h("p", { class: "caption narrow-only" }, t("hold.narrow")),
+        h("p", { class: "caption narrow-only" }, t("robustness.narrow")),
       ),
-      h("div", { class: "card narrow" }, moved, cellText, h("p", { class: "caption" }, t("hold.hint")), backButton),
+      h(
+        "div",
+        { class: "card narrow" },
+        moved,
+        cellText,
+        h("p", { class: "caption" }, t("robustness.hint")),
+        backButton,
+      ),
     ),
-    h("h3", {}, t("hold.cover_title")),
-    h("p", { class: "intro" }, t("hold.cover_intro")),
+    h("h3", {}, t("robustness.cover_title")),
+    h("p", { class: "intro" }, t("robustness.cover_intro")),
     coverTake,
     h(
       "div",
@@ -60,25 +67,21 @@ export function makeView(section) {
         "div",
         { class: "card narrow" },
         h("div", { class: "pick" }, photo, patches.element),
-        h("p", { class: "caption" }, t("hold.cover_hint"), " ", list("hold.fill")[1], "."),
+        h("p", { class: "caption" }, t("robustness.cover_hint"), " ", t("robustness.fill"), "."),
         h("div", { class: "row" }, uncoverAll, uncoverLast),
       ),
       h("div", { class: "grow" }, covers, coverLegend),
     ),
   );
 
-  const known = { moves: new Map(), cover: new Map() };
-  const keyOf = (name) => JSON.stringify([state.photo, name]);
   const ask = latest(
-    async (photo_, names) => {
-      for (const name of names) {
-        const key = JSON.stringify([photo_, name]);
-        if (!known.moves.has(key)) known.moves.set(key, await call("/page_moves", { photo: photo_, model: name }));
-        if (!known.cover.has(key)) known.cover.set(key, await call("/page_cover", { photo: photo_, model: name }));
-      }
+    async (shown, names) => {
+      for (const name of names)
+        for (const endpoint of ["/page_translations", "/page_occlusions"])
+          await cachedCall(endpoint, { photo: shown, model: name });
     },
     () => show(),
-    (error) => fail(error.message),
+    (error) => showMessage(error.message),
   );
 
   function toggle(index) {
@@ -87,17 +90,18 @@ export function makeView(section) {
   }
 
   function show() {
-    view.intro(t("hold.intro"));
+    view.intro(t("robustness.intro"));
     if (!state.info) return;
-    const models = sides().map(model);
+    const models = pairNames().map(modelNamed);
     const names = models.map((one) => one.name);
     showPhoto(models[0]);
-    if (names.some((name) => !known.cover.has(keyOf(name)))) {
+    const [moves, covered] = ["/page_translations", "/page_occlusions"].map((endpoint) =>
+      names.map((name) => keptAnswer(endpoint, { photo: state.photo, model: name })),
+    );
+    if (![...moves, ...covered].every(Boolean)) {
       if (names.some((name) => unchanged[name])) ask(state.photo, names);
       return;
     }
-    const moves = names.map((name) => known.moves.get(keyOf(name)));
-    const covered = names.map((name) => known.cover.get(keyOf(name)));
     const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
     drawMoves(models, moves, kept);
     drawCovers(models, covered);
@@ -106,27 +110,29 @@ export function makeView(section) {
   }
 
   function showPhoto(one) {
-    const { covered, move } = state.changes;
+    const { covered, translation } = state.changes;
     const now = current[one.name];
     pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
-    photo.setAttribute("aria-label", t("strip.photo_alt", { side: one.image_size }));
+    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.image_size }));
     patches.set(one.grid_size, 0, covered);
     uncoverAll.disabled = uncoverLast.disabled = !covered.length;
-    const isMoved = Boolean(move[0] || move[1]);
+    const isMoved = translation.some(Boolean);
     backButton.disabled = !isMoved;
     pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
     moved.setAttribute(
       "aria-label",
-      isMoved ? t("hold.moved_alt", { move: moveName(move) }) : t("photo.seen_alt", { side: one.image_size }),
+      isMoved
+        ? t("robustness.moved_alt", { move: translationInWords(translation) })
+        : t("photo.seen_alt", { side: one.image_size }),
     );
     cellText.textContent = isMoved
-      ? sides()
+      ? pairNames()
           .filter((name) => current[name])
           .map((name) =>
-            t("hold.cell", {
-              move: moveName(move),
-              model: inSentence(model(name)),
-              answer: best(model(name), current[name]),
+            t("robustness.cell", {
+              move: translationInWords(translation),
+              model: inSentence(modelNamed(name)),
+              answer: answerName(modelNamed(name), current[name]),
               p: percent(current[name].top[0][1]),
             }),
           )
@@ -137,7 +143,7 @@ export function makeView(section) {
   let drawnMoves = null;
 
   function drawMoves(models, moves, kept) {
-    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.move]);
+    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.translation]);
     if (key === drawnMoves) return;
     drawnMoves = key;
     const focused = document.activeElement?.dataset?.move;
@@ -147,13 +153,13 @@ export function makeView(section) {
     );
     if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
     legend.textContent = [
-      t("hold.legend", {
+      t("robustness.legend", {
         answer: models
           .map((one, index) => className(classKey(one, moves[index].answer)))
           .filter((name, index, all) => all.indexOf(name) === index)
           .join(" / "),
       }),
-      ...list("hold.notes", { P: models[0].patch_size }),
+      ...list("robustness.notes", { P: models[0].patch_size }),
     ].join(" ");
   }
 
@@ -168,12 +174,12 @@ export function makeView(section) {
           "div",
           { role: "row" },
           Array.from({ length: side }, (_, column) => {
-            const move = [column - REACH, row - REACH];
-            const here = !move[0] && !move[1];
+            const translation = [column - REACH, row - REACH];
+            const here = !translation.some(Boolean);
             const probability = answer.probability[row][column];
             const other = answer.answers[row][column] !== answer.answer;
-            const label = t("hold.cell_label", {
-              move: here ? t("hold.unmoved") : moveName(move),
+            const label = t("robustness.cell_label", {
+              move: here ? t("robustness.unmoved") : translationInWords(translation),
               answer: className(classKey(one, answer.answers[row][column])),
               p: percent(answer.top[row][column]),
             });
@@ -186,10 +192,10 @@ export function makeView(section) {
                 title: label,
                 class: [other && "other", here && "here"].filter(Boolean).join(" "),
                 tabindex: here ? 0 : -1,
-                "data-move": `${one.name} ${move}`,
-                "aria-pressed": String(state.changes.move) === String(move),
+                "data-move": `${one.name} ${translation}`,
+                "aria-pressed": String(state.changes.translation) === String(translation),
                 style: { "--share": probability },
-                onclick: () => change({ move }),
+                onclick: () => change({ translation }),
               }),
             );
           }),
@@ -202,7 +208,7 @@ export function makeView(section) {
         class: "moves",
         role: "grid",
         "data-variant": one.variant,
-        "aria-label": t("hold.map_alt", {
+        "aria-label": t("robustness.map_alt", {
           model: titleOf(one),
           answer: said,
           total: flat.length,
@@ -243,13 +249,21 @@ export function makeView(section) {
         const image = canvas("");
         const differences = answer.probability.map((p) => p - answer.p0);
         const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
-        signed(image, seen(state.info, one), one.image_size, one.grid_size, differences, most, "#d55e00", "#56b4e9", {
-          crossed: turned,
-        });
+        signed(
+          image,
+          seen(state.info, one),
+          one.image_size,
+          one.grid_size,
+          differences,
+          most,
+          "#d55e00",
+          "#56b4e9",
+          turned,
+        );
         const { drop, row, column } = largestDrop(one, answer);
         image.setAttribute(
           "aria-label",
-          t("hold.cover_alt", {
+          t("robustness.cover_alt", {
             model: titleOf(one),
             answer: className(classKey(one, answer.answer)),
             drop: percent(drop),
@@ -260,7 +274,7 @@ export function makeView(section) {
         return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
       }),
     );
-    coverLegend.textContent = t("hold.cover_legend", {
+    coverLegend.textContent = t("robustness.cover_legend", {
       answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "),
       max: percent(most),
     });
@@ -277,12 +291,13 @@ function largestDrop(one, answer) {
 
 function shiftTakeaway(models, moves, kept) {
   const [a, b] = models;
-  if (!b) return t("hold.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
+  if (!b) return t("robustness.T.single", { model: inSentence(a), k: kept[0], n: MOVES });
   let sentence;
   const [more, less] = kept[0] >= kept[1] ? [0, 1] : [1, 0];
-  if (kept[0] === kept[1]) sentence = t(kept[0] === MOVES ? "hold.T.all" : "hold.T.equal", { k: kept[0], n: MOVES });
+  if (kept[0] === kept[1])
+    sentence = t(kept[0] === MOVES ? "robustness.T.all" : "robustness.T.equal", { k: kept[0], n: MOVES });
   else
-    sentence = t("hold.T.more", {
+    sentence = t("robustness.T.more", {
       more: inSentence(models[more]),
       less: inSentence(models[less]),
       k1: kept[more],
@@ -293,11 +308,15 @@ function shiftTakeaway(models, moves, kept) {
   const truth = state.info.truth;
   if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
     parts.push(
-      t("hold.T+.steady_wrong", { more: inSentence(models[more]), a_truth: aTruth(truth), truth: className(truth) }),
+      t("robustness.T+.steady_wrong", {
+        more: inSentence(models[more]),
+        a_truth: aTruth(truth),
+        truth: className(truth),
+      }),
     );
   } else if (page.consistency[a.name] && page.consistency[b.name]) {
     parts.push(
-      t("hold.T+.test", {
+      t("robustness.T+.test", {
         n_test: count(page.consistency[a.name].n),
         A: inSentence(a),
         cA: percent(page.consistency[a.name].share),
@@ -310,27 +329,27 @@ function shiftTakeaway(models, moves, kept) {
 }
 
 function coverTakeaway(models, covered) {
-  const hidden = state.changes.covered.length;
   const parts = models.map((one, index) => {
+    const hidden = changesOf(one.name).covered?.length;
     const [now, before] = [current[one.name], unchanged[one.name]];
     const answer = covered[index];
     const total = one.grid_size ** 2;
     if (hidden && now && before) {
       const same = now.top[0][0] === before.top[0][0];
-      return t(`hold.T.${same ? "kept" : "turned"}`, {
+      return t(`robustness.T.${same ? "kept" : "turned"}`, {
         n: hidden,
         total,
         model: inSentence(one),
-        answer: best(one, now),
-        answer0: best(one, before),
+        answer: answerName(one, now),
+        answer0: answerName(one, before),
         p: percent(now.top[0][1]),
         p0: percent(before.top[0][1]),
       });
     }
     const { drop, row, column } = largestDrop(one, answer);
     const decisive = answer.answers.filter((each) => each !== answer.answer).length;
-    if (drop <= 0) return t("hold.T.no_drop", { answer: className(classKey(one, answer.answer)) });
-    return t(decisive ? "hold.T.some_decide" : "hold.T.none_decides", {
+    if (drop <= 0) return t("robustness.T.no_drop", { answer: className(classKey(one, answer.answer)) });
+    return t(decisive ? "robustness.T.some_decide" : "robustness.T.none_decides", {
       model: inSentence(one),
       k: decisive,
       total,
@@ -339,6 +358,7 @@ function coverTakeaway(models, covered) {
       column,
     });
   });
-  if (!hidden) parts.push(t("hold.T+.caution"), models.some((one) => one.use_spt) && t("hold.T+.neighbours"));
+  if (!state.changes.covered.length)
+    parts.push(t("robustness.T+.caution"), models.some((one) => one.use_spt) && t("robustness.T+.neighbours"));
   return sentences(parts);
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from smallvit import files
@@ -20,7 +20,7 @@ _REVALIDATE = {"cache-control": "no-cache"}  # the browser asks whether its copy
 
 
 class _WebFiles(StaticFiles):
-    """The files of `WEB_FOLDER`; the browser asks each time whether they have changed."""
+    """The files of a folder; the browser asks each time whether they have changed."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
@@ -28,8 +28,8 @@ class _WebFiles(StaticFiles):
         return response
 
 
-def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route | Mount]:
-    """Return the routes of `access.OWN_ROUTES`.
+def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route]:
+    """Return the routes of `request_limits.OWN_ROUTES`.
 
     Args:
         page_data: returns the JSON values that the page carries.
@@ -40,12 +40,14 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
         language = texts.language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
         return HTMLResponse(render_page(page_data(), language), headers={**_REVALIDATE, "vary": "accept-language"})
 
-    def text(request: Request) -> Response:
-        language = request.path_params["language"]
-        path = texts.FOLDER / f"{language}.json"
-        if language not in texts.LANGUAGES or not path.is_file():
-            return Response(status_code=404)
-        return FileResponse(path, headers=_REVALIDATE)
+    # No `Mount`: where a proxy takes the root path away, it looks for the files at another path.
+    web_files, text_files = _WebFiles(directory=WEB_FOLDER), _WebFiles(directory=texts.FOLDER)
+
+    async def web(request: Request) -> Response:
+        return await web_files.get_response(request.path_params["path"], request.scope)
+
+    async def text(request: Request) -> Response:
+        return await text_files.get_response(f"{request.path_params['language']}.json", request.scope)
 
     def example(request: Request) -> Response:
         found = examples.get(request.path_params["name"])
@@ -56,7 +58,7 @@ def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Exam
 
     return [
         Route("/", page),
-        Mount("/web", _WebFiles(directory=WEB_FOLDER)),
+        Route("/web/{path:path}", web),
         Route("/texts/{language}.json", text),
         Route("/example/{name:path}.jpg", example),
         Route("/credits", credits),
