@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_models_option
 
 SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Evaluate; `failures` gets a sentence for each model whose accuracy is not what its record says."""
     from smallvit.data import Source
     from smallvit.experiment.evaluate import evaluate_models

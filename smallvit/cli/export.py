@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
 from smallvit.errors import UserError
 
 SUMMARY = "Export a model to ONNX, LiteRT or SavedModel, and check that the file gives the same answers."
@@ -27,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Export the model."""
     if "keras" not in sys.modules and find_spec("tensorflow") is not None:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its exporters are the only ones for all three formats

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_models_option
 from smallvit.errors import UserError
 
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Label the images; `failures` gets a sentence if none could be read."""
     if options.output is not None and options.output.is_dir():
         raise UserError(f"--output {options.output} is a folder; give the name of a file, such as answers.csv.")

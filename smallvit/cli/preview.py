@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_recipe_options, experiment_options, presets_help
 
 SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
@@ -25,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser, ("--image-column", "--label-column", "--group-by", "--strict", "--limit"))
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Write the image."""
     experiment = experiment_options(options, dry_run=True)
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
+
 SUMMARY = "Push trained models to the Hugging Face Hub."
 LOG_STREAM = "stdout"
 
@@ -21,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="make the models private (default: public)")
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Push the folders; `failures` gets a sentence for each model that was not pushed."""
     from smallvit.hub.upload import Publisher, push_folders
 
@@ -31,6 +33,6 @@ def run(options, arguments, invocation, failures) -> None:
     push_folders(options.folders, publisher)
 
 
-def after_interrupt(options) -> list[str]:
+def after_interrupt(options: argparse.Namespace) -> list[str]:
     """What the command does when it is repeated."""
     return ["to push the remaining models"]

@@ -2,6 +2,7 @@
 
 import argparse
 
+from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_models_option
 from smallvit.errors import UserError
 
@@ -26,7 +27,7 @@ def _port_number(text: str) -> int:
     return int(text)
 
 
-def run(options, arguments, invocation, failures) -> None:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Serve the page until it is interrupted."""
     import logging
 

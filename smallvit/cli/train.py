@@ -5,6 +5,7 @@ import logging
 import shlex
 from pathlib import Path
 
+from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import TRACKERS, add_recipe_options, experiment_options, presets_help, read_overrides
 from smallvit.errors import UserError
 
@@ -162,7 +163,7 @@ def record_command(program: list[str], arguments: list[str], data: str | None = 
     return shlex.join([*program, *kept])
 
 
-def run(options, arguments, invocation, failures) -> list[Path]:
+def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> list[Path]:
     """Train; return the model folders. `failures` gets a sentence for each model that was not pushed."""
     require_compatible_options(options)
     publisher = None

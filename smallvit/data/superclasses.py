@@ -1,5 +1,7 @@
 """The 20 superclasses of CIFAR-100, to show its 100 classes in an order that can be searched by eye."""
 
+from collections.abc import Sequence
+
 # Named as in the release and in the order of its coarse labels; the classes of each by name.
 # Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; the files train, test and meta
 # of the python release say the same.
@@ -27,7 +29,7 @@ SUPERCLASSES = {
 }
 
 
-def by_superclass(class_names) -> dict[str, list[str]] | None:
+def by_superclass(class_names: Sequence[str]) -> dict[str, list[str]] | None:
     """Group class names by superclass.
 
     Args:

@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +27,12 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def distributed(devices=1, coordinator=None, process_id=None, num_processes=None):
+def distributed(
+    devices: int = 1,
+    coordinator: str | None = None,
+    process_id: int | None = None,
+    num_processes: int | None = None,
+) -> Iterator[None]:
     """Within this context, models are built for several devices.
 
     Args:
@@ -96,7 +103,7 @@ def _data_parallel(names):
     return _set(keras.distribution.DataParallel(device_mesh=mesh, auto_shard_dataset=False))
 
 
-def single_device():
+def single_device() -> AbstractContextManager[None]:
     """A context in which models are built for this process alone, on one device."""
     return _set(None)
 
@@ -118,13 +125,13 @@ def _require_jax(option):
         raise UserError(f"{option} needs KERAS_BACKEND=jax; it is {keras.backend.backend()}.")
 
 
-def num_devices():
+def num_devices() -> int:
     """The number of devices that share each batch."""
     distribution = keras.distribution.distribution()
     return 1 if distribution is None else distribution.device_mesh.devices.size
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """Whether this process writes the files and the log."""
     if keras.distribution.distribution() is None:
         return True
@@ -133,25 +140,25 @@ def is_main_process():
     return jax.process_index() == 0
 
 
-def replicate(array):
+def replicate(array: np.ndarray | np.generic) -> Any:
     """Put a NumPy array on every device."""
     return _put(array, [None] * np.ndim(array))
 
 
-def shard_batch(array, axis):
+def shard_batch(array: np.ndarray, axis: int) -> Any:
     """Divide a NumPy array along an axis among the devices; if it is not divisible, put it on every device."""
-    axes = [None] * array.ndim
+    axes: list[str | None] = [None] * array.ndim
     if array.shape[axis] % num_devices() == 0:
         axes[axis] = "batch"
     return _put(array, axes)
 
 
-def replicated_sharding():
+def replicated_sharding() -> Any:
     """The `out_shardings` of `jax.jit` with which every process can read all results; None on one device."""
     return _layout([])
 
 
-def broadcast_json(value):
+def broadcast_json(value: Any) -> Any:
     """Return the main process's JSON value in every process. Every process must call this; they wait for each other."""
     if not _several_processes():
         return value
@@ -162,7 +169,7 @@ def broadcast_json(value):
     return json.loads(bytes(np.asarray(_broadcast(padded))))
 
 
-def broadcast_arrays(arrays):
+def broadcast_arrays(arrays: list[np.ndarray]) -> list[np.ndarray]:
     """Return the main process's NumPy arrays in every process; the others give arrays of the same shapes and types."""
     return [np.asarray(_broadcast(array)) for array in arrays] if _several_processes() else arrays
 

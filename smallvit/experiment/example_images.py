@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from smallvit.data import index_in_class
+from smallvit.data import Split, index_in_class
 from smallvit.errors import UserError
 from smallvit.files import safe_file_name
-from smallvit.images import load_square
+from smallvit.images import View, load_square
 
 _SEED = 0  # the same images for every model of a data set
 _QUALITY = 90  # of the JPEGs
 
 
-def choose_examples(test, class_names, count, root=None, view=None):
+def choose_examples(
+    test: Split, class_names: list[str], count: int, root: str | None = None, view: View | None = None
+) -> dict[str, bytes]:
     """Choose test images at random, one of each class before a second of any.
 
     Args:

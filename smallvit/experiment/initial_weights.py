@@ -1,6 +1,7 @@
 """The models whose weights the runs begin with: those of `--from`, or the bundled ones."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -46,7 +47,7 @@ class InitialWeights(NamedTuple):
             return cls(name, folder, dataclasses.replace(trained, image_size=image_size, patch_size=patch_size))
 
 
-def find_initial_weights(text, variants):
+def find_initial_weights(text: str, variants: list[str] | None) -> dict[str, tuple[str, ModelFolder]]:
     """{variant: (name, `ModelFolder`)} for the given variants; for None, for the default ones among those found."""
     found: dict[str, list[tuple[str, ModelFolder]]] = {}
     for name, folder in resolve_model_folders(text).items():
@@ -69,12 +70,12 @@ def find_initial_weights(text, variants):
     return initial
 
 
-def find_bundled_weights(wanted, variants):
+def find_bundled_weights(wanted: ModelConfig, variants: list[str]) -> dict[str, InitialWeights]:
     """{variant: `InitialWeights`} of bundled models with the architecture `wanted`; {} unless all variants have one.
 
     A comparison of a model that starts from weights with one that does not would not be fair.
     """
-    initial = {}
+    initial: dict[str, InitialWeights] = {}
     for path, folder in resolve_model_folders(files.BUNDLED_MODELS).items():
         variant = folder.record.variant
         trained = dataclasses.replace(folder.record.model, image_size=wanted.image_size, patch_size=wanted.patch_size)
@@ -90,13 +91,14 @@ def _can_share_weights(trained: ModelConfig, wanted: ModelConfig) -> bool:
     return dataclasses.replace(wanted, **same) == trained
 
 
-def merge_architecture(trained, wanted):
+def merge_architecture(trained: ModelConfig, wanted: ModelConfig) -> ModelConfig:
     """The `ModelConfig` of a trained model, with the classes and the training-only fields of the wanted one."""
     replaced = ("num_classes", *TRAINING_ONLY_FIELDS)
     return dataclasses.replace(trained, **{name: getattr(wanted, name) for name in replaced})
 
 
-def require_architecture_unchanged(overrides):
+def require_architecture_unchanged(overrides: Iterable[str]) -> None:
+    """Raise `UserError` if a field of the architecture is overridden: with `--from`, that of the model is kept."""
     architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*TRAINING_ONLY_FIELDS}
     for name in overrides:
         if name in architecture:

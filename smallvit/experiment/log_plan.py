@@ -1,6 +1,7 @@
 """What an experiment logs before its first training: the plan, the data, warnings."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from smallvit.data import Dataset, Findings
 from smallvit.device import backend
 from smallvit.errors import escape_name, format_count
-from smallvit.experiment.plan import Plan
+from smallvit.experiment.plan import Plan, Run
 from smallvit.experiment.splits import run_splits
 from smallvit.model_folder.card import describe_recipe
 from smallvit.training.log import log_start
@@ -89,7 +90,7 @@ def log_findings(findings: Findings, file: Path | None = None) -> None:
         log.info("all of them: %s", file)
 
 
-def warn_of_leakage(runs, dataset: Dataset) -> None:
+def warn_of_leakage(runs: Iterable[Run], dataset: Dataset) -> None:
     """Warn if initial weights may have been trained on today's validation or test images."""
     for run in runs:
         if run.initial is None:

@@ -204,7 +204,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
     output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))
-    if options.init_from in (None, RANDOM_WEIGHTS):
+    if options.init_from is None or options.init_from == RANDOM_WEIGHTS:
         with value_error_as_user_error():
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
@@ -213,7 +213,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
             with value_error_as_user_error():
                 initial = find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
     else:
-        found = find_initial_weights(options.init_from, options.variant and variants)
+        found = find_initial_weights(options.init_from, variants if options.variant else None)
         variants = list(found)
         require_architecture_unchanged(options.overrides)
         size = options.image_size or next(iter(found.values()))[1].record.data_image_size

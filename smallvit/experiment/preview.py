@@ -8,6 +8,8 @@ import numpy as np
 from keras import ops
 
 from smallvit.augment import Augmentation
+from smallvit.config import ModelConfig, TrainConfig
+from smallvit.data import Split
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.experiment.check import check
 from smallvit.experiment.options import ExperimentOptions
@@ -43,7 +45,9 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
     log.info("written to %s", path)
 
 
-def preview_augmentation(title, model_config, train_config, train, class_names):
+def preview_augmentation(
+    title: str, model_config: ModelConfig, train_config: TrainConfig, train: Split, class_names: list[str]
+) -> bytes:
     """Draw images of the training split before and after augmentation.
 
     Args:

@@ -13,9 +13,9 @@ from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
 from smallvit.experiment.example_images import choose_examples
+from smallvit.experiment.make_record import make_record
 from smallvit.experiment.plan import Run
 from smallvit.experiment.preflight import Ready
-from smallvit.experiment.provenance import make_record
 from smallvit.experiment.splits import run_splits
 from smallvit.model_folder.card import model_card
 from smallvit.model_folder.folder import ModelFolder, write_model_folder

@@ -21,7 +21,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # the last 32 bits are an IPv4 ad
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
-def decode_data_url(text):
+def decode_data_url(text: str) -> bytes:
     """Decode the file in a data URL.
 
     Args:
@@ -49,7 +49,7 @@ def decode_data_url(text):
         raise ImageError("data_url") from None
 
 
-async def download_image(url):
+async def download_image(url: str) -> bytes:
     """Download a file from a public server.
 
     All IP addresses of the host must be public. The connection goes to the checked address itself, so that the name
@@ -66,17 +66,17 @@ async def download_image(url):
             too large. The message names only the host that the visitor gave.
     """
     try:
-        url = httpx.URL(url.strip())
-        host = url.host
+        address = httpx.URL(url.strip())
+        host = address.host
     except (httpx.InvalidURL, UnicodeError):  # UnicodeError: an invalid xn--... host
         raise ImageError("url_malformed") from None
     try:
         async with asyncio.timeout(DOWNLOAD_SECONDS):
             for _ in range(MAX_REDIRECTS + 1):
-                found = await _get(url, host)
+                found = await _get(address, host)
                 if isinstance(found, bytes):
                     return found
-                url = found
+                address = found
     except (TimeoutError, httpx.TimeoutException):
         raise ImageError("url_timeout", host=host, seconds=DOWNLOAD_SECONDS) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError):

@@ -12,7 +12,7 @@ SHIFT_NAMES = ("ORIGINAL", "LEFT-UP", "LEFT-DOWN", "RIGHT-UP", "RIGHT-DOWN")
 """The order in which `shift_diagonally` returns its images. A name says where the content of the image moves."""
 
 
-def shift_diagonally(images, shift):
+def shift_diagonally(images: Any, shift: int) -> Any:
     """Return the images and four copies that are moved along the diagonals. The edge that a move leaves empty is 0.
 
     Args:
@@ -46,7 +46,7 @@ def shift_diagonally(images, shift):
     )
 
 
-def extract_patches(images, patch_size):
+def extract_patches(images: Any, patch_size: int) -> Any:
     """Cut images into patches, row by row: [B, H, W, C] -> [B, N, P * P * C], in the order row, column, channel."""
     _, height, width, channels = images.shape
     rows, columns = height // patch_size, width // patch_size

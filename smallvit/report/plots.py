@@ -5,6 +5,8 @@ They are made with `matplotlib.figure.Figure`, never pyplot: pyplot keeps state 
 
 import io
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
@@ -18,7 +20,7 @@ LEARNED_COLOR, REFERENCE_COLOR = "#0072B2", "#D55E00"
 _FALLBACK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 
-def training_curves(title, history):
+def training_curves(title: str, history: Sequence[dict[str, Any]]) -> bytes:
     """Draw loss and accuracy by epoch, on the augmented training images and on the validation images where evaluated.
 
     Args:
@@ -53,7 +55,7 @@ def training_curves(title, history):
     return _png(figure)
 
 
-def augmentation_preview(title, before, after, captions):
+def augmentation_preview(title: str, before: np.ndarray, after: np.ndarray, captions: Sequence[str]) -> bytes:
     """Draw images with what augmentation made of each below it.
 
     Args:

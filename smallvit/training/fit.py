@@ -225,7 +225,7 @@ def _is_out_of_patience(config, history, name):
     return True
 
 
-def last_improvement(history, key="top1"):
+def last_improvement(history: Sequence[dict[str, Any]], key: str = "top1") -> int:
     """The last epoch after which a validation loss or accuracy was better than ever before.
 
     With few validation images, accuracy alone is too coarse: it may be high once by chance while the loss still falls.

@@ -1,11 +1,16 @@
 """What a training logs: its size, its epochs, the time that is left."""
 
 import logging
+from typing import Any
+
+from tqdm import tqdm
 
 from smallvit.device import backend, distribution
 from smallvit.device.hardware import peak_memory
 from smallvit.errors import format_count
 from smallvit.progress import show_progress
+from smallvit.training.speed import Speed
+from smallvit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +23,7 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def log_start(name, trainer, speed, epochs_done=0):
+def log_start(name: str, trainer: Trainer, speed: Speed, epochs_done: int = 0) -> None:
     """Log the size of a training, and how long it will take by its measured `Speed`, and the memory that it needs."""
     memory = peak_memory()  # the measured steps have needed as much as the others will
     log.info(
@@ -35,7 +40,7 @@ def log_start(name, trainer, speed, epochs_done=0):
     )
 
 
-def log_epoch(name, metrics, epochs, seconds_left):
+def log_epoch(name: str, metrics: dict[str, Any], epochs: int, seconds_left: float) -> None:
     """Log one epoch's dict of the history."""
     parts = [f"loss {metrics['loss']:.3f}, accuracy {100 * metrics['top1']:.1f} %"]
     for prefix, title in (("val_", "validation"), ("ema_val_", "averaged weights")):
@@ -55,7 +60,7 @@ def log_epoch(name, metrics, epochs, seconds_left):
     )
 
 
-def progress_bar(name, trainer, epochs_done):
+def progress_bar(name: str, trainer: Trainer, epochs_done: int) -> tqdm:
     """A tqdm bar that counts training images; only the main process shows it."""
     count, epochs = len(trainer.train_split.labels), trainer.config.epochs
     return show_progress(

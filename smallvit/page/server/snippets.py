@@ -62,7 +62,7 @@ def _output_dir(record):
     return "runs" if record.is_of_cifar100 else shlex.quote(f"runs/{record.data}")
 
 
-def shown_path(path):
+def shown_path(path: Path) -> str:
     """The path of a model folder within the project, else its name only: visitors must not see paths of the server."""
     path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
