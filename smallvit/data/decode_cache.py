@@ -23,8 +23,8 @@ from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
-from smallvit.images import ImageError, View, pool_for_trusted_images
-from smallvit.images.load import load_views
+from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
+from smallvit.images.load import load_squares
 from smallvit.images.pool import DecodedFile
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.progress import show_progress
@@ -265,14 +265,14 @@ def _decode(contents: Sequence[Any], reading: ReadOptions, bar: Any) -> Iterator
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = reading.for_training and reading.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
-    views = [View(reading.image_size, reading.value_range)]
+    specs = [InputSpec(reading.image_size, reading.value_range)]
     if isinstance(contents[0], np.ndarray):  # there is nothing to decode, so nothing that needs a process of its own
         for array in contents:
-            squares, values, dark = load_views(array, views, num_values)
+            squares, values, dark = load_squares(array, specs, num_values)
             yield DecodedFile(squares, None if values is None else np.array(values), dark)
             bar.update()
         return
     with pool_for_trusted_images(len(contents)) as pool:
-        for result in pool.views(contents, views, num_values):
+        for result in pool.squares(contents, specs, num_values):
             yield result
             bar.update()

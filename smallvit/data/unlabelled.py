@@ -12,7 +12,7 @@ import numpy as np
 
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
-from smallvit.images import ImageError, View, pool_for_trusted_images
+from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
 
 _DOWNLOADS = 8  # at once
 
@@ -22,13 +22,13 @@ class UnlabelledImage(NamedTuple):
 
     Attributes:
         name: path or address.
-        images: {view: uint8 [S, S, 3], 0-255}; empty if the image cannot be read.
+        images: {spec: uint8 [S, S, 3], 0-255}; empty if the image cannot be read.
         content: what was downloaded from an address; None for a file.
         error: a sentence; "" if the image was read.
     """
 
     name: str
-    images: dict[View, np.ndarray]
+    images: dict[InputSpec, np.ndarray]
     content: bytes | None = None
     error: str = ""
 
@@ -69,16 +69,16 @@ def _files_below(folder: str) -> list[str]:
     return sorted(files_below(folder, on_error=None))
 
 
-def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[UnlabelledImage]:
+def read_images(found: dict[str, str], specs: Iterable[InputSpec]) -> Iterator[UnlabelledImage]:
     """Decode images in processes of their own, one for each core, in order.
 
     Some are decoded ahead, while the caller works on what came before.
 
     Args:
         found: see `find_images`.
-        views: what to return of each image.
+        specs: what to return of each image.
     """
-    distinct = list(dict.fromkeys(views))
+    distinct = list(dict.fromkeys(specs))
     pending: deque[UnlabelledImage] = deque()  # in order, also those that have an error already
 
     def sources() -> Iterator[str | bytes]:
@@ -88,7 +88,7 @@ def read_images(found: dict[str, str], views: Iterable[View]) -> Iterator[Unlabe
                 yield image.name if image.content is None else image.content
 
     with pool_for_trusted_images(len(found)) as pool:
-        for result in pool.views(sources(), distinct):
+        for result in pool.squares(sources(), distinct):
             while pending[0].error:
                 yield pending.popleft()
             image = pending.popleft()

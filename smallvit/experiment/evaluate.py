@@ -111,7 +111,7 @@ def _require_comparable(records: Mapping[str, Record]) -> None:
     for name in others:
         if records[name].class_names != records[first].class_names:
             raise UserError(f"{first} and {name} know different classes; evaluate them one by one.")
-        if records[name].view != records[first].view:
+        if records[name].input_spec != records[first].input_spec:
             raise UserError(f"{first} and {name} see images of different sizes or ranges; evaluate them one by one.")
         key = records[name].variant, records[name].training.seed
         if key in seen:

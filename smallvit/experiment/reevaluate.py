@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def source_as_trained(source: Source, record: Record) -> Source:
     """The source, with the images as a model is given them, and with the folds of its training."""
     folds = None if source.kind == "cifar100" else record.num_folds
-    return source._replace(image_size=record.view.side, value_range=record.view.value_range, folds=folds)
+    return source._replace(image_size=record.input_spec.side, value_range=record.input_spec.value_range, folds=folds)
 
 
 class TrainingDataReader:

@@ -83,7 +83,7 @@ class Photo(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class View(NamedTuple):
+class InputSpec(NamedTuple):
     """What a model is given of an image file.
 
     Attributes:
@@ -105,7 +105,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
-        value_range: see `View`.
+        value_range: see `InputSpec`.
 
     Returns:
         uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
@@ -132,44 +132,48 @@ def image_square(image: Image.Image, orientation: int) -> np.ndarray:
     return square
 
 
-def load_views(
-    source: str | os.PathLike[str] | bytes | np.ndarray, views: Sequence[View], num_values: int = 0
+def load_squares(
+    source: str | os.PathLike[str] | bytes | np.ndarray, specs: Sequence[InputSpec], num_values: int = 0
 ) -> tuple[list[np.ndarray], list[float] | None, bool]:
-    """Decode an image in this process once, for several views.
+    """Decode an image in this process once, for several `InputSpec`s.
 
     Args:
         source: see `load_square`; or pixels, uint8 [H, W, 3] or [H, W], or uint16 [H, W].
-        views: at least one.
+        specs: at least one.
         num_values: how many values to return of an image with more than 8 bits that does not tell its range.
 
     Returns:
-        A square uint8 [S, S, 3] for each view; values of pixels in the square, None unless they were asked for; and
+        A square uint8 [S, S, 3] for each spec; values of pixels in the square, None unless they were asked for; and
         whether the image is dark, see `is_dark`.
 
     Raises:
         ImageError: as `load_square`.
     """
     if isinstance(source, np.ndarray):
-        return _views(Image.fromarray(source), b"", 1, views, num_values)
+        return _squares_of(Image.fromarray(source), b"", 1, specs, num_values)
     data = read_image_file(source)
     with _open_image(data, image_format(data)) as (image, orientation, _):
-        return _views(image, data, orientation, views, num_values)
+        return _squares_of(image, data, orientation, specs, num_values)
 
 
-def _views(image, data, orientation, views, num_values):
+def _squares_of(image, data, orientation, specs, num_values):
     box = _centre(image, orientation)
     dark = is_dark(image, data)
     values, squares = None, {}
     if is_deep(image):
         if num_values and range_in_file(image, data) is None:
             values = sample_values(image, box, num_values)
-        ranges = {view.value_range for view in views}
+        ranges = {spec.value_range for spec in specs}
     else:
         ranges = {None}
     for value_range in ranges:
         (squares[value_range],) = _reduced(_with_8_bits(image, data, value_range), orientation, [(box, MAX_SIDE)])
-    chosen = (squares[view.value_range if view.value_range in squares else None] for view in views)
-    return [resize_square(square, view.side) for square, view in zip(chosen, views, strict=True)], values, dark
+    chosen = (squares[spec.value_range if spec.value_range in squares else None] for spec in specs)
+    return (
+        [resize_square(square, spec.side) for square, spec in zip(chosen, specs, strict=True)],
+        values,
+        dark,
+    )
 
 
 def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
@@ -177,7 +181,7 @@ def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
 
     Args:
         data: content of the file.
-        value_range: see `View`.
+        value_range: see `InputSpec`.
 
     Raises:
         ImageError: as `load_square`; also for an image that is larger than `MAX_PIXELS_OF_FORMAT` allows.

@@ -21,7 +21,7 @@ import numpy as np
 
 from smallvit import limits
 from smallvit.images.errors import ImageError
-from smallvit.images.load import MAX_SHOWN_SIDE, Photo, View, image_format, read_image_file
+from smallvit.images.load import MAX_SHOWN_SIDE, InputSpec, Photo, image_format, read_image_file
 from smallvit.images.value_range import ValueRange
 from smallvit.images.worker import read_exactly, read_header, write_message
 
@@ -47,7 +47,7 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
             formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
-        value_range: see `View`.
+        value_range: see `InputSpec`.
 
     Raises:
         ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
@@ -70,7 +70,7 @@ class DecodedFile(NamedTuple):
     """What was decoded of a file.
 
     Attributes:
-        squares: uint8 [S, S, 3] for each view, see `View`.
+        squares: uint8 [S, S, 3] for each spec, see `InputSpec`.
         values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
             as many as were asked for. None for other images.
         is_dark: see `value_range.is_dark`.
@@ -125,21 +125,21 @@ class DecodingPool:
             raise found
         return found
 
-    def views(
-        self, sources: Iterable[str | bytes | ImageError], views: Sequence[View], num_values: int = 0
+    def squares(
+        self, sources: Iterable[str | bytes | ImageError], specs: Sequence[InputSpec], num_values: int = 0
     ) -> Iterator[DecodedFile | ImageError]:
         """Decode files, in their order, some ahead of the reader.
 
         Args:
             sources: paths or contents of files, taken as they are needed. An error stands for a file without content,
                 and comes back in its place.
-            views: what to return of each, at least one.
+            specs: what to return of each, at least one.
             num_values: see `DecodedFile.values`.
 
         Yields:
             What was decoded of each file, or the `ImageError` that says why it cannot be read.
         """
-        decode = functools.partial(self._views, views, num_values)
+        decode = functools.partial(self._squares_of, specs, num_values)
         with ThreadPoolExecutor(self._processes) as threads:
             waiting: deque[Future[list[DecodedFile | ImageError]]] = deque()
             try:
@@ -153,23 +153,23 @@ class DecodingPool:
                 for future in waiting:  # the reader stopped
                     future.cancel()
 
-    def _views(
-        self, views: Sequence[View], num_values: int, sources: Sequence[str | bytes | ImageError]
+    def _squares_of(
+        self, specs: Sequence[InputSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
     ) -> list[DecodedFile | ImageError]:
-        decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], views, num_values))
+        decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], specs, num_values))
         return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
 
     def _decode(
-        self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int
+        self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int
     ) -> list[DecodedFile | ImageError]:
         results: list[DecodedFile | ImageError] = []
         while len(results) < len(sources):
             rest = sources[len(results) :]
             try:
                 with self._worker() as worker, worker.time_limit(self._limits.wall_seconds * len(rest)):
-                    worker.send_files(rest, views, num_values)
+                    worker.send_files(rest, specs, num_values)
                     for _ in rest:
-                        results.append(worker.receive_views(views, num_values))
+                        results.append(worker.receive_squares(specs, num_values))
             except ImageError as error:  # the process ended at this file
                 results.append(error)
         return results
@@ -238,12 +238,12 @@ class _Worker:
         assert self._process.stdin
         write_message(self._process.stdin, header, content)
 
-    def send_files(self, sources: Sequence[str | bytes], views: Sequence[View], num_values: int) -> None:
-        """Send a request for views of several files."""
+    def send_files(self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int) -> None:
+        """Send a request for the squares of several files."""
         contents = [source for source in sources if isinstance(source, bytes)]
         files = [len(source) if isinstance(source, bytes) else source for source in sources]
         # The process answers while it is still being sent files: without a thread, both could wait for each other.
-        request = {"files": files, "views": views, "num_values": num_values}
+        request = {"files": files, "specs": specs, "num_values": num_values}
         if contents:
             threading.Thread(target=self._send_quietly, args=(request, b"".join(contents)), daemon=True).start()
         else:
@@ -262,13 +262,13 @@ class _Worker:
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_views(self, views: Sequence[View], num_values: int) -> DecodedFile | ImageError:
+    def receive_squares(self, specs: Sequence[InputSpec], num_values: int) -> DecodedFile | ImageError:
         """Receive the answer to one file. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
         if isinstance(header, ImageError):
             return header
-        squares = self._receive_arrays(header, len(views))
-        if [square.shape for square in squares] != [(view.side, view.side, 3) for view in views]:
+        squares = self._receive_arrays(header, len(specs))
+        if [square.shape for square in squares] != [(spec.side, spec.side, 3) for spec in specs]:
             raise ValueError(f"images of shapes {[square.shape for square in squares]}")
         values = header.get("values")
         is_dark = header.get("is_dark") is True

@@ -61,13 +61,13 @@ def predict_files(found: dict[str, str], predictors: Mapping[str, Predictor]) ->
         found: see `find_images`.
         predictors: {name: `Predictor`}.
     """
-    images = read_images(found, [predictor.record.view for predictor in predictors.values()])
+    images = read_images(found, [predictor.record.input_spec for predictor in predictors.values()])
     with show_progress(desc="Labelling", total=len(found), unit=" images", delay=1) as bar:
         while chunk := list(itertools.islice(images, _CHUNK)):
             readable = [image for image in chunk if not image.error]
             predictions: dict[str, Iterator[Prediction]] = {}
             for name, predictor in predictors.items():
-                pixels = [image.images[predictor.record.view] for image in readable]
+                pixels = [image.images[predictor.record.input_spec] for image in readable]
                 predictions[name] = iter(predictor.predict_pixels(np.stack(pixels)) if pixels else ())
             for image in chunk:
                 for name, of_model in predictions.items():

@@ -91,10 +91,10 @@ class Predictor:
         ]
         files = {name: error for found in given if isinstance(found, dict) for name, error in found.items()}
         decoded: dict[str, np.ndarray] = {}
-        for read in read_images(files, [self.record.view]) if files else ():
+        for read in read_images(files, [self.record.input_spec]) if files else ():
             if read.error:
                 raise UserError(f"{escape_name(read.name)}: {read.error}")
-            decoded[read.name] = read.images[self.record.view]
+            decoded[read.name] = read.images[self.record.input_spec]
         pixels: list[np.ndarray] = []
         for image in given:
             if isinstance(image, dict):

@@ -93,13 +93,13 @@ def one_pool(monkeypatch, pool):
 def decoded(monkeypatch):
     """The names of the files that are decoded from now on."""
     names = []
-    views = DecodingPool.views
+    squares = DecodingPool.squares
 
     def listed(pool, sources, *others):
         names.extend(Path(file).name for file in sources)
-        return views(pool, sources, *others)
+        return squares(pool, sources, *others)
 
-    monkeypatch.setattr(DecodingPool, "views", listed)
+    monkeypatch.setattr(DecodingPool, "squares", listed)
     return names
 
 
@@ -448,7 +448,7 @@ def test_an_interrupt_ends_reading_and_leaves_nothing(images, monkeypatch, cache
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(DecodingPool, "views", interrupted)
+    monkeypatch.setattr(DecodingPool, "squares", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(images)
     assert list(cache.rglob("*.arrow")) == []
@@ -488,14 +488,14 @@ def test_a_full_disk_leaves_nothing_in_the_cache(images, cache, almost_full):
 
 
 def test_a_file_that_the_disk_could_not_read_is_read_again_by_the_next_run(images, monkeypatch):
-    views = DecodingPool.views
+    squares = DecodingPool.squares
 
     def fail_once(pool, sources, *others):
-        for file, result in zip(sources, views(pool, sources, *others), strict=True):
+        for file, result in zip(sources, squares(pool, sources, *others), strict=True):
             failed = file.endswith("ant/003.png")
             yield ImageError.from_os_error(OSError(errno.EIO, "Input/output error")) if failed else result
 
-    monkeypatch.setattr(DecodingPool, "views", fail_once)
+    monkeypatch.setattr(DecodingPool, "squares", fail_once)
     assert len(read(images).splits["train"].labels) == 31
     monkeypatch.undo()
     assert len(read(images).splits["train"].labels) == 32

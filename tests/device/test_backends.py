@@ -77,10 +77,10 @@ def gradients():
     rng = np.random.default_rng(6)
     model = small_model("paper")
     images = rng.integers(0, 256, (3, 32, 32, 3), np.uint8)
-    labels, places = np.array([4, 0, 99]), np.array([[0, 9, 63], [7, 8, 2], [30, 31, 32]], "int32")
+    labels, patch_indices = np.array([4, 0, 99]), np.array([[0, 9, 63], [7, 8, 2], [30, 31, 32]], "int32")
 
-    def loss(indices, images, labels, places):
-        logits = model(ops.take(images, indices, axis=0), training=True, places=places)
+    def loss(indices, images, labels, patch_indices):
+        logits = model(ops.take(images, indices, axis=0), training=True, patch_indices=patch_indices)
         losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         return ops.mean(losses), ops.sum(losses)[None]
 
@@ -90,7 +90,7 @@ def gradients():
     others = [variable for variable in model.variables if id(variable) not in trainable_ids]
     before = [ops.convert_to_numpy(variable).copy() for variable in trainable]
     step = compile_train_steps(loss, optimizer, trainable, others)
-    step(*map(ops.convert_to_tensor, (np.arange(3, dtype="int32")[None], images, labels, places)))
+    step(*map(ops.convert_to_tensor, (np.arange(3, dtype="int32")[None], images, labels, patch_indices)))
     return [old - ops.convert_to_numpy(variable) for old, variable in zip(before, trainable, strict=True)]
 
 
