@@ -41,4 +41,4 @@ def test_from_a_folder_of_images_to_predictions(tmp_path, monkeypatch, caplog, c
     assert cli.main(["evaluate", "--models", folder, "--data", "new"]) == 0, capsys.readouterr().err
     classes = csv.DictReader((tmp_path / "evaluations/new/classes.csv").open())
     assert sum(int(row["right"]) for row in classes) == right
-    assert f"is right on {right / 13:.1%} of the 13 new images" in caplog.text
+    assert f"is right on {100 * right / 13:.1f}\N{NO-BREAK SPACE}% of the 13 new images" in caplog.text

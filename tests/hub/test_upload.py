@@ -110,14 +110,17 @@ def test_training_pushes_what_it_wrote_and_resuming_pushes_what_was_finished(
     assert repo.private
     assert len(repo.commits) == 1
     assert push(*again.split()) == (0, [])
-    assert repo.files == contents(folder)  # the card too: the name was known when it was written
-    assert b'load_model("hf://lab/net-vit")' in repo.files["README.md"]
+    expected = contents(folder)
+    card = expected["README.md"].replace(b"path/to/this/folder", b"hf://lab/net-vit")
+    assert b'load_model("hf://lab/net-vit")' in card
+    expected["README.md"] = card
+    assert repo.files == expected
 
     assert run(*options, "--resume", *to_hub) == (0, [])
     assert len(repo.commits) == 2
     hub.repos.clear()
     assert run(*options, "--resume", *to_hub) == (0, [])
-    assert hub.repos["lab/net-vit"].files == contents(folder)
+    assert hub.repos["lab/net-vit"].files == expected
 
 
 def test_seeds_have_repositories_of_their_own_and_a_folder_of_folders_is_pushed_whole(hub, token, push, tmp_path):
