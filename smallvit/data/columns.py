@@ -80,10 +80,15 @@ def refuse_columns(named: NamedColumns, reason: str) -> None:
 
 def require_values(source: str, column: str, values: Sequence[str], what: str = "class") -> None:
     """Raise `UserError` if a row has no text in a column, whose values are `what`."""
-    if empty := sum(not value.strip() for value in values):
+    require_none_missing(source, column, sum(not value.strip() for value in values), what)
+
+
+def require_none_missing(source: str, column: str, num_missing: int, what: str = "class") -> None:
+    """Raise `UserError` if rows have no value in a column, whose values are `what`."""
+    if num_missing:
         raise UserError(
-            f"{source}: {format_count(empty, 'row')} {'has' if empty == 1 else 'have'} no {what} in the column "
-            f"{escape_name(column)}; give each row its {what}."
+            f"{source}: {format_count(num_missing, 'row')} {'has' if num_missing == 1 else 'have'} no {what} in the "
+            f"column {escape_name(column)}; give each row its {what}."
         )
 
 

@@ -23,6 +23,7 @@ from smallvit.data.columns import (
     group_column,
     listing_from_rows,
     require_column,
+    require_none_missing,
     require_values,
 )
 from smallvit.data.decode_cache import ReadOptions
@@ -98,12 +99,11 @@ def list_hf_dataset(name: str, source: str, named: NamedColumns, reading: ReadOp
     log.info("%s: images in the column %s, classes in %s", source, image, label)
     if isinstance(features[label], datasets.ClassLabel):
         # -1 is a class that is not told, as often in test splits.
-        splits = {name: split for name, split in splits.items() if max(_known(split[label], -1), default=-1) >= 0}
+        labels_of = {name: np.array(_known(split[label], -1), np.int32) for name, split in splits.items()}
+        splits = {name: split for name, split in splits.items() if labels_of[name].max(initial=-1) >= 0}
         class_names = list(features[label].names)
-        names = dict(enumerate(class_names)) | {-1: ""}
-        values = [names[value] for split in splits.values() for value in _known(split[label], -1)]
-        require_values(source, label, values)
-        labels = np.concatenate([np.array(split[label], np.int32) for split in splits.values()])
+        labels = np.concatenate([labels_of[name] for name in splits])
+        require_none_missing(source, label, int(np.count_nonzero(labels < 0)))
     else:
         values = [str(value) for split in splits.values() for value in _known(split[label], "")]
         class_names, labels = classes_of(source, label, values)

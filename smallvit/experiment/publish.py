@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from smallvit.config import VARIANTS
 from smallvit.device.distribution import is_main_process
 from smallvit.errors import write_error_as_user_error
 from smallvit.experiment.pool_folds import pool_folds
@@ -75,5 +74,5 @@ def _format_results(records) -> str:
         shares = [mean_and_deviation([record.metrics["test"][key] for record in group]) for key in columns]
         minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
         cells = "".join(f"{share:>18}" for share in shares)
-        lines.append(f"{VARIANTS[variant].title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")
+        lines.append(f"{group[0].variant_title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")
     return "\n".join(lines)

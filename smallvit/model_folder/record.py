@@ -55,7 +55,7 @@ class Record(RunSummary):
 
     `metrics[split]` has "top1", "top5" (shares in [0, 1]) and "loss" (cross-entropy, nats) for the splits "validation"
     and "test". The model counts as unsure of an image if its top probability is below `unsure_below`; see
-    `evaluation.unsure_threshold`.
+    `evaluation.metrics.unsure_threshold`.
 
     Raises:
         ValueError: a field has a wrong type or value, or fields contradict each other.

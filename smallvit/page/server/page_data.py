@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from smallvit.config import VARIANTS
 from smallvit.data.superclasses import SUPERCLASSES, by_superclass
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import (
@@ -147,7 +146,7 @@ def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]
     shown = {folder.record.data for folder in folders}
     return [
         [
-            VARIANTS[result.variant].title,
+            result.variant_title,
             result.preset,
             result.data,
             result.epochs_trained,

@@ -55,11 +55,11 @@ const keyOf = (name, values) => JSON.stringify([name, values]);
 /** The answer that `cachedCall` has kept, or undefined. */
 export const keptAnswer = (name, values) => kept.get(keyOf(name, values));
 
-/** Call an endpoint unless its answer is kept. */
-export async function cachedCall(name, values) {
+/** Call an endpoint unless its answer is kept. What is kept went through `decode`, once. */
+export async function cachedCall(name, values, decode = (answer) => answer) {
   const found = keptAnswer(name, values);
   if (found) return found;
-  const answer = await call(name, values);
+  const answer = decode(await call(name, values));
   kept.set(keyOf(name, values), answer);
   if (kept.size > MOST) kept.delete(kept.keys().next().value);
   return answer;

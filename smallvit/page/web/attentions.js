@@ -11,7 +11,7 @@ const ENDPOINT = "/page_attention";
 /** An asker of its own for each place that shows a map, so that the last choice of each wins. */
 export function attentionAsker(show) {
   const ask = latest(
-    (values) => cachedCall(ENDPOINT, values),
+    (values) => cachedCall(ENDPOINT, values, (answer) => ({ ...answer, weights: uint16(answer.weights) })),
     () => show(),
     (error) => showMessage(error.message),
   );
@@ -27,12 +27,13 @@ export function attentionAsker(show) {
 /** The attention [N] from one patch, of one head (from 1) or of the mean of the heads (0), as shares. */
 function attentionFromPatch(one, answer, head, patch) {
   const number = one.grid_size ** 2;
-  const weights = uint16(answer.weights);
   const heads = head ? [head - 1] : [...Array(one.num_heads).keys()];
   return Array.from(
     { length: number },
     (_, index) =>
-      heads.reduce((sum, each) => sum + weights[(each * number + patch) * number + index], 0) / heads.length / 65535,
+      heads.reduce((sum, each) => sum + answer.weights[(each * number + patch) * number + index], 0) /
+      heads.length /
+      65535,
   );
 }
 
