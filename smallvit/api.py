@@ -29,8 +29,9 @@ def train(data: str | Path | None = None, **options: Any) -> list[Path]:
     Args:
         data: the images, as for `--data`; None is $SMALLVIT_DATA, else CIFAR-100.
         options: the options of the command, with `_` for `-`: `variant=["vit", "lsa"]`, `epochs=20`,
-            `output_dir="runs/pets"`, `resume=True`, `push_to_hub="ada/pets"`. `--from` is `init_from`. Fields of a
-            preset are options too: `drop_path_rate=0.2`.
+            `output_dir="runs/pets"`, `resume=True`, `push_to_hub="ada/pets"`. `--from` is `init_from`. Other fields of
+            a preset are options too: `drop_path_rate=0.2`. `image_size` is `--image-size`, the side of the images that
+            the model is given; their patches grow with it.
 
     Returns:
         The model folders, for `load_model`; none after `dry_run=True`. The log tells which model could not be pushed.

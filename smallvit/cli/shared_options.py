@@ -75,8 +75,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--image-size": {
         "type": int,
         "metavar": "N",
-        "help": f"side of the images that the model sees: one of {', '.join(map(str, DATA_IMAGE_SIZES))}; patches grow "
-        f"with it (default: {DATA_IMAGE_SIZES[0]}; with --from MODEL that of MODEL)",
+        "help": f"side of the images that the model is given: one of {', '.join(map(str, DATA_IMAGE_SIZES))}; patches "
+        f"grow with it (default: {DATA_IMAGE_SIZES[0]}; with --from MODEL that of MODEL)",
     },
     "--set": {
         "action": "extend",

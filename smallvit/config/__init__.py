@@ -7,7 +7,6 @@ Every hyperparameter of a model or a recipe is set here. The constants inside a 
 from smallvit.config.fit_to_data import (
     DATA_IMAGE_SIZES,
     overrides_for_num_images,
-    scaled_image_size,
     with_data_image_size,
 )
 from smallvit.config.model import (

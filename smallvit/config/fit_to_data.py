@@ -1,9 +1,8 @@
 """How a preset is fitted to a data set: to the size of the images, and to how many there are."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from smallvit.config.presets import PRESETS, Preset
+from smallvit.config.presets import Preset
 
 DATA_IMAGE_SIZES = (32, 48, 64, 96, 128, 224)
 """Sides of the stored images in pixels. Presets are written for the first; `with_data_image_size` scales them."""
@@ -26,24 +25,6 @@ def with_data_image_size(preset: Preset, data_image_size: int) -> Preset:
     sides = ("image_size", "patch_size")
     grown = {name: getattr(preset.model, name) * data_image_size // DATA_IMAGE_SIZES[0] for name in sides}
     return replace(preset, model=replace(preset.model, **grown))
-
-
-def scaled_image_size(preset_name: str, image_size: int, overrides: Mapping[str, object]) -> int | None:
-    """The size of the stored images that a trained model's preset was scaled to.
-
-    Args:
-        preset_name: a key of `PRESETS`, or any other text.
-        image_size: of the trained model, in pixels.
-        overrides: the fields that were set otherwise than in the preset, by name.
-
-    Returns:
-        One of `DATA_IMAGE_SIZES`, in pixels. None if the preset was not scaled, is not one of `PRESETS`, or if
-        `image_size` was overridden.
-    """
-    if preset_name not in PRESETS or "image_size" in overrides:
-        return None
-    data_image_size = image_size * DATA_IMAGE_SIZES[0] // PRESETS[preset_name].model.image_size
-    return data_image_size if data_image_size in DATA_IMAGE_SIZES[1:] else None
 
 
 def overrides_for_num_images(preset: Preset, num_images: int) -> dict[str, object]:

@@ -72,16 +72,7 @@ def without_seed(overrides: Mapping[str, Any]) -> dict[str, object]:
     return {name: value for name, value in overrides.items() if name != "seed"}
 
 
-def changed_fields(preset: Preset, model: ModelConfig, training: TrainConfig) -> dict[str, object]:
-    """The fields that differ from the preset, by name, with their values in `model` or `training`.
-
-    Fields that are "auto" in the preset are not included: their value depends on the device.
-    """
-    pairs = ((model, preset.model), (training, preset.training))
-    return {
-        field.name: getattr(config, field.name)
-        for config, preset_config in pairs
-        for field in fields(config)
-        if field.name not in _NOT_SETTABLE
-        and getattr(preset_config, field.name) not in ("auto", getattr(config, field.name))
-    }
+def changed_fields(preset: Preset, overrides: Mapping[str, Any]) -> dict[str, object]:
+    """The overrides that give a field another value than the preset."""
+    values = {**vars(preset.model), **vars(preset.training)}
+    return {name: value for name, value in overrides.items() if value != values[name]}

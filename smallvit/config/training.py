@@ -7,8 +7,8 @@ from typing import Literal
 from smallvit.config.model import ModelConfig
 from smallvit.config.validation import require_choices, require_positive, require_rates, require_types, require_within
 
-# Weight decay of the variables that Adam updates when the optimizer is Muon, Keras's default: of the classifier, of the
-# tokenizer's projection unless `muon_tokenizer`, and with `decay_all` of biases, LayerNorm, embeddings and tau too.
+# Weight decay of what Adam updates when the optimizer is Muon, Keras's default: the classifier, the tokenizer's
+# projection unless `muon_tokenizer`, and with `decay_all` biases, LayerNorm, embeddings and tau.
 MUON_ADAM_WEIGHT_DECAY = 0.004
 
 # Where the largest class has this many times the images of the smallest, `balance` is "sampling" for a user's own data.

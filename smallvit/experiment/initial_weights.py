@@ -97,9 +97,7 @@ def merge_architecture(trained: ModelConfig, wanted: ModelConfig) -> ModelConfig
     return dataclasses.replace(trained, **{name: getattr(wanted, name) for name in replaced})
 
 
-def require_architecture_unchanged(overrides: Iterable[str]) -> None:
-    """Raise `UserError` if a field of the architecture is overridden: with `--from`, that of the model is kept."""
+def overridden_architecture(overrides: Iterable[str]) -> list[str]:
+    """The overridden fields of the architecture. A model that begins with other weights keeps that of theirs."""
     architecture = {field.name for field in dataclasses.fields(ModelConfig)} - {*TRAINING_ONLY_FIELDS}
-    for name in overrides:
-        if name in architecture:
-            raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
+    return [name for name in overrides if name in architecture]

@@ -53,7 +53,7 @@ def make_record(
         epochs_trained=len(history),
         epoch=fitted.best.epoch,
         averaged=fitted.best.averaged,
-        overrides=changed_fields(ready.plan.preset, run.model, run.training),
+        overrides=changed_fields(ready.plan.preset, {**ready.plan.overrides, "seed": run.training.seed}),
         seconds=sum(epoch["seconds"] for epoch in history),
         images_per_second=len(history) / sum(1 / epoch["images_per_second"] for epoch in history),
         **provenance(ready.options.command, ready.commit),

@@ -33,7 +33,7 @@ from smallvit.experiment.initial_weights import (
     find_bundled_weights,
     find_initial_weights,
     merge_architecture,
-    require_architecture_unchanged,
+    overridden_architecture,
 )
 from smallvit.experiment.options import ExperimentOptions
 from smallvit.limits import MAX_EXAMPLES
@@ -209,13 +209,14 @@ def make_plan(options: ExperimentOptions) -> Plan:
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
-        if options.init_from is None and not is_cifar100:  # the bundled models know the images of CIFAR-100
-            with value_error_as_user_error():
-                initial = find_bundled_weights(with_overrides(preset, options.overrides)[0], variants)
+        # The bundled models know the images of CIFAR-100.
+        if options.init_from is None and not is_cifar100 and not overridden_architecture(options.overrides):
+            initial = find_bundled_weights(preset.model, variants)
     else:
         found = find_initial_weights(options.init_from, variants if options.variant else None)
         variants = list(found)
-        require_architecture_unchanged(options.overrides)
+        for name in overridden_architecture(options.overrides):
+            raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
         size = options.image_size or next(iter(found.values()))[1].record.data_image_size
         if options.image_size is not None:
             with value_error_as_user_error():

@@ -99,11 +99,18 @@ def describe_recipe(training: TrainConfig) -> str:
     """A recipe in words, on one line."""
     decay = "all weights" if training.decay_all else "matrices only"
     if training.optimizer == "muon":
-        decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps: the classifier" + " and vectors" * training.decay_all
+        decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps"
     parts = [
         f"{training.optimizer}, batch {training.batch_size}, peak rate {training.learning_rate:g}, "
         f"{training.warmup_fraction:.0%} warm-up, cosine to 0, weight decay {training.weight_decay:g} ({decay})"
     ]
+    if training.optimizer == "muon":
+        others = "classifier and vectors" if training.muon_tokenizer else "classifier, tokenizer and vectors"
+        ratio = training.adam_learning_rate_ratio
+        rate = "that rate" if ratio == 1 else f"{ratio:g} times that rate"
+        parts.append(f"Adam at {rate} with beta_2 {training.adam_beta_2:g} for {others}")
+        if training.muon_split_qkv:
+            parts.append("queries, keys and values as three matrices")
     if training.global_clipnorm:
         parts.append(f"gradient norm clipped at {training.global_clipnorm:g}")
     if training.patch_sampling != "none":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smallvit import files
-from smallvit.config import PRESETS, VARIANTS, scaled_image_size, without_seed
+from smallvit.config import DATA_IMAGE_SIZES, PRESETS, VARIANTS, without_seed
 from smallvit.errors import UserError, os_error_as_user_error
 from smallvit.files import atomic_file
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
@@ -74,7 +74,7 @@ class Result(RunSummary):
 
     @property
     def group(self) -> tuple[object, ...]:
-        """The grouping key. Results in one group differ only in seed and in the number of epochs."""
+        """The grouping key. Results in one group differ only in seed, epochs and a precision that is "auto"."""
         recipe = self.preset, self.variant, json.dumps(self.changes, sort_keys=True), self.started_from
         sizes = self.data_image_size, self.image_size, self.num_train, self.num_validation, self.num_test
         return self.data, *recipe, *sizes
@@ -145,9 +145,8 @@ def format_results(results: Iterable[Result]) -> str:
 def _format_changes(result: Result) -> str:
     """The fields, image size and initial weights that differ from the preset."""
     parts = [f"{name} {value}" for name, value in result.changes.items()]
-    data_image_size = scaled_image_size(result.preset, result.image_size, result.overrides)
-    if data_image_size is not None:
-        parts.append(f"images of {data_image_size} px")
+    if result.data_image_size != DATA_IMAGE_SIZES[0]:
+        parts.append(f"images of {result.data_image_size} px")
     if result.started_from is not None:
         parts.append(f"from {result.started_from}")
     return "".join(f", {part}" for part in parts)

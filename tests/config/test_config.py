@@ -13,7 +13,6 @@ from smallvit.config import (
     parse_override,
     presets_table,
     with_overrides,
-    with_variant,
 )
 from smallvit.data import Dataset
 from smallvit.experiment.options import ExperimentOptions
@@ -102,6 +101,7 @@ def test_overrides_are_read_as_what_they_mean(text, expected):
 
 
 def test_what_was_overridden_is_told_from_what_the_preset_has():
-    preset = PRESETS["paper"]
-    model, training = with_overrides(preset, {"epochs": preset.training.epochs, "seed": 7, "depth": 3})
-    assert changed_fields(preset, with_variant(model, "spt_lsa"), training) == {"depth": 3, "seed": 7}
+    preset = PRESETS["overnight"]
+    given = {"epochs": preset.training.epochs, "seed": 7, "depth": 3, "precision": "float32"}
+    assert preset.training.precision == "auto"
+    assert changed_fields(preset, given) == {"seed": 7, "depth": 3, "precision": "float32"}

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from smallvit.config import PRESETS
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import read_model_folder
@@ -112,11 +111,12 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     assert snippets.training_command(other).endswith(" --variant spt --seed 7 --set drop_path_rate=0.2")
     own = replace(record, data="my pets", command="python train.py --data '/home/me/my pets.npz'")
     assert snippets.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
-    large = replace(own, model=replace(PRESETS["laptop"].model, num_classes=7, image_size=64, patch_size=8))
+    large = replace(own, data_image_size=64)
     assert snippets.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
-    assert snippets.training_command(replace(large, started_from="ada/vit")).endswith(" 'my pets.npz' --from ada/vit")
-    changed_fields = replace(large, overrides={"image_size": 64, "patch_size": 8})
-    assert snippets.training_command(changed_fields).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
+    further = replace(large, started_from="ada/vit")
+    assert snippets.training_command(further).endswith(" 'my pets.npz' --from ada/vit --image-size 64")
+    enlarged = replace(own, overrides={"image_size": 64, "patch_size": 8})
+    assert snippets.training_command(enlarged).endswith(" 'my pets.npz' --set image_size=64 patch_size=8")
 
 
 def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, monkeypatch):

@@ -76,8 +76,7 @@ def test_seeds_of_one_recipe_share_a_row(project):
 
 
 def test_trainings_on_other_images_or_from_other_weights_have_rows_of_their_own(project):
-    large = replace(tiny.MODEL, image_size=64, patch_size=16)
-    for number, change in enumerate(({}, {"num_test": 20}, {"config": large, "started_from": "ada/vit"})):
+    for number, change in enumerate(({}, {"num_test": 20}, {"data_image_size": 64, "started_from": "ada/vit"})):
         write(project / f"runs/{number}", "vit", **change)
     assert published_results.main([str(project / "runs")]) == 0
     assert len(published_results.read_results()) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from smallvit.config import PRESETS, scaled_image_size, without_seed
+from smallvit.config import DATA_IMAGE_SIZES, PRESETS, without_seed
 from smallvit.model_folder.card import CITATION, model_card, with_repository
 from smallvit.model_folder.record import Record
 from smallvit.page.server.models import ModelStore
@@ -42,8 +42,8 @@ def training_command(record: Record) -> str:
         words += ["--data", _data_argument(record)]
     if record.started_from is not None:
         words += ["--from", record.started_from]
-    elif side := scaled_image_size(record.preset, record.model.image_size, record.overrides):
-        words += ["--image-size", str(side)]
+    if record.started_from is not None or record.data_image_size != DATA_IMAGE_SIZES[0]:
+        words += ["--image-size", str(record.data_image_size)]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
     overrides = without_seed(record.overrides)
