@@ -19,7 +19,6 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -34,8 +33,9 @@ from smallvit.data import Split
 from smallvit.device import backend as device
 from smallvit.device import compilation
 from smallvit.device.environment import SUPPORTED_BACKENDS
-from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
-from smallvit.report.published_results import markdown_table
+from smallvit.device.hardware import peak_memory
+from smallvit.evaluation.predict import evaluate, prediction_batch_size
+from smallvit.report.results_page import markdown_table
 from smallvit.training.trainer import DTYPE_POLICIES, Trainer
 
 NUM_TRAIN, NUM_VALIDATION = 45_000, 5_000
@@ -103,8 +103,8 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
     overrides = {"precision": precision}
     if patches:
         overrides |= {"patch_sampling": "random", "sampled_patches": patches}
-    model_config, train_config = with_overrides(PRESETS[preset], overrides)
-    model_config = with_variant(model_config, variant)
+    configs = with_overrides(PRESETS[preset], overrides)
+    model_config, train_config = with_variant(configs.model, variant), configs.training
     rng = np.random.default_rng(0)
     count = 32 * train_config.batch_size
     images = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
@@ -114,7 +114,7 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
         keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
         return {"stock_images_per_second": stock_images_per_second(model_config, train_config, images, labels, seconds)}
     trainer = Trainer(model_config, train_config, Split(images, labels))
-    step_seconds = _per_call(lambda: trainer.measure_step_seconds(is_sampled=bool(patches)), seconds)
+    step_seconds = _per_call(lambda: trainer.measure_step_seconds(samples_patches=bool(patches)), seconds)
     images_per_second = train_config.batch_size / step_seconds
     augmentation_seconds = _time_augmentation(trainer, seconds / 4)
     evaluation_seconds = _time_evaluation(trainer, Split(images, labels), seconds / 4)
@@ -231,7 +231,7 @@ def _peak_memory_mb():
 
         if tf.config.list_physical_devices("GPU"):
             return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform == "linux" else 1e6)
+    return (peak_memory() or 0) / 1e6
 
 
 if __name__ == "__main__":

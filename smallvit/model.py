@@ -189,7 +189,7 @@ class VisionTransformer(keras.Model):
         normalized = self.preprocessing(images)
         shifted = self.tokenization.shifted_images(normalized) if self.config.use_spt else normalized[:, None]
         patches = self.tokenization.patches(normalized)
-        projection_input = self.tokenization.normalize(patches)
+        projection_input = self.tokenization.projection_input(patches)
         patch_tokens = self.tokenization.projection(projection_input)
         tokens = self.patch_encoder(patch_tokens)
         attentions = []
@@ -206,13 +206,13 @@ class VisionTransformer(keras.Model):
             patch_tokens=patch_tokens,
             tokens=tokens,
             attention=ops.stack(attentions, axis=1),
-            tau=ops.stack([block.attention.temperature() for block in self.blocks]),
+            tau=ops.stack([block.attention.tau() for block in self.blocks]),
             logits=self._classify(tokens, training=False),
         )
 
     def taus(self) -> np.ndarray:
         """The current tau of every layer: [L, h], or [L, 1] if the heads share one."""
-        return np.stack([ops.convert_to_numpy(block.attention.temperature()) for block in self.blocks])
+        return np.stack([ops.convert_to_numpy(block.attention.tau()) for block in self.blocks])
 
     def _classify(self, tokens, training):
         """Pool the final tokens and classify: [B, N, D] -> logits [B, K]."""

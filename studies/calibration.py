@@ -18,17 +18,16 @@ from scipy.optimize import minimize_scalar
 
 from smallvit.data import Dataset
 from smallvit.errors import UserError
-from smallvit.evaluation.calibration import expected_calibration_error
-from smallvit.evaluation.metrics import metrics, top1_predictions
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
+from smallvit.evaluation.calibration import NUM_BINS, expected_calibration_error
+from smallvit.evaluation.metrics import compute_metrics, top1_predictions
+from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.splits import train_validation_splits
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.published_results import markdown_table
+from smallvit.report.results_page import markdown_table
 from studies import common
-from studies.common import format_percent, rounded
+from studies.common import percent, rounded
 
 NAME = "calibration"
-NUM_BINS = 15
 MAX_TEMPERATURE = 100
 NUM_DRAWS = 200
 
@@ -54,7 +53,8 @@ def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
     _, validation = train_validation_splits(dataset, folder.record.training)
     predict = compile_prediction(folder.load_model())
     validation_logits = predict_logits(predict, validation.images)
-    found, recorded = metrics(validation_logits, validation.labels)["top1"], folder.record.metrics["validation"]["top1"]
+    found = compute_metrics(validation_logits, validation.labels)["top1"]
+    recorded = folder.record.metrics["validation"]["top1"]
     expected = len(validation.labels) == folder.record.num_validation and abs(found - recorded) < 1e-3
     if dataset.name == folder.record.data and not expected:  # with --limit the data has another name
         raise UserError(
@@ -81,7 +81,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     bound = math.log(MAX_TEMPERATURE)
     found = minimize_scalar(
-        lambda log_temperature: metrics(logits / math.exp(log_temperature), labels)["loss"],
+        lambda log_temperature: compute_metrics(logits / math.exp(log_temperature), labels)["loss"],
         bounds=(-bound, bound),  # the likelihood has one maximum, because it is concave in 1 / T
         method="bounded",
         options={"xatol": 1e-6},
@@ -103,12 +103,10 @@ def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """
     predicted, confidence = top1_predictions(logits, labels)
     rng = np.random.default_rng(0)
-    draws = [
-        expected_calibration_error(confidence, rng.random(len(labels)) < confidence, NUM_BINS) for _ in range(NUM_DRAWS)
-    ]
+    draws = [expected_calibration_error(confidence, rng.random(len(labels)) < confidence) for _ in range(NUM_DRAWS)]
     return {
-        "nll": rounded(metrics(logits, labels)["loss"]),
-        "ece": rounded(expected_calibration_error(confidence, predicted == labels, NUM_BINS)),
+        "nll": rounded(compute_metrics(logits, labels)["loss"]),
+        "ece": rounded(expected_calibration_error(confidence, predicted == labels)),
         "ece_by_chance": rounded(np.mean(draws)),
     }
 
@@ -120,7 +118,7 @@ def format_tables(measured: dict[str, Any]) -> str:
     headers = [f"{name} {when}" for name in ("ECE", "by chance", "NLL") for when in ("before", "after")]
     rows = [
         [title, f"{entry['temperature']:.2f}"]
-        + [format_percent(entry[when][name]) for name in ("ece", "ece_by_chance") for when in ("before", "after")]
+        + [percent(entry[when][name]) for name in ("ece", "ece_by_chance") for when in ("before", "after")]
         + [f"{entry[when]['nll']:.3f}" for when in ("before", "after")]
         for title, entry in zip(titles, entries, strict=True)
     ]

@@ -20,8 +20,8 @@ from smallvit.device import backend
 from smallvit.errors import UserError
 from smallvit.experiment.provenance import git_commit, provenance
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
-from smallvit.report import published_results
-from smallvit.report.published_results import group_by_key, replace_section
+from smallvit.report import results_page
+from smallvit.report.published_results import group_by_key
 from smallvit.report.study_results import read_study, results_file
 
 # (options, command line, what was measured before or None) -> the JSON values after each model.
@@ -49,7 +49,7 @@ def build_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--update-docs",
         action="store_true",
-        help=f"write the measurements to assets/{name}.json and the tables to {published_results.RESULTS_PAGE.name}",
+        help=f"write the measurements to assets/{name}.json and the tables to {results_page.RESULTS_PAGE.name}",
     )
     return parser
 
@@ -81,9 +81,7 @@ def run(
         measured_before = read_study(name) if options.update_docs else None
         for measured in measure(options, command, measured_before):
             if options.update_docs:
-                page = published_results.RESULTS_PAGE.read_text(encoding="utf-8")
-                page = replace_section(page, name, format_tables(measured))
-                published_results.write_json_and_page(measured, results_file(name), page)
+                results_page.write(name, measured, results_file(name), format_tables(measured))
     except UserError as error:
         print(f"studies.{name}: {error}", file=sys.stderr)
         return 2
@@ -176,7 +174,7 @@ def describe_model(folder: ModelFolder) -> dict[str, Any]:
         "preset": record.preset,
         "variant": record.variant,
         "seed": record.training.seed,
-        "weights_sha256": folder.weights["sha256"],
+        "weights_sha256": folder.weights_sha256,
     }
 
 
@@ -216,7 +214,7 @@ def standard_error(share: float, n: int) -> float:
     return (share * (1 - share) / n) ** 0.5
 
 
-def mean(values: Any) -> float:
+def rounded_mean(values: Any) -> float:
     """The mean of an array, rounded as in the JSON files."""
     return rounded(values.mean())
 
@@ -226,6 +224,6 @@ def rounded(value: Any) -> float:
     return round(float(value), 5)
 
 
-def format_percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     """Format a share as per cent with one decimal: 0.633 -> "63.3"."""
     return "-" if share is None else f"{100 * share:.1f}"

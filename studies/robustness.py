@@ -33,14 +33,14 @@ from smallvit.data.superclasses import by_superclass
 from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
+from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.provenance import git_commit, provenance
 from smallvit.inference.attention import mean_attention_distance
 from smallvit.inference.translation import MAX_TRANSLATION, translate_images
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.published_results import markdown_table
+from smallvit.report.results_page import markdown_table
 from studies import common
-from studies.common import format_percent, mean, rounded
+from studies.common import percent, rounded, rounded_mean
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 
 NAME = "robustness"
@@ -85,16 +85,16 @@ def measure_models(
     setup = {"data": dataset.name, "num_images": len(dataset.test.labels), "seed": options.seed}
     reusable = measured_before["models"] if measured_before and measured_before.items() >= setup.items() else []
     entries = {entry["weights_sha256"]: entry for entry in reusable if [*entry["corruptions"]] == [*CORRUPTIONS]}
-    reused = [folder for folder in folders if folder.weights["sha256"] in entries]
+    reused = [folder for folder in folders if folder.weights_sha256 in entries]
     answers, how = {}, provenance(command, git_commit())
 
     def measured_so_far():
         return {
             **setup,
             "models": [
-                {**entries[folder.weights["sha256"]], "folder": _relative_path(folder.path)}
+                {**entries[folder.weights_sha256], "folder": _relative_path(folder.path)}
                 for folder in folders
-                if folder.weights["sha256"] in answers
+                if folder.weights_sha256 in answers
             ],
             "pairs": _compare_pairs(folders, answers, dataset.test.labels),
         }
@@ -102,11 +102,11 @@ def measure_models(
     # Reused models come first: their pairs are complete before a new model can be interrupted.
     for folder in reused:
         predict = compile_prediction(folder.load_model())
-        answers[folder.weights["sha256"]] = predict_logits(predict, dataset.test.images).argmax(axis=1)
+        answers[folder.weights_sha256] = predict_logits(predict, dataset.test.images).argmax(axis=1)
     if reused:
         yield measured_so_far()
     for folder in folders:
-        key = folder.weights["sha256"]
+        key = folder.weights_sha256
         if key not in answers:
             entry, answers[key] = measure_model(folder, dataset.test, options.seed)
             entries[key] = {**entry, **how}
@@ -117,10 +117,10 @@ def _compare_pairs(
     folders: list[ModelFolder], answers: dict[str, np.ndarray], labels: np.ndarray
 ) -> list[dict[str, Any]]:
     pairs = []
-    answered = [folder for folder in folders if folder.weights["sha256"] in answers]
+    answered = [folder for folder in folders if folder.weights_sha256 in answers]
     for first, second in itertools.combinations(answered, 2):
         if first.record.differs_only_in_variant(second.record):
-            test = mcnemar(answers[first.weights["sha256"]], answers[second.weights["sha256"]], labels)
+            test = mcnemar(answers[first.weights_sha256], answers[second.weights_sha256], labels)
             paths = {"first": _relative_path(first.path), "second": _relative_path(second.path)}
             pairs.append({**paths, **test, "p_value": float(f"{test['p_value']:.4g}")})
     return pairs
@@ -155,7 +155,7 @@ def measure_model(folder: ModelFolder, split: Split, seed: int) -> tuple[dict[st
     return {
         "folder": _relative_path(folder.path),
         **common.describe_model(folder),
-        "top1": mean(answers == split.labels),
+        "top1": rounded_mean(answers == split.labels),
         "shifts": shifts,
         "corruptions": corruptions,
         "superclasses": accuracy_by_superclass(answers, split.labels, record.class_names),
@@ -195,7 +195,7 @@ def measure_translations(answer: Answer, split: Split, unmoved: np.ndarray, reac
             num_correct[place] += np.sum(answers == split.labels[chunk])
     masks = {**{str(pixels): distance == pixels for pixels in range(1, reach + 1)}, "all": distance > 0}
     return {
-        name: {key: mean(counts[mask] / len(split.labels)) for key, mask in masks.items()}
+        name: {key: rounded_mean(counts[mask] / len(split.labels)) for key, mask in masks.items()}
         for name, counts in (("consistency", num_same), ("top1", num_correct))
     }
 
@@ -210,7 +210,9 @@ def measure_corruptions(answer: Answer, split: Split, seed: int) -> dict[str, li
     """
     return {
         name: [
-            mean(answer(corrupt(split.images, severity, np.random.default_rng((seed, severity)))) == split.labels)
+            rounded_mean(
+                answer(corrupt(split.images, severity, np.random.default_rng((seed, severity)))) == split.labels
+            )
             for severity in SEVERITIES
         ]
         for name, corrupt in CORRUPTIONS.items()
@@ -236,7 +238,7 @@ def accuracy_by_superclass(
     correct, accuracy = answers == labels, {}
     for superclass, names in superclasses.items():
         members = np.isin(labels, [class_names.index(name) for name in names])
-        accuracy[superclass] = mean(correct[members]) if members.any() else None
+        accuracy[superclass] = rounded_mean(correct[members]) if members.any() else None
     return accuracy
 
 
@@ -297,12 +299,12 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
         ["moved by", *titles],
         1,
         [
-            row("0 px", lambda model: f"{format_percent(model['top1'])} (100.0)"),
+            row("0 px", lambda model: f"{percent(model['top1'])} (100.0)"),
             *(
                 row(
                     "all moves" if key == "all" else f"{key} px",
                     lambda model, key=key: "{} ({})".format(
-                        *(format_percent(model["shifts"][name][key]) for name in ("top1", "consistency"))
+                        *(percent(model["shifts"][name][key]) for name in ("top1", "consistency"))
                     ),
                 )
                 for key in first["shifts"]["top1"]
@@ -314,12 +316,12 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
         ["corruption", *titles],
         1,
         [
-            row("none", lambda model: format_percent(model["top1"])),
+            row("none", lambda model: percent(model["top1"])),
             *(
                 row(name, lambda model, name=name: _severities(model["corruptions"][name]))
                 for name in first["corruptions"]
             ),
-            row("mean of all", lambda model: format_percent(np.mean(list(model["corruptions"].values())))),
+            row("mean of all", lambda model: percent(np.mean(list(model["corruptions"].values())))),
         ],
     )
     if pairs:
@@ -354,14 +356,14 @@ def _tables(measured: dict[str, Any], titles: list[str]) -> Iterator[tuple[str, 
             ["superclass", *titles],
             1,
             [
-                row(name, lambda model, name=name: format_percent(model["superclasses"][name]))
+                row(name, lambda model, name=name: percent(model["superclasses"][name]))
                 for name in first["superclasses"]
             ],
         )
 
 
 def _severities(top1: list[float]) -> str:
-    return f"{format_percent(np.mean(top1))} ({', '.join(f'{100 * share:.0f}' for share in top1)})"
+    return f"{percent(np.mean(top1))} ({', '.join(f'{100 * share:.0f}' for share in top1)})"
 
 
 def _layer(model: dict[str, Any], layer: int) -> str:

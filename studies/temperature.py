@@ -21,11 +21,11 @@ from keras import ops
 
 from smallvit.data import Dataset
 from smallvit.device import compilation
-from smallvit.evaluation.split_predictions import predict_logits
+from smallvit.evaluation.predict import predict_logits
 from smallvit.model_folder.folder import ModelFolder
-from smallvit.report.published_results import markdown_table
+from smallvit.report.results_page import markdown_table
 from studies import common
-from studies.common import format_percent, mean, standard_error
+from studies.common import percent, rounded_mean, standard_error
 
 NAME = "temperature"
 FACTORS = (0.1, 0.18, 0.25, 0.35, 0.5, 0.71, 1, 1.41, 2, 2.8, 4, 5.6, 8)
@@ -50,16 +50,14 @@ def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
     unchanged = answer(split.images)
 
     def compare(answers: np.ndarray) -> dict[str, float]:
-        return {"top1": mean(answers == split.labels), "changed": mean(answers != unchanged)}
+        return {"top1": rounded_mean(answers == split.labels), "changed": rounded_mean(answers != unchanged)}
 
     by_factor = [compare(unchanged if factor == 1 else answer(split.images, factor=factor)) for factor in FACTORS]
     mask_off = fixed = None
     if model.config.use_lsa:
         mask_off = compare(answer(split.images, mask=False))
         for block in model.blocks:
-            block.attention.set_temperature(
-                ops.full_like(block.attention.temperature(), math.sqrt(model.config.head_dim))
-            )
+            block.attention.set_tau(ops.full_like(block.attention.tau(), math.sqrt(model.config.head_dim)))
         fixed = compare(answer(split.images))
     return {
         "factors": list(FACTORS),
@@ -115,7 +113,7 @@ def _cell(measured: dict[str, float] | None, n: int) -> str:
     if measured is None:
         return "-"
     error = standard_error(measured["top1"], n)
-    return f"{format_percent(measured['top1'])} ± {format_percent(error)} ({format_percent(measured['changed'])})"
+    return f"{percent(measured['top1'])} ± {percent(error)} ({percent(measured['changed'])})"
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def load_authors(model):
         attention, mlp = (f"transformer.layers.{index}.{part}" for part in (0, 1))
         block.attention_norm.set_weights(norm(f"{attention}.norm", dim))
         if config.use_lsa:
-            block.attention.set_temperature(1 / drawn(f"{attention}.fn.scale", config.num_heads))
+            block.attention.set_tau(1 / drawn(f"{attention}.fn.scale", config.num_heads))
         block.attention.query_key_value.set_weights([drawn(f"{attention}.fn.to_qkv.weight", 3 * inner, dim).T])
         block.attention.output_projection.set_weights(linear(f"{attention}.fn.to_out.0", inner, dim))
         block.mlp_norm.set_weights(norm(f"{mlp}.norm", dim))
@@ -118,7 +118,7 @@ def load_keras_example(model):
         output_kernel = drawn(f"{name}/output/kernel", heads, head_dim, dim).reshape(-1, dim)
         block.attention.output_projection.set_weights([output_kernel, drawn(f"{name}/output/bias", dim)])
         if config.use_lsa:
-            block.attention.set_temperature(drawn(f"{name}/tau", 1))
+            block.attention.set_tau(drawn(f"{name}/tau", 1))
         block.mlp_norm.set_weights(norm(f"{name}/mlp_norm", dim))
         block.mlp.denses[0].set_weights(dense(f"{name}/mlp_0", dim, 2 * dim))
         block.mlp.denses[1].set_weights(dense(f"{name}/mlp_1", 2 * dim, dim))

@@ -97,7 +97,7 @@ def build(variant, config=MODEL, seed=1):
     rng = np.random.default_rng(seed)
     for block in model.blocks:
         if model.config.use_lsa:
-            block.attention.set_temperature(rng.uniform(1, 3, block.attention.temperature().shape))
+            block.attention.set_tau(rng.uniform(1, 3, block.attention.tau().shape))
     return model
 
 

@@ -4,6 +4,7 @@ Every hyperparameter of a model or a recipe is set here. The constants inside a 
 "flip_crop" moves an image, are in smallvit/augment. This package imports only the standard library.
 """
 
+from smallvit.config.field_checks import require_types
 from smallvit.config.fit_to_data import (
     DATA_IMAGE_SIZES,
     overrides_for_num_images,
@@ -33,4 +34,3 @@ from smallvit.config.training import (
     TrainConfig,
     require_samplable,
 )
-from smallvit.config.validation import require_types

@@ -3,7 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from smallvit.config.validation import require_choices, require_numbers, require_positive, require_rates, require_types
+from smallvit.config.field_checks import (
+    require_below_one,
+    require_choices,
+    require_numbers,
+    require_positive,
+    require_types,
+)
 
 PAPER_URL = "https://arxiv.org/abs/2112.13492"
 
@@ -118,7 +124,7 @@ class ModelConfig:
                 f"image_size {self.image_size} with patch_size {self.patch_size} gives {self.num_tokens} token; "
                 "Locality Self-Attention masks each token's view of itself and needs at least 2"
             )
-        require_rates(self, ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate"))
+        require_below_one(self, ("dropout_rate", "attention_dropout", "head_dropout", "drop_path_rate"))
 
     @property
     def grid_size(self) -> int:

@@ -51,8 +51,8 @@ def parse_override(text: str) -> tuple[str, object]:
         return name, value
 
 
-def with_overrides(preset: Preset, overrides: Mapping[str, Any]) -> tuple[ModelConfig, TrainConfig]:
-    """Replace fields of a preset's model and recipe.
+def with_overrides(preset: Preset, overrides: Mapping[str, Any]) -> Preset:
+    """The preset with some fields of its model and recipe replaced.
 
     Args:
         overrides: values by field name, as `parse_override` reads them.
@@ -61,10 +61,9 @@ def with_overrides(preset: Preset, overrides: Mapping[str, Any]) -> tuple[ModelC
         ValueError: a value is out of its range, or does not fit the others.
     """
     model_fields = {field.name for field in fields(ModelConfig)}
-    return (
-        replace(preset.model, **{name: value for name, value in overrides.items() if name in model_fields}),
-        replace(preset.training, **{name: value for name, value in overrides.items() if name not in model_fields}),
-    )
+    model = {name: value for name, value in overrides.items() if name in model_fields}
+    training = {name: value for name, value in overrides.items() if name not in model_fields}
+    return replace(preset, model=replace(preset.model, **model), training=replace(preset.training, **training))
 
 
 def without_seed(overrides: Mapping[str, Any]) -> dict[str, object]:

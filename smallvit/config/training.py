@@ -4,8 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from smallvit.config.field_checks import (
+    require_below_one,
+    require_choices,
+    require_positive,
+    require_types,
+    require_within,
+)
 from smallvit.config.model import ModelConfig
-from smallvit.config.validation import require_choices, require_positive, require_rates, require_types, require_within
 
 # Weight decay of what Adam updates when the optimizer is Muon, Keras's default: the classifier, the tokenizer's
 # projection unless `muon_tokenizer`, and with `decay_all` biases, LayerNorm, embeddings and tau.
@@ -77,16 +83,16 @@ class TrainConfig:
         require_types(self)
         require_choices(self)
         require_positive(self, ("epochs", "batch_size", "learning_rate", "randaugment_num_ops", "evaluation_interval"))
+        require_positive(self, ("sampled_patches", "adam_learning_rate_ratio"))
         if self.global_clipnorm is not None:
             require_positive(self, ("global_clipnorm",))
-        require_positive(self, ("sampled_patches", "adam_learning_rate_ratio"))
         require_within(self, ("sampled_fraction",), 0, 1)
         if self.patch_sampling == "window" and math.isqrt(self.sampled_patches) ** 2 != self.sampled_patches:
             raise ValueError(
                 f"sampled_patches is {self.sampled_patches}; a window has a square number of patches, such as 36"
             )
-        require_rates(self, ("adam_beta_2",))
-        require_rates(self, ("warmup_fraction", "ema_decay", "label_smoothing", "unmixed_fraction", "validation_split"))
+        require_below_one(self, ("warmup_fraction", "adam_beta_2", "ema_decay", "label_smoothing", "unmixed_fraction"))
+        require_below_one(self, ("validation_split",))
         require_within(self, ("erasing_probability", "mix_probability", "cutmix_probability"), 0, 1)
         require_within(self, ("randaugment_magnitude",), 0, RANDAUGMENT_MAX_MAGNITUDE)
         require_within(self, ("mixup_alpha", "cutmix_alpha"), 0, 100)
@@ -97,13 +103,13 @@ class TrainConfig:
             raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
 
     @property
-    def num_sampled_epochs(self) -> int:
+    def num_patch_sampling_epochs(self) -> int:
         """The number of first epochs in which a step sees only some of the patches."""
         return 0 if self.patch_sampling == "none" else round(self.sampled_fraction * self.epochs)
 
-    def is_sampled(self, epoch: int) -> bool:
+    def samples_patches(self, epoch: int) -> bool:
         """Whether steps of this epoch, counted from 0, see only some of the patches."""
-        return epoch < self.num_sampled_epochs
+        return epoch < self.num_patch_sampling_epochs
 
     def is_mixed(self, epoch: int) -> bool:
         """Whether this epoch, counted from 0, has Mixup and CutMix. The last ones have none."""

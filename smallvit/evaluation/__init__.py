@@ -1,1 +1,1 @@
-"""Predictions on a split, and what they say about a model. Only `split_predictions` needs Keras."""
+"""Predictions on a split, and what they say about a model. Only `predict` needs Keras."""

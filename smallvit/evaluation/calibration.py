@@ -2,8 +2,10 @@
 
 import numpy as np
 
+NUM_BINS = 15  # as in the reference
 
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int = 15) -> float:
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, num_bins: int = NUM_BINS) -> float:
     """Compute the expected calibration error: how far the top probability is from the accuracy.
 
     The images are sorted by their top probability and cut into bins of equally many images. The error is the mean of

@@ -35,18 +35,18 @@ class VariantGroup(NamedTuple):
         return VARIANTS[self.variant].title
 
     @property
-    def image_accuracy(self) -> np.ndarray:
+    def accuracy_by_image(self) -> np.ndarray:
         """The share of the models that classify each image correctly: float64 [n]. Its mean is the mean accuracy."""
         return self.correct.mean(axis=0)
 
     @property
-    def shares(self) -> list[Proportion]:
-        """The images that each model classifies correctly."""
+    def accuracies(self) -> list[Proportion]:
+        """The accuracy of each model."""
         return [Proportion(int(each.sum()), len(each)) for each in self.correct]
 
     @property
-    def share(self) -> Proportion:
-        """The images that are classified correctly, in the mean over the seeds.
+    def mean_accuracy(self) -> Proportion:
+        """The mean accuracy over the seeds.
 
         The interval of this `Proportion` counts the images once, not once for each seed: all seeds see the same images.
         """
@@ -81,13 +81,13 @@ class Comparison(NamedTuple):
     """A modified variant against the plain one, on the seeds that both have.
 
     Attributes:
-        plain, modified: titles of the variants.
+        plain_title, modified_title: titles of the variants.
         seeds: the S common seeds.
         plain_correct, modified_correct: bool [S, n].
     """
 
-    plain: str
-    modified: str
+    plain_title: str
+    modified_title: str
     seeds: list[int]
     plain_correct: np.ndarray
     modified_correct: np.ndarray

@@ -6,7 +6,7 @@ Axis letters: n images, K classes.
 import numpy as np
 
 
-def metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def compute_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Compute cross-entropy and accuracy.
 
     Args:
@@ -51,8 +51,8 @@ def true_class_rank(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def top1_predictions(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the most probable class of each image, and its probability.
 
-    If the true class shares the highest logit with other classes, the true class is returned: `metrics` counts it as
-    correct too.
+    If the true class shares the highest logit with other classes, the true class is returned: `compute_metrics`
+    counts it as correct too.
 
     Args:
         logits: float64 [n, K].

@@ -17,8 +17,8 @@ from smallvit.hub.download import resolve_models
 from smallvit.model_folder.folder import ModelFolder, short_names
 from smallvit.model_folder.record import Record
 from smallvit.report import report
+from smallvit.report.csv_tables import write_tables
 from smallvit.report.drift import describe_drift
-from smallvit.report.tables import write_tables
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from smallvit.config import changed_fields
 from smallvit.data import Split
-from smallvit.evaluation.metrics import metrics, unsure_threshold
+from smallvit.evaluation.metrics import compute_metrics, unsure_threshold
 from smallvit.experiment.plan import Run
 from smallvit.experiment.preflight import Ready
 from smallvit.experiment.provenance import provenance
@@ -46,8 +46,8 @@ def make_record(
         num_test=len(test.labels),
         parameters=fitted.model.count_params(),
         metrics={
-            "validation": metrics(validation_logits, validation.labels),
-            "test": metrics(test_logits, test.labels),
+            "validation": compute_metrics(validation_logits, validation.labels),
+            "test": compute_metrics(test_logits, test.labels),
         },
         unsure_below=unsure_threshold(validation_logits, validation.labels),
         epochs_trained=len(history),

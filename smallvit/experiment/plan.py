@@ -109,15 +109,15 @@ class Plan(NamedTuple):
         runs = []
         folds = [None] if self.source.folds is None else range(self.source.folds)
         with value_error_as_user_error():
-            model_config, train_config = with_overrides(self.preset, self.overrides)
-            precision = backend.resolve_precision(train_config.precision)
-            for seed in range(train_config.seed, train_config.seed + self.num_seeds):
-                training = dataclasses.replace(train_config, precision=precision, seed=seed)
+            preset = with_overrides(self.preset, self.overrides)
+            precision, first_seed = backend.resolve_precision(preset.training.precision), preset.training.seed
+            for seed in range(first_seed, first_seed + self.num_seeds):
+                training = dataclasses.replace(preset.training, precision=precision, seed=seed)
                 for fold, variant in itertools.product(folds, self.variants):
                     name = f"{variant}-seed{seed}" if self.num_seeds > 1 else variant
                     name += "" if fold is None else f"-fold{fold + 1}"
                     initial = self.initial.get(variant)
-                    model = with_variant(model_config, variant)
+                    model = with_variant(preset.model, variant)
                     if initial is not None:
                         model = merge_architecture(initial.model, model)
                     require_samplable(model, training)
@@ -137,11 +137,11 @@ class Plan(NamedTuple):
             UserError: a model with so many classes is not possible.
         """
         with value_error_as_user_error():
-            model, training = with_overrides(
-                self.preset, overrides_for_num_images(self.preset, dataset.num_train_and_validation)
-            )
+            overrides = overrides_for_num_images(self.preset, dataset.num_train_and_validation)
+            preset = with_overrides(self.preset, overrides)
+            training = preset.training
             model = dataclasses.replace(
-                model,
+                preset.model,
                 num_classes=len(dataset.class_names),
                 pixel_mean=dataset.pixel_mean,
                 pixel_std=dataset.pixel_std,
@@ -153,7 +153,7 @@ class Plan(NamedTuple):
                 training, notes = self._fit_augmentation(training, dataset)
                 training, more = self._fit_balance(training, dataset)
                 notes += more
-        return self._replace(preset=dataclasses.replace(self.preset, model=model, training=training), notes=notes)
+        return self._replace(preset=dataclasses.replace(preset, model=model, training=training), notes=notes)
 
     def _fit_balance(self, training, dataset):
         """Return (recipe, what to log): by default sampling, if the class sizes differ by IMBALANCE_RATIO or more."""

@@ -11,7 +11,7 @@ from smallvit.experiment.preflight import Ready
 from smallvit.experiment.train import FinishedRun
 from smallvit.files import atomic_file
 from smallvit.report import conclusion, report
-from smallvit.report.published_results import mean_and_deviation
+from smallvit.report.format import mean_and_deviation
 
 REPORT_FILE = "report.html"
 
@@ -59,7 +59,7 @@ def _write_report(path, models, dataset):
 
 
 def _format_results(records) -> str:
-    """The accuracy of each variant on the test split as a table; mean +- standard deviation over seeds.
+    """The accuracy of each variant on the test split as a table; mean and standard deviation over seeds.
 
     Args:
         records: a list of `Record`s.
@@ -71,7 +71,7 @@ def _format_results(records) -> str:
     lines = [f"{'':20}{'parameters':>12}{'seeds':>7}{titles}{'time':>12}"]
     for variant in dict.fromkeys(record.variant for record in records):
         group = [record for record in records if record.variant == variant]
-        shares = [mean_and_deviation([record.metrics["test"][key] for record in group]) for key in columns]
+        shares = [mean_and_deviation([record.metrics["test"][key] for record in group], 2) for key in columns]
         minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
         cells = "".join(f"{share:>18}" for share in shares)
         lines.append(f"{group[0].variant_title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")

@@ -7,8 +7,8 @@ from pathlib import Path
 from smallvit.data import Dataset, Source, Split, load_dataset
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import expected_calibration_error
-from smallvit.evaluation.metrics import metrics, top1_predictions
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
+from smallvit.evaluation.metrics import compute_metrics, top1_predictions
+from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.model_folder.record import Record
 
@@ -83,7 +83,7 @@ def reevaluate_models(folders: Mapping[str, ModelFolder], read_data: TrainingDat
         test = tests[name]
         logits = predict_logits(compile_prediction(folder.load_model()), test.images)
         predicted, confidence = top1_predictions(logits, test.labels)
-        found, recorded = metrics(logits, test.labels), folder.record.metrics["test"]
+        found, recorded = compute_metrics(logits, test.labels), folder.record.metrics["test"]
         log.info(
             "%-32s%10.2f%10s%14.3f%13.2f%10.2f",
             Path(name).name,

@@ -11,7 +11,7 @@ from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import write_error_as_user_error
 from smallvit.evaluation.metrics import top1_predictions
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits
+from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.make_record import make_record
 from smallvit.experiment.plan import Run

@@ -13,7 +13,7 @@ from smallvit.data.unlabelled import find_images, read_images
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import softmax
-from smallvit.evaluation.split_predictions import compile_prediction, predict_logits, prediction_batch_size
+from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
 from smallvit.hub.download import resolve_model_folders, resolve_models
 from smallvit.images import resize_square
 from smallvit.images.load import image_square

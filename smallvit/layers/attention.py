@@ -68,7 +68,7 @@ class SelfAttention(keras.layers.Layer):
         )
         self.output_projection.build((*input_shape[:-1], inner_dim))
 
-    def temperature(self):
+    def tau(self):
         """tau, by which the scores are divided: [h], or [1] if the heads share one."""
         return ops.full((1,), math.sqrt(self.head_dim), dtype="float32")
 
@@ -84,7 +84,7 @@ class SelfAttention(keras.layers.Layer):
 
         query, key, value = (heads(part) for part in ops.split(self.query_key_value(tokens), 3, axis=-1))
         # Dividing the queries takes N x d divisions, dividing the scores N x N. The softmax is always in float32.
-        tau = self.temperature()
+        tau = self.tau()
         if tau_factor is not None:
             tau = tau * ops.cast(tau_factor, "float32")
         tau = ops.cast(tau, query.dtype)[:, None, None]
@@ -140,11 +140,11 @@ class LocalitySelfAttention(SelfAttention):
             name=self.temperature_weight,
         )
 
-    def temperature(self):
+    def tau(self):
         learned = ops.cast(self.temperature_variable, "float32")
         return learned if self.temperature_weight == "tau" else 1 / learned
 
-    def set_temperature(self, tau):
+    def set_tau(self, tau):
         """Assign tau, [h] or [1], to the weight that holds it."""
         self.temperature_variable.assign(tau if self.temperature_weight == "tau" else 1 / tau)
 

@@ -124,13 +124,13 @@ class PatchTokenization(keras.layers.Layer):
         """Cut images into patches: [B, H, W, C] -> [B, N, patch_dim(C)]."""
         return extract_patches(images, self.patch_size)
 
-    def normalize(self, patches):
+    def projection_input(self, patches):
         """What enters the projection: [B, N, patch_dim(C)], here the patches themselves."""
         return patches
 
     def embed(self, patches):
         """Project patches: [B, N, patch_dim(C)] -> [B, N, D]."""
-        return self.projection(self.normalize(patches))
+        return self.projection(self.projection_input(patches))
 
     def call(self, images):
         return self.embed(self.patches(images))
@@ -179,7 +179,7 @@ class ShiftedPatchTokenization(PatchTokenization):
         concatenated = ops.reshape(ops.transpose(shifted, (0, 2, 3, 1, 4)), (-1, height, width, count * channels))
         return extract_patches(concatenated, self.patch_size)
 
-    def normalize(self, patches):
+    def projection_input(self, patches):
         return self.layer_norm(patches)
 
 

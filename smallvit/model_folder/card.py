@@ -115,7 +115,7 @@ def describe_recipe(training: TrainConfig) -> str:
         parts.append(f"gradient norm clipped at {training.global_clipnorm:g}")
     if training.patch_sampling != "none":
         kind = {"random": "drawn patches", "window": "patches in a window"}[training.patch_sampling]
-        parts.append(f"{training.sampled_patches} {kind} in the first {training.num_sampled_epochs} epochs")
+        parts.append(f"{training.sampled_patches} {kind} in the first {training.num_patch_sampling_epochs} epochs")
     if training.ema_decay:
         parts.append(f"moving average of the weights with decay {training.ema_decay:g}")
     parts += [

@@ -45,13 +45,14 @@ class ModelFolder(NamedTuple):
         path: the folder.
         record: what the model is.
         history: one dict per epoch.
-        weights: the "bytes" and the "sha256" of the weights file.
+        weights_bytes, weights_sha256: size and hash of the weights file, as smallvit.json gives them.
     """
 
     path: Path
     record: Record
     history: list[dict[str, float]]
-    weights: dict[str, Any]
+    weights_bytes: int
+    weights_sha256: str
 
     @property
     def examples(self) -> list[Path]:
@@ -67,9 +68,9 @@ class ModelFolder(NamedTuple):
         file = model_file(self.path, WEIGHTS_FILE)
         with os_error_as_user_error(self.path):
             size = file.stat().st_size
-            if size != self.weights["bytes"]:
-                raise UserError(f"{file} has {size} bytes instead of {self.weights['bytes']}; it is damaged.")
-            if file_sha256(file) != self.weights["sha256"]:
+            if size != self.weights_bytes:
+                raise UserError(f"{file} has {size} bytes instead of {self.weights_bytes}; it is damaged.")
+            if file_sha256(file) != self.weights_sha256:
                 raise UserError(
                     f"{file} does not have the SHA-256 that {RECORD_FILE} gives; it is damaged or was changed."
                 )
@@ -100,8 +101,8 @@ class ModelFolder(NamedTuple):
         width = config.embed_dim * (config.num_tokens if config.pooling == "flatten" else 1)
         head = sum(a * b for a, b in itertools.pairwise((width, *config.head_units, config.num_classes)))
         num_weights = blocks + tokens + head
-        if 2 * num_weights > self.weights["bytes"]:  # a weight takes at least two bytes
-            raise ValueError(f"a model of {num_weights:,} weights does not fit into {self.weights['bytes']:,} bytes")
+        if 2 * num_weights > self.weights_bytes:  # a weight takes at least two bytes
+            raise ValueError(f"a model of {num_weights:,} weights does not fit into {self.weights_bytes:,} bytes")
 
 
 def _require_arrays_in_file(path: Path) -> None:
@@ -186,7 +187,7 @@ def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
         config = _read_json(path, CONFIG_FILE, dict)
         history = _read_json(path, HISTORY_FILE, list)
     try:
-        weights = _weights_info(content.pop("weights", None))
+        size, sha256 = _weights_info(content.pop("weights", None))
         record = Record.from_json(content)
     except ValueError as error:
         raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
@@ -199,13 +200,13 @@ def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
             f"{path / HISTORY_FILE} is not what train.py writes; it must hold the numbers of {record.epochs_trained} "
             "epochs."
         )
-    return ModelFolder(path, record, history, weights)
+    return ModelFolder(path, record, history, size, sha256)
 
 
-def _weights_info(value: object) -> dict[str, Any]:
+def _weights_info(value: object) -> tuple[int, str]:
     match value:
         case {"bytes": int(size), "sha256": str(sha256)}:
-            return {"bytes": size, "sha256": sha256}
+            return size, sha256
     raise ValueError(f"weights is {value!r}; it must have the bytes and the sha256 of {WEIGHTS_FILE}")
 
 

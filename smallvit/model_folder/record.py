@@ -5,7 +5,7 @@ import math
 from typing import Any, Self
 
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
-from smallvit.config.validation import require_within
+from smallvit.config.field_checks import require_within
 from smallvit.images import InputSpec
 from smallvit.limits import MAX_ATTENTION_VALUES, MAX_DATA_IMAGE_SIZE
 

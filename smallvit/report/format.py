@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from smallvit.evaluation.intervals import CONFIDENCE, Interval
 
 
-def format_decimal(value: float) -> str:
-    """One decimal with a real minus sign, never -0.0."""
-    return f"{round(float(value), 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")
+def format_decimal(value: float, decimals: int = 1) -> str:
+    """A number with a real minus sign, never -0.0."""
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def format_points(difference: float) -> str:
@@ -17,14 +17,17 @@ def format_points(difference: float) -> str:
     return number if number == "0.0" or number.startswith("\N{MINUS SIGN}") else f"+{number}"
 
 
-def format_percent(share: float) -> str:
+def format_percent(share: float, decimals: int = 1) -> str:
     """`"63.3 %"`."""
-    return f"{format_decimal(100 * share)}\N{NO-BREAK SPACE}%"
+    return f"{format_decimal(100 * share, decimals)}\N{NO-BREAK SPACE}%"
 
 
-def mean_and_deviation(shares: Sequence[float]) -> str:
-    """`"63.3 ± 0.2 %"`, with the sample standard deviation."""
-    return f"{format_decimal(100 * statistics.mean(shares))} ± {format_percent(statistics.stdev(shares))}"
+def mean_and_deviation(shares: Sequence[float], decimals: int = 1) -> str:
+    """`"63.3 %"` for one share, `"63.3 ± 0.2 %"` for several, with the sample standard deviation."""
+    mean = statistics.mean(shares)
+    if len(shares) == 1:
+        return format_percent(mean, decimals)
+    return f"{format_decimal(100 * mean, decimals)} ± {format_percent(statistics.stdev(shares), decimals)}"
 
 
 def format_interval(interval: Interval) -> str:

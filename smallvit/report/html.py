@@ -155,15 +155,15 @@ def _answer(
 ) -> list[str]:
     """Is it good enough, and which model? A few sentences. `kind` is the adjective of the images."""
     baseline = _baseline(dataset)
-    compared = (comparisons[0].modified, comparisons[0].plain) if comparisons else ()
+    compared = (comparisons[0].modified_title, comparisons[0].plain_title) if comparisons else ()
     first, *others = [group for title in compared for group in groups if group.title == title] or groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
-        f"{format_count(len(dataset.test.labels), f'{kind} image')} ({interval_text(first.share.interval)}).",
+        f"{format_count(len(dataset.test.labels), f'{kind} image')} ({interval_text(first.mean_accuracy.interval)}).",
         f"Always answering {escape_name(baseline.name)}{', the largest class,' if baseline.is_largest else ''} would "
         f"be right on {format_percent(baseline.share)}.",
     ]
-    if first.share.interval.low <= baseline.share:
+    if first.mean_accuracy.interval.low <= baseline.share:
         sentences.append(f"{first.title} is not clearly better than that.")
     if baseline.is_unequal:
         balanced = np.mean([balanced_accuracy(each, dataset.test.labels) for each in first.correct])
@@ -173,17 +173,17 @@ def _answer(
         )
     if comparisons:
         return sentences + _comparison_sentences(comparisons[0], others[0])
-    return sentences + [
-        f"{group.title} has {_accuracy_text(group)} ({interval_text(group.share.interval)})." for group in others
-    ]
+    for group in others:
+        sentences.append(f"{group.title} has {_accuracy_text(group)} ({interval_text(group.mean_accuracy.interval)}).")
+    return sentences
 
 
 def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[str]:
     mean = comparison.difference.mean()
     is_tie = format_points(mean) == "0.0"
-    better = f"the plain {comparison.plain}" if mean < 0 else comparison.modified
+    better = f"the plain {comparison.plain_title}" if mean < 0 else comparison.modified_title
     return [
-        f"The plain {comparison.plain} has {_accuracy_text(plain)}: "
+        f"The plain {comparison.plain_title} has {_accuracy_text(plain)}: "
         f"{'no difference' if is_tie else f'a difference of {format_points(mean)} points'} "
         f"({interval_text(comparison.interval)}).",
         f"The probability that chance alone makes a difference as large is {format_probability(comparison.p_value)}.",
@@ -195,7 +195,7 @@ def _comparison_sentences(comparison: Comparison, plain: VariantGroup) -> list[s
 
 def _accuracy_text(group: VariantGroup) -> str:
     num_seeds = len(group.seeds)
-    return format_percent(group.share.value) + (f" (mean of {num_seeds} seeds)" if num_seeds > 1 else "")
+    return format_percent(group.mean_accuracy.value) + (f" (mean of {num_seeds} seeds)" if num_seeds > 1 else "")
 
 
 def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) -> list[tuple[str, str | None]]:
@@ -206,7 +206,7 @@ def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) 
 
 def _class_columns(groups: list[VariantGroup], comparisons: list[Comparison], kind: str) -> list[str]:
     scores = [f"{score}, {group.title}" for group in groups for score in ("recall", "precision", "F1")]
-    differences = [f"recall, {one.modified} against {one.plain}" for one in comparisons[:1]]
+    differences = [f"recall, {one.modified_title} against {one.plain_title}" for one in comparisons[:1]]
     return ["class", f"{kind} images", *scores, *differences]
 
 

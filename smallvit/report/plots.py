@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Two colours that stay apart for every kind of colour vision (Okabe and Ito).
-LEARNED_COLOR, REFERENCE_COLOR = "#0072B2", "#D55E00"
+VALIDATION_COLOR, TRAINING_COLOR = "#0072B2", "#D55E00"
 
 # Where matplotlib's own font lacks a letter, that of the first of these that is installed is taken.
 _FALLBACK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
@@ -34,9 +34,9 @@ def training_curves(title: str, history: Sequence[dict[str, Any]]) -> bytes:
     figure.suptitle(title)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     lines = (
-        ("", "training", {"linestyle": "--", "color": REFERENCE_COLOR}),
-        ("val_", "validation", {"linestyle": "-", "color": LEARNED_COLOR}),
-        ("ema_val_", "validation, averaged weights", {"linestyle": ":", "color": LEARNED_COLOR}),
+        ("", "training", {"linestyle": "--", "color": TRAINING_COLOR}),
+        ("val_", "validation", {"linestyle": "-", "color": VALIDATION_COLOR}),
+        ("ema_val_", "validation, averaged weights", {"linestyle": ":", "color": VALIDATION_COLOR}),
     )
     for axes, key in ((loss_axes, "loss"), (accuracy_axes, "top1")):
         for prefix, label, style in lines:

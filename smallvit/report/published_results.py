@@ -9,21 +9,20 @@ replaces its first entry. An entry stays when its model is deleted, because weig
 import argparse
 import dataclasses
 import json
-import re
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from smallvit import files
 from smallvit.config import DATA_IMAGE_SIZES, PRESETS, VARIANTS, without_seed
 from smallvit.errors import UserError, os_error_as_user_error
-from smallvit.files import atomic_file
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
 from smallvit.model_folder.record import RunSummary
-
-RESULTS_PAGE = files.ASSETS.parent / "docs" / "results.md"  # has the marked sections that `replace_section` rewrites
+from smallvit.report import results_page
+from smallvit.report.format import mean_and_deviation
+from smallvit.report.results_page import markdown_table
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -63,7 +62,7 @@ class Result(RunSummary):
             "raw_validation": metrics("val_"),
             "averaged_validation": metrics("ema_val_"),
             "test": record.metrics["test"],
-            "weights_sha256": folder.weights["sha256"],
+            "weights_sha256": folder.weights_sha256,
         }
         return cls(**{field.name: getattr(record, field.name) for field in dataclasses.fields(RunSummary)}, **own)
 
@@ -125,7 +124,7 @@ def format_results(results: Iterable[Result]) -> str:
                 f"{first.parameters:,}",
                 " to ".join(map(str, sorted({min(epochs), max(epochs)}))),
                 ", ".join(str(result.seed) for result in group),
-                *(mean_and_deviation([result.test[key] for result in group]) for key in ("top1", "top5")),
+                *(mean_and_deviation([result.test[key] for result in group], 2) for key in ("top1", "top5")),
                 f"{statistics.mean(result.seconds for result in group) / 60:.1f} min",
             ]
         )
@@ -152,46 +151,12 @@ def _format_changes(result: Result) -> str:
     return "".join(f", {part}" for part in parts)
 
 
-def mean_and_deviation(shares: Sequence[float]) -> str:
-    """Format one share as `"63.32%"`; several as `"63.32% +- 0.21"`, with the sample standard deviation in points."""
-    mean = f"{statistics.mean(shares):.2%}"
-    return mean if len(shares) == 1 else f"{mean} +- {100 * statistics.stdev(shares):.2f}"
-
-
 def group_by_key(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
     """Collect the values of each key, in the order of the pairs."""
     groups: dict[Key, list[Value]] = {}
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
-
-
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
-    """Format a Markdown table. The first columns are text, the others are numbers and right-aligned."""
-    rule = ["---"] * num_text_columns + ["---:"] * (len(columns) - num_text_columns)
-    return "\n".join([f"| {' | '.join(columns)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in rows)])
-
-
-def replace_section(page: str, name: str, content: str) -> str:
-    """Replace the Markdown between the marks `<!-- NAME: made by COMMAND -->` and `<!-- end of NAME -->`.
-
-    Raises:
-        UserError: the page has no such marks.
-    """
-    marks = re.search(rf"(<!-- {name}: .*-->\n)[\s\S]*?(<!-- end of {name} -->\n)", page)
-    if marks is None:
-        raise UserError(
-            f"{RESULTS_PAGE.name} lacks the lines <!-- {name}: ... --> and <!-- end of {name} -->. The table of {name} "
-            "goes between them."
-        )
-    return f"{page[: marks.end(1)]}\n{content.rstrip()}\n\n{page[marks.start(2) :]}"
-
-
-def write_json_and_page(values: Any, json_path: Path, page: str) -> None:
-    """Write values as JSON, and the text of `RESULTS_PAGE` that was made from the values."""
-    for path, content in ((json_path, json.dumps(values, indent=1) + "\n"), (RESULTS_PAGE, page)):
-        with atomic_file(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -206,8 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trained_again = {(result.group, result.seed) for result in map(Result.from_model_folder, folders)}
         kept = [result for result in read_results() if (result.group, result.seed) not in trained_again]
         results = with_folders(kept, folders)
-        page = replace_section(RESULTS_PAGE.read_text(encoding="utf-8"), "results", format_results(results))
-        write_json_and_page([dataclasses.asdict(result) for result in results], files.RESULTS_FILE, page)
+        values = [dataclasses.asdict(result) for result in results]
+        results_page.write("results", values, files.RESULTS_FILE, format_results(results))
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

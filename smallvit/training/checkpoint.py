@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, get_type_hints
 import numpy as np
 from filelock import FileLock, Timeout
 
-from smallvit.config.validation import is_of_type
+from smallvit.config.field_checks import is_of_type
 from smallvit.errors import UserError
 from smallvit.files import atomic_file, open_regular
 

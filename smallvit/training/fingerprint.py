@@ -26,7 +26,7 @@ def fingerprint_of(
         **config_dict(model_config, train_config),
         "backend": keras.backend.backend(),
         "training images": train.sha256(),
-        "starting weights": init_from and init_from.weights["sha256"],
+        "starting weights": init_from and init_from.weights_sha256,
     }
 
 

@@ -4,6 +4,7 @@ Every epoch ends in a checkpoint of all variables, random states included. The o
 and epoch. So a training that was killed and resumed ends with the same weights as one that was not.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +18,14 @@ from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
 from smallvit.device import distribution
 from smallvit.errors import write_error_as_user_error
-from smallvit.evaluation.split_predictions import compile_prediction, evaluate
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.model import float32_copy
 from smallvit.model_folder.folder import ModelFolder
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles, TrainingState
 from smallvit.training.copy_weights import copy_weights
 from smallvit.training.fingerprint import fingerprint_of, require_same_settings, require_same_training
 from smallvit.training.log import log_epoch, log_start, progress_bar
+from smallvit.training.selection import is_out_of_patience, selection_key
 from smallvit.training.speed import measure_speed
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer
@@ -39,8 +41,8 @@ class FitResult(NamedTuple):
             its folder, so that what is measured now also holds then.
         history: one dict for each epoch: epoch (from 1), loss, top1, top5 (on augmented training images),
             learning_rate (at its end), seconds (wall time), images_per_second (training steps only); after an
-            evaluation also val_loss, val_top1, val_top5, and ema_val_loss ... of the averaged weights if the recipe
-            keeps an average.
+            evaluation also val_loss, val_top1, val_top5, val_balanced, and ema_val_loss ... of the averaged weights if
+            the recipe keeps an average.
         best: the `BestWeights` that the model has.
         predict: compiled prediction, see `compile_prediction`; valid until the trainer is used again.
         trainer: the `Trainer`, for the next seed.
@@ -58,7 +60,7 @@ def fit(
     train_config: TrainConfig,
     train: Split,
     validation: Split,
-    files: CheckpointFiles,
+    checkpoint: CheckpointFiles,
     *,
     name: str = "model",
     time_limit: TimeLimit | None = None,
@@ -71,7 +73,7 @@ def fit(
     Args:
         model_config, train_config: the configuration.
         train, validation: the images.
-        files: the checkpoint; read if it exists, and written after every epoch.
+        checkpoint: read if it exists, and written after every epoch.
         name: the name in the log.
         time_limit: None has no limit.
         on_epoch: functions that are called with the `Trainer` and each epoch's dict of the history.
@@ -102,18 +104,19 @@ def fit(
         "This process has a training",
         "start it with the options and the data of process 0",
     )
-    history, best = _resume(trainer, fingerprint, files, name)
+    history, best = _resume(trainer, fingerprint, checkpoint, name)
     epochs_done = len(history)
-    if epochs_done < train_config.epochs:
+    epochs = range(epochs_done, train_config.epochs)
+    if is_out_of_patience(train_config, history, name):
+        epochs = range(0)
+    elif epochs:
         if not is_compiled:
             log.info("%s: compiling, which may take a minute", name)
         speed = measure_speed(trainer, validation, first=epochs_done)
         log_start(name, trainer, speed, epochs_done)
     time_limit.slowdown, estimated, spent = 1.0, 0.0, 0.0
     with progress_bar(name, trainer, epochs_done) as bar, logging_redirect_tqdm():
-        for epoch in range(epochs_done, train_config.epochs):
-            if _is_out_of_patience(train_config, history, name):
-                break
+        for epoch in epochs:
             estimate = speed.seconds_of_epoch(epoch)
             if not time_limit.allows(estimate):
                 _log_time_limit(name, trainer, validation, history)
@@ -126,8 +129,8 @@ def fit(
                 candidates = _evaluate(trainer, validation, epoch + 1, metrics)
             metrics["seconds"] = time.perf_counter() - started
             history.append({"epoch": epoch + 1, **metrics})
-            best = _keep_best(best, candidates, history, fingerprint, files)
-            _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), files)
+            best = _keep_best(best, candidates, history, fingerprint, checkpoint)
+            _write_state(trainer, TrainingState(fingerprint, history, trainer.values()), checkpoint)
             seconds = time.perf_counter() - started
             time_limit.longest = max(time_limit.longest, seconds)
             time_limit.slowdown = max(time_limit.slowdown, seconds / estimate)
@@ -137,6 +140,8 @@ def fit(
             log_epoch(name, history[-1], train_config.epochs, seconds_left)
             for each in on_epoch:
                 each(trainer, history[-1])
+            if is_out_of_patience(train_config, history, name):
+                break
     trainer.model.set_weights(best.weights)
     model, predict = float32_copy(trainer.model), trainer.predict
     if train_config.precision != "float32":
@@ -145,19 +150,19 @@ def fit(
     return FitResult(model, history, best, predict, trainer)
 
 
-def _resume(trainer, fingerprint, files, name):
+def _resume(trainer, fingerprint, checkpoint, name):
     """Set the trainer to the state of the checkpoint; return the history and the `BestWeights` so far."""
     state = best = None
-    if distribution.is_main_process() and files.state.exists():
-        state, best = files.read()
+    if distribution.is_main_process() and checkpoint.state.exists():
+        state, best = checkpoint.read()
         for part in (state, best):
             if part is not None:
-                require_same_training(part.fingerprint, fingerprint, files.state)
+                require_same_training(part.fingerprint, fingerprint, checkpoint.state)
     history = distribution.broadcast_json([] if state is None else state.history)
     if not history:
         return [], None
     values = distribution.broadcast_arrays(trainer.values() if state is None else state.values)
-    trainer.set_values(values, files.state)
+    trainer.set_values(values, checkpoint.state)
     header = distribution.broadcast_json(None if best is None else best._replace(weights=None))
     if header is not None:
         weights = trainer.model.get_weights() if best is None else best.weights
@@ -179,79 +184,25 @@ def _evaluate(trainer, validation, epoch, metrics):
     return candidates
 
 
-def _keep_best(best, candidates, history, fingerprint, files):
+def _keep_best(best, candidates, history, fingerprint, checkpoint):
     """Return the best weights so far, of equal ones the earliest; write them to the checkpoint if they are new."""
-    before, key = best, _selected_metric(fingerprint["selection"])
+    before = best
+    key = functools.partial(selection_key, history=history, selection=fingerprint["selection"])
     for candidate in candidates:
         new = BestWeights(fingerprint, *candidate)
         finite = all(np.isfinite(values).all() for values in new.weights)
-        if finite and (best is None or _selection_key(new, history, key) > _selection_key(best, history, key)):
+        if finite and (best is None or key(new) > key(best)):
             best = new
     if best is not before:
-        _write(files.write_best, best, files.best, best.epoch)
+        _write(checkpoint.write_best, best, checkpoint.best, best.epoch)
     return best
 
 
-def _selection_key(weights, history, key):
-    """The best weights have the largest key: the highest validation accuracy, and of equal ones the lowest loss.
-
-    With few validation images, many evaluations give the same accuracy.
-
-    Args:
-        key: "top1" or "balanced", see `evaluation.metrics`.
-    """
-    metrics, prefix = history[weights.epoch - 1], "ema_val_" if weights.averaged else "val_"
-    return metrics[f"{prefix}{key}"], -metrics[f"{prefix}loss"]
-
-
-def _selected_metric(selection):
-    return "top1" if selection == "accuracy" else "balanced"
-
-
-def _is_out_of_patience(config, history, name):
-    """Whether the training ends here, because the last improvement is too many epochs ago."""
-    if not config.patience or not history or "val_loss" not in history[-1]:
-        return False  # the last epoch has not been evaluated, and may be better
-    best = last_improvement(history, _selected_metric(config.selection))
-    if len(history) - best < config.patience:
-        return False
-    log.info(
-        "%s: ends early: neither loss nor accuracy on the validation images has been better than after epoch %d, "
-        "%d epochs ago",
-        name,
-        best,
-        len(history) - best,
-    )
-    return True
-
-
-def last_improvement(history: Sequence[dict[str, Any]], key: str = "top1") -> int:
-    """The last epoch after which a validation loss or accuracy was better than ever before.
-
-    With few validation images, accuracy alone is too coarse: it may be high once by chance while the loss still falls.
-
-    Args:
-        history: see `FitResult`.
-        key: "top1", or "balanced" for the balanced accuracy.
-
-    Returns:
-        The epoch, from 1; the last epoch if none has been evaluated yet.
-    """
-    last = 0
-    for prefix in ("val_", "ema_val_"):
-        evaluated = [epoch for epoch in history if f"{prefix}loss" in epoch]
-        if evaluated:
-            lowest = min(evaluated, key=lambda epoch: epoch[f"{prefix}loss"])  # the first of equals
-            highest = max(evaluated, key=lambda epoch: epoch[f"{prefix}{key}"])
-            last = max(last, lowest["epoch"], highest["epoch"])
-    return last or len(history)
-
-
-def _write_state(trainer, state, files):
+def _write_state(trainer, state, checkpoint):
     # An epoch's losses are computed before each step. A last step that diverged must not replace a good checkpoint.
     if not all(np.isfinite(values).all() for values in state.values):
         raise trainer.diverged_error(f"after epoch {len(state.history)}")
-    _write(files.write_state, state, files.state, len(state.history))
+    _write(checkpoint.write_state, state, checkpoint.state, len(state.history))
 
 
 def _write(write, content, path, epoch):

@@ -8,7 +8,7 @@ import numpy as np
 
 from smallvit.config import TrainConfig
 from smallvit.data import Split
-from smallvit.evaluation.split_predictions import evaluate, prediction_batch_size
+from smallvit.evaluation.predict import evaluate, prediction_batch_size
 from smallvit.training.trainer import Trainer
 
 _MOST_EPOCHS = 1_000_000
@@ -39,7 +39,7 @@ class Speed:
         config = self.config if epochs is None else replace(self.config, epochs=epochs)
         if first >= config.epochs:
             return 0.0
-        sampled = max(0, config.num_sampled_epochs - first)
+        sampled = max(0, config.num_patch_sampling_epochs - first)
         interval = config.evaluation_interval
         evaluations = -(-config.epochs // interval) - first // interval  # one every interval, and one after the last
         without, with_sampling = self.epoch_seconds
@@ -49,7 +49,7 @@ class Speed:
     def seconds_of_epoch(self, epoch: int) -> float:
         """The seconds of one epoch with its evaluation; `epoch` counts from 0."""
         evaluation = self.config.is_evaluated(epoch) * self.evaluation_seconds
-        return self.epoch_seconds[self.config.is_sampled(epoch)] + evaluation
+        return self.epoch_seconds[self.config.samples_patches(epoch)] + evaluation
 
 
 def measure_speed(trainer: Trainer, validation: Split, first: int = 0) -> Speed:
@@ -63,8 +63,8 @@ def measure_speed(trainer: Trainer, validation: Split, first: int = 0) -> Speed:
     config = trainer.config
     steps = trainer.steps_per_epoch()
     full = sampled = steps * trainer.measure_step_seconds()
-    if config.num_sampled_epochs > first:
-        sampled = steps * trainer.measure_step_seconds(is_sampled=True)
+    if config.num_patch_sampling_epochs > first:
+        sampled = steps * trainer.measure_step_seconds(samples_patches=True)
     count = min(len(validation.labels), 4 * prediction_batch_size())
     part = validation.take(np.arange(count))
     evaluate(trainer.predict, part)  # compiles

@@ -17,7 +17,7 @@ from smallvit.config import ModelConfig, TrainConfig
 from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
 from smallvit.errors import UserError
-from smallvit.evaluation.split_predictions import compile_prediction
+from smallvit.evaluation.predict import compile_prediction
 from smallvit.model import build_model
 from smallvit.training.loss import class_weights, loss_and_metrics
 from smallvit.training.optimizer import build_optimizer, learning_rate_schedule
@@ -96,8 +96,8 @@ class Trainer:
         self.variables = [*trainable, *others, *self.optimizer.variables]
         xla = compilation.is_xla_worthwhile(model_config, train_config.epochs * len(train.labels))
         self._steps = {
-            is_sampled: compile_train_steps(partial(self._loss, is_sampled), self.optimizer, trainable, others, xla)
-            for is_sampled in (False, True)
+            sampled: compile_train_steps(partial(self._loss, sampled), self.optimizer, trainable, others, xla)
+            for sampled in (False, True)
         }
         self.is_xla_worthwhile = xla
         self.predict = compile_prediction(self.model, xla)
@@ -113,13 +113,13 @@ class Trainer:
         self.set_values(new.values(), "memory")
         self.config, self.train_split, self.device_data = train_config, train, new.device_data
 
-    def _loss(self, is_sampled, indices, images, labels, mix_enabled):
+    def _loss(self, samples_patches, indices, images, labels, mix_enabled):
         """`loss_and_metrics` of the images at `indices` [B], augmented."""
         inputs, targets = self.augment(
             ops.take(images, indices, axis=0), ops.take(labels, indices, axis=0), self.augmentation_seed, mix_enabled
         )
         patch_indices = None
-        if is_sampled:
+        if samples_patches:
             config, grid_size = self.config, self.model.config.grid_size
             patch_indices = sample_patches(
                 config.patch_sampling, indices.shape[0], grid_size, config.sampled_patches, self.augmentation_seed
@@ -180,7 +180,7 @@ class Trainer:
         mix_enabled = distribution.replicate(np.float32(self.config.is_mixed(epoch)))
         totals, pending, seen, steps, reported = np.zeros(3), [], 0, 0, 0
         started = last_look = time.perf_counter()
-        run_steps = self._steps[self.config.is_sampled(epoch)]
+        run_steps = self._steps[self.config.samples_patches(epoch)]
         for indices in self.epoch_batches(epoch):
             pending.append(run_steps(*self._images(indices), mix_enabled))
             seen += indices.size
@@ -206,12 +206,12 @@ class Trainer:
             "images_per_second": count / (time.perf_counter() - started),
         }
 
-    def measure_step_seconds(self, is_sampled: bool = False) -> float:
+    def measure_step_seconds(self, samples_patches: bool = False) -> float:
         """Measure the seconds of one step on a full batch: the mean over at least three calls and one second.
 
         All shapes of calls are compiled first. Afterwards the variables have the values that they had before.
         """
-        before, run_steps = self.values(), self._steps[is_sampled]
+        before, run_steps = self.values(), self._steps[samples_patches]
 
         def seconds_of(num_calls, indices):
             started = time.perf_counter()

@@ -60,10 +60,10 @@ def test_an_odd_patch_is_fine_without_shifts():
 def test_the_recipe_for_small_data_follows_the_number_of_images():
     preset, bounds = PRESETS["small-data"], (1, 500, 501, 2_000, 2_001, 6_000, 6_001, 20_000, 20_001)
     for num_images, epochs in zip(bounds, (200, 200, 100, 100, 60, 60, 40, 40, 20), strict=True):
-        model, training = with_overrides(preset, overrides_for_num_images(preset, num_images))
-        assert training.epochs == epochs
-        assert (training.mixup_alpha > 0) == (num_images <= 20_000)
-        assert (model.drop_path_rate > 0) == (num_images <= 2_000)
+        fitted = with_overrides(preset, overrides_for_num_images(preset, num_images))
+        assert fitted.training.epochs == epochs
+        assert (fitted.training.mixup_alpha > 0) == (num_images <= 20_000)
+        assert (fitted.model.drop_path_rate > 0) == (num_images <= 2_000)
 
 
 def test_set_wins_over_what_follows_from_the_number_of_images():
@@ -96,8 +96,8 @@ def test_the_table_of_presets_in_the_docs_is_current(capsys):
 )
 def test_overrides_are_read_as_what_they_mean(text, expected):
     name, value = parse_override(text)
-    model, training = with_overrides(PRESETS["paper"], {name: value})
-    assert {**dataclasses.asdict(model), **dataclasses.asdict(training)}[name] == expected
+    preset = with_overrides(PRESETS["paper"], {name: value})
+    assert {**dataclasses.asdict(preset.model), **dataclasses.asdict(preset.training)}[name] == expected
 
 
 def test_what_was_overridden_is_told_from_what_the_preset_has():

@@ -7,7 +7,7 @@ from smallvit.config import CIFAR100_MEAN, PRESETS, with_data_image_size
 from smallvit.data import Source, load_dataset
 from smallvit.data.dataset import pixel_statistics
 from smallvit.errors import UserError
-from studies.small_data import write_part_of_cifar100
+from studies.write_data_sets import write_part_of_cifar100
 from tests import tiny
 
 

@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 from smallvit.cli import COMMANDS
 from smallvit.data import Source, load_dataset
 from smallvit.device import backend
-from smallvit.evaluation.split_predictions import compile_prediction, evaluate
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from smallvit.experiment.log_plan import log_faster_backend
 from smallvit.images import load_square, resize_square
 from smallvit.inference.explainer import Explainer

@@ -85,7 +85,7 @@ def test_every_option_in_the_text_exists():
     (commands,) = build_parser()._subparsers._group_actions
     assert list(commands.choices) == list(COMMANDS)
     known = {option for parser in commands.choices.values() for option in parser._option_string_actions}
-    known |= {"--per-class"}  # of studies.small_data
+    known |= {"--per-class"}  # of studies.write_data_sets
     for name, text in TEXTS.items():
         options = {code.split()[0].partition("=")[0] for code in inline_code(text) if code.startswith("--")}
         if name == "CHANGELOG.md":

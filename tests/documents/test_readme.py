@@ -8,7 +8,7 @@ from huggingface_hub import RepoCard
 from smallvit import files
 from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
-from smallvit.report import published_results
+from smallvit.report import published_results, results_page
 from smallvit.report.study_results import read_study
 from studies import calibration, robustness, temperature
 from tests.server import ROOT
@@ -20,14 +20,14 @@ FOLDERS = [read_model_folder(folder) for folder in find_model_folders(files.BUND
 
 def test_the_table_of_results_is_made_from_the_results():
     table = published_results.format_results(published_results.read_results())
-    assert published_results.replace_section(DOCUMENT, "results", table) == DOCUMENT
+    assert results_page.replace_section(DOCUMENT, "results", table) == DOCUMENT
 
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = read_study("robustness")
-    assert published_results.replace_section(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
+    assert results_page.replace_section(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
     assert measured["num_images"] == 10_000
-    top1 = {folder.weights["sha256"]: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
+    top1 = {folder.weights_sha256: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:
         assert model["top1"] == pytest.approx(top1[model["weights_sha256"]], abs=1e-4)
     assert {model["weights_sha256"] for model in measured["models"]} == set(top1)
@@ -36,12 +36,12 @@ def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_
 def require_bundled_models_on_the_whole_test_split(measured):
     for folder in FOLDERS:
         one = measured[folder.path.name]
-        assert (one["weights_sha256"], one["n"]) == (folder.weights["sha256"], 10_000)
+        assert (one["weights_sha256"], one["n"]) == (folder.weights_sha256, 10_000)
 
 
 def test_what_is_said_of_calibration_was_measured():
     measured = read_study("calibration")
-    assert published_results.replace_section(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
+    assert results_page.replace_section(DOCUMENT, "calibration", calibration.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         nll = measured[folder.path.name]["before"]["nll"]
@@ -61,7 +61,7 @@ def test_what_is_said_of_calibration_was_measured():
 
 def test_the_table_of_temperature_is_what_was_measured():
     measured = read_study("temperature")
-    assert published_results.replace_section(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
+    assert results_page.replace_section(DOCUMENT, "temperature", temperature.format_tables(measured)) == DOCUMENT
     require_bundled_models_on_the_whole_test_split(measured)
     for folder in FOLDERS:
         one = measured[folder.path.name]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from smallvit.evaluation import split_predictions as evaluation
+from smallvit.evaluation import predict as evaluation
 from smallvit.evaluation.calibration import expected_calibration_error
-from smallvit.evaluation.metrics import balanced_accuracy, metrics, top1_predictions, unsure_threshold
-from smallvit.evaluation.split_predictions import compile_prediction, evaluate
+from smallvit.evaluation.metrics import balanced_accuracy, compute_metrics, top1_predictions, unsure_threshold
+from smallvit.evaluation.predict import compile_prediction, evaluate
 from tests import tiny
 
 
@@ -57,7 +57,7 @@ def test_a_tie_is_answered_as_the_metrics_count_it():
     logits, labels = np.array([[2.0, 2.0, 1.0]] * 3), np.arange(3)
     predicted, confidence = top1_predictions(logits, labels)
     assert predicted.tolist() == [0, 1, 0]
-    assert metrics(logits, labels)["top1"] == pytest.approx(2 / 3)
+    assert compute_metrics(logits, labels)["top1"] == pytest.approx(2 / 3)
     assert confidence == pytest.approx(np.e / (2 * np.e + 1))
 
 

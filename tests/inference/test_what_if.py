@@ -53,7 +53,7 @@ def changed(loaded):
     copy = tiny.build("spt_lsa", model.config)
     copy.set_weights(model.get_weights())
     for block, factor in zip(copy.blocks, FACTORS, strict=True):
-        block.attention.set_temperature(factor * array(block.attention.temperature()))
+        block.attention.set_tau(factor * array(block.attention.tau()))
     return copy
 
 

@@ -112,13 +112,13 @@ class TestAttention:
         (weight,) = [weight for weight in layer.trainable_weights if weight.path.endswith(name)]
         assert tuple(weight.shape) == shape
         np.testing.assert_allclose(numpy(weight), start, rtol=1e-6)
-        np.testing.assert_allclose(numpy(layer.temperature()), math.sqrt(5), rtol=1e-6)
+        np.testing.assert_allclose(numpy(layer.tau()), math.sqrt(5), rtol=1e-6)
 
     @pytest.mark.parametrize("temperature_weight", ["tau", "scale"])
     def test_tau_divides_the_scores_head_by_head(self, tokens, temperature_weight):
         layer = lsa(temperature_weight=temperature_weight)
         _, before = layer(tokens, return_attention=True, mask_diagonal=False)
-        layer.set_temperature(np.array([math.sqrt(5), math.sqrt(5) / 2, 1e6], "float32"))
+        layer.set_tau(np.array([math.sqrt(5), math.sqrt(5) / 2, 1e6], "float32"))
         _, after = layer(tokens, return_attention=True, mask_diagonal=False)
         before, after = numpy(before), numpy(after)
         np.testing.assert_allclose(after[:, 0], before[:, 0], atol=1e-6)

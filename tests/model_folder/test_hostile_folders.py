@@ -126,7 +126,7 @@ def test_a_model_that_does_not_fit_is_refused_by_its_record():
 def test_a_model_with_more_weights_than_its_file_holds_is_refused_before_it_is_built(changes, monkeypatch):
     monkeypatch.setattr("smallvit.model_folder.folder.build_model", lambda config: pytest.fail("built"))
     with pytest.raises(UserError, match=r"a model of [\d,]+ weights does not fit into [\d,]+ bytes"):
-        ModelFolder(BUNDLED, record_with(**changes), [], RECORD["weights"]).load_model()
+        ModelFolder(BUNDLED, record_with(**changes), [], *RECORD["weights"].values()).load_model()
 
 
 # Weights: Keras refuses what leads out of the file, and smallvit what is larger than the file

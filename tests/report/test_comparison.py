@@ -32,12 +32,12 @@ def test_a_group_has_the_answers_of_its_seeds():
     assert told == [("ViT", [2]), ("ViT + LSA", [2]), ("ViT + SPT + LSA", [2, 3])]
     np.testing.assert_array_equal(groups[2].predicted, [first[2], second[2]])
     np.testing.assert_array_equal(groups[2].confidence, [first[3], second[3]])
-    np.testing.assert_array_equal(groups[2].image_accuracy, [0, *[1] * 38, 0.5])
+    np.testing.assert_array_equal(groups[2].accuracy_by_image, [0, *[1] * 38, 0.5])
 
 
 def test_the_difference_is_that_of_the_same_images():
     (comparison,) = compared(answers("spt_lsa", wrong=[0, 1]), answers("vit", wrong=[1, 2, 3]))
-    assert (comparison.plain, comparison.modified) == ("ViT", "ViT + SPT + LSA")
+    assert (comparison.plain_title, comparison.modified_title) == ("ViT", "ViT + SPT + LSA")
     expected = np.zeros(40)
     expected[0], expected[[2, 3]] = -1, 1
     np.testing.assert_array_equal(comparison.difference, expected)
@@ -69,8 +69,8 @@ def test_seeds_that_both_have_are_compared():
 
 def test_both_ideas_come_first():
     comparisons = compared(*(answers(variant) for variant in ("vit", "spt", "lsa", "spt_lsa")))
-    assert [one.modified for one in comparisons] == ["ViT + SPT + LSA", "ViT + LSA", "ViT + SPT"]
-    assert {one.plain for one in comparisons} == {"ViT"}
+    assert [one.modified_title for one in comparisons] == ["ViT + SPT + LSA", "ViT + LSA", "ViT + SPT"]
+    assert {one.plain_title for one in comparisons} == {"ViT"}
 
 
 @pytest.mark.parametrize("models", [[("vit", 0)], [("spt", 0), ("spt_lsa", 0)], [("vit", 0), ("lsa", 1)]])

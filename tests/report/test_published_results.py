@@ -8,7 +8,7 @@ import pytest
 from smallvit import files
 from smallvit.errors import UserError
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.report import published_results
+from smallvit.report import published_results, results_page
 from smallvit.report.published_results import Result
 from tests import tiny
 
@@ -17,7 +17,7 @@ from tests import tiny
 def project(tmp_path, monkeypatch):
     """A project without results."""
     monkeypatch.setattr(files, "RESULTS_FILE", tmp_path / "results.json")
-    monkeypatch.setattr(published_results, "RESULTS_PAGE", tmp_path / "README.md")
+    monkeypatch.setattr(results_page, "RESULTS_PAGE", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(
         "Before.\n<!-- results: made by python -m smallvit.report.published_results -->\nold\n<!-- end of results -->\n"
         "After.\n"
@@ -59,7 +59,7 @@ def test_folders_are_added_once_and_stay_when_they_are_gone(project, capsys):
     text = (project / "README.md").read_text()
     assert (text[:8], text[-7:], "old" in text) == ("Before.\n", "After.\n", False)
     table = published_results.format_results(published_results.read_results())
-    assert published_results.replace_section(text, "results", table) == text
+    assert results_page.replace_section(text, "results", table) == text
 
 
 def test_seeds_of_one_recipe_share_a_row(project):
@@ -70,9 +70,10 @@ def test_seeds_of_one_recipe_share_a_row(project):
     rows = [line for line in (project / "README.md").read_text().splitlines() if line.startswith("| CIFAR-100 |")]
     # Their sample standard deviation is sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2), their times are 1, 2 and 3 minutes.
     parameters = f"{Result.from_model_folder(read_model_folder(project / 'runs/other')).parameters:,}"
-    row = f"ViT | {parameters} | 3 | 0, 1, 2 | 53.00% +- 3.61 | 80.00% +- 0.00 | 2.0 min |"
+    rows = [row.replace("\N{NO-BREAK SPACE}", " ") for row in rows]
+    row = f"ViT | {parameters} | 3 | 0, 1, 2 | 53.00 ± 3.61 % | 80.00 ± 0.00 % | 2.0 min |"
     assert rows[0] == f"| CIFAR-100 | `laptop` | {row}"
-    assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00% |")
+    assert rows[1].startswith(f"| CIFAR-100 | `laptop`, dropout_rate 0.2 | ViT | {parameters} | 3 | 7 | 40.00 % |")
 
 
 def test_trainings_on_other_images_or_from_other_weights_have_rows_of_their_own(project):

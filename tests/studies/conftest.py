@@ -9,7 +9,7 @@ import pytest
 
 from smallvit.data import Source, load_dataset
 from smallvit.experiment.splits import train_validation_splits
-from smallvit.report import published_results, study_results
+from smallvit.report import results_page, study_results
 from tests import tiny
 
 
@@ -37,7 +37,7 @@ def update_docs():
             page.write_text(f"Before.\n{marks[0]}\nold\n{marks[1]}\nAfter.\n")
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
             patch.setattr(study_results, "FOLDER", folder)
-            patch.setattr(published_results, "RESULTS_PAGE", page)
+            patch.setattr(results_page, "RESULTS_PAGE", page)
             assert study.main([*map(str, words), "--update-docs"]) == 0
         return printed.getvalue(), json.loads((folder / f"{study.NAME}.json").read_text()), page.read_text()
 

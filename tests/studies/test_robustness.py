@@ -250,7 +250,7 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
         folder = read_model_folder(one["folder"])
         assert one["command"].startswith("python -m studies.robustness --models")
         assert set(one) >= {"hardware", "versions", "commit", "date"}
-        assert one["weights_sha256"] == folder.weights["sha256"]
+        assert one["weights_sha256"] == folder.weights_sha256
         assert {name: len(shares) for name, shares in one["corruptions"].items()} == dict.fromkeys(CORRUPTIONS, 5)
         assert one["superclasses"] is None  # seven classes are not those of CIFAR-100
         np.testing.assert_allclose(one["tau"], folder.load_model().taus(), atol=1e-5)
@@ -272,7 +272,7 @@ def test_what_was_measured_before_is_not_measured_again(models, command, update_
         asked.append((folder.path.name, len(split.labels), seed))
         if asked == [("c", 20, 0)]:
             raise KeyboardInterrupt
-        new = {"variant": "spt", "weights_sha256": folder.weights["sha256"]}
+        new = {"variant": "spt", "weights_sha256": folder.weights_sha256}
         return {**command[1]["models"][0], **new}, np.zeros_like(split.labels)
 
     def update(*words):

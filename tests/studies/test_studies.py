@@ -35,12 +35,12 @@ def test_a_factor_multiplies_tau_and_the_mask_can_be_off(models):
 
     for factor in (0.1, 1, 8):
         index = found["factors"].index(factor)
-        changed = of_changed(lambda layer, factor=factor: layer.set_temperature(factor * layer.temperature()))
+        changed = of_changed(lambda layer, factor=factor: layer.set_tau(factor * layer.tau()))
         assert [found["top1"][index], found["changed"][index]] == changed
     assert [*found["mask_off"].values()] == of_changed(
         lambda layer: setattr(layer, "mask_scores", lambda scores, mask_diagonal: scores)
     )
-    assert [*found["fixed"].values()] == of_changed(lambda layer: layer.set_temperature([5**0.5, 5**0.5]))
+    assert [*found["fixed"].values()] == of_changed(lambda layer: layer.set_tau([5**0.5, 5**0.5]))
     assert max(found["changed"]) > 0
 
 
@@ -110,7 +110,7 @@ def test_what_was_measured_is_kept_for_the_same_weights(models, tmp_path, monkey
     monkeypatch.setattr(temperature, "measure_model", measure)
     measured, page = update(models / "models")
     assert (list(measured), asked) == (["b", "a"], ["b", "a"])  # in the order of variants
-    sha256 = {name: read_model_folder(models / f"models/{name}").weights["sha256"] for name in measured}
+    sha256 = {name: read_model_folder(models / f"models/{name}").weights_sha256 for name in measured}
     assert {name: one["weights_sha256"] for name, one in measured.items()} == sha256
     for one in measured.values():
         assert set(one) >= {"n", "command", "hardware", "versions", "commit", "date"}

@@ -14,12 +14,12 @@ from keras import ops
 from smallvit.device import compilation
 from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.errors import UserError
-from smallvit.evaluation.split_predictions import compile_prediction
+from smallvit.evaluation.predict import compile_prediction
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.training import fit as training
 from smallvit.training.checkpoint import BestWeights, CheckpointFiles
 from smallvit.training.fit import fit
 from smallvit.training.log import format_duration
+from smallvit.training.selection import is_out_of_patience, last_improvement, selection_key
 from smallvit.training.time_limit import TimeLimit
 from smallvit.training.trainer import Trainer
 from tests import tiny
@@ -57,6 +57,7 @@ def test_training_ends_when_patience_does_and_a_resumed_one_at_the_same_epoch(ru
     assert "than after epoch 1, 3 epochs ago" in caplog.text
     assert tiny.without_times(again.history) == tiny.without_times(whole.history)
     assert again.best.epoch == 1
+    assert caplog.text.count("compiling") == 1  # the resumed one ends without a step
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,15 @@ def test_patience_counts_from_the_last_better_loss_or_top1(values, expected):
     for key, three in values.items():
         for epoch, value in zip((2, 4, 6), three, strict=True):
             history[epoch - 1][key] = value
-    assert training.last_improvement(history) == expected
+    assert last_improvement(history) == expected
 
 
 def test_the_best_epoch_may_be_that_of_the_balanced_accuracy():
     history = [{"val_top1": 0.8, "val_balanced": 0.5, "val_loss": 1.0}]
     history += [{"val_top1": 0.7, "val_balanced": 0.6, "val_loss": 2.0}]
     epochs = [BestWeights({}, epoch, False, []) for epoch in (1, 2)]
-    for key, best in (("top1", 1), ("balanced", 2)):
-        assert max(epochs, key=lambda weights: training._selection_key(weights, history, key)).epoch == best
+    for selection, best in (("accuracy", 1), ("balanced", 2)):
+        assert max(epochs, key=lambda weights: selection_key(weights, history, selection)).epoch == best
 
 
 def test_patience_ends_a_training_after_an_evaluation_only():
@@ -92,7 +93,7 @@ def test_patience_ends_a_training_after_an_evaluation_only():
     history = [{"epoch": epoch} for epoch in range(1, 7)]
     history[2] |= {"val_loss": 2.0, "val_top1": 0.2}
     history[5] |= {"val_loss": 2.5, "val_top1": 0.1}
-    ended = [training._is_out_of_patience(recipe, history[:count], "model") for count in range(7)]
+    ended = [is_out_of_patience(recipe, history[:count], "model") for count in range(7)]
     assert ended == [False] * 6 + [True]
 
 
@@ -111,7 +112,7 @@ def test_a_training_that_is_stopped_twice_ends_with_the_weights_of_one_that_was_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "evaluate", interrupted)
+        patch.setattr("smallvit.training.fit.evaluate", interrupted)
         run(recipe, model)
     assert len(path.read()[0].history) == 1
     assert run(recipe, model, time_limit=TimeLimit(0)) is None
@@ -234,7 +235,7 @@ def test_the_model_has_the_weights_that_did_best_on_the_validation_images(run, v
         seen.append(ops.convert_to_numpy(predict(split.images[:1])))
         return {"loss": next(loss), "top1": next(top1), "top5": 1.0}
 
-    monkeypatch.setattr(training, "evaluate", judge)
+    monkeypatch.setattr("smallvit.training.fit.evaluate", judge)
     result = run(recipe)
     expected = {1: (2, True), 2: (4, False)}[best]
     assert (result.best.epoch, result.best.averaged) == expected

@@ -186,7 +186,7 @@ def test_the_first_epochs_see_some_of_the_patches_and_train_the_same_weights(kin
     """As XLA compiles it: one step on two images with 4 of 9 patches each moves the embeddings of 4 to 8 places."""
     recipe = replace(tiny.RECIPE, patch_sampling=kind, sampled_patches=4, sampled_fraction=0.5, epochs=4)
     trainer = Trainer(tiny.SHALLOW, replace(recipe, batch_size=2, warmup_fraction=0.0), tiny.split(2, seed=1))
-    assert [recipe.is_sampled(epoch) for epoch in range(4)] == [True, True, False, False]
+    assert [recipe.samples_patches(epoch) for epoch in range(4)] == [True, True, False, False]
     embedding = trainer.model.patch_encoder.position_embedding
     before = numpy(embedding).copy()
 

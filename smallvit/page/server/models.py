@@ -101,7 +101,7 @@ class ModelStore:
 
     def weights(self) -> dict[str, str]:
         """{name: SHA-256 of the weights}."""
-        return {name: folder.weights["sha256"] for name, folder in self.folders.items()}
+        return {name: folder.weights_sha256 for name, folder in self.folders.items()}
 
     def loaded(self, name: str) -> Explainer | None:
         """Return the explainer of a model if it is loaded already; never waits, starts nothing."""

@@ -10,7 +10,7 @@ from keras import ops
 
 from smallvit.data import Split
 from smallvit.device import backend, compilation, distribution
-from smallvit.evaluation.metrics import metrics
+from smallvit.evaluation.metrics import compute_metrics
 
 
 def compile_prediction(model: keras.Model, xla: bool = True) -> Callable[[Any], Any]:
@@ -19,8 +19,8 @@ def compile_prediction(model: keras.Model, xla: bool = True) -> Callable[[Any], 
 
 
 def evaluate(predict: Callable[[Any], Any], split: Split) -> dict[str, float]:
-    """Compute the `metrics` of a split, see `predict_logits`."""
-    return metrics(predict_logits(predict, split.images), split.labels)
+    """Compute the metrics of a split, see `compute_metrics` and `predict_logits`."""
+    return compute_metrics(predict_logits(predict, split.images), split.labels)
 
 
 def prediction_batch_size() -> int:

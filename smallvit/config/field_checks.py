@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 
-def require_rates(config: Any, names: Sequence[str]) -> None:
+def require_below_one(config: Any, names: Sequence[str]) -> None:
     """Check that fields are in [0, 1)."""
     for name in names:
         rate = getattr(config, name)

@@ -1,7 +1,7 @@
 """Writes the small data sets of README.md and docs/own-images.md, as `train.py --data` takes them.
 
-    python -m studies.small_data digits DIR            needs scikit-learn
-    python -m studies.small_data cifar100 FILE.npz --per-class 50
+    python -m studies.write_data_sets digits DIR            needs scikit-learn
+    python -m studies.write_data_sets cifar100 FILE.npz --per-class 50
 
 and then `python train.py --data FILE.npz --from none`: the figures are those of models that began with random weights.
 
@@ -167,7 +167,7 @@ OF_CIFAR100 = {"five": write_five, "fruit": write_fruit, "copies": write_copies,
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m studies.small_data", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m studies.write_data_sets", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="what", required=True)
     for name in (*OF_PACKAGES, *OF_CIFAR100):
         command = commands.add_parser(name)
@@ -187,7 +187,7 @@ def main(arguments=None):
         else:
             write_part_of_cifar100(options.path, options.per_class, options.data)
     except UserError as error:
-        print(f"python -m studies.small_data: {error}", file=sys.stderr)
+        print(f"python -m studies.write_data_sets: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -1,13 +1,15 @@
-"""Compare recipes at equal time: `python -m studies.recipe --minutes 14 --set learning_rate=2e-3`.
+"""Compare recipes at equal time: `python -m studies.equal_time --minutes 14 --set learning_rate=2e-3`.
 
 Trains one model on CIFAR-100's training images for `--minutes`, with as many epochs as the measured speed allows, and
-prints one line: top-1 on the 5,000 validation images, of the weights and of their moving average. The test images are
-not read.
+prints a line for each epoch, then top-1 on the 5,000 validation images, of the weights and of their moving average.
+The model is not evaluated on the test images.
 """
 
 import argparse
 import os
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tqdm import tqdm
@@ -15,14 +17,16 @@ from tqdm import tqdm
 from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, with_variant
 from smallvit.data import Source, load_dataset
 from smallvit.device.backend import resolve_precision
-from smallvit.evaluation.split_predictions import evaluate
+from smallvit.errors import UserError
+from smallvit.evaluation.predict import evaluate
 from smallvit.experiment.splits import train_validation_splits
 from smallvit.training.speed import epochs_within, measure_speed
 from smallvit.training.trainer import Trainer
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="studies.recipe", description="Compare recipes at equal time.")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Returns the exit code: 0 done, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="studies.equal_time", description="Compare recipes at equal time.")
     parser.add_argument("--preset", choices=PRESETS, default="laptop")
     parser.add_argument("--variant", choices=VARIANTS, default="spt_lsa")
     parser.add_argument("--minutes", type=float, default=14, help="for the training (default: %(default)s)")
@@ -30,10 +34,20 @@ def main():
     parser.add_argument(
         "--data", default=os.environ.get("SMALLVIT_DATA") or None, help="as in train.py (default: $SMALLVIT_DATA)"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    try:
+        train_and_print(options)
+    except (UserError, ValueError) as error:  # a ValueError names the field that --set gives a wrong value
+        print(f"studies.equal_time: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def train_and_print(options: argparse.Namespace) -> None:
+    """Train one model and print its results."""
     overrides = dict(parse_override(text) for text in options.set)
-    model, training = with_overrides(PRESETS[options.preset], overrides)
-    model = with_variant(model, options.variant)
+    preset = with_overrides(PRESETS[options.preset], overrides)
+    model, training = with_variant(preset.model, options.variant), preset.training
     training = replace(training, precision=resolve_precision(training.precision))
     train, validation = train_validation_splits(load_dataset(Source(options.data)), training)
     if "epochs" not in overrides:
@@ -58,4 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
