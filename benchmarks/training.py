@@ -159,6 +159,7 @@ def _time_augmentation(trainer, seconds):
         )
         return ops.sum(inputs), ops.sum(targets)
 
+    # On JAX the new state of the seed is dropped, so that each call draws the same: the time is that of any draw.
     function = compilation.compile_function(augmented, [trainer.augmentation_seed.state])
     indices = ops.convert_to_tensor(trainer.epoch_batches(0)[0][0])
     _timed(function, indices, *trainer.device_data)

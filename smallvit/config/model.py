@@ -81,7 +81,7 @@ class ModelConfig:
     dropout_rate: float  # in the MLPs, [0, 1)
     attention_dropout: float  # of attention weights, [0, 1)
     head_dropout: float  # before and within the head, [0, 1)
-    drop_path_rate: float  # share of images whose residual branch is dropped, in the last block, [0, 1)
+    drop_path_rate: float  # probability that an image's residual branch is dropped; linear: in the last block, [0, 1)
     drop_path_schedule: Literal["constant", "linear"]  # the same rate in all blocks, or rising from 0 in the first
 
     # Initial weights; see smallvit/layers/initializers.py.
@@ -135,6 +135,12 @@ class ModelConfig:
     def num_patches(self) -> int:
         """Patches of one image."""
         return self.grid_size**2
+
+    @property
+    def block_weights(self) -> int:
+        """The number of weights in the matrices of one block."""
+        attention = 4 * self.embed_dim * self.num_heads * self.head_dim
+        return attention + 2 * self.mlp_ratio * self.embed_dim**2
 
     @property
     def num_tokens(self) -> int:

@@ -59,9 +59,8 @@ def is_xla_worthwhile(model: ModelConfig, num_images: int) -> bool:
         model: the architecture.
         num_images: images that the whole training sees, each counted once for every epoch.
     """
-    width = model.embed_dim
-    block = 4 * width * model.num_heads * model.head_dim + 2 * model.mlp_ratio * width**2
-    return backend.has_accelerator() or num_images * model.num_tokens * model.depth * block >= _MIN_XLA_MULTIPLICATIONS
+    multiplications = num_images * model.num_tokens * model.depth * model.block_weights
+    return backend.has_accelerator() or multiplications >= _MIN_XLA_MULTIPLICATIONS
 
 
 def compile_function(

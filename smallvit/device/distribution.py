@@ -21,7 +21,7 @@ from smallvit.errors import UserError
 
 JOIN_TIMEOUT_SECONDS = 120  # until all processes have joined
 HEARTBEAT_TIMEOUT_SECONDS = 30  # a process silent for this long counts as lost; JAX then ends the others
-SHUTDOWN_TIMEOUT_SECONDS = 30  # until the others have to follow a process that ends
+SHUTDOWN_TIMEOUT_SECONDS = 30  # how long a process that ends waits for the others
 
 log = logging.getLogger(__name__)
 

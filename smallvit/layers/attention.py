@@ -106,7 +106,7 @@ class LocalitySelfAttention(SelfAttention):
 
     Args:
         tau_per: "head" learns one tau for each head, "layer" one that the heads share.
-        temperature_weight: which trainable weight holds it, "tau", or "scale" = 1 / tau. Under Adam the two learn
+        temperature_weight: what the trainable weight holds, "tau", or "scale" = 1 / tau. Under Adam the two learn
             differently: a step moves either by about the learning rate, which is a larger part of a small scale.
         (the others): see `SelfAttention`.
 

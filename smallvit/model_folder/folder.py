@@ -95,8 +95,7 @@ class ModelFolder(NamedTuple):
     def _require_plausible_size(self) -> None:
         """Refuse a model with far more weights than its file can hold, before the model fills the memory."""
         config = self.record.model
-        attention = 4 * config.embed_dim * config.num_heads * config.head_dim
-        blocks = config.depth * int(attention + 2 * config.mlp_ratio * config.embed_dim**2)
+        blocks = config.depth * config.block_weights
         tokens = (3 * config.patch_size**2 + config.num_tokens) * config.embed_dim
         width = config.embed_dim * (config.num_tokens if config.pooling == "flatten" else 1)
         head = sum(a * b for a, b in itertools.pairwise((width, *config.head_units, config.num_classes)))

@@ -15,7 +15,7 @@ FOLDER = files.ASSETS
 
 
 class Measurements(NamedTuple):
-    """What is known about some models; each is on the whole test split.
+    """Results of the studies for some models, measured on the whole test split.
 
     Attributes:
         disagreement: one dict for each two models that differ only in the variant: "models" (two names), numbers of

@@ -1,4 +1,4 @@
-"""The settings that two halves of one training, or two processes of it, must share."""
+"""The settings that must be equal to resume a training, and in all processes of one."""
 
 import dataclasses
 from pathlib import Path
@@ -52,7 +52,7 @@ def require_same_training(saved: dict, current: dict, path: Path) -> None:
 
     Split and seed come first: they decide which images are trained on, so that the message names the cause.
 
-    A setting that an earlier version did not have is at its default, as in the records of model folders.
+    A setting that an older checkpoint lacks has its default value; records of model folders are read the same way.
     """
     later = {
         field.name: field.default

@@ -30,7 +30,7 @@ class Speed:
     evaluation_seconds: float
 
     def seconds(self, epochs: int | None = None, first: int = 0) -> float:
-        """The seconds from the beginning of an epoch to the end of the training.
+        """Estimate the seconds that are left when an epoch begins.
 
         Args:
             epochs: number of epochs of the training; None takes the recipe's.
@@ -75,7 +75,7 @@ def measure_speed(trainer: Trainer, validation: Split, first: int = 0) -> Speed:
 
 
 def epochs_within(seconds: float, speeds: list[Speed]) -> int:
-    """The largest number of epochs, from 1 to a million, with which some trainings end in time, one after the other.
+    """The largest number of epochs, from 1 to a million, with which all trainings, one after the other, end in time.
 
     Args:
         seconds: for all trainings together.

@@ -14,8 +14,8 @@ class TimeLimit:
 
     def __init__(self, seconds: float | None = None):
         self.end = None if seconds is None else time.monotonic() + seconds
-        self.epochs = 0  # that were allowed
-        self.longest = 0.0  # of these epochs, in seconds
+        self.epochs = 0  # allowed so far
+        self.longest = 0.0  # seconds of the longest of them
         self.slowdown = 1.0  # largest ratio of an epoch's time to its estimate, for one model
 
     def allows(self, estimate: float) -> bool:
