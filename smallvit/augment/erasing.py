@@ -22,6 +22,8 @@ def random_erasing(images: Any, probability: float, fill: Sequence[float], seed:
     Reference: Zhong et al. 2017, arXiv 1708.04896; `utils/random_erasing.py` of the code of arXiv 2112.13492.
     Differs from both: the logarithm of the aspect ratio is uniform, so tall and wide rectangles are equally likely. A
     rectangle that is too long is cut at the edge, not drawn again.
+    Differs from that code: with the mean colour as `fill`, rectangles are as dark as the images. There the pixels are
+    normalised before they become mean, which is a lighter grey: mean + mean * std.
     """
     batch, height, width, _ = images.shape
 
