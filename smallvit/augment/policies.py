@@ -140,8 +140,8 @@ def autoaugment(images: Any, seed: keras.random.SeedGenerator) -> Any:
 
     Reference: Cubuk et al. 2019, arXiv 1805.09501, table 7; `CIFAR10Policy` of `utils/autoaug.py` in the code of arXiv
     2112.13492.
-    Differs from that code, as the paper's own code does: shears take the nearest pixel, there they interpolate; rotations
-    turn either way, there only counter-clockwise.
+    Differs from that code, as the paper's own code does: shears take the nearest pixel, where that code interpolates;
+    rotations turn either way, where that code turns counter-clockwise.
     """
     batch, *size, _ = images.shape
     table = np.array(
