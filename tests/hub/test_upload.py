@@ -281,6 +281,7 @@ def test_no_folder_and_a_damaged_one_end_in_a_sentence(push, tmp_path, monkeypat
         ("--seed 1", "/home/ada/pets.npz", "--seed 1 --data pets.npz"),
         ("--seed 1", "/home/ada/cifar-100-python.tar.gz", "--seed 1"),
         ("--data images/pets --from ada/vit@main", None, "--data images/pets --from ada/vit@main"),
+        (r"--data a/b --group-by '/(patient\d+)/'", None, r"--data a/b --group-by '/(patient\d+)/'"),
     ],
 )
 def test_the_command_that_is_kept_tells_neither_the_hub_nor_where_images_lie(words, data, kept):
