@@ -110,8 +110,8 @@ def _published(path: Path, algorithm: str, expected: str) -> bytes:
     if found != expected:
         raise UserError(
             f"{escape_name(str(path))} is not the published file of CIFAR-100: its {algorithm} digest is {found}, not "
-            f"{expected}. A pickle can run code, so the file is not opened; {BINARY_URL} has the same images without "
-            "pickles."
+            f"{expected}. A pickle can run code, so the file is not opened; unpack {BINARY_URL}, which has the same "
+            "images without pickles, and give its folder."
         )
     return content
 

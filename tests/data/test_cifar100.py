@@ -85,7 +85,7 @@ def test_only_the_published_pickles_are_opened(python_release, tarball, evil):
         with pytest.raises(UserError) as caught:
             load_cifar100(path)
         assert f"{file} is not the published file of CIFAR-100: its" in str(caught.value)
-        assert "cifar-100-binary.tar.gz has the same images without pickles" in str(caught.value)
+        assert "cifar-100-binary.tar.gz, which has the same images without pickles" in str(caught.value)
     binary = load_cifar100(tiny.write_release(python_release.parent))
     same(load_cifar100(python_release.parent), binary)  # the binary release comes first
 
