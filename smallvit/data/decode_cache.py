@@ -191,6 +191,7 @@ def _decode_or_load(
             if sampled:  # these images are decoded again, with one range for all
                 value_range = data_range(np.concatenate(values))
                 chosen = [contents[position] for position, _ in sampled]
+                bar.total += len(chosen)
                 again = _decode(chosen, reading._replace(value_range=value_range), bar)
                 for (_, row), result in zip(sampled, again, strict=True):
                     if not isinstance(result, ImageError):

@@ -1,15 +1,17 @@
 """Scans of 12 bits in files of 16: one range for all images, from the training to every answer."""
 
+import io
 import logging
 
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 import smallvit
 import train
 from smallvit.config import PRESETS
-from smallvit.data import Source, load_dataset
+from smallvit.data import Source, decode_cache, load_dataset
 from smallvit.images import InputSpec
 from smallvit.images.load import load_squares
 from smallvit.inference.explainer import Explainer
@@ -32,10 +34,18 @@ def scans(tmp_path):
     return tmp_path / "scans"
 
 
-def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog):
+def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
+    bars = []
+
+    def show_progress(**options):
+        bars.append(tqdm(**options, file=io.StringIO()))
+        return bars[-1]
+
+    monkeypatch.setattr(decode_cache, "show_progress", show_progress)
     dataset = load_dataset(Source(str(scans), image_size=40))
     low, high = dataset.value_range
+    assert bars[0].n == bars[0].total == 72  # each is read twice
     assert 200 <= low < 230
     assert 3770 < high < 3800  # the hot pixels do not count
     assert f"{low:g} becomes black and {high:g} white (percentiles 0.1 and 99.9 of all values)" in caplog.text
