@@ -138,12 +138,8 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     return read_listing(shown, listing, reading)
 
 
-def load_dataset(source: Source) -> Dataset:
-    """Read a data set.
-
-    Raises:
-        UserError: the source cannot be read, has too few images or classes, or one of its numbers is out of range.
-    """
+def require_valid(source: Source) -> None:
+    """Raise `UserError` if one of the source's numbers is out of range, or an option is not for CIFAR-100."""
     if source.limit is not None and source.limit < 1:
         raise UserError(f"--limit is {source.limit}; it must be at least 1.")
     if not 0 < source.test_split < 1:
@@ -154,6 +150,16 @@ def load_dataset(source: Source) -> Dataset:
         for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
             if value is not None:
                 raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
+
+
+def load_dataset(source: Source) -> Dataset:
+    """Read a data set.
+
+    Raises:
+        UserError: the source cannot be read, has too few images or classes, or is not valid.
+    """
+    require_valid(source)
+    if source.kind == "cifar100":
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
         dataset, groups_in_two_splits = _load_own(source)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from smallvit.data.source import require_valid
 from smallvit.device.backend import require_supported_backend
 from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import UserError, os_error_as_user_error
@@ -61,6 +62,7 @@ def check(options: ExperimentOptions) -> Checked:
         require_installed("--tensorboard", "tensorflow", "tensorboard")
     if options.track is not None:
         require_installed(f"--track {options.track}", options.track)
+    require_valid(options.source)
     plan = make_plan(options)
     runs = plan.runs()
     if not is_main_process():

@@ -13,7 +13,9 @@ import train
 from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
+from smallvit.errors import UserError
 from smallvit.experiment import ExperimentOptions
+from smallvit.experiment.check import check
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
@@ -222,6 +224,18 @@ def test_what_cannot_be_is_a_sentence(place, capsys):
         assert train.main(["--preset", "tiny", "--data", str(folder), *options]) == 2
         assert message in capsys.readouterr().err
         assert not (place / "runs").exists()
+
+
+def test_numbers_out_of_range_are_refused_before_the_data_is_read():
+    for options, message in (
+        ({"limit": 0}, "--limit is 0; it must be at least 1."),
+        ({"test_split": 2.0}, "--test-split is 2; it must be more than 0 and less than 1."),
+        ({"folds": 1}, "--folds is 1; it must be from 2 to 20."),
+        ({"folds": 3, "data": "cifar100"}, "--folds is for your own images; CIFAR-100 has its own test images."),
+    ):
+        with pytest.raises(UserError) as caught:
+            check(ExperimentOptions(**{"preset": "tiny", "data": "nowhere", **options}))
+        assert str(caught.value) == message
 
 
 def test_examples_are_found_under_the_home(place, monkeypatch):
