@@ -74,26 +74,30 @@ def read_listing(source: str, listing: Listing, reading: ReadOptions) -> LoadedS
     """
     # Before decoding, which may take minutes.
     require_images(source, listing.class_names, listing.labels, reading.for_training)
-    files = [file for split in listing.files.values() for file in split]
+    names = np.array([name for of_split in listing.names.values() for name in of_split], object)
+    # An archive, which has no states of files, was unpacked for this call only.
+    are_files = bool(listing.file_states) and isinstance(listing.contents, list)
+    paths = np.array(listing.contents, object) if are_files else None
     labels = np.concatenate(list(listing.labels.values()))
     images, positions, errors, value_range, num_dark = _decode_or_load(source, listing, reading)
 
-    damaged = [(files[position], sentence) for position, sentence in errors.items()]
+    damaged = [(names[position], sentence) for position, sentence in errors.items()]
     if reading.strict and damaged:
         raise UserError(f"{source}: {_describe_damaged(damaged)}; without --strict they are left out.")
-    splits, start, kept_files = {}, 0, np.array(files, object)[positions]
-    ends = np.cumsum([len(of_split) for of_split in listing.files.values()])
-    for split, stop in zip(listing.files, np.searchsorted(positions, ends), strict=True):
+    splits, start = {}, 0
+    ends = np.cumsum([len(of_split) for of_split in listing.names.values()])
+    for split, stop in zip(listing.names, np.searchsorted(positions, ends), strict=True):
         part = slice(start, stop)  # a view: the images stay in the file
-        splits[split] = Split(images[part], labels[positions[part]], kept_files[part])
+        kept = positions[part]
+        splits[split] = Split(images[part], labels[kept], names[kept], paths=None if paths is None else paths[kept])
         start = stop
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
     require_images(source, listing.class_names, split_labels, reading.for_training, reason)
     groups = None
     if listing.groups is not None:
-        kept = iter(np.array(listing.groups, object)[positions])
-        groups = {name: [next(kept) for _ in split.labels] for name, split in splits.items()}
+        kept_groups = iter(np.array(listing.groups, object)[positions])
+        groups = {name: [next(kept_groups) for _ in split.labels] for name, split in splits.items()}
     return LoadedSplits(splits, listing.class_names, damaged, value_range, groups, num_dark)
 
 
@@ -122,7 +126,7 @@ def find_decoded(key: str, reading: ReadOptions) -> Listing | None:
 def _as_text(listing: Listing) -> str:
     """What `find_decoded` reads."""
     labels = {split: labels.tolist() for split, labels in listing.labels.items()}
-    names = [name for of_split in listing.files.values() for name in of_split]
+    names = [name for of_split in listing.names.values() for name in of_split]
     return json.dumps(listing._replace(labels=labels, contents=names))
 
 

@@ -36,18 +36,18 @@ class Listing(NamedTuple):
     """The images of a source, not yet decoded.
 
     Attributes:
-        class_names: K names, sorted.
-        files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
+        class_names: K names in the order of the labels.
+        names: split -> what the log calls each image, such as its path in the folder. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
         file_states: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of
-            `files`.
+            `names`.
         cache_key: part of the key of the decoded images, such as the folder's path: two folders may have equal names.
-        contents: path or content of each file, its pixels, or why it has none, in the order of `files`.
-        groups: the group of each file, in the order of `files`; None if no column names groups.
+        contents: path or content of each file, its pixels, or why it has none, in the order of `names`.
+        groups: the group of each file, in the order of `names`; None if no column names groups.
     """
 
     class_names: list[str]
-    files: dict[str, list[str]]
+    names: dict[str, list[str]]
     labels: dict[str, np.ndarray]
     file_states: list[Any]
     cache_key: str

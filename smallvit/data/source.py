@@ -185,7 +185,7 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         raise UserError(f"--folds draws the test images itself, but {source.name} has {given} images; leave out one.")
     groups = loaded.groups
     if source.group_by is not None and groups is None:
-        groups = groups_by_pattern(source.group_by, loaded.splits, source.name)
+        groups = groups_by_pattern(source.group_by, loaded.splits)
     namings = [equal_image_ids([train])[0].tolist()]
     if groups:
         namings.append(groups["train"])

@@ -121,9 +121,7 @@ def _write_folder(run, ready, fitted, record, taus, test):
     options = ready.options
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     card = model_card(record, taus)
-    examples = choose_examples(
-        test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.input_spec
-    )
+    examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.dataset.value_range)
     advice = f"the training is safe in {run.checkpoint.state}: make room and repeat the command with --resume"
     with write_error_as_user_error(f"The model folder {run.folder}", advice), single_device():
         write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)

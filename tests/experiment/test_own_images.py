@@ -238,12 +238,16 @@ def test_numbers_out_of_range_are_refused_before_the_data_is_read():
         assert str(caught.value) == message
 
 
-def test_examples_are_found_under_the_home(place, monkeypatch):
+def test_examples_are_the_files_that_a_table_names(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    tiny.write_images(place / "pets", {"cat": 6, "dog": 6})
-    files = np.array([f"cat/{number}.png" for number in range(6)])
-    split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
-    assert list(choose_examples(split, ["cat"], 1, root="~/pets")) == ["cat.jpg"]
+    tiny.write_images(place / "pets/photos", {"cat": 20})
+    tiny.write_images(place / "pets", {"dog": 20})
+    rows = [f"photos/cat/{number}.png,cat\ndog/{number}.png,dog" for number in range(20)]
+    (place / "pets/labels.csv").write_text("\n".join(["image,label", *rows]))
+    dataset = load_dataset(Source("~/pets/labels.csv"))
+    chosen = choose_examples(dataset.test, dataset.class_names, 2)
+    assert sorted(chosen) == ["cat.jpg", "dog.jpg"]
+    assert load_square(chosen["cat.jpg"]).shape == (30, 30, 3)
 
 
 def test_examples_of_images_that_are_no_files_are_their_pixels():

@@ -49,7 +49,7 @@ def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog, mon
     assert 200 <= low < 230
     assert 3770 < high < 3800  # the hot pixels do not count
     assert f"{low:g} becomes black and {high:g} white (percentiles 0.1 and 99.9 of all values)" in caplog.text
-    with Image.open(scans / dataset.train.files[3]) as image:
+    with Image.open(scans / dataset.train.names[3]) as image:
         expected = ((np.asarray(image) - low) / (high - low)).clip(0, 1) * 255
     assert np.abs(dataset.train.images[3][..., 0] - expected).max() <= 1
     again = load_dataset(Source(str(scans), image_size=40))  # from the cache
@@ -64,11 +64,11 @@ def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(s
     folder = read_model_folder("runs/scans/tiny-vit")
     dataset = load_dataset(Source("scans"))
     assert folder.record.input_spec == InputSpec(32, dataset.value_range)
-    file, pixels = str(scans / dataset.test.files[0]), dataset.test.images[0]
+    file, pixels = str(scans / dataset.test.names[0]), dataset.test.images[0]
     predictor, explainer = smallvit.load_model("runs/scans"), Explainer(folder)
     expected = predictor.predict_pixels(pixels[None])[0].probabilities
     np.testing.assert_allclose(predictor.predict(file)[0].probabilities, expected, atol=1e-6)
-    square = load_upload(scans / dataset.test.files[0], folder.record.input_spec.value_range).square
+    square = load_upload(scans / dataset.test.names[0], folder.record.input_spec.value_range).square
     with Image.fromarray(square) as image:
         small = np.asarray(image.resize((32, 32), Image.Resampling.BOX))
     np.testing.assert_array_equal(small, pixels)
