@@ -62,5 +62,6 @@ def make_record(
         value_range=ready.dataset.value_range and list(ready.dataset.value_range),
         fold=None if run.fold is None else run.fold + 1,
         num_folds=ready.plan.source.folds,
+        limit=ready.plan.source.limit,
         findings=None if findings is None else findings.counts(),
     )

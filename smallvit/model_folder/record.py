@@ -45,7 +45,7 @@ class RunSummary:
 
     @property
     def is_of_cifar100(self) -> bool:
-        """Whether the model was trained on CIFAR-100 or on a part of it."""
+        """Whether the model was trained on CIFAR-100. Older records have the --limit in the name."""
         return self.data.partition(",")[0] == "CIFAR-100"
 
 
@@ -71,6 +71,7 @@ class Record(RunSummary):
     value_range: list[float] | None = None
     fold: int | None = None  # of --folds, from 1: its images are the test images
     num_folds: int | None = None
+    limit: int | None = None  # the value of --limit
     findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`
 
     def __post_init__(self) -> None:
@@ -142,7 +143,8 @@ class Record(RunSummary):
 
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
-        return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
+        data = self.data, self.limit, self.fold
+        return training, data, with_variant(self.model, "vit"), self.started_from is None
 
 
 def require_attention_fits_page(model: ModelConfig) -> None:

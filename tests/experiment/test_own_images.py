@@ -238,6 +238,24 @@ def test_numbers_out_of_range_are_refused_before_the_data_is_read():
         assert str(caught.value) == message
 
 
+def test_a_model_of_a_limited_training_is_evaluated_on_its_test_images(place, caplog):
+    caplog.set_level(logging.INFO)
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--limit", "6"]
+    assert train.main(options) == 0
+    assert "--limit: at most 6 images of each split are used" in caplog.text
+    folder = place / "runs/pets/tiny-vit"
+    record = read_model_folder(folder).record
+    assert (record.data, record.limit, record.num_train + record.num_validation, record.num_test) == ("pets", 6, 6, 6)
+    assert "`--limit`: at most 6 images of each split were used." in (folder / "README.md").read_text()
+    evaluate = ["evaluate", "--models", str(folder), "--data", "pets"]
+    assert cli.main(evaluate) == 0
+    assert not (place / "evaluations").exists()
+    assert cli.main([*evaluate, "--test-split", "0.5"]) == 0
+    assert "pets has the name of the data that a model was trained on" in caplog.text
+    assert (place / "evaluations/pets").exists()
+
+
 def test_examples_are_the_files_that_a_table_names(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
     tiny.write_images(place / "pets/photos", {"cat": 20})
