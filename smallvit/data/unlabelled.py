@@ -5,7 +5,6 @@ import glob
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
 from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
+from smallvit.images.pool import map_ahead
 
 _DOWNLOADS = 8  # at once
 
@@ -102,31 +102,15 @@ def read_images(found: dict[str, str], specs: Iterable[InputSpec]) -> Iterator[U
 def _with_downloads(found: dict[str, str]) -> Iterator[UnlabelledImage]:
     """The images without their pixels; what lies at an address is downloaded, some of it ahead."""
 
-    def downloaded(name: str) -> UnlabelledImage:
+    def image(item: tuple[str, str]) -> UnlabelledImage:
+        name, error = item
+        if error or not is_address(name):
+            return UnlabelledImage(name, {}, error=error)
         from smallvit.images.url import download_image  # its client takes a while to import
 
         try:
             return UnlabelledImage(name, {}, asyncio.run(download_image(name)))
-        except UserError as error:
-            return UnlabelledImage(name, {}, error=str(error))
+        except UserError as failed:
+            return UnlabelledImage(name, {}, error=str(failed))
 
-    with ThreadPoolExecutor(_DOWNLOADS) as threads:
-        waiting: deque[UnlabelledImage | Future[UnlabelledImage]] = deque()
-        try:
-            for name, error in found.items():
-                is_remote = is_address(name) and not error
-                waiting.append(
-                    threads.submit(downloaded, name) if is_remote else UnlabelledImage(name, {}, error=error)
-                )
-                if len(waiting) == _DOWNLOADS:
-                    yield _result(waiting.popleft())
-            while waiting:
-                yield _result(waiting.popleft())
-        finally:
-            for image in waiting:  # the reader stopped
-                if isinstance(image, Future):
-                    image.cancel()
-
-
-def _result(image: UnlabelledImage | Future[UnlabelledImage]) -> UnlabelledImage:
-    return image.result() if isinstance(image, Future) else image
+    return map_ahead(image, found.items(), _DOWNLOADS, _DOWNLOADS)

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,9 @@ _BATCH = 32  # files per request
 _BATCH_BYTES = 4 * 2**20  # of contents per request, or a single file
 _BATCHES_AHEAD = 4  # per process; bounds what waits in memory
 _NOTES = ("animated", "damaged")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def start_decoding() -> None:
@@ -140,18 +143,8 @@ class DecodingPool:
             What was decoded of each file, or the `ImageError` that says why it cannot be read.
         """
         decode = functools.partial(self._squares_of, specs, num_values)
-        with ThreadPoolExecutor(self._processes) as threads:
-            waiting: deque[Future[list[DecodedFile | ImageError]]] = deque()
-            try:
-                for batch in _batches(sources):
-                    waiting.append(threads.submit(decode, batch))
-                    if len(waiting) == _BATCHES_AHEAD * self._processes:
-                        yield from waiting.popleft().result()
-                while waiting:
-                    yield from waiting.popleft().result()
-            finally:
-                for future in waiting:  # the reader stopped
-                    future.cancel()
+        for results in map_ahead(decode, _batches(sources), self._processes, _BATCHES_AHEAD * self._processes):
+            yield from results
 
     def _squares_of(
         self, specs: Sequence[InputSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
@@ -184,12 +177,14 @@ class DecodingPool:
             worker = worker or _Worker(self._limits)
             yield worker
         except BaseException as error:
-            if worker:
-                worker.end()  # it is gone, or an answer may be under way
-            worker = None
-            # The process was ended by one of its limits or by a decoder's fault, or it sent nonsense.
+            failed, worker = worker, None
+            if failed:
+                failed.end()  # it is gone, or an answer may be under way
+            # The process was ended by one of its limits, by a decoder's fault or by the system, or it sent nonsense.
             if isinstance(error, OSError | EOFError | ValueError | KeyError | TypeError):
-                raise _EndedError("too_costly") from error
+                ended = _EndedError("too_costly")
+                ended.is_temporary = isinstance(error, OSError | EOFError) and (failed is None or failed.was_killed)
+                raise ended from error
             raise
         finally:
             self._idle.put(worker)
@@ -214,13 +209,19 @@ class _Worker:
         )
         assert self._process.stdout
         self._output = self._process.stdout
+        self._is_late = False
         with self.time_limit(_START_SECONDS):
             read_header(self._output)
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
         """Kill the process if the block takes longer; reading from the process then raises `EOFError`."""
-        timer = threading.Timer(seconds, self._process.kill)
+
+        def kill():
+            self._is_late = True
+            self._process.kill()
+
+        timer = threading.Timer(seconds, kill)
         timer.daemon = True
         timer.start()
         try:
@@ -232,6 +233,11 @@ class _Worker:
         """Kill the process and wait until it is gone."""
         with suppress(OSError), self._process:  # the context closes the pipes, which may fail, and waits
             self._process.kill()
+
+    @property
+    def was_killed(self) -> bool:
+        """After `end`: whether the system killed the process, as it does when memory is short."""
+        return self._process.returncode == -9 and not self._is_late
 
     def send(self, header: dict[str, Any], content: bytes = b"") -> None:
         """Send a request."""
@@ -294,6 +300,24 @@ class _Worker:
         return [
             np.frombuffer(content, np.uint8).reshape(shape) for content, shape in zip(contents, shapes, strict=True)
         ]
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int, most_ahead: int
+) -> Iterator[Result]:
+    """Yield what a function returns for each item, in order. Threads work on up to `most_ahead` items at once."""
+    with ThreadPoolExecutor(num_threads) as threads:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(threads.submit(function, item))
+                if len(waiting) == most_ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # the reader stopped
+                future.cancel()
 
 
 def pool_for_trusted_images(count: int) -> DecodingPool:

@@ -111,8 +111,19 @@ def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path):
     (tmp_path / "2.png").write_bytes(hostile.FILES["bmp runs ff00"]())
     with DecodingPool(1, TRUSTED_DECODING._replace(cpu_seconds=0.02)) as decoding:
         found = list(decoding.squares(paths, [InputSpec(4)]))
-    assert found[2].key == "too_costly"
+    assert (found[2].key, found[2].is_temporary) == ("too_costly", False)
     assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 3, 4]
+
+
+@linux_only
+def test_a_process_that_the_system_kills_leaves_an_error_that_is_not_kept(tmp_path):
+    paths = numbered(tmp_path, 2)
+    with DecodingPool(1, TRUSTED_DECODING) as decoding:
+        decoding.start()
+        os.kill(process_id(decoding), signal.SIGKILL)  # as where memory is short
+        killed, read = decoding.squares(paths, [InputSpec(4)])
+        assert killed.is_temporary
+        assert int(read.squares[0][0, 0, 0]) == 1
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):
@@ -120,8 +131,9 @@ def test_the_wall_clock_is_a_limit_of_its_own(decoding):
         short.start()
         if hasattr(signal, "SIGSTOP"):
             os.kill(process_id(short), signal.SIGSTOP)  # neither computes nor answers
-            with pytest.raises(ImageError, match="too much time or memory"):
+            with pytest.raises(ImageError, match="too much time or memory") as caught:
                 short.photo(save(noise(), "PNG"))
+            assert not caught.value.is_temporary
         assert process_id(short) is None
     assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
 
