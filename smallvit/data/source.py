@@ -110,32 +110,34 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         UserError: the source cannot be read, or has too few images or classes.
     """
     path, kind = str(source.path), source.kind
-    reading = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
+    read_options = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
     file = Path(os.path.expanduser(path))
-    shown = escape_name(path if kind == "hf_dataset" else str(file))
+    shown_name = escape_name(path if kind == "hf_dataset" else str(file))
     if kind == "unknown" or not (kind == "hf_dataset" or os.path.lexists(file)):
-        problem = f"{shown} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown}"
+        problem = (
+            f"{shown_name} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown_name}"
+        )
         raise UserError(
             f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
             "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
         )
     # A group of brackets makes it a regular expression for paths, see `_load_own`.
     group = None if source.group_by and "(" in source.group_by else source.group_by
-    named = NamedColumns(source.image_column, source.label_column, group)
+    named_columns = NamedColumns(source.image_column, source.label_column, group)
     if kind in ("npz", "folder"):
-        refuse_columns(named, f"{shown} has no columns")
+        refuse_columns(named_columns, f"{shown_name} has no columns")
     with os_error_as_user_error(file):
         if kind == "npz":
-            return read_npz(file, shown, reading)
+            return read_npz(file, shown_name, read_options)
         if kind == "archive":
-            return read_archive(file, shown, named, reading)
+            return read_archive(file, shown_name, named_columns, read_options)
         if kind == "folder":
-            listing = list_images(file, shown, reading.min_classes)
+            listing = list_images(file, shown_name, read_options.min_classes)
         elif kind == "table":
-            listing = list_table(file, shown, named, reading)
+            listing = list_table(file, shown_name, named_columns, read_options)
         else:
-            listing = list_hf_dataset(path, shown, named, reading)
-    return read_listing(shown, listing, reading)
+            listing = list_hf_dataset(path, shown_name, named_columns, read_options)
+    return read_listing(shown_name, listing, read_options)
 
 
 def require_valid(source: Source) -> None:
