@@ -163,7 +163,7 @@ def record_command(program: list[str], arguments: list[str], data: str | None = 
                 start = option + equals
             kept.append(start + (hide_outside_path(value) if option in _PATH_OPTIONS else value))
     is_named = any(word.partition("=")[0] == "--data" for word in arguments)
-    if data is not None and not is_named and Source(data).kind != "cifar100":
+    if data is not None and not is_named and Source(data).find_kind() != "cifar100":
         kept += ["--data", hide_outside_path(data)]
     return shlex.join([*program, *kept])
 
@@ -184,7 +184,7 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
         )
     experiment = experiment_options(
         options,
-        command=record_command(invocation.command_prefix("train"), arguments, options.data),
+        repeat_command=record_command(invocation.command_prefix("train"), arguments, options.data),
         publisher=publisher,
     )
 
@@ -207,6 +207,6 @@ def _log_next_commands(folders, invocation):
     )
 
 
-def after_interrupt(options: argparse.Namespace) -> list[str] | None:
-    """What the command does when it is repeated with the words that follow."""
-    return None if options.dry_run else ["to continue after the last finished epoch", "--resume"]
+def repeat_after_interrupt(options: argparse.Namespace) -> tuple[str, list[str]] | None:
+    """What repeating the command would do, and the options to add; None if there is nothing to continue."""
+    return None if options.dry_run else ("to continue after the last finished epoch", ["--resume"])

@@ -19,7 +19,7 @@ from typing import Any
 from smallvit.data.checks import LoadedSplits
 from smallvit.data.columns import NamedColumns, refuse_columns
 from smallvit.data.decode_cache import ReadOptions, find_decoded, read_listing
-from smallvit.data.listing import Listing, file_state, is_hidden, list_images, walk
+from smallvit.data.listing import Listing, file_state, is_hidden, list_class_folders, walk
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_list, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
@@ -113,7 +113,7 @@ def _list(folder: str, shown_name: str, named_columns: NamedColumns, read_option
         refuse_columns(named_columns, f"{shown_name} has no CSV, TSV or Parquet file")
     if not (tables and (named_columns.image or named_columns.label or named_columns.group)):
         try:
-            return list_images(_top(folder), shown_name, read_options.min_classes)
+            return list_class_folders(_top(folder), shown_name, read_options.min_classes)
         except UserError:
             if not tables:
                 raise

@@ -34,7 +34,8 @@ class LoadedSplits(NamedTuple):
         value_range: the values that became black and white in images with more than 8 bits that do not tell it
             themselves, see `smallvit.images.value_range`; None if there are no such images.
         groups: split -> the group of each image, from the column that `--group-by` names; None without such a column.
-        num_dark: how many images with several channels of 16 bits have no value from 4,096 on and become nearly black.
+        num_dark: number of images with several channels of 16 bits whose values are all below 4,096: they become nearly
+            black, because only the upper 8 bits are read.
     """
 
     splits: dict[str, Split]

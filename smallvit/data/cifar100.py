@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.data.dataset import Dataset
 from smallvit.data.split import Split
-from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.files import read_regular
 from smallvit.limits import MAX_CIFAR_FILE_BYTES

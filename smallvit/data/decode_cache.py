@@ -1,8 +1,7 @@
 """The images of a listing as uint8 images of one size and integer labels.
 
-Each file is decoded as the page decodes it, in processes of their own, so that the model trains on what the page shows
-it and no file ends the training. The decoded images are one Arrow file in the cache of the `datasets` library, and a
-view of that file, mapped into memory.
+Files are decoded as on the page, in separate processes, so that a bad file cannot end the training. The decoded images
+are kept as one Arrow file in the cache of the `datasets` library, and read through a memory map.
 """
 
 import contextlib
@@ -23,8 +22,8 @@ from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
-from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
-from smallvit.images.load import load_squares
+from smallvit.images import DecodeSpec, ImageError, pool_for_trusted_images
+from smallvit.images.load import load_for_specs
 from smallvit.images.pool import DecodedFile
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.progress import show_progress
@@ -272,10 +271,10 @@ def _decode(contents: Sequence[Any], read_options: ReadOptions, bar: Any) -> Ite
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
     is_range_missing = read_options.for_training and read_options.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
-    specs = [InputSpec(read_options.image_size, read_options.value_range)]
+    specs = [DecodeSpec(read_options.image_size, read_options.value_range)]
     if isinstance(contents[0], np.ndarray):  # there is nothing to decode, so nothing that needs a process of its own
         for array in contents:
-            squares, values, dark = load_squares(array, specs, num_values)
+            squares, values, dark = load_for_specs(array, specs, num_values)
             yield DecodedFile(squares, None if values is None else np.array(values), dark)
             bar.update()
         return

@@ -55,7 +55,7 @@ class Listing(NamedTuple):
     groups: list[str] | None = None
 
 
-def list_images(root: str | os.PathLike[str], shown_name: str, min_classes: int = MIN_CLASSES) -> Listing:
+def list_class_folders(root: str | os.PathLike[str], shown_name: str, min_classes: int = MIN_CLASSES) -> Listing:
     """List the image files in a folder without opening them.
 
     Args:

@@ -19,7 +19,7 @@ from smallvit.data.findings import find_duplicates
 from smallvit.data.groups import divided_groups, groups_by_pattern, merge_groups
 from smallvit.data.hf_dataset import has_embedded_images, has_parquet, is_hf_dataset_name, list_hf_dataset
 from smallvit.data.hold_out import divide, hold_out
-from smallvit.data.listing import list_images
+from smallvit.data.listing import list_class_folders
 from smallvit.data.npz import read_npz
 from smallvit.data.split import Split
 from smallvit.data.table import TABLE_SUFFIXES, list_table
@@ -64,9 +64,8 @@ class Source(NamedTuple):
     image_column: str | None = None
     label_column: str | None = None
 
-    @property
-    def kind(self) -> str:
-        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hf_dataset", or "unknown"."""
+    def find_kind(self) -> str:
+        """Look up what `path` names: "cifar100", "folder", "npz", "archive", "table", "hf_dataset", or "unknown"."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
         # os.path.expanduser and isdir accept any text; `Path.expanduser` raises for an unknown user.
@@ -85,7 +84,7 @@ class Source(NamedTuple):
     @property
     def name(self) -> str:
         """The data set's name: "CIFAR-100", the name of the folder or file, or USER/NAME."""
-        if self.kind == "cifar100":
+        if self.find_kind() == "cifar100":
             return "CIFAR-100"
         given = os.path.expanduser(str(self.path))
         if not os.path.exists(given):
@@ -109,7 +108,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     Raises:
         UserError: the source cannot be read, or has too few images or classes.
     """
-    path, kind = str(source.path), source.kind
+    path, kind = str(source.path), source.find_kind()
     read_options = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
     file = Path(os.path.expanduser(path))
     shown_name = escape_name(path if kind == "hf_dataset" else str(file))
@@ -121,7 +120,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
             f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
             "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
         )
-    # A group of brackets makes it a regular expression for paths, see `_load_own`.
+    # With a bracket, --group-by is a regular expression for names, which `_load_own` applies. Without, it is a column.
     group = None if source.group_by and "(" in source.group_by else source.group_by
     named_columns = NamedColumns(source.image_column, source.label_column, group)
     if kind in ("npz", "folder"):
@@ -132,7 +131,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         if kind == "archive":
             return read_archive(file, shown_name, named_columns, read_options)
         if kind == "folder":
-            listing = list_images(file, shown_name, read_options.min_classes)
+            listing = list_class_folders(file, shown_name, read_options.min_classes)
         elif kind == "table":
             listing = list_table(file, shown_name, named_columns, read_options)
         else:
@@ -148,7 +147,7 @@ def require_valid(source: Source) -> None:
         raise UserError(f"--test-split is {source.test_split:g}; it must be more than 0 and less than 1.")
     if source.folds is not None and not 2 <= source.folds <= _MAX_FOLDS:
         raise UserError(f"--folds is {source.folds}; it must be from 2 to {_MAX_FOLDS}.")
-    if source.kind == "cifar100":
+    if source.find_kind() == "cifar100":
         for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
             if value is not None:
                 raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
@@ -161,7 +160,7 @@ def load_dataset(source: Source) -> Dataset:
         UserError: the source cannot be read, has too few images or classes, or is not valid.
     """
     require_valid(source)
-    if source.kind == "cifar100":
+    if source.find_kind() == "cifar100":
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
         dataset, groups_in_two_splits = _load_own(source)
@@ -194,11 +193,11 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         namings.append(groups["train"])
         count = len({name for names in groups.values() for name in names})
         log.info("--group-by: %d groups; each stays in one split", count)
-    train = train._replace(groups=merge_groups(*namings))
+    train = train._replace(group_ids=merge_groups(*namings))
     if source.folds is not None:
         test = train.take(slice(0, 0))
     elif test is None:
-        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
+        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.group_ids)
         train, test = train.take(kept), train.take(held_out)
     log_damaged(loaded.damaged, "; --strict refuses them")
     if loaded.value_range is not None:
@@ -224,7 +223,7 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
 
 def _draw_folds(dataset: Dataset, count: int) -> np.ndarray:
     """Divide the images into folds of about one size with the same shares of the classes: int [n], from 0."""
-    labels, groups = dataset.train.labels, dataset.train.groups
+    labels, groups = dataset.train.labels, dataset.train.group_ids
     assert groups is not None
     folds = divide(labels, [1 / count] * count, _TEST_SEED, groups)
     for label, name in enumerate(dataset.class_names):

@@ -19,14 +19,14 @@ class Split(NamedTuple):
         labels: int32 [n] in [0, K).
         names: str [n], what the log calls each image, such as its path in the folder or `x_train[0]`; None for
             CIFAR-100. Pass a name through `escape_name` before you show it.
-        groups: int64 [n], images of one group must not be divided between splits; None if all may be.
+        group_ids: int64 [n], images of one group must not be divided between splits; None if all may be.
         paths: str [n], the images' files; None if the images are not files that stay.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: np.ndarray | None = None
-    groups: np.ndarray | None = None
+    group_ids: np.ndarray | None = None
     paths: np.ndarray | None = None
 
     def take(self, indices: np.ndarray | slice) -> "Split":

@@ -71,7 +71,7 @@ def list_table(file: Path, shown_name: str, named_columns: NamedColumns, read_op
     log.info(
         "%s: images in the column %s, classes %s%s", shown_name, image, given, f", splits in {split}" if split else ""
     )
-    paths = _find_images(columns[image], str(file.parent), shown_name)
+    paths = _resolve_paths(columns[image], str(file.parent), shown_name)
     return listing_from_rows(
         shown_name,
         class_names,
@@ -124,7 +124,7 @@ def _has_paths(values: Sequence[str]) -> bool:
     return all(os.path.splitext(value)[1].lower() in IMAGE_SUFFIXES for value in values[:100])
 
 
-def _find_images(names: Sequence[str], folder: str, shown_name: str) -> list[str]:
+def _resolve_paths(names: Sequence[str], folder: str, shown_name: str) -> list[str]:
     """The path of each image that a table names.
 
     Args:

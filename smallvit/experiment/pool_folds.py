@@ -29,8 +29,8 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
         predicted = np.zeros(len(dataset.folds), runs[0].model.predicted.dtype)
         confidence = np.zeros(len(dataset.folds))
         for one in runs:
-            predicted[dataset.folds == one.run.fold] = one.model.predicted
-            confidence[dataset.folds == one.run.fold] = one.model.confidence
+            predicted[dataset.folds == one.run.fold_index] = one.model.predicted
+            confidence[dataset.folds == one.run.fold_index] = one.model.confidence
         records = [one.model.record for one in runs]
         record = dataclasses.replace(
             records[0],

@@ -54,7 +54,7 @@ def preflight(prepared: Prepared) -> Ready:
     if options.dry_run:
         if dataset.findings:
             log_findings(dataset.findings)
-        log_faster_backend(options.command)
+        log_faster_backend(options.repeat_command)
         log_dry_run(plan, dataset)
         return Ready(*prepared, {})
     finished: dict[str, ModelFolder | None] = {}
@@ -71,7 +71,7 @@ def preflight(prepared: Prepared) -> Ready:
         options.publisher.create_repositories([run.name for run in runs])
     finished = {name: finished.get(name) for name in broadcast_json(list(finished))}
     if len(finished) < len(runs):
-        log_faster_backend(options.command)
+        log_faster_backend(options.repeat_command)
     log_plan(plan, dataset)
     return Ready(*prepared, finished)
 

@@ -61,7 +61,8 @@ def _train_runs(ready):
             log.info("%s: finished before, in %s", run.name, run.folder)
             if is_main_process():
                 run.checkpoint.delete()  # a process killed between the two steps leaves both
-                yield FinishedRun(run, evaluate_folder(ready.finished[run.name], ready.dataset.of_fold(run.fold).test))
+                test = ready.dataset.of_fold(run.fold_index).test
+                yield FinishedRun(run, evaluate_folder(ready.finished[run.name], test))
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training.batch_size):
                 model = _train_run(run, ready, trainers)

@@ -21,7 +21,7 @@ import numpy as np
 
 from smallvit import limits
 from smallvit.images.errors import ImageError
-from smallvit.images.load import MAX_SHOWN_SIDE, InputSpec, Photo, image_format, read_image_file
+from smallvit.images.load import MAX_SHOWN_SIDE, DecodeSpec, Photo, image_format, read_image_file
 from smallvit.images.value_range import ValueRange
 from smallvit.images.worker import read_exactly, read_header, write_message
 
@@ -50,7 +50,7 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
             formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
-        value_range: see `InputSpec`.
+        value_range: see `DecodeSpec`.
 
     Raises:
         ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
@@ -73,7 +73,7 @@ class DecodedFile(NamedTuple):
     """What was decoded of a file.
 
     Attributes:
-        squares: uint8 [S, S, 3] for each spec, see `InputSpec`.
+        squares: uint8 [S, S, 3] for each spec, see `DecodeSpec`.
         values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
             as many as were asked for. None for other images.
         is_dark: see `value_range.is_dark`.
@@ -129,7 +129,7 @@ class DecodingPool:
         return found
 
     def squares(
-        self, sources: Iterable[str | bytes | ImageError], specs: Sequence[InputSpec], num_values: int = 0
+        self, sources: Iterable[str | bytes | ImageError], specs: Sequence[DecodeSpec], num_values: int = 0
     ) -> Iterator[DecodedFile | ImageError]:
         """Decode files, in their order, some ahead of the reader.
 
@@ -147,13 +147,13 @@ class DecodingPool:
             yield from results
 
     def _squares_of(
-        self, specs: Sequence[InputSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
+        self, specs: Sequence[DecodeSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
     ) -> list[DecodedFile | ImageError]:
         decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], specs, num_values))
         return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
 
     def _decode(
-        self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int
+        self, sources: Sequence[str | bytes], specs: Sequence[DecodeSpec], num_values: int
     ) -> list[DecodedFile | ImageError]:
         results: list[DecodedFile | ImageError] = []
         while len(results) < len(sources):
@@ -244,7 +244,7 @@ class _Worker:
         assert self._process.stdin
         write_message(self._process.stdin, header, content)
 
-    def send_files(self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int) -> None:
+    def send_files(self, sources: Sequence[str | bytes], specs: Sequence[DecodeSpec], num_values: int) -> None:
         """Send a request for the squares of several files."""
         contents = [source for source in sources if isinstance(source, bytes)]
         files = [len(source) if isinstance(source, bytes) else source for source in sources]
@@ -268,7 +268,7 @@ class _Worker:
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_squares(self, specs: Sequence[InputSpec], num_values: int) -> DecodedFile | ImageError:
+    def receive_squares(self, specs: Sequence[DecodeSpec], num_values: int) -> DecodedFile | ImageError:
         """Receive the answer to one file. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
         if isinstance(header, ImageError):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import cifar100, hold_out, load_cifar100
-from smallvit.data.superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.cifar100_superclasses import SUPERCLASSES, by_superclass
 from smallvit.errors import UserError
 from tests import tiny
 from tests.server import ROOT

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from smallvit.data import Source, decode_cache, load_dataset
-from smallvit.data.listing import list_images
+from smallvit.data.listing import list_class_folders
 from smallvit.data.source import read_splits
 from smallvit.errors import UserError
 from smallvit.images import FORMATS, DecodingPool, ImageError, load_square, resize_square
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
 def test_the_least_and_the_most_that_are_taken(tmp_path):
     assert len(read(write(tmp_path / "least", {"ant": 27, "bee": 3})).splits["train"].labels) == 30
     most = write(tmp_path / "most", {f"train/{number}": 0 for number in range(1000)})
-    assert len(list_images(most, "most").class_names) == 1000
+    assert len(list_class_folders(most, "most").class_names) == 1000
 
 
 # Through the page's decoder

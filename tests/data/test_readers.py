@@ -65,7 +65,7 @@ def pack(path, contents):
 def test_an_archive_is_the_folder_in_it(folder, expected, tmp_path, kind, top):
     packed = dict(reversed(contents(folder, top).items())) | {"__MACOSX/ant/._0.png": b"left behind"}
     source = Source(pack(tmp_path / f"pets.{kind}", packed))
-    assert (source.kind, source.name, source.folder_name) == ("archive", "pets", "pets")
+    assert (source.find_kind(), source.name, source.folder_name) == ("archive", "pets", "pets")
     dataset = load_dataset(source)
     assert_same(dataset, expected)
     assert dataset.train.names.tolist() == expected.train.names.tolist()
@@ -165,7 +165,7 @@ def test_a_table_is_the_folder_it_names(folder, expected, suffix, tmp_path):
     rows = table(folder, age=range(40))
     separator = "\t" if suffix == "tsv" else ";"
     rows.to_parquet(path) if suffix == "parquet" else rows.to_csv(path, index=False, sep=separator)
-    assert Source(str(path)).kind == "table"
+    assert Source(str(path)).find_kind() == "table"
     assert_same(load_dataset(Source(str(path))), expected)
 
 

@@ -12,8 +12,8 @@ import smallvit
 import train
 from smallvit.config import PRESETS
 from smallvit.data import Source, decode_cache, load_dataset
-from smallvit.images import InputSpec
-from smallvit.images.load import load_squares
+from smallvit.images import DecodeSpec
+from smallvit.images.load import load_for_specs
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server.photos import load_upload
@@ -63,12 +63,12 @@ def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(s
     assert train.main(options) == 0
     folder = read_model_folder("runs/scans/tiny-vit")
     dataset = load_dataset(Source("scans"))
-    assert folder.record.input_spec == InputSpec(32, dataset.value_range)
+    assert folder.record.decode_spec == DecodeSpec(32, dataset.value_range)
     file, pixels = str(scans / dataset.test.names[0]), dataset.test.images[0]
     predictor, explainer = smallvit.load_model("runs/scans"), Explainer(folder)
     expected = predictor.predict_pixels(pixels[None])[0].probabilities
     np.testing.assert_allclose(predictor.predict(file)[0].probabilities, expected, atol=1e-6)
-    square = load_upload(scans / dataset.test.names[0], folder.record.input_spec.value_range).square
+    square = load_upload(scans / dataset.test.names[0], folder.record.decode_spec.value_range).square
     with Image.fromarray(square) as image:
         small = np.asarray(image.resize((32, 32), Image.Resampling.BOX))
     np.testing.assert_array_equal(small, pixels)
@@ -101,8 +101,8 @@ def test_a_dark_tiff_of_16_bits_is_known_and_a_dark_image_of_8_bits_is_not(tmp_p
     (tmp_path / "deep.tif").write_bytes(tiff_file(entries, pixels))
     for suffix in ("tif", "png"):
         Image.new("RGB", (4, 4), (15, 15, 15)).save(tmp_path / f"plain.{suffix}")
-    found = {file.name: load_squares(file, [InputSpec(4)]) for file in tmp_path.iterdir()}
-    assert {name: (input_specs[0].max(), is_dark) for name, (input_specs, _, is_dark) in found.items()} == {
+    found = {file.name: load_for_specs(file, [DecodeSpec(4)]) for file in tmp_path.iterdir()}
+    assert {name: (squares[0].max(), is_dark) for name, (squares, _, is_dark) in found.items()} == {
         "deep.tif": (15, True),
         "plain.tif": (15, False),
         "plain.png": (15, False),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from smallvit import files
 from smallvit.data import Source, Split, load_dataset
-from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import read_model_folder

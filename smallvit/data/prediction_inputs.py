@@ -11,7 +11,7 @@ import numpy as np
 
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
-from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
+from smallvit.images import DecodeSpec, ImageError, pool_for_trusted_images
 from smallvit.images.pool import map_ahead
 
 _DOWNLOADS = 8  # at once
@@ -28,7 +28,7 @@ class UnlabelledImage(NamedTuple):
     """
 
     name: str
-    images: dict[InputSpec, np.ndarray]
+    images: dict[DecodeSpec, np.ndarray]
     content: bytes | None = None
     error: str = ""
 
@@ -38,7 +38,7 @@ def is_address(name: str) -> bool:
     return name.lower().startswith(("http://", "https://"))
 
 
-def find_images(inputs: Iterable[str]) -> dict[str, str]:
+def expand_inputs(inputs: Iterable[str]) -> dict[str, str]:
     """List the images that files, folders, patterns such as `photos/*.jpg`, and addresses name.
 
     Of a folder all files at any depth are listed, except those that `train` ignores too, such as hidden ones and
@@ -69,13 +69,13 @@ def _files_below(folder: str) -> list[str]:
     return sorted(files_below(folder, on_error=None))
 
 
-def read_images(found: dict[str, str], specs: Iterable[InputSpec]) -> Iterator[UnlabelledImage]:
+def decode_inputs(found: dict[str, str], specs: Iterable[DecodeSpec]) -> Iterator[UnlabelledImage]:
     """Decode images in processes of their own, one for each core, in order.
 
     Some are decoded ahead, while the caller works on what came before.
 
     Args:
-        found: see `find_images`.
+        found: see `expand_inputs`.
         specs: what to return of each image.
     """
     distinct = list(dict.fromkeys(specs))
