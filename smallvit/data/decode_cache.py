@@ -83,21 +83,19 @@ def read_listing(shown_name: str, listing: Listing, read_options: ReadOptions) -
     damaged = [(names[position], sentence) for position, sentence in errors.items()]
     if read_options.strict and damaged:
         raise UserError(f"{shown_name}: {_describe_damaged(damaged)}; without --strict they are left out.")
-    splits, start = {}, 0
+    splits, groups, start = {}, {}, 0
     ends = np.cumsum([len(of_split) for of_split in listing.names.values()])
     for split, stop in zip(listing.names, np.searchsorted(positions, ends), strict=True):
         part = slice(start, stop)  # a view: the images stay in the file
         kept = positions[part]
         splits[split] = Split(images[part], labels[kept], names[kept], paths=None if paths is None else paths[kept])
+        if listing.groups is not None:
+            groups[split] = [listing.groups[position] for position in kept]
         start = stop
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
     require_images(shown_name, listing.class_names, split_labels, read_options.for_training, reason)
-    groups = None
-    if listing.groups is not None:
-        kept_groups = iter(np.array(listing.groups, object)[positions])
-        groups = {name: [next(kept_groups) for _ in split.labels] for name, split in splits.items()}
-    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups, num_dark)
+    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups or None, num_dark)
 
 
 def _describe_damaged(damaged, most=3):
