@@ -29,7 +29,7 @@ from tqdm import tqdm
 from smallvit import files
 from smallvit.config import VARIANTS
 from smallvit.data import Split
-from smallvit.data.superclasses import by_superclass
+from smallvit.data.cifar100_superclasses import by_superclass
 from smallvit.device import compilation
 from smallvit.errors import UserError
 from smallvit.evaluation.comparison import mcnemar

@@ -1,8 +1,8 @@
 """The command line: `smallvit COMMAND`, `python -m smallvit COMMAND`, and the entry points `train.py` and `app.py`.
 
-Each file in `COMMANDS` is one command: `SUMMARY`, `LOG_STREAM`, `add_options`, `run`, and `after_interrupt` if it can
-be continued. The other files are shared. What is slow to import is imported by the function that needs it, so that
-`--help` answers at once.
+Each file in `COMMANDS` is one command: `SUMMARY`, `LOG_STREAM`, `add_options`, `run`, and `repeat_after_interrupt`
+if it can be continued. The other files are shared. What is slow to import is imported by the function that needs it, so
+that `--help` answers at once.
 """
 
 import argparse
@@ -103,12 +103,13 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        again = command.after_interrupt(options) if hasattr(command, "after_interrupt") else None
+        repeat = command.repeat_after_interrupt(options) if hasattr(command, "repeat_after_interrupt") else None
         kept = [word for word in words if word != "--resume"]
         print(f"\n{name}: interrupted", end="", file=sys.stderr)
-        if again:
-            command_line = shlex.join([*invocation.command_prefix(options.command), *kept, *again[1:]])
-            print(f"; {again[0]}: {command_line}", end="", file=sys.stderr)
+        if repeat:
+            purpose, more = repeat
+            command_line = shlex.join([*invocation.command_prefix(options.command), *kept, *more])
+            print(f"; {purpose}: {command_line}", end="", file=sys.stderr)
         print(file=sys.stderr)
         code = 130
     for failure in failures:

@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, arguments: list[str], invocation: Invocation, failures: list[str]) -> None:
     """Write the image."""
-    experiment = experiment_options(options, dry_run=True)
+    experiment = experiment_options(options)
 
     from smallvit.experiment.preview import write_preview
 

@@ -33,6 +33,6 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
     push_folders(options.folders, publisher)
 
 
-def after_interrupt(options: argparse.Namespace) -> list[str]:
-    """What the command does when it is repeated."""
-    return ["to push the remaining models"]
+def repeat_after_interrupt(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """What repeating the command would do, and the options to add."""
+    return "to push the remaining models", []

@@ -1,4 +1,4 @@
-"""The options that say what is trained on which images, for `train` and `preview`."""
+"""The options that say what is trained on which images, for `train`, `preview` and `evaluate`."""
 
 import argparse
 import dataclasses
@@ -122,11 +122,11 @@ _OPTIONS |= {
 }
 
 
-def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str]) -> None:
-    """Add some of the shared options to a parser or a group."""
+def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str], **changes: Any) -> None:
+    """Add some of the shared options to a parser or a group; `changes` are arguments that differ, such as `help`."""
     for name in names:
         default: dict[str, Any] = {"default": os.environ.get("SMALLVIT_DATA") or None} if name == "--data" else {}
-        group.add_argument(name, **_OPTIONS[name], **default)
+        group.add_argument(name, **{**_OPTIONS[name], **default, **changes})
 
 
 def presets_help() -> str:
@@ -151,7 +151,7 @@ def read_overrides(options: argparse.Namespace) -> dict[str, object]:
     """
     given = {name: getattr(options, name, None) for name in CONFIG_OPTIONS}
     overrides = {name: value for name, value in given.items() if value is not None}
-    for text in options.set:
+    for text in getattr(options, "set", ()):
         try:
             name, value = parse_override(text)
         except ValueError as error:

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 SUMMARY = "Train Vision Transformers on your images, or on CIFAR-100. Each model becomes a folder."
 LOG_STREAM = "stdout"
 
+_PATH_OPTIONS = ("--data", "--from", "--output-dir", "--tensorboard")
+
 epilog = presets_help
 
 
@@ -150,15 +152,18 @@ def record_command(program: list[str], arguments: list[str], data: str | None = 
     from smallvit.files import hide_outside_path
 
     rest = iter(arguments)
-    kept = []
+    kept, option = [], ""
     for word in rest:
         if word == "--push-to-hub":
             next(rest, None)
         elif word not in ("--resume", "--private") and not word.startswith("--push-to-hub="):
-            option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-            kept.append(f"{option}{equals}{hide_outside_path(value)}")
+            start, value = "", word
+            if word.startswith("--"):
+                option, equals, value = word.partition("=")
+                start = option + equals
+            kept.append(start + (hide_outside_path(value) if option in _PATH_OPTIONS else value))
     is_named = any(word.partition("=")[0] == "--data" for word in arguments)
-    if data is not None and not is_named and Source(data).kind != "cifar100":
+    if data is not None and not is_named and Source(data).find_kind() != "cifar100":
         kept += ["--data", hide_outside_path(data)]
     return shlex.join([*program, *kept])
 
@@ -179,7 +184,7 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
         )
     experiment = experiment_options(
         options,
-        command=record_command(invocation.command_prefix("train"), arguments, options.data),
+        repeat_command=record_command(invocation.command_prefix("train"), arguments, options.data),
         publisher=publisher,
     )
 
@@ -202,6 +207,6 @@ def _log_next_commands(folders, invocation):
     )
 
 
-def after_interrupt(options: argparse.Namespace) -> list[str] | None:
-    """What the command does when it is repeated with the words that follow."""
-    return None if options.dry_run else ["to continue after the last finished epoch", "--resume"]
+def repeat_after_interrupt(options: argparse.Namespace) -> tuple[str, list[str]] | None:
+    """What repeating the command would do, and the options to add; None if there is nothing to continue."""
+    return None if options.dry_run else ("to continue after the last finished epoch", ["--resume"])

@@ -19,7 +19,7 @@ from typing import Any
 from smallvit.data.checks import LoadedSplits
 from smallvit.data.columns import NamedColumns, refuse_columns
 from smallvit.data.decode_cache import ReadOptions, find_decoded, read_listing
-from smallvit.data.listing import Listing, file_state, is_hidden, list_images, walk
+from smallvit.data.listing import Listing, file_state, is_hidden, list_class_folders, walk
 from smallvit.data.table import TABLE_SUFFIXES, list_table
 from smallvit.errors import UserError, escape_name, format_list, write_error_as_user_error
 from smallvit.limits import MAX_ARCHIVE_BYTES
@@ -34,7 +34,7 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
-def read_archive(file: Path, source: str, named: NamedColumns, reading: ReadOptions) -> LoadedSplits:
+def read_archive(file: Path, shown_name: str, named_columns: NamedColumns, read_options: ReadOptions) -> LoadedSplits:
     """Read the images of an archive with class folders (see `listing`); one folder may wrap them all.
 
     If it has none, or if a column is named, its only table names images and classes. Nothing is unpacked if the images
@@ -42,28 +42,30 @@ def read_archive(file: Path, source: str, named: NamedColumns, reading: ReadOpti
 
     Args:
         file: the archive.
-        source: the archive, as messages name it.
-        named: the columns that the user named.
-        reading: how.
+        shown_name: the archive, as messages name it.
+        named_columns: the columns that the user named.
+        read_options: how.
 
     Raises:
         UserError: the archive is damaged, encrypted or too large, or has neither class folders nor a table.
         OSError: it cannot be read.
     """
-    key = json.dumps([os.path.realpath(file), *file_state(str(file)), named.image, named.label, named.group])
-    if listing := find_decoded(key, reading):
-        return read_listing(source, listing, reading)
+    key = json.dumps(
+        [os.path.realpath(file), *file_state(str(file)), named_columns.image, named_columns.label, named_columns.group]
+    )
+    if listing := find_decoded(key, read_options):
+        return read_listing(shown_name, listing, read_options)
     with tempfile.TemporaryDirectory() as temporary:
         folder = os.path.realpath(temporary)
         with write_error_as_user_error(
-            f"{source}, unpacked in {tempfile.gettempdir()},", "make room, or set TMPDIR to another folder"
+            f"{shown_name}, unpacked in {tempfile.gettempdir()},", "make room, or set TMPDIR to another folder"
         ):
-            _unpack(file, folder, source)
-        listing = _list(folder, source, named, reading)
-        return read_listing(source, listing._replace(cache_key=key, file_states=[]), reading)
+            _unpack(file, folder, shown_name)
+        listing = _list(folder, shown_name, named_columns, read_options)
+        return read_listing(shown_name, listing._replace(cache_key=key, file_states=[]), read_options)
 
 
-def _unpack(file: Path, folder: str, source: str) -> None:
+def _unpack(file: Path, folder: str, shown_name: str) -> None:
     total = ignored = 0
     try:
         with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as archive:
@@ -75,8 +77,8 @@ def _unpack(file: Path, folder: str, source: str) -> None:
                 total += size
                 if total > MAX_ARCHIVE_BYTES:
                     raise UserError(
-                        f"{source} unpacks to more than {MAX_ARCHIVE_BYTES / 2**30:,.0f} GB; unpack it and name the "
-                        "folder."
+                        f"{shown_name} unpacks to more than {MAX_ARCHIVE_BYTES / 2**30:,.0f} GB; unpack it and name "
+                        "the folder."
                     )
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with open_member() as content, open(path, "wb") as unpacked:
@@ -86,9 +88,9 @@ def _unpack(file: Path, folder: str, source: str) -> None:
     except Exception as error:  # the libraries raise nearly anything for damage, but only the system has error numbers
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UserError(f"{source} is no zip or tar archive, or is damaged ({escape_name(str(error))}).") from error
+        raise UserError(f"{shown_name} is no zip or tar archive, or is damaged ({escape_name(str(error))}).") from error
     if ignored:
-        log.warning("%s: ignored %d links and files that would lie outside of it", source, ignored)
+        log.warning("%s: ignored %d links and files that would lie outside of it", shown_name, ignored)
 
 
 def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, int, Callable[[], Any] | None]]:
@@ -104,25 +106,25 @@ def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, 
                 yield member.name, member.size, partial(archive.extractfile, member) if member.isreg() else None
 
 
-def _list(folder: str, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
+def _list(folder: str, shown_name: str, named_columns: NamedColumns, read_options: ReadOptions) -> Listing:
     """List the images of the class folders, or of the only table."""
     tables = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in TABLE_SUFFIXES and not is_hidden(p.name))
     if not tables:
-        refuse_columns(named, f"{source} has no CSV, TSV or Parquet file")
-    if not (tables and (named.image or named.label or named.group)):
+        refuse_columns(named_columns, f"{shown_name} has no CSV, TSV or Parquet file")
+    if not (tables and (named_columns.image or named_columns.label or named_columns.group)):
         try:
-            return list_images(_top(folder), source, reading.min_classes)
+            return list_class_folders(_top(folder), shown_name, read_options.min_classes)
         except UserError:
             if not tables:
                 raise
     names = [path.relative_to(folder).as_posix() for path in tables]
     if len(tables) > 1:
         raise UserError(
-            f"{source} has {len(tables)} tables ({format_list(names)}), and only one can name the images; unpack it "
-            "and give --data the table."
+            f"{shown_name} has {len(tables)} tables ({format_list(names)}), and only one can name the images; unpack "
+            "it and give --data the table."
         )
-    table = f"{source}/{escape_name(names[0])}"
-    listing = list_table(tables[0], table, named, reading)
+    table = f"{shown_name}/{escape_name(names[0])}"
+    listing = list_table(tables[0], table, named_columns, read_options)
     paths = map(str, listing.contents)
     outside = [path for path in paths if not os.path.abspath(path).startswith(folder + os.sep)]
     if outside:

@@ -34,7 +34,8 @@ class LoadedSplits(NamedTuple):
         value_range: the values that became black and white in images with more than 8 bits that do not tell it
             themselves, see `smallvit.images.value_range`; None if there are no such images.
         groups: split -> the group of each image, from the column that `--group-by` names; None without such a column.
-        num_dark: how many images with several channels of 16 bits have no value from 4,096 on and become nearly black.
+        num_dark: number of images with several channels of 16 bits whose values are all below 4,096: they become nearly
+            black, because only the upper 8 bits are read.
     """
 
     splits: dict[str, Split]
@@ -53,11 +54,11 @@ def log_damaged(damaged: Sequence[tuple[str, str]], advice: str = "") -> None:
         log.warning("%d more files are left out%s", len(damaged) - _MAX_NAMED, advice)
 
 
-def require_classes(source: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:
+def require_classes(shown_name: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:
     """Check the number of classes and that their names differ.
 
     Args:
-        source: the folder or file, as the error message names it.
+        shown_name: the folder or file, as the error message names it.
         class_names: in the order of the labels.
         min_classes: the fewest that are accepted.
 
@@ -67,21 +68,21 @@ def require_classes(source: str, class_names: list[str], min_classes: int = MIN_
     count = len(class_names)
     if count < min_classes:
         found = f"only one class, {escape_name(class_names[0])}" if class_names else "no classes"
-        raise UserError(f"{source} has {found}; at least {min_classes} classes are needed.")
+        raise UserError(f"{shown_name} has {found}; at least {min_classes} classes are needed.")
     if count > MAX_CLASSES:
-        raise UserError(f"{source} has {count:,} classes; at most {MAX_CLASSES:,} are possible.")
+        raise UserError(f"{shown_name} has {count:,} classes; at most {MAX_CLASSES:,} are possible.")
     if len(set(class_names)) < count:
         twice = min(name for name in class_names if class_names.count(name) > 1)
-        raise UserError(f"{source} has two classes named {escape_name(twice)}; give each class its own name.")
+        raise UserError(f"{shown_name} has two classes named {escape_name(twice)}; give each class its own name.")
 
 
 def require_images(
-    source: str, class_names: list[str], labels: Mapping[str, np.ndarray], for_training: bool, reason: str = ""
+    shown_name: str, class_names: list[str], labels: Mapping[str, np.ndarray], for_training: bool, reason: str = ""
 ) -> None:
     """Check that there is an image; for a training, that each class has images for each split, given or still to draw.
 
     Args:
-        source: the folder or file, as the error message names it.
+        shown_name: the folder or file, as the error message names it.
         class_names: K names.
         labels: split -> int [n] in [0, K), "train" among the splits.
         for_training: False accepts any number of images but 0.
@@ -92,7 +93,7 @@ def require_images(
     """
     if not for_training:
         if not any(map(len, labels.values())):
-            raise UserError(f"{source} has no images that can be read{reason}.")
+            raise UserError(f"{shown_name} has no images that can be read{reason}.")
         return
     counts = np.bincount(labels["train"], minlength=len(class_names))
     missing = [split for split in ("validation", "test") if split not in labels]
@@ -100,12 +101,12 @@ def require_images(
     if counts[label] <= len(missing):
         drawn = f", since {' and '.join(missing)} images are drawn from them" if missing else ""
         raise UserError(
-            f"{source}: the class {escape_name(class_names[label])} has too few training images: {counts[label]} "
+            f"{shown_name}: the class {escape_name(class_names[label])} has too few training images: {counts[label]} "
             f"found, at least {1 + len(missing)} needed{drawn}{reason}."
         )
     for split, given in labels.items():
         if not len(given):
-            raise UserError(f"{source} has no {split} images; add images or leave the split out{reason}.")
+            raise UserError(f"{shown_name} has no {split} images; add images or leave the split out{reason}.")
     total = sum(map(len, labels.values()))
     if total < MIN_IMAGES:
-        raise UserError(f"{source} has {total} images; at least {MIN_IMAGES} are needed{reason}.")
+        raise UserError(f"{shown_name} has {total} images; at least {MIN_IMAGES} are needed{reason}.")

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.data.dataset import Dataset
 from smallvit.data.split import Split
-from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.files import read_regular
 from smallvit.limits import MAX_CIFAR_FILE_BYTES
@@ -110,8 +110,8 @@ def _published(path: Path, algorithm: str, expected: str) -> bytes:
     if found != expected:
         raise UserError(
             f"{escape_name(str(path))} is not the published file of CIFAR-100: its {algorithm} digest is {found}, not "
-            f"{expected}. A pickle can run code, so the file is not opened; {BINARY_URL} has the same images without "
-            "pickles."
+            f"{expected}. A pickle can run code, so the file is not opened; unpack {BINARY_URL}, which has the same "
+            "images without pickles, and give its folder."
         )
     return content
 

@@ -45,7 +45,7 @@ def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def require_column(source: str, option: str, given: str | None, columns: Sequence[str], found: str | None) -> str:
+def require_column(shown_name: str, option: str, given: str | None, columns: Sequence[str], found: str | None) -> str:
     """The column that an option names, else the one that was found.
 
     Raises:
@@ -54,51 +54,52 @@ def require_column(source: str, option: str, given: str | None, columns: Sequenc
     listed = format_list(columns, most=10)
     if given is not None:
         if given not in columns:
-            raise UserError(f"{option} {escape_name(given)}: {source} has the columns {listed}.")
+            raise UserError(f"{option} {escape_name(given)}: {shown_name} has the columns {listed}.")
         return given
     if found is None:
         what = "image" if option == "--image-column" else "class"
-        raise UserError(f"{source} has the columns {listed}; name the one with the {what} by {option}.")
+        raise UserError(f"{shown_name} has the columns {listed}; name the one with the {what} by {option}.")
     return found
 
 
-def group_column(source: str, named: NamedColumns, columns: Sequence[str]) -> str | None:
+def group_column(shown_name: str, named_columns: NamedColumns, columns: Sequence[str]) -> str | None:
     """The column of groups; None if none is named. Raises `UserError` if there is no such column."""
-    if named.group is not None and named.group not in columns:
+    if named_columns.group is not None and named_columns.group not in columns:
         raise UserError(
-            f"--group-by {escape_name(named.group)}: {source} has the columns {format_list(columns, most=10)}."
+            f"--group-by {escape_name(named_columns.group)}: {shown_name} has the columns "
+            f"{format_list(columns, most=10)}."
         )
-    return named.group
+    return named_columns.group
 
 
-def refuse_columns(named: NamedColumns, reason: str) -> None:
+def refuse_columns(named_columns: NamedColumns, reason: str) -> None:
     """Raise `UserError` with the reason if the user named a column of images that come without columns."""
-    if named.image or named.label:
-        option = "--image-column" if named.image else "--label-column"
+    if named_columns.image or named_columns.label:
+        option = "--image-column" if named_columns.image else "--label-column"
         raise UserError(f"{option} is for tables and data sets of the Hub; {reason}.")
 
 
-def require_values(source: str, column: str, values: Sequence[str], what: str = "class") -> None:
+def require_values(shown_name: str, column: str, values: Sequence[str], what: str = "class") -> None:
     """Raise `UserError` if a row has no text in a column, whose values are `what`."""
-    require_none_missing(source, column, sum(not value.strip() for value in values), what)
+    require_none_missing(shown_name, column, sum(not value.strip() for value in values), what)
 
 
-def require_none_missing(source: str, column: str, num_missing: int, what: str = "class") -> None:
+def require_none_missing(shown_name: str, column: str, num_missing: int, what: str = "class") -> None:
     """Raise `UserError` if rows have no value in a column, whose values are `what`."""
     if num_missing:
         raise UserError(
-            f"{source}: {format_count(num_missing, 'row')} {'has' if num_missing == 1 else 'have'} no {what} in the "
-            f"column {escape_name(column)}; give each row its {what}."
+            f"{shown_name}: {format_count(num_missing, 'row')} {'has' if num_missing == 1 else 'have'} no {what} in "
+            f"the column {escape_name(column)}; give each row its {what}."
         )
 
 
-def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[str], np.ndarray]:
+def classes_of(shown_name: str, column: str, values: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """The sorted class names of a column, whole numbers in their order, and the labels of its rows, int32 [n].
 
     Raises:
         UserError: a value is empty, or names several classes.
     """
-    require_values(source, column, values)
+    require_values(shown_name, column, values)
     distinct = set(values)
     for separator in _SEPARATORS:
         several = [value for value in distinct if separator in value]
@@ -107,7 +108,7 @@ def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[st
         is_list = len(set(parts)) < len(parts) and not any(", " in value for value in several)
         if several and is_list:
             raise UserError(
-                f"{source}: the column {escape_name(column)} has several classes in one row "
+                f"{shown_name}: the column {escape_name(column)} has several classes in one row "
                 f"({escape_name(min(several))}), and a model here knows one class for each image; keep one class in "
                 "each row."
             )
@@ -117,7 +118,7 @@ def classes_of(source: str, column: str, values: Sequence[str]) -> tuple[list[st
     return names, np.array([label_of[value] for value in values], np.int32)
 
 
-def classes_of_indicators(source: str, columns: Mapping[str, Sequence[str]]) -> tuple[list[str], np.ndarray] | None:
+def classes_of_indicators(shown_name: str, columns: Mapping[str, Sequence[str]]) -> tuple[list[str], np.ndarray] | None:
     """The classes of a table with a column of 0 and 1 for each class; None unless there are two such columns or more.
 
     Raises:
@@ -132,14 +133,14 @@ def classes_of_indicators(source: str, columns: Mapping[str, Sequence[str]]) -> 
     if np.any(table.sum(axis=1) != 1):
         row = int(np.flatnonzero(table.sum(axis=1) != 1)[0])
         raise UserError(
-            f"{source} has a column for each class ({format_list(names)}), and row {row + 1} has "
+            f"{shown_name} has a column for each class ({format_list(names)}), and row {row + 1} has "
             f"{table[row].sum()} classes; a model here knows one class for each image, so give each row one."
         )
     return names, table.argmax(axis=1).astype(np.int32)
 
 
 def listing_from_rows(
-    source: str,
+    shown_name: str,
     class_names: list[str],
     labels: np.ndarray,
     names: Sequence[str],
@@ -153,7 +154,7 @@ def listing_from_rows(
     """Make the `Listing` of rows.
 
     Args:
-        source: the data, as error messages name it.
+        shown_name: the data, as error messages name it.
         class_names: K names.
         labels: int [n] in [0, K).
         names: what the log and the report call each image.
@@ -166,11 +167,13 @@ def listing_from_rows(
     Raises:
         UserError: there are too few or too many classes, or no training images.
     """
-    require_classes(source, class_names, min_classes)
+    require_classes(shown_name, class_names, min_classes)
     of_row = ["train"] * len(labels) if splits is None else [SPLIT_ALIASES.get(s.strip().lower(), "") for s in splits]
     order = [name for name in ("train", "validation", "test") if name in of_row]
     if "train" not in order:
-        raise UserError(f"{source} has no training images; its splits are {format_list(sorted(set(splits or ())))}.")
+        raise UserError(
+            f"{shown_name} has no training images; its splits are {format_list(sorted(set(splits or ())))}."
+        )
     rows = {name: np.flatnonzero(np.array(of_row) == name) for name in order}
     ordered = np.concatenate(list(rows.values()))
     return Listing(

@@ -1,8 +1,7 @@
 """The images of a listing as uint8 images of one size and integer labels.
 
-Each file is decoded as the page decodes it, in processes of their own, so that the model trains on what the page shows
-it and no file ends the training. The decoded images are one Arrow file in the cache of the `datasets` library, and a
-view of that file, mapped into memory.
+Files are decoded as on the page, in separate processes, so that a bad file cannot end the training. The decoded images
+are kept as one Arrow file in the cache of the `datasets` library, and read through a memory map.
 """
 
 import contextlib
@@ -23,8 +22,8 @@ from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
-from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
-from smallvit.images.load import load_squares
+from smallvit.images import DecodeSpec, ImageError, pool_for_trusted_images
+from smallvit.images.load import load_for_specs
 from smallvit.images.pool import DecodedFile
 from smallvit.images.value_range import SAMPLED_VALUES, ValueRange, data_range
 from smallvit.progress import show_progress
@@ -57,13 +56,13 @@ class ReadOptions(NamedTuple):
         return MIN_CLASSES if self.for_training else 1
 
 
-def read_listing(source: str, listing: Listing, reading: ReadOptions) -> LoadedSplits:
+def read_listing(shown_name: str, listing: Listing, read_options: ReadOptions) -> LoadedSplits:
     """Decode the files of a listing, or read what an earlier call decoded.
 
     Args:
-        source: the data, as error messages name it.
+        shown_name: the data, as error messages name it.
         listing: which files, and which class and split each belongs to.
-        reading: how.
+        read_options: how.
 
     Returns:
         `LoadedSplits` with read-only images [n, S, S, 3].
@@ -73,28 +72,30 @@ def read_listing(source: str, listing: Listing, reading: ReadOptions) -> LoadedS
             be written.
     """
     # Before decoding, which may take minutes.
-    require_images(source, listing.class_names, listing.labels, reading.for_training)
-    files = [file for split in listing.files.values() for file in split]
+    require_images(shown_name, listing.class_names, listing.labels, read_options.for_training)
+    names = np.array([name for of_split in listing.names.values() for name in of_split], object)
+    # An archive, which has no states of files, was unpacked for this call only.
+    are_files = bool(listing.file_states) and isinstance(listing.contents, list)
+    paths = np.array(listing.contents, object) if are_files else None
     labels = np.concatenate(list(listing.labels.values()))
-    images, positions, errors, value_range, num_dark = _decode_or_load(source, listing, reading)
+    images, positions, errors, value_range, num_dark = _decode_or_load(shown_name, listing, read_options)
 
-    damaged = [(files[position], sentence) for position, sentence in errors.items()]
-    if reading.strict and damaged:
-        raise UserError(f"{source}: {_describe_damaged(damaged)}; without --strict they are left out.")
-    splits, start, kept_files = {}, 0, np.array(files, object)[positions]
-    ends = np.cumsum([len(of_split) for of_split in listing.files.values()])
-    for split, stop in zip(listing.files, np.searchsorted(positions, ends), strict=True):
+    damaged = [(names[position], sentence) for position, sentence in errors.items()]
+    if read_options.strict and damaged:
+        raise UserError(f"{shown_name}: {_describe_damaged(damaged)}; without --strict they are left out.")
+    splits, groups, start = {}, {}, 0
+    ends = np.cumsum([len(of_split) for of_split in listing.names.values()])
+    for split, stop in zip(listing.names, np.searchsorted(positions, ends), strict=True):
         part = slice(start, stop)  # a view: the images stay in the file
-        splits[split] = Split(images[part], labels[positions[part]], kept_files[part])
+        kept = positions[part]
+        splits[split] = Split(images[part], labels[kept], names[kept], paths=None if paths is None else paths[kept])
+        if listing.groups is not None:
+            groups[split] = [listing.groups[position] for position in kept]
         start = stop
     split_labels = {split: of_split.labels for split, of_split in splits.items()}
     reason = f", and {_describe_damaged(damaged)}" if damaged else ""
-    require_images(source, listing.class_names, split_labels, reading.for_training, reason)
-    groups = None
-    if listing.groups is not None:
-        kept = iter(np.array(listing.groups, object)[positions])
-        groups = {name: [next(kept) for _ in split.labels] for name, split in splits.items()}
-    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups, num_dark)
+    require_images(shown_name, listing.class_names, split_labels, read_options.for_training, reason)
+    return LoadedSplits(splits, listing.class_names, damaged, value_range, groups or None, num_dark)
 
 
 def _describe_damaged(damaged, most=3):
@@ -104,7 +105,7 @@ def _describe_damaged(damaged, most=3):
     return f"{format_count(len(damaged), 'file')} cannot be read ({shown}{more})"
 
 
-def find_decoded(key: str, reading: ReadOptions) -> Listing | None:
+def find_decoded(key: str, read_options: ReadOptions) -> Listing | None:
     """Return the listing of a source that `key` alone identifies, or None if its images are not decoded yet.
 
     Its contents are the names of the files.
@@ -112,7 +113,7 @@ def find_decoded(key: str, reading: ReadOptions) -> Listing | None:
     import pyarrow
 
     try:
-        table = _read_table(_cache_file(Listing([], {}, {}, [], key, []), reading))
+        table = _read_table(_cache_file(Listing([], {}, {}, [], key, []), read_options))
     except (OSError, pyarrow.ArrowInvalid):
         return None
     listing = Listing(*json.loads(table["listing"][0].as_py()))
@@ -122,14 +123,16 @@ def find_decoded(key: str, reading: ReadOptions) -> Listing | None:
 def _as_text(listing: Listing) -> str:
     """What `find_decoded` reads."""
     labels = {split: labels.tolist() for split, labels in listing.labels.items()}
-    names = [name for of_split in listing.files.values() for name in of_split]
+    names = [name for of_split in listing.names.values() for name in of_split]
     return json.dumps(listing._replace(labels=labels, contents=names))
 
 
-def _cache_file(listing: Listing, reading: ReadOptions) -> Path:
+def _cache_file(listing: Listing, read_options: ReadOptions) -> Path:
     """The file of decoded images, whose name has a hash of everything that they depend on."""
     # `strict` changes no pixel, so it is not part of the key.
-    depends = json.dumps([listing.cache_key, _cache_version(), reading._replace(strict=False), listing.file_states])
+    depends = json.dumps(
+        [listing.cache_key, _cache_version(), read_options._replace(strict=False), listing.file_states]
+    )
     fingerprint = hashlib.sha256(depends.encode()).hexdigest()[:32]
     # `datasets` has its cache there too. Importing it for the path would take as much memory as 25,000 images.
     folder = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME, "datasets")
@@ -155,7 +158,7 @@ def _delete_outdated(folder: Path) -> None:
 
 
 def _decode_or_load(
-    source: str, listing: Listing, reading: ReadOptions
+    shown_name: str, listing: Listing, read_options: ReadOptions
 ) -> tuple[Any, Any, dict[int, str], ValueRange | None, int]:
     """Decode files, or read what an earlier call decoded.
 
@@ -166,20 +169,20 @@ def _decode_or_load(
     """
     import pyarrow  # takes a moment, so only where images are decoded
 
-    contents, image_size, cache = listing.contents, reading.image_size, _cache_file(listing, reading)
+    contents, image_size, cache = listing.contents, read_options.image_size, _cache_file(listing, read_options)
     folder = cache.parent
 
     def decode_all():
         positions, errors = [], {}
-        reading_bar = {"desc": f"Reading {os.path.basename(source)}", "total": len(contents), "unit": " images"}
+        reading_bar = {"desc": f"Reading {os.path.basename(shown_name)}", "total": len(contents), "unit": " images"}
         with tempfile.TemporaryFile(dir=folder) as file, show_progress(**reading_bar, delay=1) as bar:
             # Write to the file instead of a writable map: on a full disk, a map would kill the process.
             sampled, values, num_dark = [], [], 0
-            for position, result in enumerate(_decode(contents, reading, bar)):
+            for position, result in enumerate(_decode(contents, read_options, bar)):
                 if isinstance(result, ImageError):
                     errors[position] = str(result)
                     if result.is_temporary:
-                        temporary.append(position)
+                        retry_positions.append(position)
                     continue
                 if result.values is not None:
                     sampled.append((position, len(positions)))
@@ -187,11 +190,12 @@ def _decode_or_load(
                 num_dark += result.is_dark
                 positions.append(position)
                 file.write(result.squares[0])
-            value_range = reading.value_range
+            value_range = read_options.value_range
             if sampled:  # these images are decoded again, with one range for all
                 value_range = data_range(np.concatenate(values))
                 chosen = [contents[position] for position, _ in sampled]
-                again = _decode(chosen, reading._replace(value_range=value_range), bar)
+                bar.total += len(chosen)
+                again = _decode(chosen, read_options._replace(value_range=value_range), bar)
                 for (_, row), result in zip(sampled, again, strict=True):
                     if not isinstance(result, ImageError):
                         file.seek(row * 3 * image_size**2)
@@ -210,7 +214,7 @@ def _decode_or_load(
             }
         )
 
-    temporary: list[int] = []
+    retry_positions: list[int] = []
     try:
         table = _read_table(cache)
     except (OSError, pyarrow.ArrowInvalid):  # there is none, or it is damaged
@@ -221,10 +225,10 @@ def _decode_or_load(
             table = _read_table(cache)
         except OSError as error:
             raise UserError(
-                f"The decoded images of {source} cannot be written to {escape_name(str(folder))} "
+                f"The decoded images of {shown_name} cannot be written to {escape_name(str(folder))} "
                 f"({error.strerror or error}); set HF_DATASETS_CACHE to a folder with enough free space."
             ) from error
-    if temporary:  # the next run reads these files again
+    if retry_positions:  # the next run reads these files again
         with contextlib.suppress(OSError):
             cache.unlink()
     positions, texts = table["position"].to_numpy(), table["error"].to_pylist()
@@ -261,14 +265,14 @@ def _write_table(path: Path, table: Any) -> None:
         os.replace(partial, path)
 
 
-def _decode(contents: Sequence[Any], reading: ReadOptions, bar: Any) -> Iterator[Any]:
+def _decode(contents: Sequence[Any], read_options: ReadOptions, bar: Any) -> Iterator[Any]:
     """Yield what was decoded of each file, or the `ImageError` that says why it cannot be read."""
-    is_range_missing = reading.for_training and reading.value_range is None
+    is_range_missing = read_options.for_training and read_options.value_range is None
     num_values = min(max(SAMPLED_VALUES // max(len(contents), 1), 1), _MAX_SAMPLED) if is_range_missing else 0
-    specs = [InputSpec(reading.image_size, reading.value_range)]
+    specs = [DecodeSpec(read_options.image_size, read_options.value_range)]
     if isinstance(contents[0], np.ndarray):  # there is nothing to decode, so nothing that needs a process of its own
         for array in contents:
-            squares, values, dark = load_squares(array, specs, num_values)
+            squares, values, dark = load_for_specs(array, specs, num_values)
             yield DecodedFile(squares, None if values is None else np.array(values), dark)
             bar.update()
         return

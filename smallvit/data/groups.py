@@ -9,19 +9,18 @@ from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name
 
 
-def groups_by_pattern(pattern: str, splits: Mapping[str, Split], source: str) -> dict[str, list[str]]:
-    """Name the group of each image: what one group of a regular expression finds in the path of the file.
+def groups_by_pattern(pattern: str, splits: Mapping[str, Split]) -> dict[str, list[str]]:
+    """Name the group of each image: what one group of a regular expression finds in the name of the image.
 
     Args:
-        pattern: searched for in the paths, which are relative to the folder of the images and have "/".
-        splits: name -> images with files.
-        source: the data, as an error message names it.
+        pattern: searched for in the names; of files in a folder, they are paths in it with "/".
+        splits: name -> images with names.
 
     Returns:
         Split -> one name for each image.
 
     Raises:
-        UserError: the pattern is no regular expression with one group, does not match a path, or there are no files.
+        UserError: the pattern is no regular expression with one group, or does not match a name.
     """
     shown = escape_name(pattern)
     try:
@@ -35,10 +34,9 @@ def groups_by_pattern(pattern: str, splits: Mapping[str, Split], source: str) ->
         )
     found: dict[str, list[str]] = {}
     for name, split in splits.items():
-        if split.files is None:
-            raise UserError(f"--group-by {shown}: the images of {source} are not files with names.")
-        matches = [expression.search(file) for file in split.files]
-        missing = [file for file, match in zip(split.files, matches, strict=True) if not match or match[1] is None]
+        assert split.names is not None
+        matches = [expression.search(image) for image in split.names]
+        missing = [image for image, match in zip(split.names, matches, strict=True) if not match or match[1] is None]
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             raise UserError(f"--group-by {shown} finds no group in {escape_name(missing[0])}{more}.")

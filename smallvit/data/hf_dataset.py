@@ -59,21 +59,21 @@ def has_embedded_images(file: Path) -> bool:
     return any(pyarrow.types.is_struct(one) or pyarrow.types.is_binary(one) for one in types)
 
 
-def list_hf_dataset(name: str, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
+def list_hf_dataset(name: str, shown_name: str, named_columns: NamedColumns, read_options: ReadOptions) -> Listing:
     """List the images of a data set.
 
     Args:
         name: USER/NAME[:CONFIGURATION][@REVISION] on the Hub, a Parquet file, or a folder of Parquet files. Splits are
             known by their names; a single split of any name is the training split.
-        source: the data set, as messages name it.
-        named: the columns that the user named. The only column of images need not be named, nor a label column of a
-            usual name.
-        reading: whether it is for training.
+        shown_name: the data set, as messages name it.
+        named_columns: the columns that the user named. The only column of images need not be named, nor a label column
+            of a usual name.
+        read_options: whether it is for training.
 
     Raises:
         UserError: the data set cannot be read, lacks a column, or has several classes for an image.
     """
-    splits = _splits(_load(name, source), source)
+    splits = _splits(_load(name, shown_name), shown_name)
     first = next(iter(splits.values()))
     columns, features = list(first.features), first.features
     import datasets
@@ -82,38 +82,38 @@ def list_hf_dataset(name: str, source: str, named: NamedColumns, reading: ReadOp
         column for column in columns if isinstance(features[column], datasets.Image) or _is_binary(features[column])
     ]
     found = find_column(images, IMAGE_COLUMNS) or (images[0] if len(images) == 1 else None)
-    image = require_column(source, "--image-column", named.image, columns, found)
+    image = require_column(shown_name, "--image-column", named_columns.image, columns, found)
     if image not in images:
         raise UserError(
-            f"--image-column {escape_name(image)}: {source} has no images in it; {format_list(images)} has."
+            f"--image-column {escape_name(image)}: {shown_name} has no images in it; {format_list(images)} has."
         )
-    group = group_column(source, named, columns)
+    group = group_column(shown_name, named_columns, columns)
     others = [column for column in columns if column not in (*images, group)]
     found = find_column(others, LABEL_COLUMNS) or (others[0] if len(others) == 1 else None)
-    label = require_column(source, "--label-column", named.label, columns, found)
+    label = require_column(shown_name, "--label-column", named_columns.label, columns, found)
     if isinstance(features[label], list | datasets.List | datasets.LargeList):
         raise UserError(
-            f"{source}: the column {escape_name(label)} has several classes for each image, and a model here knows "
+            f"{shown_name}: the column {escape_name(label)} has several classes for each image, and a model here knows "
             "one; --label-column may name another column."
         )
-    log.info("%s: images in the column %s, classes in %s", source, image, label)
+    log.info("%s: images in the column %s, classes in %s", shown_name, image, label)
     if isinstance(features[label], datasets.ClassLabel):
         # -1 is a class that is not told, as often in test splits.
         labels_of = {name: np.array(_known(split[label], -1), np.int32) for name, split in splits.items()}
         splits = {name: split for name, split in splits.items() if labels_of[name].max(initial=-1) >= 0}
         class_names = list(features[label].names)
         labels = np.concatenate([labels_of[name] for name in splits])
-        require_none_missing(source, label, int(np.count_nonzero(labels < 0)))
+        require_none_missing(shown_name, label, int(np.count_nonzero(labels < 0)))
     else:
         values = [str(value) for split in splits.values() for value in _known(split[label], "")]
-        class_names, labels = classes_of(source, label, values)
+        class_names, labels = classes_of(shown_name, label, values)
     contents = _Images([split.select_columns([image]) for split in splits.values()], image)
     groups = None
     if group is not None:
         groups = [str(value) for split in splits.values() for value in _known(split[group], "")]
-        require_values(source, group, groups, "group")
+        require_values(shown_name, group, groups, "group")
     return listing_from_rows(
-        source,
+        shown_name,
         class_names,
         labels,
         contents.names(list(splits)),
@@ -122,11 +122,11 @@ def list_hf_dataset(name: str, source: str, named: NamedColumns, reading: ReadOp
         groups,
         [split._fingerprint for split in splits.values()],
         f"{name} {image}",
-        reading.min_classes,
+        read_options.min_classes,
     )
 
 
-def _load(name: str, source: str) -> Any:
+def _load(name: str, shown_name: str) -> Any:
     """The `DatasetDict`."""
     logging.getLogger("datasets").setLevel(logging.WARNING)
     import datasets
@@ -143,14 +143,14 @@ def _load(name: str, source: str) -> Any:
         return datasets.load_dataset(match[1], match[2], revision=match[3])
     except datasets.exceptions.DatasetNotFoundError as error:
         raise UserError(
-            f"{source}: there is no such file or folder here, and the Hub says: {escape_name(str(error).rstrip('.'))}; "
-            "one that is private or gated needs HF_TOKEN or `hf auth login`."
+            f"{shown_name}: there is no such file or folder here, and the Hub says: "
+            f"{escape_name(str(error).rstrip('.'))}; one that is private or gated needs HF_TOKEN or `hf auth login`."
         ) from error
     except Exception as error:  # the library raises many kinds: no network, no such data set, a choice to make
         if _is_disk_full(error):
             raise UserError(
-                f"{source} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left on "
-                "device); make room, or set HF_DATASETS_CACHE and HF_HOME to folders with enough free space."
+                f"{shown_name} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left "
+                "on device); make room, or set HF_DATASETS_CACHE and HF_HOME to folders with enough free space."
             ) from error
         reason = " ".join(str(error).split())[:300].rstrip(".")
         what = (
@@ -158,7 +158,7 @@ def _load(name: str, source: str) -> Any:
             if is_here
             else "there is no such file or folder here, and the data set cannot be read from the Hub"
         )
-        raise UserError(f"{source}: {what} ({escape_name(reason)}).") from error
+        raise UserError(f"{shown_name}: {what} ({escape_name(reason)}).") from error
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
@@ -171,18 +171,18 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _splits(loaded: Any, source: str) -> dict[str, Any]:
+def _splits(loaded: Any, shown_name: str) -> dict[str, Any]:
     """{"train", "validation" or "test": the split}."""
     if len(loaded) == 1:
         return {"train": next(iter(loaded.values()))}
     found: dict[str, str] = {}
     for name in loaded:
         if (split := SPLIT_ALIASES.get(name.lower())) and found.setdefault(split, name) != name:
-            raise UserError(f"{source} has the splits {found[split]} and {name}, which mean the same.")
+            raise UserError(f"{shown_name} has the splits {found[split]} and {name}, which mean the same.")
     if unused := [name for name in loaded if name not in found.values()]:
-        log.info("%s: not used are the splits %s", source, format_list(unused))
+        log.info("%s: not used are the splits %s", shown_name, format_list(unused))
     if "train" not in found:
-        raise UserError(f"{source} has no split train; its splits are {format_list(list(loaded))}.")
+        raise UserError(f"{shown_name} has no split train; its splits are {format_list(list(loaded))}.")
     return {split: loaded[found[split]] for split in ("train", "validation", "test") if split in found}
 
 

@@ -33,7 +33,7 @@ def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[t
     splits = [loaded.splits["test"]] if "test" in loaded.splits else list(loaded.splits.values())
     splits = [split for split in splits if len(split.labels)]
     images = splits[0].images if len(splits) == 1 else np.concatenate([split.images for split in splits])
-    files = [split.files for split in splits if split.files is not None]
+    names = np.concatenate([split.names for split in splits])
     labels = np.concatenate([split.labels for split in splits])
     known = np.array([labels_of[name] for name in loaded.class_names], np.int32)
-    return Split(images, known[labels], np.concatenate(files) if files else None), loaded.damaged
+    return Split(images, known[labels], names), loaded.damaged

@@ -36,18 +36,18 @@ class Listing(NamedTuple):
     """The images of a source, not yet decoded.
 
     Attributes:
-        class_names: K names, sorted.
-        files: split -> paths relative to the folder, with "/", by class, then by path. "train" is the first split.
+        class_names: K names in the order of the labels.
+        names: split -> what the log calls each image, such as its path in the folder. "train" is the first split.
         labels: split -> int32 [n] in [0, K).
         file_states: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of
-            `files`.
+            `names`.
         cache_key: part of the key of the decoded images, such as the folder's path: two folders may have equal names.
-        contents: path or content of each file, its pixels, or why it has none, in the order of `files`.
-        groups: the group of each file, in the order of `files`; None if no column names groups.
+        contents: path or content of each file, its pixels, or why it has none, in the order of `names`.
+        groups: the group of each file, in the order of `names`; None if no column names groups.
     """
 
     class_names: list[str]
-    files: dict[str, list[str]]
+    names: dict[str, list[str]]
     labels: dict[str, np.ndarray]
     file_states: list[Any]
     cache_key: str
@@ -55,12 +55,12 @@ class Listing(NamedTuple):
     groups: list[str] | None = None
 
 
-def list_images(root: str | os.PathLike[str], source: str, min_classes: int = MIN_CLASSES) -> Listing:
+def list_class_folders(root: str | os.PathLike[str], shown_name: str, min_classes: int = MIN_CLASSES) -> Listing:
     """List the image files in a folder without opening them.
 
     Args:
         root: the folder.
-        source: the folder, as error messages name it.
+        shown_name: the folder, as error messages name it.
         min_classes: the fewest that are accepted.
 
     Returns:
@@ -70,21 +70,21 @@ def list_images(root: str | os.PathLike[str], source: str, min_classes: int = MI
         UserError: the folder has no class folders, or cannot be read.
     """
     root = os.path.realpath(root)
-    split_folders = _find_splits(root, source)
-    class_folders = {split: _find_classes(root, path, source) for split, path in split_folders.items()}
+    split_folders = _find_splits(root, shown_name)
+    class_folders = {split: _find_classes(root, path, shown_name) for split, path in split_folders.items()}
     for split, path in split_folders.items():
         unknown = sorted(class_folders[split] - class_folders["train"])
         if unknown:
             raise UserError(
-                f"{source} has the class {format_list(unknown)} in {path} but not in {split_folders['train']}."
+                f"{shown_name} has the class {format_list(unknown)} in {path} but not in {split_folders['train']}."
             )
     # Names that are not valid UTF-8 become text with escapes.
     names = {folder: os.fsencode(folder).decode("utf-8", "backslashreplace") for folder in class_folders["train"]}
     folders = sorted(names, key=lambda folder: (names[folder], folder))
     if len(folders) == 1:
-        _require_not_nested(root, f"{split_folders['train']}{folders[0]}", source)
+        _require_not_nested(root, f"{split_folders['train']}{folders[0]}", shown_name)
     class_names = [names[folder] for folder in folders]
-    require_classes(source, class_names, min_classes)
+    require_classes(shown_name, class_names, min_classes)
 
     paths: list[str] = []
     files, labels, within = {}, {}, os.path.join(root, "")
@@ -148,7 +148,7 @@ def _scan(folder):
     return next(walk(folder, raise_as_user_error))[1:]
 
 
-def _find_splits(root, source):
+def _find_splits(root, shown_name):
     """Return split -> path of the folder with its class folders, {"train": ""} if there are no split folders."""
     folders, _ = _scan(root)
     named = {}
@@ -165,20 +165,20 @@ def _find_splits(root, source):
     given = format_list([f"{name}/" for names in named.values() for name in names])
     if others:
         raise UserError(
-            f"{source} has {given} and also {format_list([f'{name}/' for name in others])}; use either only "
+            f"{shown_name} has {given} and also {format_list([f'{name}/' for name in others])}; use either only "
             "train/, val/ and test/ with class folders in them, or only class folders."
         )
     for names in named.values():
         if len(names) > 1:
-            raise UserError(f"{source} has {names[0]}/ and {names[1]}/ for the same split; keep one of them.")
+            raise UserError(f"{shown_name} has {names[0]}/ and {names[1]}/ for the same split; keep one of them.")
     if "train" not in named:
-        raise UserError(f"{source} has {given} but no train/; add train/, or use only class folders.")
+        raise UserError(f"{shown_name} has {given} but no train/; add train/, or use only class folders.")
     return {split: f"{named[split][0]}/" for split in ("train", "validation", "test") if split in named}
 
 
-def _find_classes(root, path, source):
+def _find_classes(root, path, shown_name):
     """Return the names of the class folders in a split."""
-    where = f"{source}: {path}" if path else source
+    where = f"{shown_name}: {path}" if path else shown_name
     folders, files = _scan(os.path.join(root, path))
     images = _image_names(files)
     if not folders:
@@ -192,13 +192,13 @@ def _find_classes(root, path, source):
     return set(folders)
 
 
-def _require_not_nested(root, folder, source):
+def _require_not_nested(root, folder, shown_name):
     """Refuse an archive that was unpacked into a folder of its own name, and say where the classes are."""
     inside, files = _scan(os.path.join(root, folder))
     if len(inside) > 1 and not _image_names(files):
         raise UserError(
-            f"{source} has only the folder {escape_name(folder)}, with {len(inside):,} folders in it; if they "
-            f"are the classes, use {os.path.join(source, escape_name(folder))}."
+            f"{shown_name} has only the folder {escape_name(folder)}, with {len(inside):,} folders in it; if they "
+            f"are the classes, use {os.path.join(shown_name, escape_name(folder))}."
         )
 
 

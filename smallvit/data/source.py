@@ -19,7 +19,7 @@ from smallvit.data.findings import find_duplicates
 from smallvit.data.groups import divided_groups, groups_by_pattern, merge_groups
 from smallvit.data.hf_dataset import has_embedded_images, has_parquet, is_hf_dataset_name, list_hf_dataset
 from smallvit.data.hold_out import divide, hold_out
-from smallvit.data.listing import list_images
+from smallvit.data.listing import list_class_folders
 from smallvit.data.npz import read_npz
 from smallvit.data.split import Split
 from smallvit.data.table import TABLE_SUFFIXES, list_table
@@ -64,9 +64,8 @@ class Source(NamedTuple):
     image_column: str | None = None
     label_column: str | None = None
 
-    @property
-    def kind(self) -> str:
-        """What `path` names: "cifar100", "folder", "npz", "archive", "table", "hf_dataset", or "unknown"."""
+    def find_kind(self) -> str:
+        """Look up what `path` names: "cifar100", "folder", "npz", "archive", "table", "hf_dataset", or "unknown"."""
         if self.path is None or self.path == "cifar100":
             return "cifar100"
         # os.path.expanduser and isdir accept any text; `Path.expanduser` raises for an unknown user.
@@ -85,7 +84,7 @@ class Source(NamedTuple):
     @property
     def name(self) -> str:
         """The data set's name: "CIFAR-100", the name of the folder or file, or USER/NAME."""
-        if self.kind == "cifar100":
+        if self.find_kind() == "cifar100":
             return "CIFAR-100"
         given = os.path.expanduser(str(self.path))
         if not os.path.exists(given):
@@ -109,55 +108,64 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
     Raises:
         UserError: the source cannot be read, or has too few images or classes.
     """
-    path, kind = str(source.path), source.kind
-    reading = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
+    path, kind = str(source.path), source.find_kind()
+    read_options = ReadOptions(source.image_size, source.strict, for_training, source.value_range)
     file = Path(os.path.expanduser(path))
-    shown = escape_name(path if kind == "hf_dataset" else str(file))
+    shown_name = escape_name(path if kind == "hf_dataset" else str(file))
     if kind == "unknown" or not (kind == "hf_dataset" or os.path.lexists(file)):
-        problem = f"{shown} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown}"
+        problem = (
+            f"{shown_name} is no data set that can be read" if os.path.lexists(file) else f"There is no {shown_name}"
+        )
         raise UserError(
             f"{problem}; --data takes a folder of images, a zip or tar archive of one, a CSV, TSV or Parquet file with "
             "paths and classes, an .npz file, a data set USER/NAME of the Hugging Face Hub, or cifar100."
         )
-    # A group of brackets makes it a regular expression for paths, see `_load_own`.
+    # With a bracket, --group-by is a regular expression for names, which `_load_own` applies. Without, it is a column.
     group = None if source.group_by and "(" in source.group_by else source.group_by
-    named = NamedColumns(source.image_column, source.label_column, group)
+    named_columns = NamedColumns(source.image_column, source.label_column, group)
     if kind in ("npz", "folder"):
-        refuse_columns(named, f"{shown} has no columns")
+        refuse_columns(named_columns, f"{shown_name} has no columns")
     with os_error_as_user_error(file):
         if kind == "npz":
-            return read_npz(file, shown, reading)
+            return read_npz(file, shown_name, read_options)
         if kind == "archive":
-            return read_archive(file, shown, named, reading)
+            return read_archive(file, shown_name, named_columns, read_options)
         if kind == "folder":
-            listing = list_images(file, shown, reading.min_classes)
+            listing = list_class_folders(file, shown_name, read_options.min_classes)
         elif kind == "table":
-            listing = list_table(file, shown, named, reading)
+            listing = list_table(file, shown_name, named_columns, read_options)
         else:
-            listing = list_hf_dataset(path, shown, named, reading)
-    return read_listing(shown, listing, reading)
+            listing = list_hf_dataset(path, shown_name, named_columns, read_options)
+    return read_listing(shown_name, listing, read_options)
 
 
-def load_dataset(source: Source) -> Dataset:
-    """Read a data set.
-
-    Raises:
-        UserError: the source cannot be read, has too few images or classes, or one of its numbers is out of range.
-    """
+def require_valid(source: Source) -> None:
+    """Raise `UserError` if one of the source's numbers is out of range, or an option is not for CIFAR-100."""
     if source.limit is not None and source.limit < 1:
         raise UserError(f"--limit is {source.limit}; it must be at least 1.")
     if not 0 < source.test_split < 1:
         raise UserError(f"--test-split is {source.test_split:g}; it must be more than 0 and less than 1.")
     if source.folds is not None and not 2 <= source.folds <= _MAX_FOLDS:
         raise UserError(f"--folds is {source.folds}; it must be from 2 to {_MAX_FOLDS}.")
-    if source.kind == "cifar100":
+    if source.find_kind() == "cifar100":
         for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
             if value is not None:
                 raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
+
+
+def load_dataset(source: Source) -> Dataset:
+    """Read a data set.
+
+    Raises:
+        UserError: the source cannot be read, has too few images or classes, or is not valid.
+    """
+    require_valid(source)
+    if source.find_kind() == "cifar100":
         dataset = load_cifar100(None if source.path == "cifar100" else source.path)
     else:
         dataset, groups_in_two_splits = _load_own(source)
     if source.limit is not None:
+        log.info("--limit: at most %d images of each split are used", source.limit)
         dataset = _limit(dataset, source.limit)
     if not dataset.is_own:
         return dataset
@@ -179,17 +187,17 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         raise UserError(f"--folds draws the test images itself, but {source.name} has {given} images; leave out one.")
     groups = loaded.groups
     if source.group_by is not None and groups is None:
-        groups = groups_by_pattern(source.group_by, loaded.splits, source.name)
+        groups = groups_by_pattern(source.group_by, loaded.splits)
     namings = [equal_image_ids([train])[0].tolist()]
     if groups:
         namings.append(groups["train"])
         count = len({name for names in groups.values() for name in names})
         log.info("--group-by: %d groups; each stays in one split", count)
-    train = train._replace(groups=merge_groups(*namings))
+    train = train._replace(group_ids=merge_groups(*namings))
     if source.folds is not None:
         test = train.take(slice(0, 0))
     elif test is None:
-        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.groups)
+        kept, held_out = hold_out(train.labels, source.test_split, "stratified", _TEST_SEED, train.group_ids)
         train, test = train.take(kept), train.take(held_out)
     log_damaged(loaded.damaged, "; --strict refuses them")
     if loaded.value_range is not None:
@@ -215,7 +223,7 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
 
 def _draw_folds(dataset: Dataset, count: int) -> np.ndarray:
     """Divide the images into folds of about one size with the same shares of the classes: int [n], from 0."""
-    labels, groups = dataset.train.labels, dataset.train.groups
+    labels, groups = dataset.train.labels, dataset.train.group_ids
     assert groups is not None
     folds = divide(labels, [1 / count] * count, _TEST_SEED, groups)
     for label, name in enumerate(dataset.class_names):
@@ -236,4 +244,4 @@ def _limit(dataset: Dataset, limit: int) -> Dataset:
         return split.take(np.linspace(0, len(split.labels) - 1, limit).round().astype(int))
 
     splits = {name: part(getattr(dataset, name)) for name in ("train", "validation", "test")}
-    return dataset._replace(name=f"{dataset.name}, {limit} images of each split", **splits)
+    return dataset._replace(**splits)

@@ -17,15 +17,17 @@ class Split(NamedTuple):
     Attributes:
         images: uint8 [n, H, W, 3], 0-255. The array may be a read-only view of a memory-mapped file.
         labels: int32 [n] in [0, K).
-        files: str [n], the images' paths as `os.fsdecode` gives them, or None if the images are not files. Pass a path
-            through `escape_name` before you show it.
-        groups: int64 [n], images of one group must not be divided between splits; None if all may be.
+        names: str [n], what the log calls each image, such as its path in the folder or `x_train[0]`; None for
+            CIFAR-100. Pass a name through `escape_name` before you show it.
+        group_ids: int64 [n], images of one group must not be divided between splits; None if all may be.
+        paths: str [n], the images' files; None if the images are not files that stay.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    files: np.ndarray | None = None
-    groups: np.ndarray | None = None
+    names: np.ndarray | None = None
+    group_ids: np.ndarray | None = None
+    paths: np.ndarray | None = None
 
     def take(self, indices: np.ndarray | slice) -> "Split":
         """Select images by a slice or an array of integers. An array copies the images into memory."""
@@ -40,8 +42,8 @@ class Split(NamedTuple):
         return digest.hexdigest()
 
     def describe(self, index: int) -> str:
-        """The file of an image, or its index if the image is not a file."""
-        return f"image {index}" if self.files is None else escape_name(self.files[index])
+        """The name of an image, or its index if it has none."""
+        return f"image {index}" if self.names is None else escape_name(self.names[index])
 
 
 def iter_chunks(images: np.ndarray) -> Iterator[np.ndarray]:

@@ -32,46 +32,48 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _SNIFFED_BYTES = 2**16
 
 
-def list_table(file: Path, source: str, named: NamedColumns, reading: ReadOptions) -> Listing:
+def list_table(file: Path, shown_name: str, named_columns: NamedColumns, read_options: ReadOptions) -> Listing:
     """List the images of a table. A column of splits is used if all of its values name splits.
 
     Args:
         file: the table. Paths in it are relative to its folder; where there is no such file, one of this name, with or
             without suffix, is looked for in the folder.
-        source: the table, as messages name it.
-        named: the columns that the user named. Instead of a label column, there may be one column of 0 and 1 for each
-            class.
-        reading: whether it is for training.
+        shown_name: the table, as messages name it.
+        named_columns: the columns that the user named. Instead of a label column, there may be one column of 0 and 1
+            for each class.
+        read_options: whether it is for training.
 
     Raises:
         UserError: the table is damaged, or lacks a column; or see `columns`.
         OSError: it cannot be read.
     """
-    columns = _read(file, source)
+    columns = _read(file, shown_name)
     names = list(columns)
     found = find_column(names, IMAGE_COLUMNS) or next(filter(lambda name: _has_paths(columns[name]), names), None)
-    image = require_column(source, "--image-column", named.image, names, found)
+    image = require_column(shown_name, "--image-column", named_columns.image, names, found)
     split = find_column(names, SPLIT_COLUMNS)
     if split is not None and not all(value.strip().lower() in SPLIT_ALIASES for value in columns[split]):
         split = None
-    group = group_column(source, named, names)
+    group = group_column(shown_name, named_columns, names)
     if group is not None:
-        require_values(source, group, columns[group], "group")
+        require_values(shown_name, group, columns[group], "group")
     others = {name: values for name, values in columns.items() if name not in (image, split, group)}
-    label = named.label or find_column(list(others), LABEL_COLUMNS)
+    label = named_columns.label or find_column(list(others), LABEL_COLUMNS)
     if label is None and len(others) == 1:
         (label,) = others
-    indicators = classes_of_indicators(source, others) if label is None else None
+    indicators = classes_of_indicators(shown_name, others) if label is None else None
     if indicators is None:
-        label = require_column(source, "--label-column", named.label, names, label)
-        class_names, labels = classes_of(source, label, columns[label])
+        label = require_column(shown_name, "--label-column", named_columns.label, names, label)
+        class_names, labels = classes_of(shown_name, label, columns[label])
     else:
         class_names, labels = indicators
     given = f"in the column {label}" if label else "in one column each"
-    log.info("%s: images in the column %s, classes %s%s", source, image, given, f", splits in {split}" if split else "")
-    paths = _find_images(columns[image], str(file.parent), source)
+    log.info(
+        "%s: images in the column %s, classes %s%s", shown_name, image, given, f", splits in {split}" if split else ""
+    )
+    paths = _resolve_paths(columns[image], str(file.parent), shown_name)
     return listing_from_rows(
-        source,
+        shown_name,
         class_names,
         labels,
         columns[image],
@@ -80,11 +82,11 @@ def list_table(file: Path, source: str, named: NamedColumns, reading: ReadOption
         columns[group] if group else None,
         [(path, *file_state(path)) for path in paths],
         os.path.realpath(file),
-        reading.min_classes,
+        read_options.min_classes,
     )
 
 
-def _read(file: Path, source: str) -> dict[str, list[str]]:
+def _read(file: Path, shown_name: str) -> dict[str, list[str]]:
     """{column: its values as text}."""
     import pandas
 
@@ -105,9 +107,9 @@ def _read(file: Path, source: str) -> dict[str, list[str]]:
             )
     except Exception as error:  # pandas raises many kinds for text that is no table
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{source} is not a table that can be read ({escape_name(reason)}).") from error
+        raise UserError(f"{shown_name} is not a table that can be read ({escape_name(reason)}).") from error
     if not len(table):
-        raise UserError(f"{source} has no rows.")
+        raise UserError(f"{shown_name} has no rows.")
     return {str(name): table[name].tolist() for name in table.columns}
 
 
@@ -122,13 +124,13 @@ def _has_paths(values: Sequence[str]) -> bool:
     return all(os.path.splitext(value)[1].lower() in IMAGE_SUFFIXES for value in values[:100])
 
 
-def _find_images(names: Sequence[str], folder: str, source: str) -> list[str]:
+def _resolve_paths(names: Sequence[str], folder: str, shown_name: str) -> list[str]:
     """The path of each image that a table names.
 
     Args:
         names: paths relative to the folder, or names of files in it, with or without suffix.
         folder: the folder of the table.
-        source: the table, as the message names it.
+        shown_name: the table, as the message names it.
 
     Raises:
         UserError: an image is missing.
@@ -146,7 +148,7 @@ def _find_images(names: Sequence[str], folder: str, source: str) -> list[str]:
         paths.append(path)
     if missing:
         raise UserError(
-            f"{source} names {len(missing):,} of {len(names):,} images that are not in its folder: "
+            f"{shown_name} names {len(missing):,} of {len(names):,} images that are not in its folder: "
             f"{format_list(missing)}; paths are relative to the folder of the table."
         )
     return paths

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from smallvit.data.source import require_valid
 from smallvit.device.backend import require_supported_backend
 from smallvit.device.distribution import broadcast_json, is_main_process
 from smallvit.errors import UserError, os_error_as_user_error
@@ -18,7 +19,8 @@ from smallvit.training.time_limit import TimeLimit
 
 # Options that may differ between the processes of one experiment.
 _PER_PROCESS_OPTIONS = {
-    *("command", "coordinator", "process_id", "data", "output_dir", "tensorboard", "resume", "time_limit", "publisher")
+    *("repeat_command", "coordinator", "process_id", "data", "output_dir", "tensorboard", "resume"),
+    *("time_limit", "publisher"),
 }
 
 
@@ -61,6 +63,7 @@ def check(options: ExperimentOptions) -> Checked:
         require_installed("--tensorboard", "tensorflow", "tensorboard")
     if options.track is not None:
         require_installed(f"--track {options.track}", options.track)
+    require_valid(options.source)
     plan = make_plan(options)
     runs = plan.runs()
     if not is_main_process():

@@ -43,7 +43,7 @@ def evaluate_models(models: Sequence[str], source: Source, output_dir: Path | No
     require_supported_backend()
     folders, read_data = resolve_models(models), TrainingDataReader(source)
     records = [folder.record for folder in folders.values()]
-    if source.kind == "cifar100" or _was_tested_on(records, read_data):
+    if source.find_kind() == "cifar100" or _was_tested_on(records, read_data):
         if output_dir is not None:
             raise UserError(
                 "--output-dir is for new images. CIFAR-100 and the images that a model was tested on give no report."
@@ -111,7 +111,7 @@ def _require_comparable(records: Mapping[str, Record]) -> None:
     for name in others:
         if records[name].class_names != records[first].class_names:
             raise UserError(f"{first} and {name} know different classes; evaluate them one by one.")
-        if records[name].input_spec != records[first].input_spec:
+        if records[name].decode_spec != records[first].decode_spec:
             raise UserError(f"{first} and {name} see images of different sizes or ranges; evaluate them one by one.")
         key = records[name].variant, records[name].training.seed
         if key in seen:

@@ -2,7 +2,6 @@
 
 import io
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -10,24 +9,23 @@ from PIL import Image
 from smallvit.data import Split, index_in_class
 from smallvit.errors import UserError
 from smallvit.files import safe_file_name
-from smallvit.images import InputSpec, load_square
+from smallvit.images import load_square
+from smallvit.images.value_range import ValueRange
 
 _SEED = 0  # the same images for every model of a data set
 _QUALITY = 90  # of the JPEGs
 
 
 def choose_examples(
-    test: Split, class_names: list[str], count: int, root: str | None = None, input_spec: InputSpec | None = None
+    test: Split, class_names: list[str], count: int, value_range: ValueRange | None = None
 ) -> dict[str, bytes]:
     """Choose test images at random, one of each class before a second of any.
 
     Args:
-        test: a `Split`.
+        test: a `Split`. Of files, the squares are taken, which are larger than what the models are given.
         class_names: in the order of the labels.
         count: how many, at most.
-        root: the folder that its `files` are relative to; there, the squares of the files are taken, which are larger
-            than what the models are given.
-        input_spec: the `InputSpec` of the models.
+        value_range: black and white of images with more than 8 bits, see `Dataset`.
 
     Returns:
         {file name, made from the class name: content}.
@@ -35,7 +33,7 @@ def choose_examples(
     chosen = {}
     for index in _by_turns(test.labels)[:count]:
         stem = safe_file_name(class_names[test.labels[index]])
-        kind, content = _encode(test, index, root, input_spec)
+        kind, content = _encode(test, index, value_range)
         number = 1
         name = f"{stem}{kind}"
         while name in chosen:
@@ -51,11 +49,11 @@ def _by_turns(labels):
     return order[np.argsort(index_in_class(labels, order)[order], kind="stable")]
 
 
-def _encode(test, index, root, input_spec):
+def _encode(test, index, value_range):
     square = None
-    if test.files is not None and root is not None:
+    if test.paths is not None:
         with suppress(UserError):  # the file was deleted since; use the resized image instead
-            square = load_square(Path(root).expanduser() / test.files[index], input_spec and input_spec.value_range)
+            square = load_square(test.paths[index], value_range)
     buffer = io.BytesIO()
     if square is None:
         Image.fromarray(np.asarray(test.images[index])).save(buffer, "PNG")

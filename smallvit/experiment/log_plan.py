@@ -113,7 +113,7 @@ def warn_of_leakage(runs: Iterable[Run], dataset: Dataset) -> None:
 
 def log_dry_run(plan: Plan, dataset: Dataset) -> None:
     """Log what would be trained, on which images, and for how long. Some steps of each run are measured."""
-    runs = [run for run in plan.runs() if not run.fold]
+    runs = [run for run in plan.runs() if not run.fold_index]
     splits = run_splits(dataset, runs[0])
     log_plan(plan, dataset)
     counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]

@@ -14,7 +14,7 @@ class ExperimentOptions:
     Most attributes have the name of their option on the command line.
 
     Attributes:
-        command: the command that repeats the experiment, for the record.
+        repeat_command: the command that repeats the experiment, for the record.
         preset: name in `config.PRESETS`; None takes the default for the data.
         overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
         variant: names in `config.VARIANTS`; None takes `config.DEFAULT_VARIANTS`, or those that `init_from` has.
@@ -45,7 +45,7 @@ class ExperimentOptions:
         publisher: pushes each model to the Hub; None pushes nothing.
     """
 
-    command: str = ""
+    repeat_command: str = ""
     preset: str | None = None
     overrides: dict[str, object] = field(default_factory=dict)
     variant: list[str] | None = None

@@ -52,7 +52,7 @@ class Run(NamedTuple):
         model, training: the configuration.
         folder: the model folder it will become.
         initial: its initial weights; None: random weights.
-        fold: the fold that tests it, from 0; None without folds.
+        fold_index: the fold that tests it, from 0; None without folds.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Run(NamedTuple):
     training: TrainConfig
     folder: Path
     initial: InitialWeights | None
-    fold: int | None = None
+    fold_index: int | None = None
 
     @property
     def checkpoint(self) -> CheckpointFiles:
@@ -200,7 +200,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
     if not 0 <= options.examples <= MAX_EXAMPLES:
         raise UserError(f"--examples is {options.examples}; it must be from 0 to {MAX_EXAMPLES}.")
     source, variants, initial = options.source, list(dict.fromkeys(options.variant or DEFAULT_VARIANTS)), {}
-    is_cifar100 = source.kind == "cifar100"
+    is_cifar100 = source.find_kind() == "cifar100"
     preset_name = options.preset or (DEFAULT_PRESET if is_cifar100 else CUSTOM_DATA_PRESET)
     preset = PRESETS[preset_name]
     output_dir = options.output_dir or (Path("runs") if is_cifar100 else Path("runs", source.folder_name))

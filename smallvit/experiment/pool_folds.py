@@ -15,24 +15,22 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
     """Put the answers of the folds of each variant and seed together, as if one model had answered for all images.
 
     Args:
-        finished: runs with a fold, in the order of their folds.
+        finished: the runs of all folds, in the order of their folds.
         dataset: a data set with folds.
 
     Returns:
-        One `EvaluatedModel` for each variant and seed of which all folds are there. Its record is that of the first
+        One `EvaluatedModel` for each variant and seed. Its record is that of the first
         fold with the metrics over all images and the time of all folds.
     """
     assert dataset.folds is not None
     by_model = group_by_key(((each.run.variant, each.run.training.seed), each) for each in finished)
     pooled = []
     for runs in by_model.values():
-        if len(runs) < dataset.num_folds:
-            continue
         predicted = np.zeros(len(dataset.folds), runs[0].model.predicted.dtype)
         confidence = np.zeros(len(dataset.folds))
         for one in runs:
-            predicted[dataset.folds == one.run.fold] = one.model.predicted
-            confidence[dataset.folds == one.run.fold] = one.model.confidence
+            predicted[dataset.folds == one.run.fold_index] = one.model.predicted
+            confidence[dataset.folds == one.run.fold_index] = one.model.confidence
         records = [one.model.record for one in runs]
         record = dataclasses.replace(
             records[0],

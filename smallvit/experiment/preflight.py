@@ -54,13 +54,15 @@ def preflight(prepared: Prepared) -> Ready:
     if options.dry_run:
         if dataset.findings:
             log_findings(dataset.findings)
-        log_faster_backend(options.command)
+        log_faster_backend(options.repeat_command)
         log_dry_run(plan, dataset)
         return Ready(*prepared, {})
     finished: dict[str, ModelFolder | None] = {}
     if is_main_process():
         with os_error_as_user_error(plan.output_dir):
-            finished.update((run.name, _load_finished_run(run, dataset)) for run in runs if run.folder.exists())
+            finished.update(
+                (run.name, _load_finished_run(run, dataset, plan.source.limit)) for run in runs if run.folder.exists()
+            )
         if dataset.findings:
             with write_error_as_user_error(f"--output-dir {plan.output_dir}"):
                 plan.output_dir.mkdir(parents=True, exist_ok=True)
@@ -69,12 +71,12 @@ def preflight(prepared: Prepared) -> Ready:
         options.publisher.create_repositories([run.name for run in runs])
     finished = {name: finished.get(name) for name in broadcast_json(list(finished))}
     if len(finished) < len(runs):
-        log_faster_backend(options.command)
+        log_faster_backend(options.repeat_command)
     log_plan(plan, dataset)
     return Ready(*prepared, finished)
 
 
-def _load_finished_run(run, dataset):
+def _load_finished_run(run, dataset, limit):
     """The `ModelFolder` of a run that was finished before. Raises `UserError` if it was another training."""
     folder = read_model_folder(run.folder)
     record = folder.record
@@ -91,11 +93,13 @@ def _load_finished_run(run, dataset):
     require_same_settings(
         {
             "data": record.data,
+            "--limit": record.limit,
             "initial model": record.started_from,
             **{name: recipe_before[name] for name in deciding},
         },
         {
             "data": dataset.name,
+            "--limit": limit,
             "initial model": run.initial and hide_outside_path(run.initial.name),
             **{name: recipe_now[name] for name in deciding},
         },

@@ -46,7 +46,7 @@ def prepare(checked: Checked) -> Prepared:
     options = checked.options
     # The main process reads first: several processes of one host must not download to the same file at once.
     dataset = load_dataset(checked.plan.source) if is_main_process() else None
-    broadcast_json(None)
+    broadcast_json(None)  # waits until the main process has read
     dataset = dataset or load_dataset(checked.plan.source)
     plan = checked.plan.fit_to_data(dataset)
     begun = _first_begun(plan) if options.resume and is_main_process() else None
@@ -54,8 +54,8 @@ def prepare(checked: Checked) -> Prepared:
         epochs = broadcast_json(begun and begun.epochs_begun_with()) or _epochs_for_hours(plan, dataset, options.hours)
         plan = plan.with_epochs(epochs)
         # On another machine, --hours would give another number of epochs.
-        command = re.sub(r"--hours[ =]\S+", f"--epochs {epochs}", options.command)
-        options = dataclasses.replace(options, command=command)
+        command = re.sub(r"--hours[ =]\S+", f"--epochs {epochs}", options.repeat_command)
+        options = dataclasses.replace(options, repeat_command=command)
     return Prepared(options, plan, checked.time_limit, checked.commit, dataset)
 
 

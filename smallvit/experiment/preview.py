@@ -1,5 +1,6 @@
 """An image of what a recipe's augmentation does to a batch, for the command `preview`."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def write_preview(path: Path, options: ExperimentOptions) -> None:
     """
     if not path.name or path.is_dir():
         raise UserError(f"--output {path} is a folder; give the name of a file, such as batch.png.")
-    prepared = prepare(check(options))
+    prepared = prepare(check(dataclasses.replace(options, dry_run=True)))
     dataset, run = prepared.dataset, prepared.plan.runs()[0]
     train, *_ = run_splits(dataset, run)
     title = f"{dataset.name}, preset {prepared.plan.preset_name}: images, and below each the augmented image"

@@ -36,7 +36,7 @@ def software_versions() -> dict[str, str]:
 
 
 def provenance(command: str, commit: str | None) -> dict[str, Any]:
-    """How a result came about: the fields of that meaning of `RunSummary`."""
+    """The fields of `RunSummary` that say how a result was produced."""
     return {
         "command": command,
         "hardware": backend.describe_device(),

@@ -34,14 +34,14 @@ def publish(ready: Ready, finished_runs: Iterable[FinishedRun]) -> list[Path]:
         if ready.options.publisher:
             ready.options.publisher.push(finished_run.run.folder, finished_run.run.name)
     models, dataset = [one.model for one in finished], ready.dataset
-    if dataset.num_folds and models:
-        models, dataset = pool_folds(finished, dataset), dataset._replace(test=dataset.train)
-        if not models or len(finished) < len(ready.plan.runs()):
+    if not models:
+        return []
+    if dataset.num_folds:
+        if len(finished) < len(ready.plan.runs()):
             if is_main_process():  # only this one counts the runs that were finished before
                 log.warning("No report yet: not all %d folds are trained. Continue with --resume", dataset.num_folds)
             return folders
-    if not models:
-        return []
+        models, dataset = pool_folds(finished, dataset), dataset._replace(test=dataset.train)
     log.info("\n%s", _format_results([model.record for model in models]))
     if is_main_process():
         if sentences := conclusion(models, dataset):

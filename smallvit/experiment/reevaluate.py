@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def source_as_trained(source: Source, record: Record) -> Source:
-    """The source, with the images as a model is given them, and with the folds of its training."""
-    folds = None if source.kind == "cifar100" else record.num_folds
-    return source._replace(image_size=record.input_spec.side, value_range=record.input_spec.value_range, folds=folds)
+    """The source, with the images as a model is given them, and with the folds and the limit of its training."""
+    folds = None if source.find_kind() == "cifar100" else record.num_folds
+    side, value_range = record.decode_spec
+    return source._replace(image_size=side, value_range=value_range, folds=folds, limit=record.limit)
 
 
 class TrainingDataReader:

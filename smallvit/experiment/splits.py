@@ -14,12 +14,12 @@ def train_validation_splits(dataset: Dataset, train_config: TrainConfig) -> tupl
         train_config.validation_split,
         train_config.split,
         train_config.seed,
-        dataset.train.groups,
+        dataset.train.group_ids,
     )
     return dataset.train.take(train), dataset.train.take(validation)
 
 
 def run_splits(dataset: Dataset, run: Run) -> tuple[Split, Split, Split]:
     """The training, validation and test split of a run."""
-    dataset = dataset.of_fold(run.fold)
+    dataset = dataset.of_fold(run.fold_index)
     return *train_validation_splits(dataset, run.training), dataset.test

@@ -61,7 +61,8 @@ def _train_runs(ready):
             log.info("%s: finished before, in %s", run.name, run.folder)
             if is_main_process():
                 run.checkpoint.delete()  # a process killed between the two steps leaves both
-                yield FinishedRun(run, evaluate_folder(ready.finished[run.name], ready.dataset.of_fold(run.fold).test))
+                test = ready.dataset.of_fold(run.fold_index).test
+                yield FinishedRun(run, evaluate_folder(ready.finished[run.name], test))
         elif not time_is_over:
             with out_of_memory_as_user_error(run.training.batch_size):
                 model = _train_run(run, ready, trainers)
@@ -121,9 +122,7 @@ def _write_folder(run, ready, fitted, record, taus, test):
     options = ready.options
     curves = training_curves(VARIANTS[run.variant].title, fitted.history)
     card = model_card(record, taus)
-    examples = choose_examples(
-        test, ready.dataset.class_names, options.examples, ready.plan.source.path, record.input_spec
-    )
+    examples = choose_examples(test, ready.dataset.class_names, options.examples, ready.dataset.value_range)
     advice = f"the training is safe in {run.checkpoint.state}: make room and repeat the command with --resume"
     with write_error_as_user_error(f"The model folder {run.folder}", advice), single_device():
         write_model_folder(run.folder, fitted.model, record, fitted.history, curves, card, examples)

@@ -26,13 +26,15 @@ TIMEOUT_SECONDS = 60  # without a byte; the client's own default waits for ever
 
 
 @contextmanager
-def hub_error_as_user_error(subject: str) -> Iterator[None]:
+def hub_error_as_user_error(
+    subject: str, not_found: str = "there is no such repository on the Hub (a private one needs HF_TOKEN)"
+) -> Iterator[None]:
     """Within it, the Hub's client has a time limit, and its error is a `UserError` that reads "SUBJECT: REASON."."""
     _set_time_limit()
     try:
         yield
     except (httpx2.HTTPError, OSError, ValueError, RuntimeError, RevisionResolutionError) as error:
-        raise UserError(f"{subject}: {_reason(error)}.") from error
+        raise UserError(f"{subject}: {_reason(error, not_found)}.") from error
 
 
 @functools.cache  # setting it closes connections that are in use
@@ -45,16 +47,16 @@ def _set_time_limit() -> None:
     set_client_factory(client)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, not_found: str) -> str:
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
     # The client wraps an error in another that says less, so the first one that is known counts.
-    known = next((reason for reason in map(_known_reason, chain) if reason), None)
+    known = next((reason for one in chain if (reason := _known_reason(one, not_found))), None)
     return known or " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _known_reason(error: BaseException) -> str | None:
+def _known_reason(error: BaseException, not_found: str) -> str | None:
     match error:
         case LocalTokenNotFoundError():
             return f"no token was found; run `hf auth login` or set HF_TOKEN ({token_advice()})"
@@ -65,7 +67,7 @@ def _known_reason(error: BaseException) -> str | None:
         case RevisionNotFoundError():
             return "the repository has no such revision"
         case RepositoryNotFoundError():
-            return "there is no such folder here, and no such repository on the Hub (a private one needs HF_TOKEN)"
+            return not_found
         case RemoteEntryNotFoundError():
             return "it is not a model that train.py pushed; one of its files is missing"
         case HfHubHTTPError():

@@ -91,7 +91,8 @@ def download_model_folder(model: HubModel) -> tuple[ModelFolder, str]:
     Raises:
         UserError: the model cannot be downloaded, or is not one of ours; the sentence names the repository.
     """
-    with hub_error_as_user_error(str(model)):
+    not_found = "there is no such folder here, and no such repository on the Hub (a private one needs HF_TOKEN)"
+    with hub_error_as_user_error(str(model), not_found):
         commit = HfApi().resolve_revision(model.repo, revision=model.revision).resolved
         try:
             return _download(model, commit), commit

@@ -4,5 +4,5 @@
 """
 
 from smallvit.images.errors import ImageError
-from smallvit.images.load import FORMATS, MAX_SIDE, InputSpec, Photo, load_square, resize_square
+from smallvit.images.load import FORMATS, MAX_SIDE, DecodeSpec, Photo, load_square, resize_square
 from smallvit.images.pool import DecodingPool, load_photo, pool_for_trusted_images, start_decoding

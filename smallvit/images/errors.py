@@ -48,7 +48,7 @@ class ImageError(UserError):
         values: what fills the braces of the sentence, text or whole numbers.
 
     Attributes:
-        is_temporary: an I/O error that another try may not meet.
+        is_temporary: whether another try may succeed: after an I/O error, or where the system was short of memory.
     """
 
     def __init__(self, key: str, **values: str | int) -> None:

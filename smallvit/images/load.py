@@ -83,8 +83,8 @@ class Photo(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class InputSpec(NamedTuple):
-    """What a model is given of an image file.
+class DecodeSpec(NamedTuple):
+    """To which size and range of values an image file is decoded for a model.
 
     Attributes:
         side: S, side of the square in pixels.
@@ -105,7 +105,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
 
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
-        value_range: see `InputSpec`.
+        value_range: see `DecodeSpec`.
 
     Returns:
         uint8 [S, S, 3], RGB pixels 0-255, 1 <= S <= `MAX_SIDE`.
@@ -132,10 +132,10 @@ def image_square(image: Image.Image, orientation: int) -> np.ndarray:
     return square
 
 
-def load_squares(
-    source: str | os.PathLike[str] | bytes | np.ndarray, specs: Sequence[InputSpec], num_values: int = 0
+def load_for_specs(
+    source: str | os.PathLike[str] | bytes | np.ndarray, specs: Sequence[DecodeSpec], num_values: int = 0
 ) -> tuple[list[np.ndarray], list[float] | None, bool]:
-    """Decode an image in this process once, for several `InputSpec`s.
+    """Decode an image in this process once, for several `DecodeSpec`s.
 
     Args:
         source: see `load_square`; or pixels, uint8 [H, W, 3] or [H, W], or uint16 [H, W].
@@ -181,7 +181,7 @@ def decode_photo(data: bytes, value_range: ValueRange | None = None) -> Photo:
 
     Args:
         data: content of the file.
-        value_range: see `InputSpec`.
+        value_range: see `DecodeSpec`.
 
     Raises:
         ImageError: as `load_square`; also for an image that is larger than `MAX_PIXELS_OF_FORMAT` allows.

@@ -12,16 +12,16 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from smallvit import limits
 from smallvit.images.errors import ImageError
-from smallvit.images.load import MAX_SHOWN_SIDE, InputSpec, Photo, image_format, read_image_file
+from smallvit.images.load import MAX_SHOWN_SIDE, DecodeSpec, Photo, image_format, read_image_file
 from smallvit.images.value_range import ValueRange
 from smallvit.images.worker import read_exactly, read_header, write_message
 
@@ -30,6 +30,9 @@ _BATCH = 32  # files per request
 _BATCH_BYTES = 4 * 2**20  # of contents per request, or a single file
 _BATCHES_AHEAD = 4  # per process; bounds what waits in memory
 _NOTES = ("animated", "damaged")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def start_decoding() -> None:
@@ -47,7 +50,7 @@ def load_photo(source: str | os.PathLike[str] | bytes, value_range: ValueRange |
     Args:
         source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`, of some
             formats fewer (`limits.MAX_PIXELS_OF_FORMAT`).
-        value_range: see `InputSpec`.
+        value_range: see `DecodeSpec`.
 
     Raises:
         ImageError: the file has another format, is damaged or too large, takes too long or too much memory to decode,
@@ -70,7 +73,7 @@ class DecodedFile(NamedTuple):
     """What was decoded of a file.
 
     Attributes:
-        squares: uint8 [S, S, 3] for each spec, see `InputSpec`.
+        squares: uint8 [S, S, 3] for each spec, see `DecodeSpec`.
         values: of an image with more than 8 bits that does not tell its range: float64 [m], values of pixels, at most
             as many as were asked for. None for other images.
         is_dark: see `value_range.is_dark`.
@@ -126,7 +129,7 @@ class DecodingPool:
         return found
 
     def squares(
-        self, sources: Iterable[str | bytes | ImageError], specs: Sequence[InputSpec], num_values: int = 0
+        self, sources: Iterable[str | bytes | ImageError], specs: Sequence[DecodeSpec], num_values: int = 0
     ) -> Iterator[DecodedFile | ImageError]:
         """Decode files, in their order, some ahead of the reader.
 
@@ -140,27 +143,17 @@ class DecodingPool:
             What was decoded of each file, or the `ImageError` that says why it cannot be read.
         """
         decode = functools.partial(self._squares_of, specs, num_values)
-        with ThreadPoolExecutor(self._processes) as threads:
-            waiting: deque[Future[list[DecodedFile | ImageError]]] = deque()
-            try:
-                for batch in _batches(sources):
-                    waiting.append(threads.submit(decode, batch))
-                    if len(waiting) == _BATCHES_AHEAD * self._processes:
-                        yield from waiting.popleft().result()
-                while waiting:
-                    yield from waiting.popleft().result()
-            finally:
-                for future in waiting:  # the reader stopped
-                    future.cancel()
+        for results in map_ahead(decode, _batches(sources), self._processes, _BATCHES_AHEAD * self._processes):
+            yield from results
 
     def _squares_of(
-        self, specs: Sequence[InputSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
+        self, specs: Sequence[DecodeSpec], num_values: int, sources: Sequence[str | bytes | ImageError]
     ) -> list[DecodedFile | ImageError]:
         decoded = iter(self._decode([one for one in sources if not isinstance(one, ImageError)], specs, num_values))
         return [one if isinstance(one, ImageError) else next(decoded) for one in sources]
 
     def _decode(
-        self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int
+        self, sources: Sequence[str | bytes], specs: Sequence[DecodeSpec], num_values: int
     ) -> list[DecodedFile | ImageError]:
         results: list[DecodedFile | ImageError] = []
         while len(results) < len(sources):
@@ -184,12 +177,14 @@ class DecodingPool:
             worker = worker or _Worker(self._limits)
             yield worker
         except BaseException as error:
-            if worker:
-                worker.end()  # it is gone, or an answer may be under way
-            worker = None
-            # The process was ended by one of its limits or by a decoder's fault, or it sent nonsense.
+            failed, worker = worker, None
+            if failed:
+                failed.end()  # it is gone, or an answer may be under way
+            # The process was ended by one of its limits, by a decoder's fault or by the system, or it sent nonsense.
             if isinstance(error, OSError | EOFError | ValueError | KeyError | TypeError):
-                raise _EndedError("too_costly") from error
+                ended = _EndedError("too_costly")
+                ended.is_temporary = isinstance(error, OSError | EOFError) and (failed is None or failed.was_killed)
+                raise ended from error
             raise
         finally:
             self._idle.put(worker)
@@ -214,13 +209,19 @@ class _Worker:
         )
         assert self._process.stdout
         self._output = self._process.stdout
+        self._is_late = False
         with self.time_limit(_START_SECONDS):
             read_header(self._output)
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
         """Kill the process if the block takes longer; reading from the process then raises `EOFError`."""
-        timer = threading.Timer(seconds, self._process.kill)
+
+        def kill():
+            self._is_late = True
+            self._process.kill()
+
+        timer = threading.Timer(seconds, kill)
         timer.daemon = True
         timer.start()
         try:
@@ -233,12 +234,17 @@ class _Worker:
         with suppress(OSError), self._process:  # the context closes the pipes, which may fail, and waits
             self._process.kill()
 
+    @property
+    def was_killed(self) -> bool:
+        """After `end`: whether the system killed the process, as it does when memory is short."""
+        return self._process.returncode == -9 and not self._is_late
+
     def send(self, header: dict[str, Any], content: bytes = b"") -> None:
         """Send a request."""
         assert self._process.stdin
         write_message(self._process.stdin, header, content)
 
-    def send_files(self, sources: Sequence[str | bytes], specs: Sequence[InputSpec], num_values: int) -> None:
+    def send_files(self, sources: Sequence[str | bytes], specs: Sequence[DecodeSpec], num_values: int) -> None:
         """Send a request for the squares of several files."""
         contents = [source for source in sources if isinstance(source, bytes)]
         files = [len(source) if isinstance(source, bytes) else source for source in sources]
@@ -262,7 +268,7 @@ class _Worker:
         notes = tuple(note for note in _NOTES if note in header["notes"])
         return Photo(square, whole, int(header["width"]), int(header["height"]), notes)
 
-    def receive_squares(self, specs: Sequence[InputSpec], num_values: int) -> DecodedFile | ImageError:
+    def receive_squares(self, specs: Sequence[DecodeSpec], num_values: int) -> DecodedFile | ImageError:
         """Receive the answer to one file. Raises nearly anything for an answer that cannot be."""
         header = self._receive_header()
         if isinstance(header, ImageError):
@@ -294,6 +300,24 @@ class _Worker:
         return [
             np.frombuffer(content, np.uint8).reshape(shape) for content, shape in zip(contents, shapes, strict=True)
         ]
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int, most_ahead: int
+) -> Iterator[Result]:
+    """Yield what a function returns for each item, in order. Threads work on up to `most_ahead` items at once."""
+    with ThreadPoolExecutor(num_threads) as threads:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(threads.submit(function, item))
+                if len(waiting) == most_ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # the reader stopped
+                future.cancel()
 
 
 def pool_for_trusted_images(count: int) -> DecodingPool:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import AvifImagePlugin, Image
 
 from smallvit.images.errors import ImageError
-from smallvit.images.load import FORMATS, InputSpec, decode_photo, load_squares
+from smallvit.images.load import FORMATS, DecodeSpec, decode_photo, load_for_specs
 from smallvit.images.value_range import ValueRange
 
 MAX_HEADER_BYTES = 2**20
@@ -72,7 +72,7 @@ def main() -> None:
         while True:
             request = read_header(requests)
             if "files" in request:
-                specs = [InputSpec(side, _range(given)) for side, given in request["specs"]]
+                specs = [DecodeSpec(side, _range(given)) for side, given in request["specs"]]
                 for file in request["files"]:  # a path, or the number of bytes that follow
                     source = read_exactly(requests, file) if isinstance(file, int) else file
                     _answer(answers, cpu_seconds, _squares, source, specs, request["num_values"])
@@ -103,8 +103,8 @@ def _photo(data: bytes, value_range: ValueRange | None) -> tuple[dict[str, Any],
     return header, [photo.square, photo.whole]
 
 
-def _squares(source: str | bytes, specs: list[InputSpec], num_values: int) -> tuple[dict[str, Any], list[np.ndarray]]:
-    squares, values, is_dark = load_squares(source, specs, num_values)
+def _squares(source: str | bytes, specs: list[DecodeSpec], num_values: int) -> tuple[dict[str, Any], list[np.ndarray]]:
+    squares, values, is_dark = load_for_specs(source, specs, num_values)
     return {"is_dark": is_dark} | ({} if values is None else {"values": values}), squares
 
 

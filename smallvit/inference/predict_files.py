@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from smallvit.data.unlabelled import UnlabelledImage, find_images, read_images
+from smallvit.data.prediction_inputs import UnlabelledImage, decode_inputs, expand_inputs
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder, safe_file_name
 from smallvit.inference.predictor import Prediction, Predictor
@@ -58,16 +58,16 @@ def predict_files(found: dict[str, str], predictors: Mapping[str, Predictor]) ->
     """Label images with each model, in order.
 
     Args:
-        found: see `find_images`.
+        found: see `expand_inputs`.
         predictors: {name: `Predictor`}.
     """
-    images = read_images(found, [predictor.record.input_spec for predictor in predictors.values()])
+    images = decode_inputs(found, [predictor.record.decode_spec for predictor in predictors.values()])
     with show_progress(desc="Labelling", total=len(found), unit=" images", delay=1) as bar:
         while chunk := list(itertools.islice(images, _CHUNK)):
             readable = [image for image in chunk if not image.error]
             predictions: dict[str, Iterator[Prediction]] = {}
             for name, predictor in predictors.items():
-                pixels = [image.images[predictor.record.input_spec] for image in readable]
+                pixels = [image.images[predictor.record.decode_spec] for image in readable]
                 predictions[name] = iter(predictor.predict_pixels(np.stack(pixels)) if pixels else ())
             for image in chunk:
                 for name, of_model in predictions.items():
@@ -84,7 +84,7 @@ def write_answers(
     """Label images and write the answers as CSV, or as JSON into a file *.json, whole or not at all.
 
     Args:
-        inputs: see `find_images`.
+        inputs: see `expand_inputs`.
         predictors: {name: `Predictor`}.
         output: a file to write or replace, or an open stream. JSON is a list of objects.
         by_class: a folder to create, with a copy of each image in the subfolder of its class; None for none.
@@ -99,7 +99,7 @@ def write_answers(
         raise UserError(f"--by-class needs one model; name one of {', '.join(predictors)} with --models.")
     if by_class is not None and os.path.lexists(by_class):
         raise UserError(f"--by-class {by_class} is already there; give a folder that does not exist yet.")
-    found = find_images(inputs)
+    found = expand_inputs(inputs)
     as_json = isinstance(output, Path) and output.suffix.lower() == ".json"
     table = f"--output {output}" if isinstance(output, Path) else "The standard output"
     copies = f"--by-class {by_class}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from smallvit.data.unlabelled import find_images, read_images
+from smallvit.data.prediction_inputs import decode_inputs, expand_inputs
 from smallvit.device.backend import require_supported_backend
 from smallvit.errors import UserError, escape_name
 from smallvit.evaluation.metrics import softmax
@@ -86,15 +86,15 @@ class Predictor:
         """
         is_one = isinstance(images, str | os.PathLike | Image.Image) or getattr(images, "ndim", 0) in (2, 3)
         given = [
-            find_images([os.fspath(image)]) if isinstance(image, str | os.PathLike) else image
+            expand_inputs([os.fspath(image)]) if isinstance(image, str | os.PathLike) else image
             for image in ([images] if is_one else images)
         ]
         files = {name: error for found in given if isinstance(found, dict) for name, error in found.items()}
         decoded: dict[str, np.ndarray] = {}
-        for read in read_images(files, [self.record.input_spec]) if files else ():
+        for read in decode_inputs(files, [self.record.decode_spec]) if files else ():
             if read.error:
                 raise UserError(f"{escape_name(read.name)}: {read.error}")
-            decoded[read.name] = read.images[self.record.input_spec]
+            decoded[read.name] = read.images[self.record.decode_spec]
         pixels: list[np.ndarray] = []
         for image in given:
             if isinstance(image, dict):

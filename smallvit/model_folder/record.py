@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from smallvit.config import VARIANTS, ModelConfig, TrainConfig, require_types, with_variant
 from smallvit.config.field_checks import require_within
-from smallvit.images import InputSpec
+from smallvit.images import DecodeSpec
 from smallvit.limits import MAX_ATTENTION_VALUES, MAX_DATA_IMAGE_SIZE
 
 FORMAT_VERSION = 4
@@ -45,7 +45,7 @@ class RunSummary:
 
     @property
     def is_of_cifar100(self) -> bool:
-        """Whether the model was trained on CIFAR-100 or on a part of it."""
+        """Whether the model was trained on CIFAR-100. Older records have the --limit in the name."""
         return self.data.partition(",")[0] == "CIFAR-100"
 
 
@@ -67,10 +67,11 @@ class Record(RunSummary):
     metrics: dict[str, dict[str, float]]
     unsure_below: float  # in [0, 1], measured on the validation split; 0.0 if no answer there is right
     test_sha256: str | None = None  # of the test images and labels, see `data.Split.sha256`
-    # What became black and white in images of more than 8 bits, see `images.InputSpec`.
+    # What became black and white in images of more than 8 bits, see `images.DecodeSpec`.
     value_range: list[float] | None = None
     fold: int | None = None  # of --folds, from 1: its images are the test images
     num_folds: int | None = None
+    limit: int | None = None  # the value of --limit
     findings: dict[str, int] | None = None  # copies and the like among the images, see `data.Findings.counts`
 
     def __post_init__(self) -> None:
@@ -106,10 +107,10 @@ class Record(RunSummary):
         return len(self.class_names) >= 10
 
     @property
-    def input_spec(self) -> InputSpec:
-        """What the model is given of an image file."""
+    def decode_spec(self) -> DecodeSpec:
+        """How image files are decoded for the model."""
         low_high = self.value_range
-        return InputSpec(self.data_image_size, None if low_high is None else (low_high[0], low_high[1]))
+        return DecodeSpec(self.data_image_size, None if low_high is None else (low_high[0], low_high[1]))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -142,7 +143,8 @@ class Record(RunSummary):
 
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
-        return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
+        data = self.data, self.limit, self.fold
+        return training, data, with_variant(self.model, "vit"), self.started_from is None
 
 
 def require_attention_fits_page(model: ModelConfig) -> None:

@@ -44,7 +44,7 @@ def _write(path, columns, rows: Iterable[Sequence[object]]):
 
 def _images(models, test):
     for index, label in enumerate(test.labels):
-        file = str(index) if test.files is None else test.files[index]
+        file = str(index) if test.names is None else test.names[index]
         for name, model in models.items():
             classes, predicted = model.record.class_names, model.predicted[index]
             right = "true" if predicted == label else "false"

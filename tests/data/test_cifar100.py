@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from smallvit.data import cifar100, hold_out, load_cifar100
-from smallvit.data.superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.cifar100_superclasses import SUPERCLASSES, by_superclass
 from smallvit.errors import UserError
 from tests import tiny
 from tests.server import ROOT
@@ -85,7 +85,7 @@ def test_only_the_published_pickles_are_opened(python_release, tarball, evil):
         with pytest.raises(UserError) as caught:
             load_cifar100(path)
         assert f"{file} is not the published file of CIFAR-100: its" in str(caught.value)
-        assert "cifar-100-binary.tar.gz has the same images without pickles" in str(caught.value)
+        assert "cifar-100-binary.tar.gz, which has the same images without pickles" in str(caught.value)
     binary = load_cifar100(tiny.write_release(python_release.parent))
     same(load_cifar100(python_release.parent), binary)  # the binary release comes first
 

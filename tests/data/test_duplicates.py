@@ -117,7 +117,7 @@ def test_copies_in_a_folder_stay_in_one_split(tmp_path):
     assert dataset.findings.counts()["equal"] == 12
     assert dataset.findings.in_two_splits == []
     assert "Equal images are always in the same split." in dataset.findings.sentences()
-    kept, held_out = hold_out(dataset.train.labels, 0.3, "stratified", 5, dataset.train.groups)
+    kept, held_out = hold_out(dataset.train.labels, 0.3, "stratified", 5, dataset.train.group_ids)
     pixels = [{image.tobytes() for image in dataset.train.images[part]} for part in (kept, held_out)]
     assert not pixels[0] & pixels[1]
 

@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def patients(split):
-    return {file.split("/")[1].split("_")[0] for file in split.files}
+    return {file.split("/")[1].split("_")[0] for file in split.names}
 
 
 def test_names_that_are_linked_are_one_group():
@@ -55,8 +55,8 @@ def test_each_image_is_tested_once_and_no_patient_tests_what_it_trained(folder):
         of_fold = dataset.of_fold(fold)
         assert patients(of_fold.train) & patients(of_fold.test) == set()
         assert np.bincount(of_fold.test.labels).tolist() == [6, 6]
-        tested += of_fold.test.files.tolist()
-    assert sorted(tested) == sorted(dataset.train.files)
+        tested += of_fold.test.names.tolist()
+    assert sorted(tested) == sorted(dataset.train.names)
 
 
 @pytest.mark.parametrize(

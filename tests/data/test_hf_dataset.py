@@ -133,14 +133,14 @@ def test_parquet_on_this_machine_has_its_splits_and_the_order_of_its_classes(tmp
         content = parquet(image=(datasets.Image(), images()[:count]), label=(NAMES, LABELS[:count]))
         (tmp_path / f"ada/sky/{split}-00000-of-00001.parquet").write_bytes(content)
     source = Source(str(tmp_path / "ada/sky"))
-    assert source.kind == "hf_dataset"
+    assert source.find_kind() == "hf_dataset"
     dataset = load_dataset(source)
     assert dataset.class_names == ["night", "day"]
     assert (dataset.train.labels.tolist(), dataset.test.labels.tolist()) == (LABELS, LABELS[:10])
     test, _ = load_labelled(source, ["day", "night"])
     assert [round(test.images[test.labels == label].mean(), -1) for label in (0, 1)] == [200, 40]
     named = Source("ada/sky:small@v1.0")
-    assert (named.kind, named.name, named.folder_name) == ("hf_dataset", "ada/sky:small@v1.0", "sky_small@v1.0")
+    assert (named.find_kind(), named.name, named.folder_name) == ("hf_dataset", "ada/sky:small@v1.0", "sky_small@v1.0")
 
 
 @pytest.mark.parametrize("feature", [NAMES, datasets.Value("string")])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from smallvit.data import Source, decode_cache, load_dataset
-from smallvit.data.listing import list_images
+from smallvit.data.listing import list_class_folders
 from smallvit.data.source import read_splits
 from smallvit.errors import UserError
 from smallvit.images import FORMATS, DecodingPool, ImageError, load_square, resize_square
@@ -114,7 +114,7 @@ def test_each_subfolder_is_a_class_in_sorted_order(tmp_path):
     assert train.labels.dtype == np.int32
     assert train.labels.tolist() == [0] * 20 + [1] * 3 + [2] * 12
     assert colors(train) == [(folder, i, 7) for folder, count in ((2, 20), (1, 3), (0, 12)) for i in range(count)]
-    assert train.files[19:24].tolist() == ["Bee/019.png", "ant/000.png", "ant/001.png", "ant/002.png", "zebra/000.png"]
+    assert train.names[19:24].tolist() == ["Bee/019.png", "ant/000.png", "ant/001.png", "ant/002.png", "zebra/000.png"]
     assert found.damaged == []
 
 
@@ -126,7 +126,7 @@ def test_parts_are_known_by_their_names(tmp_path, train, val, test):
     labels = {split: images.labels.tolist() for split, images in found.splits.items()}
     assert labels == {"train": [0] * 20 + [1] * 9, "validation": [1, 1], "test": [0, 1, 1, 1]}
     assert colors(found.splits["validation"]) == [(2, 0, 7), (2, 1, 7)]
-    assert found.splits["test"].files[0] == f"{test}/ant/000.png"
+    assert found.splits["test"].names[0] == f"{test}/ant/000.png"
 
 
 def test_train_is_a_split_or_a_thing_to_take_images_of(tmp_path):
@@ -142,7 +142,7 @@ def test_what_lies_deeper_belongs_to_the_class(tmp_path):
     assert found.class_names == ["ant", "bee"]
     train = found.splits["train"]
     assert train.labels.tolist() == [0] * 15 + [1] * 15
-    assert train.files[[0, 1, 10, 12]].tolist() == [
+    assert train.names[[0, 1, 10, 12]].tolist() == [
         *("ant/00/000.png", "ant/000.png", "ant/red/000.png", "ant/red/large/000.png"),
     ]
     assert [color[0] for color in colors(train)] == [3] + [0] * 9 + [2] * 2 + [1] * 3 + [4] * 15
@@ -207,7 +207,7 @@ def test_links_are_followed_but_never_in_a_circle(images, tmp_path, decoded):
     (outside / "deep/other").symlink_to(images / "bee")  # bee/other and cat/other lead to each other
     found = read(images)
     assert found.class_names == ["ant", "bee", "cat"]
-    listed = found.splits["train"].files.tolist()
+    listed = found.splits["train"].names.tolist()
     of_bee = {f"{i:03}.png" for i in range(17)}
     assert {f"ant/outside/deep/{i:03}.png" for i in range(4)} | {f"cat/{i:03}.png" for i in range(4)} <= set(listed)
     assert {f"{folder}/{name}" for folder in ("bee", "cat/other") for name in of_bee} <= set(listed)
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_looked_into_is_named(images, monkeypatch):
 def test_the_least_and_the_most_that_are_taken(tmp_path):
     assert len(read(write(tmp_path / "least", {"ant": 27, "bee": 3})).splits["train"].labels) == 30
     most = write(tmp_path / "most", {f"train/{number}": 0 for number in range(1000)})
-    assert len(list_images(most, "most").class_names) == 1000
+    assert len(list_class_folders(most, "most").class_names) == 1000
 
 
 # Through the page's decoder
@@ -302,8 +302,8 @@ def test_every_format_of_the_page_is_read_whatever_its_suffix(tmp_path):
     found = read(root, 16)
     train = found.splits["train"]
     assert found.damaged == []
-    assert sorted(train.files[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
-    for image, file in zip(train.images[30:], train.files[30:], strict=True):
+    assert sorted(train.names[30:]) == sorted([*(f"bee/{format}.jpg" for format in FORMATS), "bee/none"])
+    for image, file in zip(train.images[30:], train.names[30:], strict=True):
         np.testing.assert_array_equal(image, resize_square(load_square(root / file), 16))
 
 
@@ -333,9 +333,9 @@ def test_damaged_files_are_listed_and_skipped_and_strict_refuses_them(partly_dam
         kept = [(0, i) for i in range(1, 20)] + [(1, i) for i in range(19) if i != 5]
         assert colors(train) == [(label, i, 7) for label, i in kept]
         assert train.labels.tolist() == [label for label, _ in kept]
-        assert train.files[24] == "train/bee/006.png"
+        assert train.names[24] == "train/bee/006.png"
         assert (colors(validation), validation.labels.tolist()) == ([(3, 0, 7)], [1])
-        assert (colors(test), test.labels.tolist(), test.files.tolist()) == ([(2, 1, 7)], [0], ["test/ant/001.png"])
+        assert (colors(test), test.labels.tolist(), test.names.tolist()) == ([(2, 1, 7)], [0], ["test/ant/001.png"])
         assert bool(decoded) == decodes
         decoded.clear()
         assert refused(partly_damaged, strict=True) == (

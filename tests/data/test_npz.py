@@ -61,7 +61,7 @@ def test_images_labels_and_names_are_read(path):
     np.testing.assert_array_equal(train.images, IMAGES)
     assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int32)
     assert train.labels.tolist() == LABELS.tolist()
-    assert train.files[[0, 39]].tolist() == ["x_train[0]", "x_train[39]"]
+    assert train.names[[0, 39]].tolist() == ["x_train[0]", "x_train[39]"]
     assert not train.images.flags.writeable
 
 

@@ -65,10 +65,10 @@ def pack(path, contents):
 def test_an_archive_is_the_folder_in_it(folder, expected, tmp_path, kind, top):
     packed = dict(reversed(contents(folder, top).items())) | {"__MACOSX/ant/._0.png": b"left behind"}
     source = Source(pack(tmp_path / f"pets.{kind}", packed))
-    assert (source.kind, source.name, source.folder_name) == ("archive", "pets", "pets")
+    assert (source.find_kind(), source.name, source.folder_name) == ("archive", "pets", "pets")
     dataset = load_dataset(source)
     assert_same(dataset, expected)
-    assert dataset.train.files.tolist() == expected.train.files.tolist()
+    assert dataset.train.names.tolist() == expected.train.names.tolist()
 
 
 def test_nothing_leaves_an_archive_and_no_link_is_followed(folder, tmp_path, caplog, monkeypatch):
@@ -112,8 +112,8 @@ def test_an_archive_is_unpacked_only_if_it_has_changed(folder, tmp_path, kind, m
         patched.setattr(tempfile, "TemporaryDirectory", lambda *_, **__: pytest.fail("unpacked"))
         again = load_dataset(Source(path))
         assert_same(again, first)
-        assert again.train.files.tolist() == first.train.files.tolist()
-        assert again.test.files.tolist() == ["test/bee/one.png"]
+        assert again.train.names.tolist() == first.train.names.tolist()
+        assert again.test.names.tolist() == ["test/bee/one.png"]
     pack(tmp_path / f"pets.{kind}", packed | {"train/cow/new.png": packed["test/bee/one.png"]})
     assert len(load_dataset(Source(path)).train.labels) == 41
 
@@ -165,7 +165,7 @@ def test_a_table_is_the_folder_it_names(folder, expected, suffix, tmp_path):
     rows = table(folder, age=range(40))
     separator = "\t" if suffix == "tsv" else ";"
     rows.to_parquet(path) if suffix == "parquet" else rows.to_csv(path, index=False, sep=separator)
-    assert Source(str(path)).kind == "table"
+    assert Source(str(path)).find_kind() == "table"
     assert_same(load_dataset(Source(str(path))), expected)
 
 
@@ -183,7 +183,7 @@ def test_columns_splits_groups_and_names_without_folder_or_suffix(folder, tmp_pa
     assert dataset.findings.divided_groups == ("p0", "p1", "p2", "p3", "p4")
     rows.drop(columns="split").to_csv(source.path, index=False)
     dataset = load_dataset(source)
-    patients = [{int(name.split()[1]) // 8 for name in split.files} for split in (dataset.train, dataset.test)]
+    patients = [{int(name.split()[1]) // 8 for name in split.names} for split in (dataset.train, dataset.test)]
     assert patients[0] & patients[1] == set()
 
 
@@ -253,7 +253,7 @@ def test_class_folders_in_an_archive_come_before_its_table_unless_a_column_is_na
     assert dataset.class_names == ["green", "red"]
     color = dict(zip(rows["image"], rows["color"], strict=True))
     named = [dataset.class_names[label] for label in dataset.test.labels]
-    assert named == [color[name] for name in dataset.test.files]
+    assert named == [color[name] for name in dataset.test.names]
 
 
 def test_what_is_wrong_with_a_table_in_an_archive_is_a_sentence(folder, tmp_path):

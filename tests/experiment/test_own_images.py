@@ -13,7 +13,9 @@ import train
 from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
+from smallvit.errors import UserError
 from smallvit.experiment import ExperimentOptions
+from smallvit.experiment.check import check
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
@@ -225,12 +227,46 @@ def test_what_cannot_be_is_a_sentence(place, capsys):
         assert not (place / "runs").exists()
 
 
-def test_examples_are_found_under_the_home(place, monkeypatch):
+def test_numbers_out_of_range_are_refused_before_the_data_is_read():
+    for options, message in (
+        ({"limit": 0}, "--limit is 0; it must be at least 1."),
+        ({"test_split": 2.0}, "--test-split is 2; it must be more than 0 and less than 1."),
+        ({"folds": 1}, "--folds is 1; it must be from 2 to 20."),
+        ({"folds": 3, "data": "cifar100"}, "--folds is for your own images; CIFAR-100 has its own test images."),
+    ):
+        with pytest.raises(UserError) as caught:
+            check(ExperimentOptions(**{"preset": "tiny", "data": "nowhere", **options}))
+        assert str(caught.value) == message
+
+
+def test_a_model_of_a_limited_training_is_evaluated_on_its_test_images(place, caplog):
+    caplog.set_level(logging.INFO)
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--limit", "6"]
+    assert train.main(options) == 0
+    assert "--limit: at most 6 images of each split are used" in caplog.text
+    folder = place / "runs/pets/tiny-vit"
+    record = read_model_folder(folder).record
+    assert (record.data, record.limit, record.num_train + record.num_validation, record.num_test) == ("pets", 6, 6, 6)
+    assert "`--limit`: at most 6 images of each split were used." in (folder / "README.md").read_text()
+    evaluate = ["evaluate", "--models", str(folder), "--data", "pets"]
+    assert cli.main(evaluate) == 0
+    assert not (place / "evaluations").exists()
+    assert cli.main([*evaluate, "--test-split", "0.5"]) == 0
+    assert "pets has the name of the data that a model was trained on" in caplog.text
+    assert (place / "evaluations/pets").exists()
+
+
+def test_examples_are_the_files_that_a_table_names(place, monkeypatch):
     monkeypatch.setenv("HOME", str(place))
-    tiny.write_images(place / "pets", {"cat": 6, "dog": 6})
-    files = np.array([f"cat/{number}.png" for number in range(6)])
-    split = Split(np.zeros((6, 5, 5, 3), np.uint8), np.zeros(6, np.int32), files)
-    assert list(choose_examples(split, ["cat"], 1, root="~/pets")) == ["cat.jpg"]
+    tiny.write_images(place / "pets/photos", {"cat": 20})
+    tiny.write_images(place / "pets", {"dog": 20})
+    rows = [f"photos/cat/{number}.png,cat\ndog/{number}.png,dog" for number in range(20)]
+    (place / "pets/labels.csv").write_text("\n".join(["image,label", *rows]))
+    dataset = load_dataset(Source("~/pets/labels.csv"))
+    chosen = choose_examples(dataset.test, dataset.class_names, 2)
+    assert sorted(chosen) == ["cat.jpg", "dog.jpg"]
+    assert load_square(chosen["cat.jpg"]).shape == (30, 30, 3)
 
 
 def test_examples_of_images_that_are_no_files_are_their_pixels():

@@ -206,6 +206,13 @@ def test_what_fails_is_a_sentence_and_leaves_no_half_of_a_push(
     assert len(hub.repos["ada/net-spt_lsa"].commits) == 2
 
 
+def test_a_repository_that_is_missing_is_not_called_a_folder(hub, token, folder, push):
+    hub.fail("/auth-check", status=404, headers={"X-Error-Code": "RepoNotFound"})
+    _, (error,) = push(folder, "--to", "ada/net")
+    reason = "there is no such repository on the Hub (a private one needs HF_TOKEN)."
+    assert error == f"Could not write to ada/net-spt_lsa: {reason}"
+
+
 def test_what_passes_is_waited_for(hub, token, folder, push):
     hub.fail("/preupload/", status=429, headers={"Retry-After": "0"}, times=1)
     assert push(folder, "--to", "ada/net") == (0, [])
@@ -281,6 +288,7 @@ def test_no_folder_and_a_damaged_one_end_in_a_sentence(push, tmp_path, monkeypat
         ("--seed 1", "/home/ada/pets.npz", "--seed 1 --data pets.npz"),
         ("--seed 1", "/home/ada/cifar-100-python.tar.gz", "--seed 1"),
         ("--data images/pets --from ada/vit@main", None, "--data images/pets --from ada/vit@main"),
+        (r"--data a/b --group-by '/(patient\d+)/'", None, r"--data a/b --group-by '/(patient\d+)/'"),
     ],
 )
 def test_the_command_that_is_kept_tells_neither_the_hub_nor_where_images_lie(words, data, kept):

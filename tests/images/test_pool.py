@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from smallvit import limits
-from smallvit.images import FORMATS, ImageError, InputSpec, load_square, pool
+from smallvit.images import FORMATS, DecodeSpec, ImageError, load_square, pool
 from smallvit.images.pool import DecodingPool
 from smallvit.limits import TRUSTED_DECODING, UNTRUSTED_DECODING
 from tests import hostile
@@ -97,7 +97,7 @@ def test_files_come_in_order_with_the_reasons_of_those_that_cannot_be_read(tmp_p
     paths = numbered(tmp_path, 20)
     (tmp_path / "7.png").write_bytes(b"")
     with DecodingPool(2, TRUSTED_DECODING) as decoding:
-        found = list(decoding.squares(paths, [InputSpec(4)]))
+        found = list(decoding.squares(paths, [DecodeSpec(4)]))
     assert found[7].key == "empty_file"
     assert [int(image.squares[0][0, 0, 0]) for image in found[:7] + found[8:]] == [*range(7), *range(8, 20)]
 
@@ -110,9 +110,20 @@ def test_a_process_that_dies_costs_one_image_and_is_replaced(tmp_path):
     paths = numbered(tmp_path, 5)
     (tmp_path / "2.png").write_bytes(hostile.FILES["bmp runs ff00"]())
     with DecodingPool(1, TRUSTED_DECODING._replace(cpu_seconds=0.02)) as decoding:
-        found = list(decoding.squares(paths, [InputSpec(4)]))
-    assert found[2].key == "too_costly"
+        found = list(decoding.squares(paths, [DecodeSpec(4)]))
+    assert (found[2].key, found[2].is_temporary) == ("too_costly", False)
     assert [int(found[place].squares[0][0, 0, 0]) for place in (0, 1, 3, 4)] == [0, 1, 3, 4]
+
+
+@linux_only
+def test_a_process_that_the_system_kills_leaves_an_error_that_is_not_kept(tmp_path):
+    paths = numbered(tmp_path, 2)
+    with DecodingPool(1, TRUSTED_DECODING) as decoding:
+        decoding.start()
+        os.kill(process_id(decoding), signal.SIGKILL)  # as where memory is short
+        killed, read = decoding.squares(paths, [DecodeSpec(4)])
+        assert killed.is_temporary
+        assert int(read.squares[0][0, 0, 0]) == 1
 
 
 def test_the_wall_clock_is_a_limit_of_its_own(decoding):
@@ -120,8 +131,9 @@ def test_the_wall_clock_is_a_limit_of_its_own(decoding):
         short.start()
         if hasattr(signal, "SIGSTOP"):
             os.kill(process_id(short), signal.SIGSTOP)  # neither computes nor answers
-            with pytest.raises(ImageError, match="too much time or memory"):
+            with pytest.raises(ImageError, match="too much time or memory") as caught:
                 short.photo(save(noise(), "PNG"))
+            assert not caught.value.is_temporary
         assert process_id(short) is None
     assert decoding.photo(save(noise(), "PNG")).square.shape == (64, 64, 3)
 

@@ -1,17 +1,19 @@
 """Scans of 12 bits in files of 16: one range for all images, from the training to every answer."""
 
+import io
 import logging
 
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 import smallvit
 import train
 from smallvit.config import PRESETS
-from smallvit.data import Source, load_dataset
-from smallvit.images import InputSpec
-from smallvit.images.load import load_squares
+from smallvit.data import Source, decode_cache, load_dataset
+from smallvit.images import DecodeSpec
+from smallvit.images.load import load_for_specs
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server.photos import load_upload
@@ -32,14 +34,22 @@ def scans(tmp_path):
     return tmp_path / "scans"
 
 
-def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog):
+def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
+    bars = []
+
+    def show_progress(**options):
+        bars.append(tqdm(**options, file=io.StringIO()))
+        return bars[-1]
+
+    monkeypatch.setattr(decode_cache, "show_progress", show_progress)
     dataset = load_dataset(Source(str(scans), image_size=40))
     low, high = dataset.value_range
+    assert bars[0].n == bars[0].total == 72  # each is read twice
     assert 200 <= low < 230
     assert 3770 < high < 3800  # the hot pixels do not count
     assert f"{low:g} becomes black and {high:g} white (percentiles 0.1 and 99.9 of all values)" in caplog.text
-    with Image.open(scans / dataset.train.files[3]) as image:
+    with Image.open(scans / dataset.train.names[3]) as image:
         expected = ((np.asarray(image) - low) / (high - low)).clip(0, 1) * 255
     assert np.abs(dataset.train.images[3][..., 0] - expected).max() <= 1
     again = load_dataset(Source(str(scans), image_size=40))  # from the cache
@@ -53,12 +63,12 @@ def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(s
     assert train.main(options) == 0
     folder = read_model_folder("runs/scans/tiny-vit")
     dataset = load_dataset(Source("scans"))
-    assert folder.record.input_spec == InputSpec(32, dataset.value_range)
-    file, pixels = str(scans / dataset.test.files[0]), dataset.test.images[0]
+    assert folder.record.decode_spec == DecodeSpec(32, dataset.value_range)
+    file, pixels = str(scans / dataset.test.names[0]), dataset.test.images[0]
     predictor, explainer = smallvit.load_model("runs/scans"), Explainer(folder)
     expected = predictor.predict_pixels(pixels[None])[0].probabilities
     np.testing.assert_allclose(predictor.predict(file)[0].probabilities, expected, atol=1e-6)
-    square = load_upload(scans / dataset.test.files[0], folder.record.input_spec.value_range).square
+    square = load_upload(scans / dataset.test.names[0], folder.record.decode_spec.value_range).square
     with Image.fromarray(square) as image:
         small = np.asarray(image.resize((32, 32), Image.Resampling.BOX))
     np.testing.assert_array_equal(small, pixels)
@@ -91,8 +101,8 @@ def test_a_dark_tiff_of_16_bits_is_known_and_a_dark_image_of_8_bits_is_not(tmp_p
     (tmp_path / "deep.tif").write_bytes(tiff_file(entries, pixels))
     for suffix in ("tif", "png"):
         Image.new("RGB", (4, 4), (15, 15, 15)).save(tmp_path / f"plain.{suffix}")
-    found = {file.name: load_squares(file, [InputSpec(4)]) for file in tmp_path.iterdir()}
-    assert {name: (input_specs[0].max(), is_dark) for name, (input_specs, _, is_dark) in found.items()} == {
+    found = {file.name: load_for_specs(file, [DecodeSpec(4)]) for file in tmp_path.iterdir()}
+    assert {name: (squares[0].max(), is_dark) for name, (squares, _, is_dark) in found.items()} == {
         "deep.tif": (15, True),
         "plain.tif": (15, False),
         "plain.png": (15, False),

@@ -12,10 +12,10 @@ from PIL import Image
 
 import smallvit
 from smallvit import cli
-from smallvit.data import unlabelled
+from smallvit.data import prediction_inputs
 from smallvit.errors import UserError
 from smallvit.evaluation.metrics import softmax
-from smallvit.images import InputSpec, load_square, resize_square
+from smallvit.images import DecodeSpec, load_square, resize_square
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
 
@@ -135,10 +135,10 @@ def test_an_address_is_downloaded(models, photos, monkeypatch):
         return (photos / "b.png").read_bytes()
 
     monkeypatch.setattr("smallvit.images.url.download_image", download)
-    (image,) = unlabelled.read_images(
-        unlabelled.find_images(["https://example.org/cat.png"]), [InputSpec(16), InputSpec(24)]
+    (image,) = prediction_inputs.decode_inputs(
+        prediction_inputs.expand_inputs(["https://example.org/cat.png"]), [DecodeSpec(16), DecodeSpec(24)]
     )
-    np.testing.assert_array_equal(image.images[InputSpec(24)], resize_square(load_square(photos / "b.png"), 24))
+    np.testing.assert_array_equal(image.images[DecodeSpec(24)], resize_square(load_square(photos / "b.png"), 24))
     assert image.content == (photos / "b.png").read_bytes()
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from smallvit import files
-from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 
 EXAMPLES = json.loads((files.EXAMPLE_IMAGES / "examples.json").read_text(encoding="utf-8"))
 CREDITS = files.EXAMPLE_IMAGES / "CREDITS.md"

@@ -85,7 +85,7 @@ def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path,
 
 
 def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
-    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 images of each split")
+    tiny.write_folder(tmp_path / "less", "vit", limit=60)
     tiny.write_folder(tmp_path / "longer", "vit", training=replace(tiny.RECIPE, epochs=4))
     tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
     tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from smallvit.data.superclasses import SUPERCLASSES
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.images.errors import SENTENCES
 from tests.server import ROOT
 

@@ -54,7 +54,7 @@ def test_the_views_of_a_photo_are_a_group(cifar100, tmp_path, caplog):
     dataset = load_dataset(Source(str(tmp_path / "views"), group_by=r"(photo\d+)_"))
     assert "--group-by: 200 groups" in caplog.text
     assert [len(split.labels) for split in (dataset.train, dataset.test)] == [800, 200]
-    photos = [{name.split("_")[0] for name in split.files} for split in (dataset.train, dataset.test)]
+    photos = [{name.split("_")[0] for name in split.names} for split in (dataset.train, dataset.test)]
     assert not photos[0] & photos[1]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smallvit import files
-from smallvit.data.superclasses import by_superclass
+from smallvit.data.cifar100_superclasses import by_superclass
 from smallvit.model_folder.folder import ModelFolder
 
 EXAMPLES_FILE = "examples.json"

@@ -57,7 +57,7 @@ def _examples(photos: Photos, pair: list[tuple[str, Explainer]], cell: str) -> l
     for name, example in photos.examples.items():
         if example.truth is None or example.truth not in record.class_names:
             continue
-        square = photos.square({"example": name}, record.input_spec)
+        square = photos.square({"example": name}, record.decode_spec)
         answers = [int(explainer.predict(given_image(explainer.record, square)).argmax()) for _, explainer in pair]
         label = record.class_names.index(example.truth)
         if tuple(answer == label for answer in answers) == CELLS[cell]:

@@ -47,7 +47,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         records = [folder.record for folder in models_here.folders.values()]
         if not records:
             raise no_models()
-        decoded = photos.photo(kept, records[0].input_spec.value_range)
+        decoded = photos.photo(kept, records[0].decode_spec.value_range)
         side = min(decoded.width, decoded.height)
         return {
             "photo": kept,
@@ -57,7 +57,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "preview": encode_jpeg(decoded.whole),
             "seen": {
                 str(record.model.image_size): encode_bytes(
-                    seen_image(record, given_image(record, photos.square(kept, record.input_spec)))
+                    seen_image(record, given_image(record, photos.square(kept, record.decode_spec)))
                 )
                 for record in records
             },
@@ -68,7 +68,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_answers(photo: dict[str, Any], models: list[str], changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Classify a photo with some models."""
         return [
-            answer(name, photos.square(photo, models_here.record(name).input_spec), changes) for name in chosen(models)
+            answer(name, photos.square(photo, models_here.record(name).decode_spec), changes) for name in chosen(models)
         ]
 
     def page_live(frame: str, models: list[str]) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         parsed = parse_changes(changes, record)
         whole_number("layer", layer, 1, record.model.depth, model)
         explainer = models_here.get(model)
-        image = changed_image(explainer, photos.square(photo, record.input_spec), parsed)
+        image = changed_image(explainer, photos.square(photo, record.decode_spec), parsed)
         attention = explainer.attention(image, layer - 1, parsed.factors, parsed.mask)
         return {
             "layer": layer,
@@ -165,7 +165,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def given(photo: dict[str, Any], model: str) -> tuple[Explainer, np.ndarray]:
         record = models_here.record(model)
-        image = given_image(record, photos.square(photo, record.input_spec))
+        image = given_image(record, photos.square(photo, record.decode_spec))
         return models_here.get(model), image
 
     def chosen(models: Any) -> Sequence[str]:

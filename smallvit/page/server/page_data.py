@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from smallvit.data.superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.cifar100_superclasses import SUPERCLASSES, by_superclass
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import (
     MAX_IMAGE_BYTES,

@@ -36,16 +36,16 @@ class Photos:
         self.examples = examples
         self.test_images = test_images
 
-    def square(self, photo: dict[str, Any], input_spec: images.InputSpec) -> np.ndarray:
+    def square(self, photo: dict[str, Any], decode_spec: images.DecodeSpec) -> np.ndarray:
         """Return the pixels that a model with an input spec is given, before they are resized: uint8 [S, S, 3].
 
         Raises:
             UserError: there is no such photo, or it cannot be decoded.
         """
-        return self.photo(photo, input_spec.value_range).square
+        return self.photo(photo, decode_spec.value_range).square
 
     def photo(self, photo: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
-        """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.InputSpec`."""
+        """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.DecodeSpec`."""
         kind, value = self._parse(photo)
         if kind == "test_image":
             pixels = self._test_image(value)[0]

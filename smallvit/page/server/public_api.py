@@ -113,15 +113,15 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
 
     def answers(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
         records = {name: store.record(name) for name in names}
-        ranges = {record.input_spec.value_range for record in records.values()}
+        ranges = {record.decode_spec.value_range for record in records.values()}
         squares = {found: load_upload(image_of_request(image), found).square for found in ranges}
         return [
-            answer(name, store.get(name).predict(given_image(record, squares[record.input_spec.value_range])))
+            answer(name, store.get(name).predict(given_image(record, squares[record.decode_spec.value_range])))
             for name, record in records.items()
         ]
 
     def square(image: FileData, record: Record) -> np.ndarray:
-        return load_upload(image_of_request(image), record.input_spec.value_range).square
+        return load_upload(image_of_request(image), record.decode_spec.value_range).square
 
     def answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
         explainer = store.get(name)

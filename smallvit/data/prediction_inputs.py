@@ -5,14 +5,14 @@ import glob
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from smallvit.data.listing import files_below
 from smallvit.errors import UserError
-from smallvit.images import ImageError, InputSpec, pool_for_trusted_images
+from smallvit.images import DecodeSpec, ImageError, pool_for_trusted_images
+from smallvit.images.pool import map_ahead
 
 _DOWNLOADS = 8  # at once
 
@@ -28,7 +28,7 @@ class UnlabelledImage(NamedTuple):
     """
 
     name: str
-    images: dict[InputSpec, np.ndarray]
+    images: dict[DecodeSpec, np.ndarray]
     content: bytes | None = None
     error: str = ""
 
@@ -38,7 +38,7 @@ def is_address(name: str) -> bool:
     return name.lower().startswith(("http://", "https://"))
 
 
-def find_images(inputs: Iterable[str]) -> dict[str, str]:
+def expand_inputs(inputs: Iterable[str]) -> dict[str, str]:
     """List the images that files, folders, patterns such as `photos/*.jpg`, and addresses name.
 
     Of a folder all files at any depth are listed, except those that `train` ignores too, such as hidden ones and
@@ -69,13 +69,13 @@ def _files_below(folder: str) -> list[str]:
     return sorted(files_below(folder, on_error=None))
 
 
-def read_images(found: dict[str, str], specs: Iterable[InputSpec]) -> Iterator[UnlabelledImage]:
+def decode_inputs(found: dict[str, str], specs: Iterable[DecodeSpec]) -> Iterator[UnlabelledImage]:
     """Decode images in processes of their own, one for each core, in order.
 
     Some are decoded ahead, while the caller works on what came before.
 
     Args:
-        found: see `find_images`.
+        found: see `expand_inputs`.
         specs: what to return of each image.
     """
     distinct = list(dict.fromkeys(specs))
@@ -102,31 +102,15 @@ def read_images(found: dict[str, str], specs: Iterable[InputSpec]) -> Iterator[U
 def _with_downloads(found: dict[str, str]) -> Iterator[UnlabelledImage]:
     """The images without their pixels; what lies at an address is downloaded, some of it ahead."""
 
-    def downloaded(name: str) -> UnlabelledImage:
+    def image(item: tuple[str, str]) -> UnlabelledImage:
+        name, error = item
+        if error or not is_address(name):
+            return UnlabelledImage(name, {}, error=error)
         from smallvit.images.url import download_image  # its client takes a while to import
 
         try:
             return UnlabelledImage(name, {}, asyncio.run(download_image(name)))
-        except UserError as error:
-            return UnlabelledImage(name, {}, error=str(error))
+        except UserError as failed:
+            return UnlabelledImage(name, {}, error=str(failed))
 
-    with ThreadPoolExecutor(_DOWNLOADS) as threads:
-        waiting: deque[UnlabelledImage | Future[UnlabelledImage]] = deque()
-        try:
-            for name, error in found.items():
-                is_remote = is_address(name) and not error
-                waiting.append(
-                    threads.submit(downloaded, name) if is_remote else UnlabelledImage(name, {}, error=error)
-                )
-                if len(waiting) == _DOWNLOADS:
-                    yield _result(waiting.popleft())
-            while waiting:
-                yield _result(waiting.popleft())
-        finally:
-            for image in waiting:  # the reader stopped
-                if isinstance(image, Future):
-                    image.cancel()
-
-
-def _result(image: UnlabelledImage | Future[UnlabelledImage]) -> UnlabelledImage:
-    return image.result() if isinstance(image, Future) else image
+    return map_ahead(image, found.items(), _DOWNLOADS, _DOWNLOADS)
