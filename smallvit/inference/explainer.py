@@ -175,8 +175,7 @@ class Explainer:
     ) -> LayerAttention:
         """Return the attention of a layer, from 0, to an image. Other arguments as for `explain`."""
         attention = self.explain(image, factors, mask).attention
-        among_patches = patch_attention(attention)
-        return LayerAttention(among_patches[layer], mean_spread(attention), diagonal_attention(among_patches))
+        return LayerAttention(patch_attention(attention[layer]), mean_spread(attention), diagonal_attention(attention))
 
     def token(self, image: np.ndarray, row: int, column: int) -> Token:
         """Return how the patch at (row, column), from 0, becomes a token, for an image as in `predict`."""

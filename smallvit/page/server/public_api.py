@@ -57,7 +57,7 @@ class Tau(TypedDict):
 
 
 class Attention(TypedDict):
-    """Attention of a patch to each patch, [G][G]; attention of tokens to themselves, by layer; rollout, [G][G]."""
+    """Attention of a patch to each patch, [G][G]; attention of patches to themselves, by layer; rollout, [G][G]."""
 
     model: str
     weights: list[list[float]]
@@ -187,7 +187,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             column: column of the patch, from 1.
 
         Returns:
-            The attention to every patch, the attention of tokens to themselves in every layer, and the attention
+            The attention to every patch, the attention of patches to themselves in every layer, and the attention
             rollout.
         """
         model = model or store.default_pair[1]
