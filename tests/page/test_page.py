@@ -17,7 +17,9 @@ from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import cleanup, errors, models, page_data, page_routes, snippets, startup
 from smallvit.page.server.examples import find_examples
+from smallvit.page.server.page_server import PageServer
 from smallvit.page.texts import FOLDER, language_of
+from smallvit.report import study_results
 from tests import tiny
 from tests.server import ROOT, until
 
@@ -154,6 +156,21 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, m
     described = {one["name"]: one for one in page_data.models_data(store)["models"]}["ada/spt_lsa@v1"]
     assert described["source"] == {"repo": "ada/spt_lsa", "commit": "c" * 40}
     np.testing.assert_allclose(described["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
+
+
+def test_what_was_measured_about_a_model_from_the_hub_is_told_once_it_is_here(folders, tmp_path, monkeypatch):
+    folder = read_model_folder(folders / "a/laptop-vit")
+    measured = {"weights_sha256": folder.weights["sha256"], "factors": [1]}
+    (tmp_path / "temperature.json").write_text(json.dumps({"any": measured}))
+    monkeypatch.setattr(study_results, "FOLDER", tmp_path)
+    monkeypatch.setattr(models, "download_model_folder", lambda reference: (folder, "c" * 40))
+    server = PageServer(models.ModelStore([], [HubModel("ada/vit")]))
+    assert server.page_data()["temperature"] == {}
+    server.models.start_downloads()
+    until(lambda: not server.models.downloads)
+    assert server.page_data()["temperature"] == {"ada/vit": measured}
+    (tmp_path / "temperature.json").write_text("{")
+    assert "temperature.json cannot be read" in server.page_data()["problems"][0]
 
 
 def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):

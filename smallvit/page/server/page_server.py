@@ -6,6 +6,8 @@ from typing import Any, Self
 import gradio as gr
 from starlette.middleware import Middleware
 
+from smallvit import files
+from smallvit.errors import UserError
 from smallvit.limits import (
     MAX_IMAGE_BYTES,
     MAX_RUNNING_REQUESTS,
@@ -17,7 +19,7 @@ from smallvit.page.server.cifar100_test_split import find_test_images
 from smallvit.page.server.errors import errors_as_json, errors_as_sentence
 from smallvit.page.server.examples import find_examples
 from smallvit.page.server.gradio_download import patch_gradio_download
-from smallvit.page.server.models import ModelStore
+from smallvit.page.server.models import ModelStore, hide_folder
 from smallvit.page.server.page_api import page_endpoints
 from smallvit.page.server.page_data import page_data
 from smallvit.page.server.page_routes import web_routes
@@ -25,7 +27,7 @@ from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
 from smallvit.page.server.request_limits import RequestLimits
 from smallvit.report.published_results import Result
-from smallvit.report.study_results import Measurements
+from smallvit.report.study_results import Measurements, read_measurements
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
@@ -57,7 +59,6 @@ class PageServer:
         models: ModelStore,
         problems: Sequence[str] = (),
         results: Sequence[Result] = (),
-        measured: Measurements = NOT_MEASURED,
     ) -> None:
         """Build the server.
 
@@ -65,7 +66,6 @@ class PageServer:
             models: the models that the page shows.
             problems: sentences about what could not be read; the page shows them.
             results: published results, for the table.
-            measured: what the studies measured about the models.
         """
         patch_gradio_download()
         self.photos = Photos(find_examples(models.folders.values()), find_test_images())
@@ -80,12 +80,17 @@ class PageServer:
             for function in page_endpoints(models, self.photos):
                 gr.api(errors_as_json(function), api_visibility="undocumented", **EVENT_QUEUE)
         self.models = models
-        self._known = (problems, results, measured)
+        self._problems, self._results = problems, results
 
     def page_data(self) -> dict[str, Any]:
         """Return the JSON values that the page carries now. A download that failed is tried again."""
         self.models.retry_downloads()
-        return page_data(self.models, self.photos, *self._known)
+        measured, problems = NOT_MEASURED, [*self._problems]
+        try:
+            measured = read_measurements(self.models.weights())  # a model from the Hub may have come
+        except UserError as error:
+            problems.append(hide_folder(error, files.ASSETS))
+        return page_data(self.models, self.photos, problems, self._results, measured)
 
     def launch(self, **options: Any) -> tuple[Any, str, str]:
         """Serve the page; options as for `gradio.Blocks.launch`."""
