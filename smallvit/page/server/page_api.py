@@ -44,10 +44,10 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_photo(photo: dict[str, Any]) -> dict[str, Any]:
         """Decode a photo: its preview, its crop, and what the models see of it."""
         kept = photos.keep(photo)
-        records = [folder.record for folder in models_here.folders.values()]
+        records = {name: folder.record for name, folder in models_here.folders.items()}
         if not records:
             raise no_models()
-        decoded = photos.photo(kept, records[0].input_spec.value_range)
+        decoded = photos.photo(kept, next(iter(records.values())).input_spec.value_range)
         side = min(decoded.width, decoded.height)
         return {
             "photo": kept,
@@ -56,10 +56,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "crop": [(decoded.width - side) // 2, (decoded.height - side) // 2, side],
             "preview": encode_jpeg(decoded.whole),
             "seen": {
-                str(record.model.image_size): encode_bytes(
-                    seen_image(record, given_image(record, photos.square(kept, record.input_spec)))
-                )
-                for record in records
+                name: encode_bytes(seen_image(record, given_image(record, photos.square(kept, record.input_spec))))
+                for name, record in records.items()
             },
             "truth": photos.truth(kept),
             "notes": list(decoded.notes),

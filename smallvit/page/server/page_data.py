@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from smallvit.data.superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.superclasses import SUPERCLASSES
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import (
     MAX_IMAGE_BYTES,
@@ -58,7 +58,7 @@ def page_data(
             "minutes_kept": (MAX_UPLOAD_AGE_SECONDS + UPLOAD_CLEANUP_SECONDS) // 60,
         },
         "source_code": _source(),
-        "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
+        "has_test_images": photos.test_images is not None,
         "problems": list(problems),
     }
 
@@ -98,6 +98,7 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),
         "data": record.data,
+        "is_of_cifar100": record.is_of_cifar100,
         "num_train": record.num_train,
         "data_image_size": record.data_image_size,
         "fair_group": _fair_group(models, name),

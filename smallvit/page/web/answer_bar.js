@@ -109,7 +109,7 @@ export function makeAnswerBar(element, views, settings) {
     here.textContent = t(`${state.view}.tab`);
     const { info } = state;
     const one = modelNamed(state.a);
-    photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: one.image_size }) : "");
+    photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: one.data_image_size }) : "");
     if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seen(info, one), one.image_size);
     else photo.getContext("2d").clearRect(0, 0, photo.width, photo.height);
     truth.textContent = info

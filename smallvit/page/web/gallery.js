@@ -17,6 +17,7 @@ export function makeGallery() {
   const row = h("ul", { class: "thumbs" });
   const more = button(t("gallery.more"), () => load(pairNames(), cell, row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
+  const source = h("p", { class: "caption" });
   const element = h(
     "div",
     { class: "gallery" },
@@ -27,11 +28,7 @@ export function makeGallery() {
     row,
     empty,
     more,
-    h(
-      "p",
-      { class: "caption" },
-      page.has_test_images ? t("gallery.source_test") : t("gallery.source_examples", { n: page.examples.length }),
-    ),
+    source,
   );
   let cell = null;
   let pair = null;
@@ -85,9 +82,14 @@ export function makeGallery() {
     if (element.hidden || key === pair) return;
     pair = key;
     cell = null;
+    load.cancel();
     row.replaceChildren();
     more.hidden = true;
     const [a, b] = names.map(modelNamed);
+    source.textContent =
+      page.has_test_images && a.is_of_cifar100
+        ? t("gallery.source_test")
+        : t("gallery.source_examples", { n: page.examples.length });
     const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {

@@ -4,7 +4,7 @@ import { answersInWords, makeAnswerBar } from "./answer_bar.js";
 import { button, fill, h, linkTo } from "./dom.js";
 import { call } from "./api.js";
 import { aTruth, className, count, language, list, loadTexts, percent, rich, t } from "./text.js";
-import { choosePhoto, onAnswers, unchanged } from "./answers.js";
+import { choosePhoto, lookAgain, onAnswers, unchanged } from "./answers.js";
 import {
   availableModels,
   classKey,
@@ -197,10 +197,11 @@ function open() {
     setBusy(false);
     set({ info: null });
   }
-  for (const note of notes) {
-    if (note === "damaged") showMessage(t("error.link_damaged"));
-    else showMessage(t("error.link_models", { model: note.model, other: titleOf(modelNamed(state.a)) }));
-  }
+  const other = titleOf(modelNamed(state.a));
+  const sentences = notes.map((note) =>
+    note === "damaged" ? t("error.link_damaged") : t("error.link_models", { model: note.model, other }),
+  );
+  if (notes.length) showMessage(sentences.join(" "));
 }
 
 addEventListener("hashchange", () => {
@@ -214,6 +215,7 @@ function waitForModels() {
       const before = availableModels().length;
       Object.assign(page, await call("/page_status", {})); // models, the pair, and the classes of the models
       if (!before && availableModels().length) location.reload();
+      if (availableModels().length > before) lookAgain();
       showAbsent();
       set({ models: Symbol("changed") }); // every view is shown again
     } catch {

@@ -141,12 +141,18 @@ export function readLink() {
   if (parts.has("change")) {
     const factor = Number(parts.get("factor") ?? 1);
     const [low, high] = page.limits.factor;
-    if (modelNamed(parts.get("change")) && factor >= low && factor <= high) {
-      Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
-      if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
-    } else damaged();
+    const target = parts.get("change");
+    const layer = parts.has("in") ? Number(parts.get("in")) : null;
+    const isOfPair = [fields.a ?? state.a, fields.b ?? state.b].includes(target);
+    const isLayer = layer === null || (Number.isInteger(layer) && layer >= 1 && layer <= modelNamed(target)?.depth);
+    if (isOfPair && isLayer && factor >= low && factor <= high)
+      Object.assign(changes, { target, factor, layer, mask: parts.get("mask") !== "off" });
+    else damaged();
   }
-  if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
+  if (parts.has("covered")) {
+    if (/^\d+(\.\d+)*$/.test(parts.get("covered"))) changes.covered = parts.get("covered").split(".").map(Number);
+    else damaged();
+  }
   if (parts.has("move")) {
     const translation = parts.get("move").split(".").map(Number);
     const isTranslation =

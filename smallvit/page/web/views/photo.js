@@ -77,13 +77,13 @@ export function makeView(section, nextView) {
       crop.style.width = `${(100 * side) / info.width}%`;
       crop.style.height = `${(100 * side) / info.height}%`;
       pixels(small, seen(info, first), first.image_size);
-      small.setAttribute("aria-label", t("photo.seen_alt", { side: first.image_size }));
+      small.setAttribute("aria-label", t("photo.seen_alt", { side: first.data_image_size }));
     }
-    caption.textContent = t("photo.frame", { side: first.image_size });
+    caption.textContent = t("photo.frame", { side: first.data_image_size });
     const example = page.examples.find((one) => one.id === state.photo?.example);
     fill(
       credit,
-      example &&
+      example?.author &&
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
     fill(cards, models.map(card));

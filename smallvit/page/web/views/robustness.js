@@ -6,7 +6,7 @@ import { button, fill, h } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seen, signed } from "../draw.js";
 import { change, changesOf, classKey, modelNamed, page, pairNames, state, titleOf } from "../state.js";
-import { current, unchanged } from "../answers.js";
+import { current, currentAnswer, unchanged } from "../answers.js";
 import { showMessage } from "../status.js";
 import { buildView, inSentence } from "./view.js";
 import { patchGrid } from "../patch_grid.js";
@@ -105,7 +105,7 @@ export function makeView(section, next) {
     const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
     drawMoves(models, moves, kept);
     drawCovers(models, covered);
-    coverTake.textContent = coverTakeaway(models, covered);
+    if (names.every(currentAnswer)) coverTake.textContent = coverTakeaway(models, covered);
     view.take(shiftTakeaway(models, moves, kept));
   }
 
@@ -113,7 +113,7 @@ export function makeView(section, next) {
     const { covered, translation } = state.changes;
     const now = current[one.name];
     pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
-    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.image_size }));
+    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.data_image_size }));
     patches.set(one.grid_size, 0, covered);
     uncoverAll.disabled = uncoverLast.disabled = !covered.length;
     const isMoved = translation.some(Boolean);
@@ -123,11 +123,11 @@ export function makeView(section, next) {
       "aria-label",
       isMoved
         ? t("robustness.moved_alt", { move: translationInWords(translation) })
-        : t("photo.seen_alt", { side: one.image_size }),
+        : t("photo.seen_alt", { side: one.data_image_size }),
     );
     cellText.textContent = isMoved
       ? pairNames()
-          .filter((name) => current[name])
+          .filter(currentAnswer)
           .map((name) =>
             t("robustness.cell", {
               move: translationInWords(translation),
@@ -152,6 +152,9 @@ export function makeView(section, next) {
       models.map((one, index) => movesGrid(one, moves[index], kept[index])),
     );
     if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
+    const [first] = models;
+    const patch = (first.patch_size * first.data_image_size) / first.image_size; // in pixels of a move
+    const [edge, whole] = list("robustness.notes", { P: patch });
     legend.textContent = [
       t("robustness.legend", {
         answer: models
@@ -159,8 +162,11 @@ export function makeView(section, next) {
           .filter((name, index, all) => all.indexOf(name) === index)
           .join(" / "),
       }),
-      ...list("robustness.notes", { P: models[0].patch_size }),
-    ].join(" ");
+      edge,
+      Number.isInteger(patch) && whole,
+    ]
+      .filter(Boolean)
+      .join(" ");
   }
 
   function movesGrid(one, answer, kept) {
@@ -348,7 +354,8 @@ function coverTakeaway(models, covered) {
     }
     const { drop, row, column } = largestDrop(one, answer);
     const decisive = answer.answers.filter((each) => each !== answer.answer).length;
-    if (drop <= 0) return t("robustness.T.no_drop", { answer: className(classKey(one, answer.answer)) });
+    if (drop <= 0)
+      return t("robustness.T.no_drop", { model: inSentence(one), answer: className(classKey(one, answer.answer)) });
     return t(decisive ? "robustness.T.some_decide" : "robustness.T.none_decides", {
       model: inSentence(one),
       k: decisive,

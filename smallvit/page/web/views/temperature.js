@@ -7,7 +7,7 @@ import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
 import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, titleOf } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
-import { current, unchanged } from "../answers.js";
+import { current, currentAnswer, unchanged } from "../answers.js";
 import { buildView, inSentence } from "./view.js";
 import { lineChart } from "../chart.js";
 import { patchGrid } from "../patch_grid.js";
@@ -160,7 +160,7 @@ export function makeView(section, next) {
     const plain = plainOf(one);
     const ofPlain = plain ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
     if (attention) drawMap(one, attention);
-    if (now && before && attention && learned && (!plain || ofPlain)) {
+    if (currentAnswer(one.name) && before && attention && learned && (!plain || ofPlain)) {
       view.take(
         ...takeaway({
           one,

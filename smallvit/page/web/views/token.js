@@ -98,6 +98,7 @@ export function makeView(section, nextView) {
     (answer, name, row, column) => build(modelNamed(name), answer, row, column),
     (error) => {
       waiting = false;
+      drawn = null;
       showMessage(error.message);
     },
   );
