@@ -1,5 +1,6 @@
 """The architecture of a model: `ModelConfig`, and the variants that switch the paper's two ideas on."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -129,6 +130,11 @@ class ModelConfig:
     def num_patches(self) -> int:
         """Patches of one image."""
         return self.grid_size**2
+
+    @property
+    def initial_tau(self) -> float:
+        """sqrt(head_dim): what every tau is before training, and without LSA after training too."""
+        return math.sqrt(self.head_dim)
 
     @property
     def num_tokens(self) -> int:

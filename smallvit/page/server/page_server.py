@@ -15,17 +15,18 @@ from smallvit.limits import (
     MAX_WAITING_REQUESTS,
     UPLOAD_CLEANUP_SECONDS,
 )
-from smallvit.page.server.cifar100_test_split import find_test_images
+from smallvit.page.server.cifar100_test_split import find_test_split
 from smallvit.page.server.errors import errors_as_json, errors_as_sentence
 from smallvit.page.server.examples import find_examples
 from smallvit.page.server.gradio_download import patch_gradio_download
-from smallvit.page.server.models import ModelStore, hide_folder
+from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_api import page_endpoints
 from smallvit.page.server.page_data import page_data
-from smallvit.page.server.page_routes import web_routes
+from smallvit.page.server.page_routes import page_routes
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
 from smallvit.page.server.request_limits import RequestLimits
+from smallvit.page.server.visible_paths import hide_folder
 from smallvit.report.published_results import Result
 from smallvit.report.study_results import Measurements, read_measurements
 
@@ -38,7 +39,7 @@ NOT_MEASURED = Measurements([], {}, {})
 
 
 class _Blocks(gr.Blocks):
-    """Blocks whose constructor, which calls `queue`, sets the limit; another call would build the whole app again."""
+    """Sets the queue limit while the constructor calls `queue`; a second call would rebuild the app."""
 
     def queue(self, *arguments: Any, **options: Any) -> Self:
         return super().queue(*arguments, **{"max_size": MAX_WAITING_REQUESTS, **options})
@@ -47,7 +48,7 @@ class _Blocks(gr.Blocks):
 class PageServer:
     """Gradio's API with its queue, and the page's own routes.
 
-    `gradio.Server` is the same, but its queue has no limit and it reports to Gradio's makers that it was started.
+    Used instead of `gradio.Server`, whose queue has no limit and which reports each start to Gradio.
 
     Attributes:
         models: the models that the page shows.
@@ -68,7 +69,7 @@ class PageServer:
             results: published results, for the table.
         """
         patch_gradio_download()
-        self.photos = Photos(find_examples(models.folders.values()), find_test_images())
+        self.photos = Photos(find_examples(models.folders.values()), find_test_split())
         with _Blocks(
             title=TITLE,
             mode="server",
@@ -96,7 +97,7 @@ class PageServer:
         """Serve the page; options as for `gradio.Blocks.launch`."""
         return self.blocks.launch(
             app_kwargs={
-                "routes": web_routes(self.page_data, self.photos.examples),
+                "routes": page_routes(self.page_data, self.photos.examples),
                 "middleware": [Middleware(RequestLimits)],
                 "openapi_url": None,
             },

@@ -11,8 +11,9 @@ from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import find_model_folders
 from smallvit.page.server.cleanup import delete_old_files_regularly, use_own_upload_folder
-from smallvit.page.server.models import ModelStore, hide_folder, no_models
+from smallvit.page.server.models import ModelStore, no_models
 from smallvit.page.server.page_server import PageServer
+from smallvit.page.server.visible_paths import hide_folder
 from smallvit.report.published_results import Result, read_results
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ async function askModels(photo, models, changes) {
 
 const listeners = new Set();
 export const onAnswers = (listener) => listeners.add(listener);
-const tell = () => {
+const notifyListeners = () => {
   for (const listener of listeners) listener();
 };
 
@@ -31,9 +31,9 @@ const ask = latest(
   (photo, names) => askModels(photo, names, "{}"),
   (answers) => {
     setBusy(false);
-    unchanged = { ...unchanged, ...Object.fromEntries(answers.map((one) => [one.model, one])) };
+    unchanged = { ...unchanged, ...Object.fromEntries(answers.map((answer) => [answer.model, answer])) };
     if (!isChanged()) current = pick(unchanged);
-    tell();
+    notifyListeners();
     if (isChanged()) askChanged(state.photo);
     const rest = missing();
     if (rest.length) ask(state.photo, rest);
@@ -59,8 +59,8 @@ const askChanged = latest(
     return answers.flat();
   },
   (answers) => {
-    current = Object.fromEntries(answers.map((one) => [one.model, one]));
-    tell();
+    current = Object.fromEntries(answers.map((answer) => [answer.model, answer]));
+    notifyListeners();
   },
   failed,
 );
@@ -75,14 +75,14 @@ const pick = (answers) =>
 function failed(error) {
   setBusy(false);
   showMessage(error.message);
-  tell();
+  notifyListeners();
 }
 
 /** The models to ask next: A and B, then the others, which may have to be loaded first. */
 function missing() {
   const open = (names) => names.filter((name) => !unchanged[name] && modelNamed(name)?.status === "here");
   const first = open(pairNames());
-  return first.length ? first : open(compared().map((one) => one.name));
+  return first.length ? first : open(compared().map((model) => model.name));
 }
 
 subscribe((changed) => {
@@ -91,7 +91,7 @@ subscribe((changed) => {
     askChanged.cancel();
     unchanged = {};
     current = {};
-    tell();
+    notifyListeners();
   }
   if (!state.photo || !state.info) return;
   if (changed.has("info") || changed.has("a") || changed.has("b")) {
@@ -107,7 +107,7 @@ subscribe((changed) => {
     else {
       askChanged.cancel();
       current = pick(unchanged);
-      tell();
+      notifyListeners();
     }
   }
 });

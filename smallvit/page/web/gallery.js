@@ -4,10 +4,10 @@ import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
 import { choosePhoto } from "./answers.js";
-import { classKey, disagreementOf, modelNamed, page, pairNames, titleOf } from "./state.js";
+import { classKey, disagreementOf, modelNamed, page, pairNames } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { showMessage } from "./status.js";
-import { inSentence } from "./views/view.js";
+import { inSentence, titleOf } from "./words.js";
 
 const CELLS = ["both", "first", "second", "neither"];
 
@@ -109,24 +109,24 @@ export function makeGallery() {
         b: count(counts.second),
         pvalue: pvalue(found.p),
       };
-      const both = found.different_answers - counts.first - counts.second;
+      const wrongDifferently = found.different_answers - counts.first - counts.second;
       takeaway.textContent = sentences([
         t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values),
-        both > 0 && t("gallery.T+.both_wrong", { w: count(both) }),
+        wrongDifferently > 0 && t("gallery.T+.both_wrong", { w: count(wrongDifferently) }),
       ]);
     }
-    const names4 = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
+    const cellTexts = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
     fill(
       cells,
       CELLS.map((name, index) =>
         button(
           counts
-            ? `${names4[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}`
-            : names4[index],
+            ? `${cellTexts[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}`
+            : cellTexts[index],
           () => {
             cell = name;
-            for (const [place, one] of [...cells.children].entries())
-              one.setAttribute("aria-pressed", CELLS[place] === name);
+            for (const [place, cellButton] of [...cells.children].entries())
+              cellButton.setAttribute("aria-pressed", CELLS[place] === name);
             load(names, name, 0);
           },
           { "aria-pressed": false },
