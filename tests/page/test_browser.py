@@ -448,6 +448,16 @@ def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
     expect(page.locator("#view-training .chart")).to_have_count(3)
 
 
+def test_a_model_that_comes_later_is_shown_without_a_reload(visit):
+    folder = '"folder": "assets/models/laptop-spt"}, "status": '
+    page = visit(replaced=[(f'{folder}"here"', f'{folder}"downloading"')])
+    expect(page.locator(".card.answer")).to_have_count(4)
+    page.locator(".card.answer").nth(1).get_by_role("button", name="Use as A").click()
+    open_view(page, "attention")
+    canvas = page.locator("#view-attention .pick canvas").first
+    expect(canvas).to_have_attribute("aria-label", re.compile(r"^ViT \+ SPT, layer"))
+
+
 def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
     tiny.write_folder(tmp_path / "one", "spt_lsa")
     (tmp_path / "one/examples").mkdir()
