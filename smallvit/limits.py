@@ -55,7 +55,7 @@ MAX_MODEL_FILE_BYTES = {
     "README.md": 2**20,
 }
 MAX_EXAMPLES = 24  # images in a model folder: what a page has room for
-MAX_DATA_IMAGE_SIZE = 512  # pixels a side of stored images: the shift test computes on 289 copies of one
+MAX_DATA_IMAGE_SIZE = 512  # pixels a side of stored images: the shift test computes on 81 copies of one
 MAX_ATTENTION_VALUES = 2**26  # layers x heads x tokens x tokens: the page keeps them for an image, 256 MB
 MAX_HDF5_OBJECTS = 100_000  # groups and arrays in a weights file; a model of 12 layers has 500
 

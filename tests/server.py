@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 
 ROOT = Path(__file__).parent.parent
 LION = ROOT / "assets/examples/lion.jpg"
@@ -50,6 +51,12 @@ class Endpoint:
         answer = self._client.post("gradio_api/upload", files={"files": ("image", content)})
         answer.raise_for_status()
         return answer.json()[0]
+
+
+def expected_classes(explainer, image):
+    """What `/classify` answers of an image: {class name: probability} of the five most probable classes."""
+    probabilities, names = explainer.predict(image), explainer.record.class_names
+    return {names[index].replace("_", " "): probabilities[index] for index in np.argsort(-probabilities)[:5]}
 
 
 def free_port():

@@ -1,5 +1,6 @@
 """The architecture of a model: `ModelConfig`, and the variants that switch the paper's two ideas on."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -141,6 +142,11 @@ class ModelConfig:
         """The number of weights in the matrices of one block."""
         attention = 4 * self.embed_dim * self.num_heads * self.head_dim
         return attention + 2 * self.mlp_ratio * self.embed_dim**2
+
+    @property
+    def initial_tau(self) -> float:
+        """sqrt(head_dim): what every tau is before training, and without LSA after training too."""
+        return math.sqrt(self.head_dim)
 
     @property
     def num_tokens(self) -> int:

@@ -26,11 +26,11 @@ def attention_from_patch(attention: np.ndarray, layer: int, head: int | None, pa
 
 
 def diagonal_attention(attention: np.ndarray) -> np.ndarray:
-    """Return how much attention a token gives itself, by layer: [L, h, N, N] -> [L], the mean of heads and tokens.
+    """Return how much attention a patch gives itself, by layer: [L, h, N, N] -> [L], the mean of heads and patches.
 
-    Locality Self-Attention masks the diagonal, so the mean is 0. It is 1 / N if every token attends evenly.
+    0 with LSA, which masks the diagonal; 1 / N if every token attends evenly.
     """
-    return np.diagonal(attention, axis1=-2, axis2=-1).mean(axis=(1, 2))
+    return np.diagonal(patch_attention(attention), axis1=-2, axis2=-1).mean(axis=(1, 2))
 
 
 def patch_attention(attention: np.ndarray) -> np.ndarray:

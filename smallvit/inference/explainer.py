@@ -1,4 +1,7 @@
-"""`Explainer`: one image in, probabilities and intermediates out, by compiled functions of the model."""
+"""`Explainer`: one image in, probabilities and intermediates out, by compiled functions of the model.
+
+The page classifies with it too; `Predictor` is for the command line and Python.
+"""
 
 import collections
 import functools
@@ -148,7 +151,7 @@ class Explainer:
     def median_milliseconds(self) -> float:
         """Return the median time of the last predictions, without decoding and network time.
 
-        Other work on the machine hardly changes a median.
+        The median, because other work on the machine slows single predictions.
         """
         return 1e3 * statistics.median(self._seconds)
 
@@ -175,8 +178,7 @@ class Explainer:
     ) -> LayerAttention:
         """Return the attention of a layer, from 0, to an image. Other arguments as for `explain`."""
         attention = self.explain(image, factors, mask).attention
-        among_patches = patch_attention(attention)
-        return LayerAttention(among_patches[layer], mean_spread(attention), diagonal_attention(among_patches))
+        return LayerAttention(patch_attention(attention[layer]), mean_spread(attention), diagonal_attention(attention))
 
     def token(self, image: np.ndarray, row: int, column: int) -> Token:
         """Return how the patch at (row, column), from 0, becomes a token, for an image as in `predict`."""
@@ -213,18 +215,6 @@ class Explainer:
             Probabilities, NumPy [2 reach + 1, 2 reach + 1, K], in the order of `translate_images`.
         """
         return self._predict_translated(image, reach)
-
-    def top_k(self, probabilities: np.ndarray, k: int) -> dict[str, float]:
-        """Return the `k` most probable classes: {class name: probability}, the most probable first."""
-        best = np.argsort(-probabilities, kind="stable")[:k]
-        return {self.record.class_names[index].replace("_", " "): float(probabilities[index]) for index in best}
-
-    def is_unsure(self, probabilities: np.ndarray) -> bool:
-        """Return whether the top probability is below the record's threshold.
-
-        5 % of the right answers on the validation images are below it.
-        """
-        return bool(probabilities.max() < self.record.unsure_below)
 
     def _compute_prediction(self, image: np.ndarray) -> np.ndarray:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`Predictor`: any number of images in, a model's answers out."""
+"""`Predictor`: any number of images in, a model's answers out: for the command line and Python."""
 
 import logging
 import os
@@ -18,6 +18,7 @@ from smallvit.hub.download import resolve_model_folders, resolve_models
 from smallvit.images import resize_square
 from smallvit.images.load import image_square
 from smallvit.images.value_range import is_deep
+from smallvit.inference.answer import is_unsure, top_classes
 from smallvit.model_folder.folder import ModelFolder, short_names
 
 NUM_ANSWERS = 3  # most probable classes of a `Prediction`
@@ -115,9 +116,8 @@ class Predictor:
         return predict_logits(self._logits, padded)[: len(images)]
 
     def _prediction(self, probabilities: np.ndarray) -> Prediction:
-        best = np.argsort(-probabilities, kind="stable")[:NUM_ANSWERS]
-        top = [(self.class_names[index], float(probabilities[index])) for index in best]
-        return Prediction(*top[0], top[0][1] < self.record.unsure_below, top, probabilities)
+        top = [(self.class_names[index], probability) for index, probability in top_classes(probabilities, NUM_ANSWERS)]
+        return Prediction(*top[0], is_unsure(probabilities, self.record), top, probabilities)
 
 
 def _to_pil(image: Any) -> Image.Image:

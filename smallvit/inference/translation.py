@@ -3,7 +3,7 @@
 import numpy as np
 
 MAX_TRANSLATION = 4
-"""How far the translation test of the page translates an image, in pixels of what the model sees."""
+"""How far the translation test of the page translates an image, in pixels of the image that the model is given."""
 
 
 def translate_image(image: np.ndarray, dx: int, dy: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The model card of a model folder: its README.md, with the front matter that the Hugging Face Hub reads."""
 
-import math
 import re
 
 import numpy as np
@@ -48,7 +47,7 @@ def model_card(record: Record, taus: np.ndarray) -> str:
         shown_metrics=_shown_metrics(record),
         recipe=describe_recipe(record.training),
         taus=taus,
-        initial_tau=math.sqrt(record.model.head_dim),
+        initial_tau=record.model.initial_tau,
         paper_url=PAPER_URL,
         citation=CITATION,
     )

@@ -67,7 +67,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     assert [path.name for path in read.examples] == ["개.jpg", "개 2.jpg", "고양이.jpg", "새.jpg"]
     assert load_square(str(read.examples[0])).shape == (30, 30, 3)
     told = startup.create_server([read.path]).page_data()
-    assert told["class_keys"] == [["개", "고양이", "새"]]
+    assert told["class_names"] == [["개", "고양이", "새"]]
     assert [one["id"] for one in told["examples"]] == ["개", "개 2", "고양이", "새"]
     assert [one["truth"] for one in told["examples"]] == ["개", "개", "고양이", "새"]
 

@@ -6,6 +6,7 @@ import pytest
 from smallvit.inference.attention import (
     attention_from_patch,
     attention_rollout,
+    diagonal_attention,
     mean_attention_distance,
 )
 from smallvit.inference.translation import translate_image, translate_images
@@ -47,13 +48,14 @@ def test_how_far_patches_look():
     np.testing.assert_allclose(distances, [expected, 0], rtol=1e-12)
 
 
-def test_the_class_token_is_no_part_of_the_distance(attention):
+def test_the_class_token_is_no_part_of_the_distance_or_the_diagonal(attention):
     with_class_token = np.full((3, 2, 10, 10), 1 / 10)
     with_class_token[..., 1:, 0] = 0.4
     with_class_token[..., 1:, 1:] = 0.6 * attention
     expected = mean_attention_distance(attention, 4)
     assert expected.shape == (3, 2)
     np.testing.assert_allclose(mean_attention_distance(with_class_token, 4), expected)
+    np.testing.assert_allclose(diagonal_attention(with_class_token), 0.6 * diagonal_attention(attention))
 
 
 def test_where_a_patch_looks(attention):

@@ -227,6 +227,15 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
         if step < 6:
             page.get_by_role("button", name="Next step").click()
     assert len(set(seen)) == 7
+    patch = page.locator("#view-token .patch-grid button")
+    page.route("**/queue/join*", lambda route: route.abort())
+    patch.nth(0).click()
+    expect(page.locator("#message")).to_be_visible()
+    page.unroute("**/queue/join*")
+    patch.nth(0).click()  # the same patch once more
+    expect(page.locator("#view-token .step")).to_contain_text("row 1, column 1")
+    patch.nth(8 * 5 + 2).click()
+    page.errors = [error for error in page.errors if "ERR_FAILED" not in error and "Submit" not in error]
     assert "240 numbers" in seen[4]
     expect(page.locator(".barcode figcaption")).to_contain_text(re.compile(r"from −\d\.\d to \d\.\d"))
     page.locator("#view-token .patch-grid [tabindex='0']").focus()
@@ -314,9 +323,24 @@ def test_the_photo_is_moved_and_covered(visit):
     patches.nth(27).focus()
     page.keyboard.press("Space")
     expect(page.locator(".what-if")).to_contain_text("2 of 64 patches covered")
+    expect(page.locator("#view-robustness")).to_contain_text("With 2 of 64 patches covered")
+    page.route("**/queue/join*", lambda route: route.abort())
+    patches.nth(27).click()
+    cell.click()
+    expect(page.locator("#message")).to_be_visible()
+    expect(page.locator(".what-if")).to_contain_text("3 of 64 patches covered, moved 3 px left, 4 px down")
+    expect(page.locator("#view-robustness")).to_contain_text("With 2 of 64 patches covered")  # answered so far
+    expect(page.locator("#view-robustness [role=status]")).to_have_text("")
+    page.unroute("**/queue/join*")
+    patches.nth(28).click()
+    patches.nth(28).click()
+    expect(page.locator("#view-robustness")).to_contain_text("With 3 of 64 patches covered")
+    expect(page.locator("#view-robustness [role=status]")).to_contain_text("Moved 3 px left, 4 px down")
+    page.get_by_role("button", name="Back to the unmoved photo").click()
     page.get_by_role("button", name="Uncover all").click()
     expect(page.locator(".what-if")).to_be_hidden()
     assert said(page) == before
+    page.errors = [error for error in page.errors if "ERR_FAILED" not in error and "Submit" not in error]
 
 
 def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
@@ -338,6 +362,16 @@ def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
     page.locator(".card.answer").nth(1).get_by_role("button", name="Use as B").click()
     expect(page.locator(".say").nth(1)).to_contain_text("ViT + SPT")
     expect(gallery).to_contain_text("only ViT + SPT right")
+    page.evaluate(CHOOSE_A_CELL_AND_ANOTHER_MODEL)
+    page.wait_for_timeout(2000)  # the answer about the pair before comes, and is dropped
+    expect(gallery.locator(".thumbs button")).to_have_count(0)
+    expect(gallery.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+CHOOSE_A_CELL_AND_ANOTHER_MODEL = """() => {
+    document.querySelector('.gallery .cells button').click();
+    document.querySelectorAll('.card.answer')[2].querySelectorAll('.row button')[1].click();
+  }"""
 
 
 def test_live_answers_follow_the_camera_until_it_is_stopped(visit):
@@ -414,6 +448,16 @@ def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
     expect(page.locator("#view-training .chart")).to_have_count(3)
 
 
+def test_a_model_that_comes_later_is_shown_without_a_reload(visit):
+    folder = '"folder": "assets/models/laptop-spt"}, "status": '
+    page = visit(replaced=[(f'{folder}"here"', f'{folder}"downloading"')])
+    expect(page.locator(".card.answer")).to_have_count(4)
+    page.locator(".card.answer").nth(1).get_by_role("button", name="Use as A").click()
+    open_view(page, "attention")
+    canvas = page.locator("#view-attention .pick canvas").first
+    expect(canvas).to_have_attribute("aria-label", re.compile(r"^ViT \+ SPT, layer"))
+
+
 def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
     tiny.write_folder(tmp_path / "one", "spt_lsa")
     (tmp_path / "one/examples").mkdir()
@@ -424,6 +468,12 @@ def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
         take = page.locator("#view-photo > .take")
         expect(take).to_contain_text(re.compile(r"^ViT \+ SPT \+ LSA answers [\w ]+\. Only you can say"))
         expect(page.locator("#view-photo > .intro")).to_have_text("")
+        expect(page.locator("#view-photo")).to_contain_text("reduced to 32 × 32 pixels")  # and computed on as 12 x 12
+        expect(page.locator("#view-photo")).not_to_contain_text("Photo: ,")  # nobody is credited
+        open_view(page, "robustness")
+        expect(page.locator("#view-robustness .grow > .caption").nth(1)).to_contain_text("The edge's pixels")
+        expect(page.locator("#view-robustness")).not_to_contain_text("is a whole patch")  # of 10.7 pixels
+        open_view(page, "photo")
         page.get_by_role("button", name="Camera", exact=True).click()
         expect(page.locator(".camera .take")).to_contain_text("ViT + SPT + LSA answers")
 
@@ -473,8 +523,13 @@ def test_a_link_or_an_image_is_shared_and_a_damaged_link_says_so(visit, url, tmp
     until(lambda: said(other) == said(page))  # each page follows its own slider
     assert other.locator(".who").first.inner_text() == "ViT + SPT + LSA"
     damaged = visit(address=f"{url}?lang=en#view=hold&example=lion&row=x&a=laptop-none")
-    expect(damaged.locator("#message")).to_be_visible()
+    for sentence in ("Part of this link cannot be read", "This link names laptop-none, which is not here"):
+        expect(damaged.locator("#message")).to_contain_text(sentence)
     expect(damaged.locator("#view-robustness")).to_be_visible()  # "hold" is its name in older links
+    for changes in ("change=laptop-spt&factor=2", "change=laptop-spt_lsa&factor=2&in=99", "covered=", "covered=-1"):
+        damaged = visit(address=f"{url}?lang=en#view=photo&example=lion&{changes}")
+        expect(damaged.locator("#message")).to_contain_text("Part of this link cannot be read")
+        expect(damaged.locator(".what-if")).to_be_hidden()
 
 
 def test_words_are_explained_and_the_language_can_be_switched(visit):

@@ -14,9 +14,11 @@ import pytest
 from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import read_model_folder
-from smallvit.page.server import cleanup, errors, models, page_data, page_routes, snippets, startup
+from smallvit.page.server import cleanup, errors, models, page_data, page_routes, snippets, startup, visible_paths
 from smallvit.page.server.examples import find_examples
+from smallvit.page.server.page_server import PageServer
 from smallvit.page.texts import FOLDER, language_of
+from smallvit.report import study_results
 from tests import tiny
 from tests.server import ROOT, until
 
@@ -49,7 +51,7 @@ def folders(tmp_path_factory):
 
 def test_models_have_names_and_titles_of_their_own(folders):
     store = models.ModelStore(sorted(folders.glob("*/*")))
-    assert store.titles == {
+    assert store.titles_with_preset == {
         "laptop-vit": "ViT · laptop (laptop-vit)",
         "laptop-vit-2": "ViT · laptop (laptop-vit-2)",
         "modern-spt": "ViT + SPT · modern",
@@ -100,7 +102,7 @@ def test_models_are_told_apart_by_their_seed_and_the_page_opens_with_a_fair_pair
         for variant in ("vit", "spt_lsa"):
             tiny.write_folder(tmp_path / f"{variant}-{seed}", variant, training=replace(tiny.RECIPE, seed=seed))
     store = models.ModelStore(sorted(tmp_path.iterdir()))
-    assert store.titles["vit-1"] == "ViT · laptop (seed 1)"
+    assert store.titles_with_preset["vit-1"] == "ViT · laptop (seed 1)"
     assert store.default_pair == ("vit-0", "spt_lsa-0")
 
 
@@ -156,6 +158,21 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, m
     np.testing.assert_allclose(described["tau"], tiny.build("spt_lsa").taus(), atol=1e-6)
 
 
+def test_what_was_measured_about_a_model_from_the_hub_is_told_once_it_is_here(folders, tmp_path, monkeypatch):
+    folder = read_model_folder(folders / "a/laptop-vit")
+    measured = {"weights_sha256": folder.weights["sha256"], "factors": [1]}
+    (tmp_path / "temperature.json").write_text(json.dumps({"any": measured}))
+    monkeypatch.setattr(study_results, "FOLDER", tmp_path)
+    monkeypatch.setattr(models, "download_model_folder", lambda reference: (folder, "c" * 40))
+    server = PageServer(models.ModelStore([], [HubModel("ada/vit")]))
+    assert server.page_data()["temperature"] == {}
+    server.models.start_downloads()
+    until(lambda: not server.models.downloads)
+    assert server.page_data()["temperature"] == {"ada/vit": measured}
+    (tmp_path / "temperature.json").write_text("{")
+    assert "temperature.json cannot be read" in server.page_data()["problems"][0]
+
+
 def test_what_is_being_fetched_is_not_fetched_once_more(folders, monkeypatch):
     asked, go_on = [], threading.Event()
 
@@ -195,8 +212,8 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
     vit, spt, spt_lsa = page_data.models_data(store)["models"]
     assert [one["title"] for one in (vit, spt, spt_lsa)] == ["ViT", "ViT + SPT", "ViT + SPT + LSA"]
     assert vit["fair_group"] == spt_lsa["fair_group"]
-    assert vit["test"] == {"top1": 0.5432, "top5": 0.8765, "n": 30}
-    assert (vit["tau"], vit["tau_start"]) == (None, pytest.approx(5**0.5))  # it is not loaded
+    assert vit["test"] == {"top1": 0.5432, "n": 30}
+    assert (vit["tau"], vit["initial_tau"]) == (None, pytest.approx(5**0.5))  # it is not loaded
     assert (vit["patch_size"], vit["grid_size"], vit["image_size"]) == (4, 3, 12)
     record = store.record("laptop-vit")
     assert (vit["data"], vit["num_train"], vit["data_image_size"]) == ("CIFAR-100", record.num_train, 32)
@@ -204,8 +221,8 @@ def test_a_model_is_described_by_its_record_and_its_place_among_the_others(folde
 
 
 def test_a_folder_within_the_project_is_named_by_its_path_and_another_by_its_name(tmp_path):
-    assert snippets.shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
-    assert snippets.shown_path(tmp_path / "mine") == "mine"
+    assert visible_paths.shown_path(ROOT / "assets/models/laptop-vit") == "assets/models/laptop-vit"
+    assert visible_paths.shown_path(tmp_path / "mine") == "mine"
 
 
 def test_nothing_but_a_users_mistake_becomes_a_message():

@@ -70,7 +70,7 @@ def test_a_photo_is_shown_as_it_is_and_as_the_models_see_it(served, image, tmp_p
     photo = ask(served, "/page_photo", EXAMPLE)
     assert (photo["photo"], photo["width"], photo["height"], photo["crop"]) == (EXAMPLE, 256, 256, [0, 0, 256])
     assert photo["truth"] is None  # no class of these models
-    seen = pixels(photo["seen"]["12"], 12, 12)  # the models compute on 12 x 12 pixels
+    seen = pixels(photo["seen"][VIT], 12, 12)  # the models compute on 12 x 12 pixels
     np.testing.assert_array_equal(seen, resize_square(image, 12))
     preview = Image.open(io.BytesIO(base64.b64decode(photo["preview"].removeprefix("data:image/jpeg;base64,"))))
     assert preview.size == (256, 256)
@@ -92,6 +92,16 @@ def test_a_page_without_models_says_so():
     assert caught.value.key == "no_models"
 
 
+def test_a_photo_is_seen_by_each_model_as_its_training_images_were(tmp_path):
+    for side in (32, 16):
+        tiny.write_folder(tmp_path / f"{side}", "vit", data_image_size=side)
+    page_photo = page_endpoints(ModelStore(sorted(tmp_path.iterdir())), Photos(find_examples([]), None))[0]
+    seen = page_photo(EXAMPLE)["seen"]
+    for side in (32, 16):
+        expected = resize_square(resize_square(load_square(LION), side), 12)
+        np.testing.assert_array_equal(pixels(seen[f"{side}"], 12, 12), expected)
+
+
 def test_a_photo_at_an_address_becomes_an_upload(served, image, monkeypatch):
     asked = []
 
@@ -103,7 +113,7 @@ def test_a_photo_at_an_address_becomes_an_upload(served, image, monkeypatch):
     photo = ask(served, "/page_photo", {"url": " host.example/lion.jpg "})
     assert asked == ["https://host.example/lion.jpg"]
     assert list(photo["photo"]) == ["upload"]
-    seen = ask(served, "/page_photo", photo["photo"])["seen"]["12"]
+    seen = ask(served, "/page_photo", photo["photo"])["seen"][VIT]
     np.testing.assert_array_equal(pixels(seen, 12, 12), resize_square(image, 12))
 
 
@@ -203,7 +213,7 @@ def test_the_gallery_has_every_image_once_in_its_cell(served):
             found[json.dumps(one["photo"])] = one
     assert set(found) == {json.dumps({"test_image": index}) for index in range(30)} | {'{"example": "bee 2"}'}
     photo = ask(served, "/page_photo", {"test_image": 7})
-    assert photo["seen"]["12"] == found['{"test_image": 7}']["seen"]
+    assert photo["seen"][VIT] == found['{"test_image": 7}']["seen"]
 
 
 def test_what_if_and_compare_for_programs(served, image):

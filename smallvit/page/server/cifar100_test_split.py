@@ -16,7 +16,7 @@ class Cifar100TestSplit:
     """The test split of a release of CIFAR-100. It is read when it is first needed.
 
     Args:
-        folder: a release, see `find_test_images`.
+        folder: a release, see `find_test_split`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class Cifar100TestSplit:
         return np.array(known)
 
 
-def find_test_images() -> Cifar100TestSplit | None:
+def find_test_split() -> Cifar100TestSplit | None:
     """Find CIFAR-100 where SMALLVIT_DATA says; None if it is not set or holds something else."""
     path = os.environ.get("SMALLVIT_DATA")
     folder = find_release(Path(path).expanduser()) if path else None

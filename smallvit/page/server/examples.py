@@ -21,14 +21,13 @@ class Example(NamedTuple):
     Attributes:
         path: the file.
         truth: raw class name; None if the name of the file has none.
-        author, licence, source, link: its credits, as text; "" if they are not known.
+        author, licence, link: its credits, as text; "" if they are not known.
     """
 
     path: Path
     truth: str | None
     author: str = ""
     licence: str = ""
-    source: str = ""
     link: str = ""
 
 
@@ -53,7 +52,6 @@ def bundled_examples(folder: Path) -> dict[str, Example]:
             entry["truth"],
             entry["author"],
             entry["licence"],
-            entry["source"],
             entry.get("link", ""),
         )
         for entry in listed

@@ -28,8 +28,8 @@ def gallery(photos: Photos, pair: list[tuple[str, Explainer]], cell: str, offset
         offset: how many images of the cell were returned before.
 
     Returns:
-        "images": dicts of "photo", "truth", "answers" (two class indices) and "seen"; "more": whether there may be
-        more.
+        "images": dicts of "photo", "truth", "answers" (two class indices) and "seen"; "more": False if the cell has no
+        further images.
     """
     if cell not in CELLS:
         raise PageError("unexpected", f"The cell is {str(cell)[:40]}; it must be one of {', '.join(CELLS)}.")

@@ -17,6 +17,7 @@ from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import RECORD_FILE, ModelFolder, read_model_folder
 from smallvit.model_folder.record import Record
 from smallvit.page.server.errors import PageError
+from smallvit.page.server.visible_paths import hide_folder
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class ModelStore:
         self.commits: dict[str, str] = {}
         self.problems: list[str] = []
         self.downloads: dict[HubModel, str | None] = dict.fromkeys(hub_models)
-        self._started_downloads: set[HubModel] = set()
+        self._running_downloads: set[HubModel] = set()
         self._last_start = 0.0
         self._loading: dict[str, Future[Explainer]] = {}
         self._lock = threading.Lock()
@@ -71,8 +72,8 @@ class ModelStore:
     def start_downloads(self) -> None:
         """Start to download the Hub models that are not here, in the background; failed downloads are retried."""
         with self._lock:
-            started = [model for model in self.downloads if model not in self._started_downloads]
-            self._started_downloads.update(started)
+            started = [model for model in self.downloads if model not in self._running_downloads]
+            self._running_downloads.update(started)
             self._last_start = time.monotonic()
             self.downloads = {**self.downloads, **dict.fromkeys(started)}
         for model in started:
@@ -96,7 +97,7 @@ class ModelStore:
             log.exception("%s could not be downloaded", model)
             problem = {model: f"{model} could not be downloaded."}
         with self._lock:
-            self._started_downloads.remove(model)
+            self._running_downloads.remove(model)
             self.downloads = {other: state for other, state in self.downloads.items() if other != model} | problem
 
     def weights(self) -> dict[str, str]:
@@ -111,7 +112,7 @@ class ModelStore:
         return future.result()
 
     @property
-    def titles(self) -> dict[str, str]:
+    def titles_with_preset(self) -> dict[str, str]:
         """{name: title and preset}. Equal titles get the seed, or the name if seeds are equal too."""
         folders = self.folders
         titles = {name: f"{item.record.variant_title} · {item.record.preset}" for name, item in folders.items()}
@@ -227,9 +228,3 @@ def _unknown_model(name: object, names: list[str]) -> PageError:
     listed = ", ".join(names)
     sentence = f"There is no model {name!r} here. The models are {listed}."
     return PageError("model_unknown", sentence, name=str(name)[:80], names=listed)
-
-
-def hide_folder(error: UserError, path: str | Path) -> str:
-    """Return the message of an error about `path` with the path's last part only; the page must not show the rest."""
-    path = Path(path)
-    return str(error).replace(str(path), path.name) if len(path.parts) > 1 else str(error)

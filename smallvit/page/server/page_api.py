@@ -18,19 +18,13 @@ import gradio as gr
 import numpy as np
 
 from smallvit.errors import UserError
+from smallvit.inference.answer import is_unsure, top_classes
 from smallvit.inference.attention import attention_rollout
 from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import MAX_MODELS_PER_REQUEST
-from smallvit.page.server.answers import (
-    changed_image,
-    given_image,
-    parse_changes,
-    probabilities_of,
-    seen_image,
-    top_indices,
-    whole_number,
-)
+from smallvit.page.server.answers import NUM_TOP_CLASSES, changed_image, given_image, probabilities_of, seen_image
+from smallvit.page.server.changes import parse_changes, whole_number
 from smallvit.page.server.gallery import gallery
 from smallvit.page.server.models import ModelStore, no_models
 from smallvit.page.server.page_data import models_data
@@ -44,10 +38,10 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_photo(photo: dict[str, Any]) -> dict[str, Any]:
         """Decode a photo: its preview, its crop, and what the models see of it."""
         kept = photos.keep(photo)
-        records = [folder.record for folder in models_here.folders.values()]
+        records = {name: folder.record for name, folder in models_here.folders.items()}
         if not records:
             raise no_models()
-        decoded = photos.photo(kept, records[0].decode_spec.value_range)
+        decoded = photos.decode(kept, next(iter(records.values())).decode_spec.value_range)
         side = min(decoded.width, decoded.height)
         return {
             "photo": kept,
@@ -56,10 +50,8 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             "crop": [(decoded.width - side) // 2, (decoded.height - side) // 2, side],
             "preview": encode_jpeg(decoded.whole),
             "seen": {
-                str(record.model.image_size): encode_bytes(
-                    seen_image(record, given_image(record, photos.square(kept, record.decode_spec)))
-                )
-                for record in records
+                name: encode_bytes(seen_image(record, given_image(record, photos.square(kept, record.decode_spec))))
+                for name, record in records.items()
             },
             "truth": photos.truth(kept),
             "notes": list(decoded.notes),
@@ -68,30 +60,31 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
     def page_answers(photo: dict[str, Any], models: list[str], changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Classify a photo with some models."""
         return [
-            answer(name, photos.square(photo, models_here.record(name).decode_spec), changes) for name in chosen(models)
+            classify(name, photos.square(photo, models_here.record(name).decode_spec), changes)
+            for name in chosen(models)
         ]
 
     def page_live(frame: str, models: list[str]) -> list[dict[str, Any]]:
         """Classify a frame of the webcam, base64 of a JPEG or PNG. Nothing is kept."""
         square = decode_frame(frame)
-        return [answer(name, square, {}) for name in chosen(models)]
+        return [classify(name, square, {}) for name in chosen(models)]
 
-    def answer(name: str, square: np.ndarray, changes: Any) -> dict[str, Any]:
+    def classify(name: str, square: np.ndarray, changes: Any) -> dict[str, Any]:
         parsed = parse_changes(changes, models_here.record(name))
         explainer = models_here.get(name)
         image = changed_image(explainer, square, parsed)
         probabilities = probabilities_of(explainer, image, parsed)
         return {
             "model": name,
-            "top": top_indices(probabilities),
-            "unsure": explainer.is_unsure(probabilities),
+            "top": top_classes(probabilities, NUM_TOP_CLASSES),
+            "unsure": is_unsure(probabilities, explainer.record),
             "ms": explainer.median_milliseconds(),
             "seen": encode_bytes(seen_image(explainer.record, image)),
         }
 
     def page_token(photo: dict[str, Any], model: str, row: int, column: int) -> dict[str, Any]:
         """Return how one patch becomes a token, see `inference.explainer.Token`."""
-        explainer, image = given(photo, model)
+        explainer, image = explainer_and_image(photo, model)
         grid = explainer.record.model.grid_size
         place = (whole_number("row", row, 1, grid, model) - 1, whole_number("column", column, 1, grid, model) - 1)
         token = explainer.token(image, *place)
@@ -120,13 +113,13 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def page_rollout(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Return the attention rollout: how much of each patch reaches the answer, if only attention carried it."""
-        explainer, image = given(photo, model)
+        explainer, image = explainer_and_image(photo, model)
         from_class_token = explainer.record.model.pooling == "cls"
         return {"rollout": attention_rollout(explainer.explain(image).attention, from_class_token).ravel().tolist()}
 
     def page_translations(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Classify the photo after every translation of up to 4 pixels: [9][9], at [4 + dy][4 + dx]."""
-        explainer, image = given(photo, model)
+        explainer, image = explainer_and_image(photo, model)
         probabilities = explainer.predict_translated(image, MAX_TRANSLATION)
         best = int(probabilities[MAX_TRANSLATION, MAX_TRANSLATION].argmax())
         return {
@@ -138,7 +131,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
 
     def page_occlusions(photo: dict[str, Any], model: str) -> dict[str, Any]:
         """Classify the photo with each of its patches covered."""
-        explainer, image = given(photo, model)
+        explainer, image = explainer_and_image(photo, model)
         unchanged, *covered = explainer.predict_occluded(image)
         best = int(unchanged.argmax())
         return {
@@ -163,7 +156,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
             raise UserError("The gallery needs two different models.")
         return gallery(photos, [(name, models_here.get(name)) for name in names], cell, offset)
 
-    def given(photo: dict[str, Any], model: str) -> tuple[Explainer, np.ndarray]:
+    def explainer_and_image(photo: dict[str, Any], model: str) -> tuple[Explainer, np.ndarray]:
         record = models_here.record(model)
         image = given_image(record, photos.square(photo, record.decode_spec))
         return models_here.get(model), image

@@ -1,11 +1,10 @@
 """What the browser is told about models, examples and results: the JSON in the page."""
 
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from smallvit.data.cifar100_superclasses import SUPERCLASSES, by_superclass
+from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.limits import (
     MAX_IMAGE_BYTES,
@@ -20,7 +19,7 @@ from smallvit.limits import (
 from smallvit.page.server.examples import OPENING_EXAMPLE
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import Photos
-from smallvit.page.server.snippets import shown_path
+from smallvit.page.server.visible_paths import shown_path
 from smallvit.report.published_results import Result, with_folders
 from smallvit.report.study_results import Measurements
 
@@ -58,22 +57,20 @@ def page_data(
             "minutes_kept": (MAX_UPLOAD_AGE_SECONDS + UPLOAD_CLEANUP_SECONDS) // 60,
         },
         "source_code": _source(),
-        "has_test_images": photos.test_images is not None and any(map(by_superclass, _class_lists(models))),
+        "has_test_images": photos.test_images is not None,
         "problems": list(problems),
     }
 
 
 def models_data(models: ModelStore) -> dict[str, Any]:
     """Return what changes while models are loaded or downloaded: "models", "pair" and the classes."""
-    titles = _titles(models)
+    titles = _short_titles(models)
     coming = [{"name": str(model), "status": problem or "downloading"} for model, problem in models.downloads.items()]
     here = [_model(models, name, titles[name]) for name in models.folders]
-    class_lists = _class_lists(models)
     return {
         "models": [*here, *coming],
         "pair": list(models.default_pair) if here else [],
-        "class_lists": [[name.replace("_", " ") for name in names] for names in class_lists],
-        "class_keys": class_lists,
+        "class_names": _class_lists(models),
     }
 
 
@@ -94,10 +91,11 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "use_spt": config.use_spt,
         "use_lsa": config.use_lsa,
         "tau": None if explainer is None else explainer.taus.tolist(),
-        "tau_start": math.sqrt(config.head_dim),
+        "initial_tau": config.initial_tau,
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),
         "data": record.data,
+        "is_of_cifar100": record.is_of_cifar100,
         "num_train": record.num_train,
         "data_image_size": record.data_image_size,
         "fair_group": _fair_group(models, name),
@@ -113,12 +111,12 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
     }
 
 
-def _titles(models: ModelStore) -> dict[str, str]:
+def _short_titles(models: ModelStore) -> dict[str, str]:
     """{name: title}: the variant alone where no other model has it, else with preset and seed."""
     variants = [folder.record.variant for folder in models.folders.values()]
     return {
         name: folder.record.variant_title if variants.count(folder.record.variant) == 1 else title
-        for (name, title), folder in zip(models.titles.items(), models.folders.values(), strict=True)
+        for (name, title), folder in zip(models.titles_with_preset.items(), models.folders.values(), strict=True)
     }
 
 
@@ -137,7 +135,7 @@ def _fair_group(models: ModelStore, name: str) -> int:
 
 
 def _split(metrics: dict[str, float], count: int) -> dict[str, Any]:
-    return {"top1": metrics["top1"], "top5": metrics["top5"], "n": count}
+    return {"top1": metrics["top1"], "n": count}
 
 
 def _results(models: ModelStore, published: Sequence[Result]) -> list[list[Any]]:

@@ -28,7 +28,7 @@ class _WebFiles(StaticFiles):
         return response
 
 
-def web_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route]:
+def page_routes(page_data: Callable[[], dict[str, Any]], examples: dict[str, Example]) -> list[Route]:
     """Return the routes of `request_limits.OWN_ROUTES`.
 
     Args:

@@ -6,6 +6,8 @@ from typing import Any, Self
 import gradio as gr
 from starlette.middleware import Middleware
 
+from smallvit import files
+from smallvit.errors import UserError
 from smallvit.limits import (
     MAX_IMAGE_BYTES,
     MAX_RUNNING_REQUESTS,
@@ -13,19 +15,20 @@ from smallvit.limits import (
     MAX_WAITING_REQUESTS,
     UPLOAD_CLEANUP_SECONDS,
 )
-from smallvit.page.server.cifar100_test_split import find_test_images
+from smallvit.page.server.cifar100_test_split import find_test_split
 from smallvit.page.server.errors import errors_as_json, errors_as_sentence
 from smallvit.page.server.examples import find_examples
 from smallvit.page.server.gradio_download import patch_gradio_download
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_api import page_endpoints
 from smallvit.page.server.page_data import page_data
-from smallvit.page.server.page_routes import web_routes
+from smallvit.page.server.page_routes import page_routes
 from smallvit.page.server.photos import Photos
 from smallvit.page.server.public_api import public_endpoints
 from smallvit.page.server.request_limits import RequestLimits
+from smallvit.page.server.visible_paths import hide_folder
 from smallvit.report.published_results import Result
-from smallvit.report.study_results import Measurements
+from smallvit.report.study_results import Measurements, read_measurements
 
 TITLE = "smallvit: Vision Transformers for small data sets"
 
@@ -36,7 +39,7 @@ NOT_MEASURED = Measurements([], {}, {})
 
 
 class _Blocks(gr.Blocks):
-    """Blocks whose constructor, which calls `queue`, sets the limit; another call would build the whole app again."""
+    """Sets the queue limit while the constructor calls `queue`; a second call would rebuild the app."""
 
     def queue(self, *arguments: Any, **options: Any) -> Self:
         return super().queue(*arguments, **{"max_size": MAX_WAITING_REQUESTS, **options})
@@ -45,7 +48,7 @@ class _Blocks(gr.Blocks):
 class PageServer:
     """Gradio's API with its queue, and the page's own routes.
 
-    `gradio.Server` is the same, but its queue has no limit and it reports to Gradio's makers that it was started.
+    Used instead of `gradio.Server`, whose queue has no limit and which reports each start to Gradio.
 
     Attributes:
         models: the models that the page shows.
@@ -57,7 +60,6 @@ class PageServer:
         models: ModelStore,
         problems: Sequence[str] = (),
         results: Sequence[Result] = (),
-        measured: Measurements = NOT_MEASURED,
     ) -> None:
         """Build the server.
 
@@ -65,10 +67,9 @@ class PageServer:
             models: the models that the page shows.
             problems: sentences about what could not be read; the page shows them.
             results: published results, for the table.
-            measured: what the studies measured about the models.
         """
         patch_gradio_download()
-        self.photos = Photos(find_examples(models.folders.values()), find_test_images())
+        self.photos = Photos(find_examples(models.folders.values()), find_test_split())
         with _Blocks(
             title=TITLE,
             mode="server",
@@ -80,18 +81,23 @@ class PageServer:
             for function in page_endpoints(models, self.photos):
                 gr.api(errors_as_json(function), api_visibility="undocumented", **EVENT_QUEUE)
         self.models = models
-        self._known = (problems, results, measured)
+        self._problems, self._results = problems, results
 
     def page_data(self) -> dict[str, Any]:
         """Return the JSON values that the page carries now. A download that failed is tried again."""
         self.models.retry_downloads()
-        return page_data(self.models, self.photos, *self._known)
+        measured, problems = NOT_MEASURED, [*self._problems]
+        try:
+            measured = read_measurements(self.models.weights())  # a model from the Hub may have come
+        except UserError as error:
+            problems.append(hide_folder(error, files.ASSETS))
+        return page_data(self.models, self.photos, problems, self._results, measured)
 
     def launch(self, **options: Any) -> tuple[Any, str, str]:
         """Serve the page; options as for `gradio.Blocks.launch`."""
         return self.blocks.launch(
             app_kwargs={
-                "routes": web_routes(self.page_data, self.photos.examples),
+                "routes": page_routes(self.page_data, self.photos.examples),
                 "middleware": [Middleware(RequestLimits)],
                 "openapi_url": None,
             },

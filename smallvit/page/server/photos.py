@@ -25,7 +25,7 @@ from smallvit.page.server.examples import Example
 
 
 class Photos:
-    """Finds and decodes the photos that visitors name.
+    """Finds and decodes the photos that visitors name. `reference` is the `photo` of page_api.py.
 
     Args:
         examples: {id: `Example`}.
@@ -36,43 +36,43 @@ class Photos:
         self.examples = examples
         self.test_images = test_images
 
-    def square(self, photo: dict[str, Any], decode_spec: images.DecodeSpec) -> np.ndarray:
-        """Return the pixels that a model with an input spec is given, before they are resized: uint8 [S, S, 3].
+    def square(self, reference: dict[str, Any], decode_spec: images.DecodeSpec) -> np.ndarray:
+        """Return the pixels that a model with this specification is given, before they are resized: uint8 [S, S, 3].
 
         Raises:
             UserError: there is no such photo, or it cannot be decoded.
         """
-        return self.photo(photo, decode_spec.value_range).square
+        return self.decode(reference, decode_spec.value_range).square
 
-    def photo(self, photo: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
+    def decode(self, reference: dict[str, Any], value_range: ValueRange | None = None) -> images.Photo:
         """Decode a photo for the page to show it. Raises `UserError`. For `value_range` see `images.DecodeSpec`."""
-        kind, value = self._parse(photo)
+        kind, value = self._parse(reference)
         if kind == "test_image":
             pixels = self._test_image(value)[0]
             return images.Photo(pixels, pixels, pixels.shape[1], pixels.shape[0], ())
         return self._decoded(kind, value, value_range)
 
-    def truth(self, photo: dict[str, Any]) -> str | None:
+    def truth(self, reference: dict[str, Any]) -> str | None:
         """Return the raw class name of an example or test image; None if nobody knows it."""
-        kind, value = self._parse(photo)
+        kind, value = self._parse(reference)
         if kind == "test_image":
             return self._test_image(value)[1]
         return self.examples[value].truth if kind == "example" and value in self.examples else None
 
-    def keep(self, photo: dict[str, Any]) -> dict[str, Any]:
+    def keep(self, reference: dict[str, Any]) -> dict[str, Any]:
         """Download a {"url"} photo and return it as {"upload": path}; return any other photo unchanged."""
-        kind, value = self._parse(photo)
+        kind, value = self._parse(reference)
         if kind != "url":
-            return photo
+            return reference
         address = str(value).strip()
         is_data = address.startswith("data:")
         content = decode_data_url(address) if is_data else asyncio.run(download_image(_with_scheme(address)))
         images.load_photo(content)  # only images are kept
         return {"upload": keep_upload(content, get_upload_folder())}
 
-    def _parse(self, photo: dict[str, Any]) -> tuple[str, Any]:
-        if isinstance(photo, dict) and len(photo) == 1:
-            (kind, value), *_ = photo.items()
+    def _parse(self, reference: dict[str, Any]) -> tuple[str, Any]:
+        if isinstance(reference, dict) and len(reference) == 1:
+            (kind, value), *_ = reference.items()
             if kind in ("example", "upload", "test_image", "url"):
                 return kind, value
         raise PageError("no_photo", "There is no photo.")

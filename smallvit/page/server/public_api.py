@@ -1,6 +1,5 @@
 """The API for programs. Gradio's API page shows the types and docstrings of these functions."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
@@ -8,9 +7,11 @@ import numpy as np
 from gradio.data_classes import FileData
 
 from smallvit.inference import attention as attention_summaries
+from smallvit.inference.answer import is_unsure, top_classes
 from smallvit.inference.explainer import Explanation
 from smallvit.model_folder.record import Record
-from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image, parse_factors, whole_number
+from smallvit.page.server.answers import NUM_TOP_CLASSES, given_image
+from smallvit.page.server.changes import parse_factors, whole_number
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.photos import image_of_request, load_upload
 
@@ -57,7 +58,7 @@ class Tau(TypedDict):
 
 
 class Attention(TypedDict):
-    """Attention of a patch to each patch, [G][G]; attention of tokens to themselves, by layer; rollout, [G][G]."""
+    """Attention of a patch to each patch, [G][G]; attention of patches to themselves, by layer; rollout, [G][G]."""
 
     model: str
     weights: list[list[float]]
@@ -79,7 +80,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             For each model: its five most probable classes, whether it is unsure, and its median milliseconds.
         """
         names = [name.strip() for name in str(models or "").split(",") if name.strip()]
-        return answers(image, names or store.default_pair)
+        return classify_with(image, names or store.default_pair)
 
     def compare(image: FileData) -> list[ModelAnswer]:
         """Classify an image with all models.
@@ -90,7 +91,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         Returns:
             As `/classify`, for every model that is here.
         """
-        return answers(image, store.folders)
+        return classify_with(image, store.folders)
 
     def what_if(image: FileData, model: str = "", factors: list[float] | float = 1.0, mask: bool = True) -> ModelAnswer:
         """Classify an image with a model whose attention is changed; the model itself stays as it is.
@@ -108,30 +109,32 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         model = model or store.default_pair[1]
         record = store.record(model)
         checked = parse_factors(factors, record.model.depth)
-        given = given_image(record, square(image, record))
-        return answer(model, store.get(model).what_if(given, checked, mask is not False))
+        pixels = given_image(record, decode_square(image, record))
+        return describe_answer(model, store.get(model).what_if(pixels, checked, mask is not False))
 
-    def answers(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
+    def classify_with(image: FileData, names: Iterable[str]) -> list[ModelAnswer]:
         records = {name: store.record(name) for name in names}
         ranges = {record.decode_spec.value_range for record in records.values()}
         squares = {found: load_upload(image_of_request(image), found).square for found in ranges}
         return [
-            answer(name, store.get(name).predict(given_image(record, squares[record.decode_spec.value_range])))
+            describe_answer(name, store.get(name).predict(given_image(record, squares[record.decode_spec.value_range])))
             for name, record in records.items()
         ]
 
-    def square(image: FileData, record: Record) -> np.ndarray:
+    def decode_square(image: FileData, record: Record) -> np.ndarray:
         return load_upload(image_of_request(image), record.decode_spec.value_range).square
 
-    def answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
-        explainer = store.get(name)
-        top = explainer.top_k(probabilities, NUM_TOP_CLASSES)
+    def describe_answer(name: str, probabilities: np.ndarray) -> ModelAnswer:
+        record = store.record(name)
         return {
             "model": name,
-            "title": store.titles[name],
-            "classes": [{"name": label, "probability": probability} for label, probability in top.items()],
-            "unsure": explainer.is_unsure(probabilities),
-            "milliseconds": explainer.median_milliseconds(),
+            "title": store.titles_with_preset[name],
+            "classes": [
+                {"name": record.class_names[index].replace("_", " "), "probability": probability}
+                for index, probability in top_classes(probabilities, NUM_TOP_CLASSES)
+            ],
+            "unsure": is_unsure(probabilities, record),
+            "milliseconds": store.get(name).median_milliseconds(),
         }
 
     def patches(image: FileData, model: str = "") -> Patches:
@@ -168,7 +171,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
         config = store.record(model).model
         return {
             "model": model,
-            "start": math.sqrt(config.head_dim),
+            "start": config.initial_tau,
             "learned": config.use_lsa,
             "tau": store.get(model).taus.tolist(),
         }
@@ -187,7 +190,7 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
             column: column of the patch, from 1.
 
         Returns:
-            The attention to every patch, the attention of tokens to themselves in every layer, and the attention
+            The attention to every patch, the attention of patches to themselves in every layer, and the attention
             rollout.
         """
         model = model or store.default_pair[1]
@@ -211,6 +214,6 @@ def public_endpoints(store: ModelStore) -> list[Callable[..., Any]]:
 
     def explain(model: str, image: FileData) -> Explanation:
         record = store.record(model)
-        return store.get(model).explain(given_image(record, square(image, record)))
+        return store.get(model).explain(given_image(record, decode_square(image, record)))
 
     return [classify, compare, what_if, patches, tau, attention]

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from pathlib import Path
 
 import gradio as gr
 
@@ -10,8 +9,7 @@ from smallvit.config import DATA_IMAGE_SIZES, PRESETS, without_seed
 from smallvit.model_folder.card import CITATION, model_card, with_repository
 from smallvit.model_folder.record import Record
 from smallvit.page.server.models import ModelStore
-
-ROOT = Path(__file__).parents[3]
+from smallvit.page.server.visible_paths import shown_path
 
 
 def usage(models: ModelStore, name: str, request: gr.Request) -> dict[str, str]:
@@ -60,12 +58,6 @@ def _data_argument(record):
 
 def _output_dir(record):
     return "runs" if record.is_of_cifar100 else shlex.quote(f"runs/{record.data}")
-
-
-def shown_path(path: Path) -> str:
-    """The path of a model folder within the project, else its name only: visitors must not see paths of the server."""
-    path = path.resolve()
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def _address(request):

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from smallvit import files, images
 from smallvit.device.backend import require_supported_backend
@@ -12,10 +11,10 @@ from smallvit.errors import UserError
 from smallvit.hub.download import HubModel
 from smallvit.model_folder.folder import find_model_folders
 from smallvit.page.server.cleanup import delete_old_files_regularly, use_own_upload_folder
-from smallvit.page.server.models import ModelStore, hide_folder, no_models
-from smallvit.page.server.page_server import NOT_MEASURED, PageServer
-from smallvit.report.published_results import read_results
-from smallvit.report.study_results import read_measurements
+from smallvit.page.server.models import ModelStore, no_models
+from smallvit.page.server.page_server import PageServer
+from smallvit.page.server.visible_paths import hide_folder
+from smallvit.report.published_results import Result, read_results
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +85,13 @@ def create_server(sources: Iterable[str | Path] = ()) -> PageServer:
     models.start_downloads()
     if not len(models) and not models.downloads:
         problems.append(str(no_models()))
-    results = _read(read_results, [], files.RESULTS_FILE, problems)
-    measured = _read(lambda: read_measurements(models.weights()), NOT_MEASURED, files.ASSETS, problems)
-    return PageServer(models, problems, results, measured)
-
-
-def _read(function: Callable[[], Any], otherwise: Any, path: Path, problems: list[str]) -> Any:
-    """Return what a function reads at a path; if it cannot, add the problem and return `otherwise`."""
+    results: Sequence[Result] = ()
     try:
-        return function()
+        results = read_results()
     except UserError as error:
         log.warning("%s", error)
-        problems.append(hide_folder(error, path))
-        return otherwise
+        problems.append(hide_folder(error, files.RESULTS_FILE))
+    return PageServer(models, problems, results)
 
 
 def _register_gpu_function() -> None:

@@ -11,7 +11,7 @@ def language_of(chosen: str, accepted: str) -> str:
     """Return the language of a visitor.
 
     Args:
-        chosen: a language, if the visitor has chosen one; what is none of `LANGUAGES` is ignored.
+        chosen: a language, if the visitor has chosen one; ignored unless it is in `LANGUAGES`.
         accepted: the Accept-Language of the browser; its first language that is one of `LANGUAGES` counts, else
             English.
     """

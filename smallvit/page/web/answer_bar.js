@@ -1,57 +1,12 @@
 // The bar that stays in sight: the photo, its truth, both answers, what is changed, and the way through the views.
 
 import { button, fill, h, linkTo } from "./dom.js";
-import { aTruth, className, list, percent, t, times } from "./text.js";
-import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, titleOf, undo } from "./state.js";
+import { aTruth, className, list, percent, t } from "./text.js";
+import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
 import { bytes } from "./api.js";
-import { pixels, seen } from "./draw.js";
-
-/** "4 px right, 1 px down" */
-export function translationInWords([right, down]) {
-  const parts = [];
-  if (right) parts.push(t(right > 0 ? "value.right" : "value.left", { n: Math.abs(right) }));
-  if (down) parts.push(t(down > 0 ? "value.down" : "value.up", { n: Math.abs(down) }));
-  return parts.join(", ");
-}
-
-export const scopeName = (layer) => (layer === null ? t("value.scope_all") : t("value.scope_layer", { layer }));
-
-/** What is changed, in words; null if nothing is. */
-export function changesInWords() {
-  const { factor, layer, mask, translation, target } = state.changes;
-  const covered = changesOf(state.a).covered ?? changesOf(state.b).covered ?? [];
-  const [tau, maskOff, patches, moved] = list("answer_bar.changes", {
-    factor: times(factor),
-    scope: scopeName(layer),
-    n: covered.length,
-    total: modelNamed(state.a).grid_size ** 2,
-    move: translationInWords(translation),
-  });
-  const parts = [];
-  if (target && factor !== 1) parts.push(tau);
-  if (target && !mask) parts.push(maskOff);
-  if (covered.length) parts.push(patches);
-  if (translation.some(Boolean)) parts.push(moved);
-  return parts.length ? parts.join(", ") : null;
-}
-
-export const answerName = (one, answer) => className(classKey(one, answer.top[0][0]));
-
-/** The answers of A and B as a sentence. */
-export function answersInWords() {
-  const [a, b] = [state.a, state.b].map((name) => [modelNamed(name), current[name]]);
-  if (!a[1]) return "\u00a0";
-  if (state.a === state.b || !b[1]) return `${titleOf(a[0])}: ${answerName(...a)} ${percent(a[1].top[0][1])}\u00a0%`;
-  return t("answer_bar.announce", {
-    A: titleOf(a[0]),
-    answerA: answerName(...a),
-    pA: percent(a[1].top[0][1]),
-    B: titleOf(b[0]),
-    answerB: answerName(...b),
-    pB: percent(b[1].top[0][1]),
-  });
-}
+import { pixels, seenImage } from "./draw.js";
+import { answerName, answersInWords, changesInWords, titleOf } from "./words.js";
 
 export function makeAnswerBar(element, views, settings) {
   const photo = h("canvas", { role: "img", class: "pixels" });
@@ -108,9 +63,9 @@ export function makeAnswerBar(element, views, settings) {
     }
     here.textContent = t(`${state.view}.tab`);
     const { info } = state;
-    const one = modelNamed(state.a);
-    photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: one.image_size }) : "");
-    if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seen(info, one), one.image_size);
+    const model = modelNamed(state.a);
+    photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: model.data_image_size }) : "");
+    if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seenImage(info, model), model.image_size);
     else photo.getContext("2d").clearRect(0, 0, photo.width, photo.height);
     truth.textContent = info
       ? info.truth
@@ -129,18 +84,18 @@ export function makeAnswerBar(element, views, settings) {
   }
 
   function say(name) {
-    const one = modelNamed(name);
+    const model = modelNamed(name);
     const answer = current[name];
     const line = h(
       "span",
-      { class: "say", "data-variant": one.variant },
+      { class: "say", "data-variant": model.variant },
       h("span", { class: "dot", "aria-hidden": "true" }),
-      h("span", { class: "who" }, titleOf(one)),
+      h("span", { class: "who" }, titleOf(model)),
     );
     if (!answer) return line;
     const [right, wrong, unsure] = list("answer_bar.marks");
     const truth = state.info?.truth;
-    const said = classKey(one, answer.top[0][0]);
+    const said = classKey(model, answer.top[0][0]);
     const value = h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`);
     const marked = h("span", { class: "marked" }, value);
     line.append(h("b", {}, className(said)), " ", marked);
@@ -159,7 +114,7 @@ export function makeAnswerBar(element, views, settings) {
         h(
           "span",
           { class: "was" },
-          t("answer_bar.was", { answer0: answerName(one, before), p0: percent(before.top[0][1]) }),
+          t("answer_bar.was", { answer0: answerName(model, before), p0: percent(before.top[0][1]) }),
         ),
       );
     }

@@ -7,22 +7,33 @@ import { t } from "./text.js";
 
 /** {model name: answer} to the photo as it is; empty while a new photo is on its way. */
 export let unchanged = {};
-/** {model name: answer} of A and B with the changes. */
+/** {model name: answer} of A and B with the changes; the last ones until the server has answered new changes. */
 export let current = {};
+
+const changesKey = (name) => JSON.stringify(changesOf(name));
+
+/** The answer of A or B with the changes as they are now, or undefined until the server has given it. */
+export const currentAnswer = (name) => (current[name]?.changes === changesKey(name) ? current[name] : undefined);
+
+/** Ask models for their answers; each answer has the `changes` it was given with, as JSON. */
+async function askModels(photo, models, changes) {
+  const answers = await call("/page_answers", { photo, models, changes: JSON.parse(changes) });
+  return answers.map((answer) => ({ ...answer, changes }));
+}
 
 const listeners = new Set();
 export const onAnswers = (listener) => listeners.add(listener);
-const tell = () => {
+const notifyListeners = () => {
   for (const listener of listeners) listener();
 };
 
 const ask = latest(
-  async (photo, names) => call("/page_answers", { photo, models: names, changes: {} }),
+  (photo, names) => askModels(photo, names, "{}"),
   (answers) => {
     setBusy(false);
-    unchanged = { ...unchanged, ...Object.fromEntries(answers.map((one) => [one.model, one])) };
+    unchanged = { ...unchanged, ...Object.fromEntries(answers.map((answer) => [answer.model, answer])) };
     if (!isChanged()) current = pick(unchanged);
-    tell();
+    notifyListeners();
     if (isChanged()) askChanged(state.photo);
     const rest = missing();
     if (rest.length) ask(state.photo, rest);
@@ -35,21 +46,21 @@ const askChanged = latest(
     const names = pairNames();
     const groups = new Map(); // models with the same changes are asked together
     for (const name of names) {
-      const key = JSON.stringify(changesOf(name));
+      const key = changesKey(name);
       groups.set(key, [...(groups.get(key) ?? []), name]);
     }
     const answers = await Promise.all(
       [...groups].map(([changes, models]) =>
         changes === "{}" && models.every((name) => unchanged[name])
           ? models.map((name) => unchanged[name])
-          : call("/page_answers", { photo, models, changes: JSON.parse(changes) }),
+          : askModels(photo, models, changes),
       ),
     );
     return answers.flat();
   },
   (answers) => {
-    current = Object.fromEntries(answers.map((one) => [one.model, one]));
-    tell();
+    current = Object.fromEntries(answers.map((answer) => [answer.model, answer]));
+    notifyListeners();
   },
   failed,
 );
@@ -64,14 +75,14 @@ const pick = (answers) =>
 function failed(error) {
   setBusy(false);
   showMessage(error.message);
-  tell();
+  notifyListeners();
 }
 
 /** The models to ask next: A and B, then the others, which may have to be loaded first. */
 function missing() {
   const open = (names) => names.filter((name) => !unchanged[name] && modelNamed(name)?.status === "here");
   const first = open(pairNames());
-  return first.length ? first : open(compared().map((one) => one.name));
+  return first.length ? first : open(compared().map((model) => model.name));
 }
 
 subscribe((changed) => {
@@ -80,7 +91,7 @@ subscribe((changed) => {
     askChanged.cancel();
     unchanged = {};
     current = {};
-    tell();
+    notifyListeners();
   }
   if (!state.photo || !state.info) return;
   if (changed.has("info") || changed.has("a") || changed.has("b")) {
@@ -96,7 +107,7 @@ subscribe((changed) => {
     else {
       askChanged.cancel();
       current = pick(unchanged);
-      tell();
+      notifyListeners();
     }
   }
 });
@@ -114,6 +125,9 @@ const look = latest(
     showMessage(error.message);
   },
 );
+
+/** Ask once more what the models see of the photo: models have come. */
+export const lookAgain = () => state.photo && look(state.photo);
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
 export function choosePhoto(photo, changes = null) {

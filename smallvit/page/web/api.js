@@ -19,8 +19,8 @@ function connect() {
 /** What went wrong, in the visitor's language. */
 export class PageError extends Error {}
 
-/** Call an endpoint and return its answer. `values` has its arguments in their order, which the client knows only of
- *  documented endpoints by name. Throws `PageError`. */
+/** Call an endpoint and return its answer. `values` must list the arguments in the endpoint's order: Gradio's client
+ *  knows argument names only of documented endpoints. Throws `PageError`. */
 export async function call(name, values) {
   let client;
   try {
@@ -86,7 +86,7 @@ export function upload(file, onprogress) {
   });
 }
 
-/** Of calls that follow each other fast: one is under way, and of those that wait only the last is made.
+/** Run one call at a time; while it runs, keep only the newest waiting call.
  *  `done(answer)` gets the answers, `failed(error)` the errors; an answer that was overtaken by `cancel` is dropped. */
 export function latest(make, done, failed) {
   let running = false;

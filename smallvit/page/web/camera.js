@@ -1,12 +1,12 @@
 // The camera: frames go to the server one after the other, and both answers follow.
 
 import { call, PageError } from "./api.js";
-import { bars } from "./bars.js";
-import { answerName } from "./answer_bar.js";
+import { bars } from "./probability_bars.js";
 import { button, fill, h } from "./dom.js";
 import { showMessage } from "./status.js";
 import { list, t } from "./text.js";
-import { modelNamed, pairNames, titleOf } from "./state.js";
+import { modelNamed, pairNames } from "./state.js";
+import { answerName, titleOf } from "./words.js";
 
 const SIDE = 160; // pixels of a frame that is sent; the bundled models see 32
 const MINUTES = 10;
@@ -16,7 +16,7 @@ export function makeCamera(keep) {
   const [waiting, off] = list("camera.states");
   const video = h("video", { muted: true, playsinline: true, "aria-label": t("camera.title") });
   const answers = h("div", { class: "cards" });
-  const told = h("p", { class: "take small" });
+  const statusLine = h("p", { class: "take small" });
   const startButton = button(startText, start);
   const stopButton = button(stopText, () => stop(off), { disabled: true });
   const keepButton = button(
@@ -39,7 +39,7 @@ export function makeCamera(keep) {
     h("p", { class: "caption" }, `${t("camera.intro")} ${t("camera.privacy")}`),
     video,
     h("div", { class: "row" }, startButton, stopButton, keepButton),
-    told,
+    statusLine,
     answers,
   );
   let stream = null;
@@ -52,7 +52,7 @@ export function makeCamera(keep) {
     }
     const own = ++round; // another one if the panel is closed while the browser asks
     startButton.disabled = true;
-    told.textContent = waiting;
+    statusLine.textContent = waiting;
     try {
       const opened = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
       if (own !== round) {
@@ -89,7 +89,7 @@ export function makeCamera(keep) {
         if (own !== round) return;
         times = [...times, performance.now()].slice(-10);
         const fps = times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(0) : "…";
-        tell(got, fps);
+        showAnswers(got, fps);
       } catch (error) {
         stop(error instanceof PageError ? error.message : t("error.unexpected"));
         return;
@@ -97,14 +97,14 @@ export function makeCamera(keep) {
     }
   }
 
-  function tell(got, fps) {
+  function showAnswers(got, fps) {
     const [a, b] = got.map((answer) => [modelNamed(answer.model), answer]);
-    told.dataset.fps = fps;
-    if (!b) told.textContent = t("camera.T.single", { model: titleOf(a[0]), answer: answerName(...a), fps });
+    statusLine.dataset.fps = fps;
+    if (!b) statusLine.textContent = t("camera.T.single", { model: titleOf(a[0]), answer: answerName(...a), fps });
     else if (answerName(...a) === answerName(...b))
-      told.textContent = t("camera.T.same", { answer: answerName(...a), fps });
+      statusLine.textContent = t("camera.T.same", { answer: answerName(...a), fps });
     else
-      told.textContent = t("camera.T.differ", {
+      statusLine.textContent = t("camera.T.differ", {
         A: titleOf(a[0]),
         answerA: answerName(...a),
         B: titleOf(b[0]),
@@ -130,7 +130,7 @@ export function makeCamera(keep) {
     stream = null;
     stopButton.disabled = keepButton.disabled = true;
     startButton.disabled = false;
-    told.textContent = text;
+    statusLine.textContent = text;
   }
 
   function shot(side) {

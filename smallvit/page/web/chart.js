@@ -109,7 +109,7 @@ function niceTicks(low, high) {
   const span = high - low || 1;
   const step = [1, 2, 2.5, 5, 10]
     .map((factor) => factor * 10 ** Math.floor(Math.log10(span / 4)))
-    .find((one) => span / one <= 6);
+    .find((step) => span / step <= 6);
   const ticks = [];
   for (let tick = Math.floor(low / step) * step; tick < high + step * 0.999; tick += step)
     ticks.push(Number(tick.toFixed(10)));

@@ -3,14 +3,14 @@
 import { button } from "./dom.js";
 import { t } from "./text.js";
 
-/** A button that copies what `get` returns; `told` then shows `done`, or what to do instead. */
-export function copyButton(text, get, told, done) {
+/** A button that copies what `get` returns; `statusLine` then shows `done`, or what to do instead. */
+export function copyButton(text, get, statusLine, done) {
   return button(text, async () => {
     try {
       await navigator.clipboard.writeText(get());
-      told.textContent = done;
+      statusLine.textContent = done;
     } catch {
-      told.textContent = t("error.copy_failed");
+      statusLine.textContent = t("error.copy_failed");
     }
   });
 }

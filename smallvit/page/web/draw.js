@@ -42,7 +42,7 @@ export const canvas = (label, attributes = {}) =>
   h("canvas", { role: "img", "aria-label": label, class: "pixels", ...attributes });
 
 /** The image of a photo at the size that a model sees, as RGB bytes. */
-export const seen = (info, one) => bytes(info.seen[one.image_size]);
+export const seenImage = (info, model) => bytes(info.seen[model.name]);
 
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 

@@ -4,10 +4,10 @@ import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
 import { choosePhoto } from "./answers.js";
-import { classKey, disagreementOf, modelNamed, page, pairNames, titleOf } from "./state.js";
+import { classKey, disagreementOf, modelNamed, page, pairNames } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { showMessage } from "./status.js";
-import { inSentence } from "./views/view.js";
+import { inSentence, titleOf } from "./words.js";
 
 const CELLS = ["both", "first", "second", "neither"];
 
@@ -17,6 +17,7 @@ export function makeGallery() {
   const row = h("ul", { class: "thumbs" });
   const more = button(t("gallery.more"), () => load(pairNames(), cell, row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
+  const source = h("p", { class: "caption" });
   const element = h(
     "div",
     { class: "gallery" },
@@ -27,11 +28,7 @@ export function makeGallery() {
     row,
     empty,
     more,
-    h(
-      "p",
-      { class: "caption" },
-      page.has_test_images ? t("gallery.source_test") : t("gallery.source_examples", { n: page.examples.length }),
-    ),
+    source,
   );
   let cell = null;
   let pair = null;
@@ -85,9 +82,14 @@ export function makeGallery() {
     if (element.hidden || key === pair) return;
     pair = key;
     cell = null;
+    load.cancel();
     row.replaceChildren();
     more.hidden = true;
     const [a, b] = names.map(modelNamed);
+    source.textContent =
+      page.has_test_images && a.is_of_cifar100
+        ? t("gallery.source_test")
+        : t("gallery.source_examples", { n: page.examples.length });
     const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {
@@ -107,24 +109,24 @@ export function makeGallery() {
         b: count(counts.second),
         pvalue: pvalue(found.p),
       };
-      const both = found.different_answers - counts.first - counts.second;
+      const wrongDifferently = found.different_answers - counts.first - counts.second;
       takeaway.textContent = sentences([
         t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values),
-        both > 0 && t("gallery.T+.both_wrong", { w: count(both) }),
+        wrongDifferently > 0 && t("gallery.T+.both_wrong", { w: count(wrongDifferently) }),
       ]);
     }
-    const names4 = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
+    const cellTexts = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
     fill(
       cells,
       CELLS.map((name, index) =>
         button(
           counts
-            ? `${names4[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}`
-            : names4[index],
+            ? `${cellTexts[index]}: ${list("gallery.cells", { n: count(counts[name]), total: count(found.n) })[4]}`
+            : cellTexts[index],
           () => {
             cell = name;
-            for (const [place, one] of [...cells.children].entries())
-              one.setAttribute("aria-pressed", CELLS[place] === name);
+            for (const [place, cellButton] of [...cells.children].entries())
+              cellButton.setAttribute("aria-pressed", CELLS[place] === name);
             load(names, name, 0);
           },
           { "aria-pressed": false },

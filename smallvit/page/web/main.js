@@ -1,25 +1,26 @@
 // The page: header, the bar with the answers, the views, and what the link says.
 
-import { answersInWords, makeAnswerBar } from "./answer_bar.js";
+import { makeAnswerBar } from "./answer_bar.js";
 import { button, fill, h, linkTo } from "./dom.js";
 import { call } from "./api.js";
 import { aTruth, className, count, language, list, loadTexts, percent, rich, t } from "./text.js";
-import { choosePhoto, onAnswers, unchanged } from "./answers.js";
+import { choosePhoto, lookAgain, onAnswers, unchanged } from "./answers.js";
 import {
   availableModels,
   classKey,
   compared,
   link,
   modelNamed,
+  notify,
   page,
   readLink,
   set,
   state,
   subscribe,
-  titleOf,
 } from "./state.js";
 import { clear, setBusy, showMessage } from "./status.js";
 import { makeSettings } from "./settings.js";
+import { answersInWords, titleOf } from "./words.js";
 
 const VIEWS = ["photo", "token", "attention", "temperature", "robustness", "training", "use"];
 
@@ -37,7 +38,7 @@ async function start() {
   makeHeader();
   if (!availableModels().length) {
     document.body.classList.add("empty");
-    showMessage(t(page.models.some((one) => one.status === "downloading") ? "error.loading" : "error.no_models"));
+    showMessage(t(page.models.some((model) => model.status === "downloading") ? "error.loading" : "error.no_models"));
     if (page.models.length) waitForModels();
     return;
   }
@@ -49,7 +50,7 @@ async function start() {
   await makeViews();
   makeFooter(); // last, so that nothing is pushed down
   open();
-  if (page.models.some((one) => one.status === "downloading")) waitForModels();
+  if (page.models.some((model) => model.status === "downloading")) waitForModels();
 }
 
 function makeHeader() {
@@ -85,12 +86,14 @@ function showAbsent() {
   fill(
     absent,
     page.models
-      .filter((one) => one.status !== "here")
-      .map((one) =>
+      .filter((model) => model.status !== "here")
+      .map((model) =>
         h(
           "p",
           { class: "problem" },
-          one.status === "downloading" ? t("error.downloading", { model: one.name }) : `${one.name}: ${one.status}`,
+          model.status === "downloading"
+            ? t("error.downloading", { model: model.name })
+            : `${model.name}: ${model.status}`,
         ),
       ),
   );
@@ -99,10 +102,10 @@ function showAbsent() {
 /** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
 function tellStory() {
   const truth = state.info?.truth;
-  const plain = compared().find((one) => one.variant === "vit");
-  const both = compared().find((one) => one.variant === "spt_lsa");
+  const plain = compared().find((model) => model.variant === "vit");
+  const both = compared().find((model) => model.variant === "spt_lsa");
   if (!truth || !plain || !both || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
-  const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
+  const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
   const values = {
     a_truth: aTruth(truth),
@@ -120,7 +123,7 @@ function switchLanguage(other) {
 }
 
 function makeFooter() {
-  const tests = Object.fromEntries(compared().map((one) => [one.variant, one.test])); // trained in the same way
+  const tests = Object.fromEntries(compared().map((model) => [model.variant, model.test])); // trained in the same way
   const figures = ["vit", "spt", "lsa", "spt_lsa"].map((variant) => tests[variant]);
   const [source, api, credits] = list("header.footer");
   fill(
@@ -191,16 +194,17 @@ function open() {
   const { photo, ...rest } = fields;
   set(rest);
   showView(false);
-  const first = page.examples.find((one) => one.id === page.opening) ?? page.examples[0];
+  const first = page.examples.find((example) => example.id === page.opening) ?? page.examples[0];
   if (photo || first) choosePhoto(photo ?? { example: first.id }, photo ? changes : null);
   else {
     setBusy(false);
     set({ info: null });
   }
-  for (const note of notes) {
-    if (note === "damaged") showMessage(t("error.link_damaged"));
-    else showMessage(t("error.link_models", { model: note.model, other: titleOf(modelNamed(state.a)) }));
-  }
+  const other = titleOf(modelNamed(state.a));
+  const sentences = notes.map((note) =>
+    note === "damaged" ? t("error.link_damaged") : t("error.link_models", { model: note.model, other }),
+  );
+  if (notes.length) showMessage(sentences.join(" "));
 }
 
 addEventListener("hashchange", () => {
@@ -214,12 +218,13 @@ function waitForModels() {
       const before = availableModels().length;
       Object.assign(page, await call("/page_status", {})); // models, the pair, and the classes of the models
       if (!before && availableModels().length) location.reload();
+      if (availableModels().length > before) lookAgain();
       showAbsent();
-      set({ models: Symbol("changed") }); // every view is shown again
+      notify(new Set(["models"])); // every view is shown again
     } catch {
       /* asked again */
     }
-    if (page.models.some((one) => one.status === "downloading")) waitForModels();
+    if (page.models.some((model) => model.status === "downloading")) waitForModels();
   }, 3000);
 }
 

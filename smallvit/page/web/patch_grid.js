@@ -33,14 +33,14 @@ export function patchGrid({ label, onpick, toggles = false }) {
         h(
           "div",
           { role: "row" },
-          buttons.slice(row * grid, (row + 1) * grid).map((one) => h("div", { role: "gridcell" }, one)),
+          buttons.slice(row * grid, (row + 1) * grid).map((button) => h("div", { role: "gridcell" }, button)),
         ),
       ),
     );
   }
 
   function focus(index) {
-    for (const [other, one] of buttons.entries()) one.tabIndex = other === index ? 0 : -1;
+    for (const [other, button] of buttons.entries()) button.tabIndex = other === index ? 0 : -1;
     buttons[index].focus({ preventScroll: true });
   }
 
@@ -61,15 +61,15 @@ export function patchGrid({ label, onpick, toggles = false }) {
     set(grid, chosen, marked = []) {
       if (grid !== size) build(grid);
       const pressed = new Set(marked);
-      for (const [index, one] of buttons.entries()) {
-        one.setAttribute("aria-label", t("value.row_column", place(index)));
-        if (toggles) one.setAttribute("aria-pressed", pressed.has(index));
-        else if (index === chosen) one.setAttribute("aria-current", "true");
-        else one.removeAttribute("aria-current");
+      for (const [index, button] of buttons.entries()) {
+        button.setAttribute("aria-label", t("value.row_column", place(index)));
+        if (toggles) button.setAttribute("aria-pressed", pressed.has(index));
+        else if (index === chosen) button.setAttribute("aria-current", "true");
+        else button.removeAttribute("aria-current");
       }
-      if (!buttons.some((one) => one.tabIndex === 0)) buttons[Math.max(0, chosen)].tabIndex = 0;
+      if (!buttons.some((button) => button.tabIndex === 0)) buttons[Math.max(0, chosen)].tabIndex = 0;
       if (!element.contains(document.activeElement) && chosen >= 0) {
-        for (const [index, one] of buttons.entries()) one.tabIndex = index === chosen ? 0 : -1;
+        for (const [index, button] of buttons.entries()) button.tabIndex = index === chosen ? 0 : -1;
       }
     },
   };

@@ -2,17 +2,17 @@
 
 import { button, h, menu, save } from "./dom.js";
 import { copyButton } from "./copy.js";
-import { answersInWords, changesInWords } from "./answer_bar.js";
 import { className, language, list, percent, t } from "./text.js";
-import { availableModels, classKey, link, modelNamed, page, pairNames, set, state, titleOf } from "./state.js";
+import { availableModels, classKey, link, modelNamed, page, pairNames, set, state } from "./state.js";
 import { color, css } from "./draw.js";
 import { current } from "./answers.js";
 import { showMessage } from "./status.js";
+import { answersInWords, changesInWords, titleOf } from "./words.js";
 
 export function makeSettings(switchLanguage) {
   const [title, languageLabel, labelA, labelB, swap, done] = list("settings.labels");
   const [share, copy, saveAs, copied] = list("settings.share");
-  const options = () => availableModels().map((one) => [one.name, titleOf(one)]);
+  const options = () => availableModels().map((model) => [model.name, titleOf(model)]);
   const menuA = menu(labelA, options(), state.a, (name) => {
     set({ a: name });
     show();
@@ -32,7 +32,7 @@ export function makeSettings(switchLanguage) {
     language,
     switchLanguage,
   );
-  const told = h("p", { class: "caption", role: "status" });
+  const statusLine = h("p", { class: "caption", role: "status" });
   const lasts = h("p", { class: "caption" });
   const dialog = h(
     "dialog",
@@ -53,9 +53,9 @@ export function makeSettings(switchLanguage) {
     source,
     languages,
     h("h3", {}, share),
-    h("div", { class: "row" }, copyButton(copy, link, told, copied), button(saveAs, savePicture)),
+    h("div", { class: "row" }, copyButton(copy, link, statusLine, copied), button(saveAs, savePicture)),
     lasts,
-    told,
+    statusLine,
     button(done, () => dialog.close(), { class: "primary" }),
   );
   document.body.append(dialog);
@@ -65,14 +65,14 @@ export function makeSettings(switchLanguage) {
     menuA.setOptions(options(), state.a);
     menuB.setOptions(options(), state.b);
     const [a, b] = [modelNamed(state.a), modelNamed(state.b)];
-    fair.textContent = t(a !== b && a.fair_group === b.fair_group ? "settings.fair" : "settings.unfair");
+    fair.textContent = t(`settings.${a === b ? "same" : a.fair_group === b.fair_group ? "fair" : "unfair"}`);
     source.textContent = pairNames()
-      .map((name) => `${titleOf(modelNamed(name))}: ${whence(modelNamed(name))}`)
+      .map((name) => `${titleOf(modelNamed(name))}: ${sourceText(modelNamed(name))}`)
       .join(" · ");
     lasts.textContent = state.photo?.upload
       ? t("settings.link_photo", { minutes: page.limits.minutes_kept })
       : t("settings.link_example");
-    told.textContent = "";
+    statusLine.textContent = "";
   }
 
   return {
@@ -87,7 +87,7 @@ export function makeSettings(switchLanguage) {
   };
 }
 
-function whence({ source }) {
+function sourceText({ source }) {
   const [hub, folder] = list("settings.source", {
     repo: source.repo,
     commit: source.commit?.slice(0, 7),
@@ -120,11 +120,11 @@ async function savePicture() {
       y += 44;
     };
     for (const name of pairNames()) {
-      const one = modelNamed(name);
+      const model = modelNamed(name);
       const answer = current[name];
-      write(titleOf(one), "22px", color(one.variant));
+      write(titleOf(model), "22px", color(model.variant));
       write(
-        `${className(classKey(one, answer.top[0][0]))} ${percent(answer.top[0][1])}\u00a0%`,
+        `${className(classKey(model, answer.top[0][0]))} ${percent(answer.top[0][1])}\u00a0%`,
         "bold 34px",
         css("--ink"),
       );

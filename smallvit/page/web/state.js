@@ -1,7 +1,5 @@
 // What the visitor has chosen: one object, kept in the link so that a reload or a shared link brings it back.
 
-import { t } from "./text.js";
-
 const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: [], translation: [0, 0] };
 
 export const page = JSON.parse(document.getElementById("page").textContent);
@@ -19,23 +17,20 @@ export const state = {
   changes: { ...NO_CHANGES },
 };
 
-/** The name of a model on the page: its variant, and what tells it from others of that variant ("Plain ViT · laptop"). */
-export const titleOf = (one) => (one.variant === "vit" ? one.title.replace(/^ViT/, t("name.vit")) : one.title);
-
-export const modelNamed = (name) => page.models.find((one) => one.name === name);
-export const availableModels = () => page.models.filter((one) => one.status === "here");
+export const modelNamed = (name) => page.models.find((model) => model.name === name);
+export const availableModels = () => page.models.filter((model) => model.status === "here");
 export const pairNames = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
-export const classes = (one) => page.class_lists[one.classes];
-export const classKey = (one, index) => page.class_keys[one.classes][index];
+export const classes = (model) => page.class_names[model.classes];
+export const classKey = (model, index) => classes(model)[index];
 
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
-  const group = availableModels().filter((one) => one.fair_group === modelNamed(state.a)?.fair_group);
+  const group = availableModels().filter((model) => model.fair_group === modelNamed(state.a)?.fair_group);
   if (
-    group.some((one) => one.name === state.b) &&
+    group.some((model) => model.name === state.b) &&
     group.length > 1 &&
     group.length <= 4 &&
-    new Set(group.map((one) => one.variant)).size === group.length
+    new Set(group.map((model) => model.variant)).size === group.length
   ) {
     return group;
   }
@@ -43,8 +38,10 @@ export function compared() {
 }
 
 /** The plain ViT trained with the same recipe; undefined for a plain ViT. */
-export const plainOf = (one) =>
-  availableModels().find((other) => other !== one && other.variant === "vit" && other.fair_group === one.fair_group);
+export const plainOf = (model) =>
+  availableModels().find(
+    (other) => other !== model && other.variant === "vit" && other.fair_group === model.fair_group,
+  );
 
 /** What the test images tell of the models A and B together, if it was measured. */
 export const disagreementOf = (a, b) =>
@@ -64,6 +61,11 @@ export function set(fields) {
   if (changed.has("a") || changed.has("b"))
     state.changes = { ...NO_CHANGES, covered: state.changes.covered, translation: state.changes.translation };
   remember();
+  notify(changed);
+}
+
+/** Tell the listeners that fields of the state, or the models of the page, have changed. */
+export function notify(changed) {
   for (const listener of listeners) listener(changed);
 }
 
@@ -141,17 +143,23 @@ export function readLink() {
   if (parts.has("change")) {
     const factor = Number(parts.get("factor") ?? 1);
     const [low, high] = page.limits.factor;
-    if (modelNamed(parts.get("change")) && factor >= low && factor <= high) {
-      Object.assign(changes, { target: parts.get("change"), factor, mask: parts.get("mask") !== "off" });
-      if (parts.has("in")) changes.layer = Math.max(1, Number.parseInt(parts.get("in"), 10) || 1);
-    } else damaged();
+    const target = parts.get("change");
+    const layer = parts.has("in") ? Number(parts.get("in")) : null;
+    const isOfPair = [fields.a ?? state.a, fields.b ?? state.b].includes(target);
+    const isLayer = layer === null || (Number.isInteger(layer) && layer >= 1 && layer <= modelNamed(target)?.depth);
+    if (isOfPair && isLayer && factor >= low && factor <= high)
+      Object.assign(changes, { target, factor, layer, mask: parts.get("mask") !== "off" });
+    else damaged();
   }
-  if (parts.has("covered")) changes.covered = parts.get("covered").split(".").map(Number).filter(Number.isInteger);
+  if (parts.has("covered")) {
+    if (/^\d+(\.\d+)*$/.test(parts.get("covered"))) changes.covered = parts.get("covered").split(".").map(Number);
+    else damaged();
+  }
   if (parts.has("move")) {
     const translation = parts.get("move").split(".").map(Number);
     const isTranslation =
       translation.length === 2 &&
-      translation.every((one) => Number.isInteger(one) && Math.abs(one) <= page.limits.translation);
+      translation.every((offset) => Number.isInteger(offset) && Math.abs(offset) <= page.limits.translation);
     if (isTranslation) changes.translation = translation;
     else damaged();
   }

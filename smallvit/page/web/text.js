@@ -89,18 +89,18 @@ const TERMS = {
   ],
 };
 
-function withGlosses(text, { values, seen }) {
+function withGlosses(text, { values, explained }) {
   const nodes = [];
   let rest = text;
   while (rest) {
     let first = null;
     for (const [key, pattern] of TERMS[language]) {
-      if (seen.has(key) || !has(`gloss.${key}`)) continue;
+      if (explained.has(key) || !has(`gloss.${key}`)) continue;
       const match = pattern.exec(rest);
       if (match && (first === null || match.index < first.match.index)) first = { key, match };
     }
     if (first === null) break;
-    seen.add(first.key);
+    explained.add(first.key);
     const { index, 0: word } = first.match;
     nodes.push(rest.slice(0, index), gloss(word, t(`gloss.${first.key}`, values)));
     rest = rest.slice(index + word.length);

@@ -1,15 +1,16 @@
 // Attention: where a patch looks, how much tokens look at themselves, what could reach the answer.
 
-import { attentionAsker, chosenAttention, drawAttention } from "../attentions.js";
+import { attentionAsker, chosenAttention, drawAttention } from "../attention_map.js";
 import { cachedCall, keptAnswer, latest } from "../api.js";
-import { canvas, color, overlay, seen } from "../draw.js";
-import { changesOf, modelNamed, pairNames, set, state, titleOf } from "../state.js";
+import { canvas, color, overlay, seenImage } from "../draw.js";
+import { changesOf, modelNamed, pairNames, set, state } from "../state.js";
 import { showMessage } from "../status.js";
 import { fill, h, menu, slider } from "../dom.js";
-import { buildView, inSentence } from "./view.js";
+import { buildView } from "./view.js";
 import { lineChart } from "../chart.js";
 import { list, percent, t } from "../text.js";
 import { patchGrid } from "../patch_grid.js";
+import { inSentence, titleOf } from "../words.js";
 
 export function makeView(section, next) {
   const view = buildView(section, "attention", next);
@@ -43,7 +44,7 @@ export function makeView(section, next) {
   const slots = new Map(); // side -> {image, patches, figure}
   const askers = [attentionAsker(() => show()), attentionAsker(() => show())];
   const askRollouts = latest(
-    (photo, models) => Promise.all(models.map((one) => cachedCall("/page_rollout", { photo, model: one.name }))),
+    (photo, models) => Promise.all(models.map((model) => cachedCall("/page_rollout", { photo, model: model.name }))),
     () => show(),
     (error) => showMessage(error.message),
   );
@@ -68,7 +69,7 @@ export function makeView(section, next) {
 
   function show() {
     const models = pairNames().map(modelNamed);
-    const most = (field) => Math.max(...models.map((one) => one[field]));
+    const most = (field) => Math.max(...models.map((model) => model[field]));
     const layer = Math.min(state.layer, most("depth"));
     const head = Math.min(state.head, most("num_heads"));
     layers.limit(most("depth"));
@@ -90,35 +91,35 @@ export function makeView(section, next) {
       models.map((_, index) => slot(index).figure),
     );
     if (!state.info) return;
-    const found = models.map((one, index) => {
-      const answer = askers[index](one.name, Math.min(layer, one.depth), changesOf(one.name));
-      return answer && chosenAttention(one, answer);
+    const found = models.map((model, index) => {
+      const answer = askers[index](model.name, Math.min(layer, model.depth), changesOf(model.name));
+      return answer && chosenAttention(model, answer);
     });
     if (found.some((part) => part === null)) return;
     const shared = Math.max(...found.map((part) => part.most));
     found.forEach((part, index) => {
       const { image, patches, title } = slot(index);
-      title.textContent = titleOf(part.one);
+      title.textContent = titleOf(part.model);
       drawAttention(image, patches, part, relative.checked ? part.most : shared);
     });
     fill(
       legend,
-      models.map((one) => h("i", { "data-variant": one.variant })),
+      models.map((model) => h("i", { "data-variant": model.variant })),
     );
     caption.textContent = [
       relative.checked ? relativeNote : t("attention.scale", { max: percent(shared) }),
       t("attention.even", { even: percent(1 / models[0].grid_size ** 2) }),
       t("attention.legend"),
     ].join(" · ");
-    view.take(...takeaway(found));
+    view.setTakeaway(...takeaway(found));
     drawSelf(found);
     drawRollouts(models);
   }
 
   function drawSelf(found) {
-    const lines = found.map(({ one, answer }, index) => ({
-      name: titleOf(one),
-      color: color(one.variant),
+    const lines = found.map(({ model, answer }, index) => ({
+      name: titleOf(model),
+      color: color(model.variant),
       dashed: index,
       points: answer.self.map((share, layer) => [layer + 1, 100 * share]),
     }));
@@ -135,32 +136,32 @@ export function makeView(section, next) {
   }
 
   function drawRollouts(models) {
-    const answers = models.map((one) => keptAnswer("/page_rollout", { photo: state.photo, model: one.name }));
+    const answers = models.map((model) => keptAnswer("/page_rollout", { photo: state.photo, model: model.name }));
     if (!answers.every(Boolean)) {
       askRollouts(state.photo, models);
       return;
     }
     fill(
       rollouts,
-      models.map((one, index) => {
+      models.map((model, index) => {
         const shares = answers[index].rollout;
         const top = shares.indexOf(Math.max(...shares));
         const image = canvas(
           t("attention.rollout_alt", {
-            model: titleOf(one),
-            row: Math.floor(top / one.grid_size) + 1,
-            column: (top % one.grid_size) + 1,
+            model: titleOf(model),
+            row: Math.floor(top / model.grid_size) + 1,
+            column: (top % model.grid_size) + 1,
           }),
         );
         overlay(
           image,
-          seen(state.info, one),
-          one.image_size,
-          one.grid_size,
+          seenImage(state.info, model),
+          model.image_size,
+          model.grid_size,
           shares.map((share) => share / shares[top]),
-          color(one.variant),
+          color(model.variant),
         );
-        return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
+        return h("figure", {}, h("figcaption", {}, titleOf(model)), image);
       }),
     );
   }
@@ -171,7 +172,7 @@ export function makeView(section, next) {
 function takeaway(found) {
   const [a, b] = found;
   const values = (part, letter) => ({
-    [letter]: inSentence(part.one),
+    [letter]: inSentence(part.model),
     [`spread${letter}`]: part.spread,
     [`reach${letter}`]: part.numVisible,
   });
@@ -179,25 +180,25 @@ function takeaway(found) {
     const top = a.shares.indexOf(a.most);
     return [
       t("attention.T.single", {
-        model: inSentence(a.one),
+        model: inSentence(a.model),
         spread: a.spread,
         reach: a.numVisible,
-        row: Math.floor(top / a.one.grid_size) + 1,
-        column: (top % a.one.grid_size) + 1,
+        row: Math.floor(top / a.model.grid_size) + 1,
+        column: (top % a.model.grid_size) + 1,
         p: percent(a.most),
       }),
     ];
   }
   const wide = Math.max(a.spread, b.spread) >= 1.25 * Math.min(a.spread, b.spread);
   const sentence = t(wide ? "attention.T.wider" : "attention.T.alike", { ...values(a, "A"), ...values(b, "B") });
-  const plain = found.filter((part) => !part.one.use_lsa);
+  const unmasked = found.filter((part) => !part.model.use_lsa);
   const even = found.find((part) => part.spread > 0.9 * part.numVisible);
   let second = null;
-  if (plain.length === 1)
+  if (unmasked.length === 1)
     second = t("attention.T+.self", {
-      model: inSentence(plain[0].one),
-      self: percent(plain[0].shares[plain[0].patch]),
+      model: inSentence(unmasked[0].model),
+      self: percent(unmasked[0].shares[unmasked[0].patch]),
     });
-  else if (even) second = t("attention.T+.even", { even: percent(1 / even.numVisible), model: inSentence(even.one) });
+  else if (even) second = t("attention.T+.even", { even: percent(1 / even.numVisible), model: inSentence(even.model) });
   return [sentence, second];
 }

@@ -1,25 +1,15 @@
 // Photo and answers: one photo, every model, and where the models disagree.
 
 import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
-import { bars } from "../bars.js";
+import { bars } from "../probability_bars.js";
 import { button, fill, h, linkTo } from "../dom.js";
-import { canvas, pixels, seen } from "../draw.js";
+import { canvas, pixels, seenImage } from "../draw.js";
 import { unchanged } from "../answers.js";
-import {
-  classes,
-  classKey,
-  compared,
-  disagreementOf,
-  modelNamed,
-  page,
-  pairNames,
-  set,
-  state,
-  titleOf,
-} from "../state.js";
-import { buildView, inSentence } from "./view.js";
+import { classes, classKey, compared, disagreementOf, modelNamed, page, pairNames, set, state } from "../state.js";
+import { buildView } from "./view.js";
 import { makeGallery } from "../gallery.js";
-import { makeSources } from "../sources.js";
+import { makeSources } from "../photo_sources.js";
+import { inSentence, titleOf } from "../words.js";
 
 export function makeView(section, nextView) {
   const view = buildView(section, "photo");
@@ -63,7 +53,7 @@ export function makeView(section, nextView) {
     const { info } = state;
     const models = compared();
     const first = modelNamed(state.a);
-    const isFair = models.every((one) => one.fair_group === first.fair_group);
+    const isFair = models.every((model) => model.fair_group === first.fair_group);
     const intro = isFair ? (models.length === 4 ? "photo.intro_fair" : "photo.intro_fair_some") : "photo.intro_unfair";
     view.intro(models.length > 1 ? t(intro) : "");
     holder.classList.toggle("none", !info);
@@ -76,18 +66,18 @@ export function makeView(section, nextView) {
       crop.style.top = `${(100 * top) / info.height}%`;
       crop.style.width = `${(100 * side) / info.width}%`;
       crop.style.height = `${(100 * side) / info.height}%`;
-      pixels(small, seen(info, first), first.image_size);
-      small.setAttribute("aria-label", t("photo.seen_alt", { side: first.image_size }));
+      pixels(small, seenImage(info, first), first.image_size);
+      small.setAttribute("aria-label", t("photo.seen_alt", { side: first.data_image_size }));
     }
-    caption.textContent = t("photo.frame", { side: first.image_size });
-    const example = page.examples.find((one) => one.id === state.photo?.example);
+    caption.textContent = t("photo.frame", { side: first.data_image_size });
+    const example = page.examples.find(({ id }) => id === state.photo?.example);
     fill(
       credit,
-      example &&
+      example?.author &&
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
     fill(cards, models.map(card));
-    const names = page.class_keys[first.classes];
+    const names = classes(first);
     allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
     if (allClasses.dataset.of !== String(first.classes)) {
       allClasses.dataset.of = first.classes;
@@ -98,13 +88,13 @@ export function makeView(section, nextView) {
       train: count(first.num_train),
       val: count(first.validation.n),
       test: count(first.test.n),
-      count: classes(first).length,
+      count: names.length,
       side: first.data_image_size,
     });
     sources.show();
     gallery.show();
     fill(next, links(nextView));
-    view.take(...takeaway(models));
+    view.setTakeaway(...takeaway(models));
   }
 
   return { show };
@@ -123,21 +113,21 @@ function links(nextView) {
   ];
 }
 
-function card(one) {
-  const answer = unchanged[one.name];
+function card(model) {
+  const answer = unchanged[model.name];
   const truth = state.info?.truth;
-  const said = answer && classKey(one, answer.top[0][0]);
+  const said = answer && classKey(model, answer.top[0][0]);
   const [right, wrong, unsure] = list("answer_bar.marks");
   const [useA, useB] = list("photo.choose");
   const [isA, isB] = list("photo.chosen");
   const chooser = (side, use, is) =>
-    button(state[side] === one.name ? is : use, () => set({ [side]: one.name }), {
-      "aria-pressed": state[side] === one.name,
+    button(state[side] === model.name ? is : use, () => set({ [side]: model.name }), {
+      "aria-pressed": state[side] === model.name,
     });
   return h(
     "article",
-    { class: "card answer", "data-variant": one.variant, "aria-label": titleOf(one) },
-    h("h3", {}, titleOf(one)),
+    { class: "card answer", "data-variant": model.variant, "aria-label": titleOf(model) },
+    h("h3", {}, titleOf(model)),
     h(
       "p",
       { class: "said" },
@@ -150,7 +140,7 @@ function card(one) {
         : "\u00a0",
     ),
     answer
-      ? bars(one, answer)
+      ? bars(model, answer)
       : h(
           "ol",
           { class: "bars" },
@@ -159,9 +149,9 @@ function card(one) {
     h(
       "p",
       { class: "caption" },
-      one.test
-        ? t("photo.card_accuracy", { acc: percent(one.test.top1), n: count(one.test.n) })
-        : t("photo.card_size", { parameters: count(one.parameters) }),
+      model.test
+        ? t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) })
+        : t("photo.card_size", { parameters: count(model.parameters) }),
       h("br"),
       answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0",
     ),
@@ -170,23 +160,23 @@ function card(one) {
 }
 
 function takeaway(models) {
-  const answered = models.filter((one) => unchanged[one.name]);
+  const answered = models.filter((model) => unchanged[model.name]);
   if (!state.info || answered.length < models.length) return ["\u00a0"];
   const truth = state.info.truth;
-  const said = (one) => classKey(one, unchanged[one.name].top[0][0]);
+  const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const shown = (list_) =>
-    list_.map((one) => t("value.answer_of", { model: inSentence(one), answer: className(said(one)) })).join(", ");
+    list_.map((model) => t("value.answer_of", { model: inSentence(model), answer: className(said(model)) })).join(", ");
   const all = allModels(models.length);
-  const of = Object.fromEntries(models.map((one) => [one.variant, said(one)]));
+  const of = Object.fromEntries(models.map((model) => [model.variant, said(model)]));
   const four = ["vit", "spt", "lsa", "spt_lsa"].every((variant) => variant in of);
   const variants = (list_) =>
     list_
-      .map((one) => one.variant)
+      .map((model) => model.variant)
       .sort()
       .join(" ");
   const distinct = new Set(models.map(said));
-  const right = models.filter((one) => said(one) === truth);
-  const wrong = models.filter((one) => said(one) !== truth);
+  const right = models.filter((model) => said(model) === truth);
+  const wrong = models.filter((model) => said(model) !== truth);
   const values = {
     all_models: all,
     All_models: all,
@@ -226,13 +216,13 @@ function takeaway(models) {
         key = "lsa_split";
         Object.assign(values, { answer: className(of.lsa), other: className(of.vit) });
       } else {
-        const lonely = models.find((one) => models.filter((other) => said(other) === said(one)).length === 1);
+        const lonely = models.find((model) => models.filter((other) => said(other) === said(model)).length === 1);
         if (lonely) {
           key = "one_differs";
           Object.assign(values, {
             model: inSentence(lonely),
             other: className(said(lonely)),
-            answer: className(said(models.find((one) => one !== lonely))),
+            answer: className(said(models.find((model) => model !== lonely))),
           });
         }
       }
@@ -243,11 +233,11 @@ function takeaway(models) {
 
 /** The second sentence of the takeaway. */
 function second(models, right, wrong, said) {
-  const unsure = (one) => unchanged[one.name].unsure;
+  const unsure = (model) => unchanged[model.name].unsure;
   if (models.every(unsure)) return t("photo.T+.unsure_all", { count: classes(models[0]).length });
   if (state.info.truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
   const kind = page.superclass[state.info.truth];
-  if (kind && wrong.length && wrong.every((one) => page.superclass[said(one)] === kind))
+  if (kind && wrong.length && wrong.every((model) => page.superclass[said(model)] === kind))
     return t("photo.T+.close", { superclass: superclassName(kind) });
   const [a, b] = pairNames().map(modelNamed);
   if (a?.test && b?.test) {

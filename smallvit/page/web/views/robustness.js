@@ -1,15 +1,15 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
-import { answerName, translationInWords } from "../answer_bar.js";
 import { button, fill, h } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
-import { canvas, pixels, seen, signed } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, state, titleOf } from "../state.js";
-import { current, unchanged } from "../answers.js";
+import { canvas, pixels, seenImage, signed } from "../draw.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, state } from "../state.js";
+import { current, currentAnswer, unchanged } from "../answers.js";
 import { showMessage } from "../status.js";
-import { buildView, inSentence } from "./view.js";
+import { buildView } from "./view.js";
 import { patchGrid } from "../patch_grid.js";
+import { answerName, inSentence, titleOf, translationInWords } from "../words.js";
 
 const REACH = page.limits.translation;
 const MOVES = (2 * REACH + 1) ** 2 - 1;
@@ -86,14 +86,14 @@ export function makeView(section, next) {
 
   function toggle(index) {
     const { covered } = state.changes;
-    change({ covered: covered.includes(index) ? covered.filter((one) => one !== index) : [...covered, index] });
+    change({ covered: covered.includes(index) ? covered.filter((patch) => patch !== index) : [...covered, index] });
   }
 
   function show() {
     view.intro(t("robustness.intro"));
     if (!state.info) return;
     const models = pairNames().map(modelNamed);
-    const names = models.map((one) => one.name);
+    const names = models.map((model) => model.name);
     showPhoto(models[0]);
     const [moves, covered] = ["/page_translations", "/page_occlusions"].map((endpoint) =>
       names.map((name) => keptAnswer(endpoint, { photo: state.photo, model: name })),
@@ -102,32 +102,32 @@ export function makeView(section, next) {
       if (names.some((name) => unchanged[name])) ask(state.photo, names);
       return;
     }
-    const kept = moves.map((one) => one.answers.flat().filter((answer) => answer === one.answer).length - 1);
+    const kept = moves.map(({ answer, answers }) => answers.flat().filter((other) => other === answer).length - 1);
     drawMoves(models, moves, kept);
     drawCovers(models, covered);
-    coverTake.textContent = coverTakeaway(models, covered);
-    view.take(shiftTakeaway(models, moves, kept));
+    if (names.every(currentAnswer)) coverTake.textContent = coverTakeaway(models, covered);
+    view.setTakeaway(shiftTakeaway(models, moves, kept));
   }
 
-  function showPhoto(one) {
+  function showPhoto(model) {
     const { covered, translation } = state.changes;
-    const now = current[one.name];
-    pixels(photo, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
-    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: one.image_size }));
-    patches.set(one.grid_size, 0, covered);
+    const now = current[model.name];
+    pixels(photo, now ? bytes(now.seen) : seenImage(state.info, model), model.image_size);
+    photo.setAttribute("aria-label", t("answer_bar.photo_alt", { side: model.data_image_size }));
+    patches.set(model.grid_size, 0, covered);
     uncoverAll.disabled = uncoverLast.disabled = !covered.length;
     const isMoved = translation.some(Boolean);
     backButton.disabled = !isMoved;
-    pixels(moved, now ? bytes(now.seen) : seen(state.info, one), one.image_size);
+    pixels(moved, now ? bytes(now.seen) : seenImage(state.info, model), model.image_size);
     moved.setAttribute(
       "aria-label",
       isMoved
         ? t("robustness.moved_alt", { move: translationInWords(translation) })
-        : t("photo.seen_alt", { side: one.image_size }),
+        : t("photo.seen_alt", { side: model.data_image_size }),
     );
     cellText.textContent = isMoved
       ? pairNames()
-          .filter((name) => current[name])
+          .filter(currentAnswer)
           .map((name) =>
             t("robustness.cell", {
               move: translationInWords(translation),
@@ -143,28 +143,34 @@ export function makeView(section, next) {
   let drawnMoves = null;
 
   function drawMoves(models, moves, kept) {
-    const key = JSON.stringify([state.photo, models.map((one) => one.name), state.changes.translation]);
+    const key = JSON.stringify([state.photo, models.map((model) => model.name), state.changes.translation]);
     if (key === drawnMoves) return;
     drawnMoves = key;
     const focused = document.activeElement?.dataset?.move;
     fill(
       maps,
-      models.map((one, index) => movesGrid(one, moves[index], kept[index])),
+      models.map((model, index) => movesGrid(model, moves[index], kept[index])),
     );
     if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
+    const [first] = models;
+    const patch = (first.patch_size * first.data_image_size) / first.image_size; // in pixels of a move
+    const [edge, whole] = list("robustness.notes", { P: patch });
     legend.textContent = [
       t("robustness.legend", {
         answer: models
-          .map((one, index) => className(classKey(one, moves[index].answer)))
+          .map((model, index) => className(classKey(model, moves[index].answer)))
           .filter((name, index, all) => all.indexOf(name) === index)
           .join(" / "),
       }),
-      ...list("robustness.notes", { P: models[0].patch_size }),
-    ].join(" ");
+      edge,
+      Number.isInteger(patch) && whole,
+    ]
+      .filter(Boolean)
+      .join(" ");
   }
 
-  function movesGrid(one, answer, kept) {
-    const said = className(classKey(one, answer.answer));
+  function movesGrid(model, answer, kept) {
+    const said = className(classKey(model, answer.answer));
     const flat = answer.probability.flat();
     const cells = [];
     const side = 2 * REACH + 1;
@@ -180,7 +186,7 @@ export function makeView(section, next) {
             const other = answer.answers[row][column] !== answer.answer;
             const label = t("robustness.cell_label", {
               move: here ? t("robustness.unmoved") : translationInWords(translation),
-              answer: className(classKey(one, answer.answers[row][column])),
+              answer: className(classKey(model, answer.answers[row][column])),
               p: percent(answer.top[row][column]),
             });
             return h(
@@ -192,7 +198,7 @@ export function makeView(section, next) {
                 title: label,
                 class: [other && "other", here && "here"].filter(Boolean).join(" "),
                 tabindex: here ? 0 : -1,
-                "data-move": `${one.name} ${translation}`,
+                "data-move": `${model.name} ${translation}`,
                 "aria-pressed": String(state.changes.translation) === String(translation),
                 style: { "--share": probability },
                 onclick: () => change({ translation }),
@@ -207,9 +213,9 @@ export function makeView(section, next) {
       {
         class: "moves",
         role: "grid",
-        "data-variant": one.variant,
+        "data-variant": model.variant,
         "aria-label": t("robustness.map_alt", {
-          model: titleOf(one),
+          model: titleOf(model),
           answer: said,
           total: flat.length,
           low: percent(Math.min(...flat)),
@@ -232,50 +238,50 @@ export function makeView(section, next) {
       for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
       next.focus();
     });
-    return h("figure", {}, h("figcaption", {}, titleOf(one)), element);
+    return h("figure", {}, h("figcaption", {}, titleOf(model)), element);
   }
 
   let drawnCovers = null;
 
   function drawCovers(models, covered) {
-    const key = JSON.stringify([state.photo, models.map((one) => one.name)]);
+    const key = JSON.stringify([state.photo, models.map((model) => model.name)]);
     if (key === drawnCovers) return;
     drawnCovers = key;
-    const most = Math.max(0.01, ...covered.flatMap((one) => one.probability.map((p) => Math.abs(p - one.p0))));
+    const most = Math.max(0.01, ...covered.flatMap(({ probability, p0 }) => probability.map((p) => Math.abs(p - p0))));
     fill(
       covers,
-      models.map((one, index) => {
+      models.map((model, index) => {
         const answer = covered[index];
         const image = canvas("");
         const differences = answer.probability.map((p) => p - answer.p0);
         const turned = answer.answers.flatMap((each, place) => (each === answer.answer ? [] : [place]));
         signed(
           image,
-          seen(state.info, one),
-          one.image_size,
-          one.grid_size,
+          seenImage(state.info, model),
+          model.image_size,
+          model.grid_size,
           differences,
           most,
           "#d55e00",
           "#56b4e9",
           turned,
         );
-        const { drop, row, column } = largestDrop(one, answer);
+        const { drop, row, column } = largestDrop(model, answer);
         image.setAttribute(
           "aria-label",
           t("robustness.cover_alt", {
-            model: titleOf(one),
-            answer: className(classKey(one, answer.answer)),
+            model: titleOf(model),
+            answer: className(classKey(model, answer.answer)),
             drop: percent(drop),
             row,
             column,
           }),
         );
-        return h("figure", {}, h("figcaption", {}, titleOf(one)), image);
+        return h("figure", {}, h("figcaption", {}, titleOf(model)), image);
       }),
     );
     coverLegend.textContent = t("robustness.cover_legend", {
-      answer: [...new Set(models.map((one, index) => className(classKey(one, covered[index].answer))))].join(" / "),
+      answer: [...new Set(models.map((model, index) => className(classKey(model, covered[index].answer))))].join(" / "),
       max: percent(most),
     });
   }
@@ -283,10 +289,14 @@ export function makeView(section, next) {
   return { show };
 }
 
-function largestDrop(one, answer) {
+function largestDrop(model, answer) {
   const lowest = Math.min(...answer.probability);
   const place = answer.probability.indexOf(lowest);
-  return { drop: answer.p0 - lowest, row: Math.floor(place / one.grid_size) + 1, column: (place % one.grid_size) + 1 };
+  return {
+    drop: answer.p0 - lowest,
+    row: Math.floor(place / model.grid_size) + 1,
+    column: (place % model.grid_size) + 1,
+  };
 }
 
 function shiftTakeaway(models, moves, kept) {
@@ -329,28 +339,29 @@ function shiftTakeaway(models, moves, kept) {
 }
 
 function coverTakeaway(models, covered) {
-  const parts = models.map((one, index) => {
-    const hidden = changesOf(one.name).covered?.length;
-    const [now, before] = [current[one.name], unchanged[one.name]];
+  const parts = models.map((model, index) => {
+    const hidden = changesOf(model.name).covered?.length;
+    const [now, before] = [current[model.name], unchanged[model.name]];
     const answer = covered[index];
-    const total = one.grid_size ** 2;
+    const total = model.grid_size ** 2;
     if (hidden && now && before) {
       const same = now.top[0][0] === before.top[0][0];
       return t(`robustness.T.${same ? "kept" : "turned"}`, {
         n: hidden,
         total,
-        model: inSentence(one),
-        answer: answerName(one, now),
-        answer0: answerName(one, before),
+        model: inSentence(model),
+        answer: answerName(model, now),
+        answer0: answerName(model, before),
         p: percent(now.top[0][1]),
         p0: percent(before.top[0][1]),
       });
     }
-    const { drop, row, column } = largestDrop(one, answer);
+    const { drop, row, column } = largestDrop(model, answer);
     const decisive = answer.answers.filter((each) => each !== answer.answer).length;
-    if (drop <= 0) return t("robustness.T.no_drop", { answer: className(classKey(one, answer.answer)) });
+    if (drop <= 0)
+      return t("robustness.T.no_drop", { model: inSentence(model), answer: className(classKey(model, answer.answer)) });
     return t(decisive ? "robustness.T.some_decide" : "robustness.T.none_decides", {
-      model: inSentence(one),
+      model: inSentence(model),
       k: decisive,
       total,
       drop: percent(drop),
@@ -359,6 +370,6 @@ function coverTakeaway(models, covered) {
     });
   });
   if (!state.changes.covered.length)
-    parts.push(t("robustness.T+.caution"), models.some((one) => one.use_spt) && t("robustness.T+.neighbours"));
+    parts.push(t("robustness.T+.caution"), models.some((model) => model.use_spt) && t("robustness.T+.neighbours"));
   return sentences(parts);
 }

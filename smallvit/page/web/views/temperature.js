@@ -1,16 +1,16 @@
 // Temperature: what if tau were different? A slider pulls at the model while its answer, a map and the measured curve follow.
 
-import { attentionAsker, chosenAttention, drawAttention, headName } from "../attentions.js";
-import { bars } from "../bars.js";
-import { answerName, scopeName } from "../answer_bar.js";
+import { attentionAsker, chosenAttention, drawAttention } from "../attention_map.js";
+import { bars } from "../probability_bars.js";
 import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, titleOf } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
-import { current, unchanged } from "../answers.js";
-import { buildView, inSentence } from "./view.js";
+import { current, currentAnswer, unchanged } from "../answers.js";
+import { buildView } from "./view.js";
 import { lineChart } from "../chart.js";
 import { patchGrid } from "../patch_grid.js";
+import { answerName, headName, inSentence, scopeName, titleOf } from "../words.js";
 
 const [LOW, HIGH] = page.limits.factor;
 const SNAP = 0.02; // in decades: near × 1 the slider means × 1
@@ -106,21 +106,21 @@ export function makeView(section, next) {
 
   function show() {
     if (state.changes.target && pairNames().includes(state.changes.target)) chosen = state.changes.target;
-    const one = modelNamed(target());
+    const model = modelNamed(target());
     const {
       factor,
       layer,
       mask: maskOn,
-    } = state.changes.target === one.name ? state.changes : { factor: 1, layer: null, mask: true };
-    view.intro(t("temperature.intro", { start: one.tau_start.toFixed(2) }));
+    } = state.changes.target === model.name ? state.changes : { factor: 1, layer: null, mask: true };
+    view.intro(t("temperature.intro", { start: model.initial_tau.toFixed(2) }));
     which.setOptions(
       pairNames().map((name) => [name, titleOf(modelNamed(name))]),
-      one.name,
+      model.name,
     );
     scope.setOptions(
       [
         ["all", t("value.scope_all")],
-        ...Array.from({ length: one.depth }, (_, index) => [index + 1, t("value.scope_layer", { layer: index + 1 })]),
+        ...Array.from({ length: model.depth }, (_, index) => [index + 1, t("value.scope_layer", { layer: index + 1 })]),
       ],
       layer ?? "all",
     );
@@ -130,40 +130,42 @@ export function makeView(section, next) {
     if (document.activeElement !== input) input.value = Math.log10(factor);
     fill(
       ends,
-      [`× ${LOW}`, t(one.use_lsa ? "temperature.slider_learned" : "temperature.slider_fixed"), `× ${HIGH}`].map(
+      [`× ${LOW}`, t(model.use_lsa ? "temperature.slider_learned" : "temperature.slider_fixed"), `× ${HIGH}`].map(
         (text) => h("span", {}, text),
       ),
     );
-    maskOffBox.disabled = !one.use_lsa;
-    maskOffBox.checked = one.use_lsa ? !maskOn : true;
-    maskText.textContent = one.use_lsa ? t("temperature.mask") : t("temperature.mask_none", { model: titleOf(one) });
+    maskOffBox.disabled = !model.use_lsa;
+    maskOffBox.checked = model.use_lsa ? !maskOn : true;
+    maskText.textContent = model.use_lsa
+      ? t("temperature.mask")
+      : t("temperature.mask_none", { model: titleOf(model) });
     reset.disabled = factor === 1 && maskOn && layer === null;
-    drawCurve(one, factor, layer, maskOn);
-    drawDots(one);
+    drawCurve(model, factor, layer, maskOn);
+    drawDots(model);
     if (!state.info) return;
-    const [now, before] = [current[one.name], unchanged[one.name]];
+    const [now, before] = [current[model.name], unchanged[model.name]];
     if (now)
       fill(
         answer,
         h(
           "p",
-          { class: "said", "data-variant": one.variant },
+          { class: "said", "data-variant": model.variant },
           h("span", { class: "dot" }),
-          `${titleOf(one)}: `,
-          h("b", {}, answerName(one, now)),
+          `${titleOf(model)}: `,
+          h("b", {}, answerName(model, now)),
         ),
-        bars(one, now, 5),
+        bars(model, now, 5),
       );
-    const chosenLayer = Math.min(state.layer, one.depth);
-    const attention = ask(one.name, chosenLayer, changesOf(one.name));
-    const learned = askBefore(one.name, chosenLayer, {});
-    const plain = plainOf(one);
+    const chosenLayer = Math.min(state.layer, model.depth);
+    const attention = ask(model.name, chosenLayer, changesOf(model.name));
+    const learned = askBefore(model.name, chosenLayer, {});
+    const plain = plainOf(model);
     const ofPlain = plain ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
-    if (attention) drawMap(one, attention);
-    if (now && before && attention && learned && (!plain || ofPlain)) {
-      view.take(
+    if (attention) drawMap(model, attention);
+    if (currentAnswer(model.name) && before && attention && learned && (!plain || ofPlain)) {
+      view.setTakeaway(
         ...takeaway({
-          one,
+          model,
           factor,
           layer,
           maskOn,
@@ -179,8 +181,8 @@ export function makeView(section, next) {
     }
   }
 
-  function drawMap(one, attention) {
-    const shown = chosenAttention(one, attention);
+  function drawMap(model, attention) {
+    const shown = chosenAttention(model, attention);
     drawAttention(map, patches, shown, shown.most);
     mapCaption.textContent = t("temperature.map_caption", {
       layer: attention.layer,
@@ -191,9 +193,9 @@ export function makeView(section, next) {
 
   let curveKey = null;
 
-  function drawCurve(one, factor, layer, maskOn) {
-    const measured = page.temperature[one.name];
-    const key = JSON.stringify([one.name, factor, layer, maskOn]);
+  function drawCurve(model, factor, layer, maskOn) {
+    const measured = page.temperature[model.name];
+    const key = JSON.stringify([model.name, factor, layer, maskOn]);
     if (key === curveKey) return;
     curveKey = key;
     if (!measured) {
@@ -205,7 +207,7 @@ export function makeView(section, next) {
     const [x, y] = list("temperature.curve_axes");
     fill(
       curve,
-      lineChart([{ name: titleOf(one), color: color(one.variant), points: series }], {
+      lineChart([{ name: titleOf(model), color: color(model.variant), points: series }], {
         x,
         y,
         log: true,
@@ -214,26 +216,26 @@ export function makeView(section, next) {
         reference: measured.fixed && { y: 100 * measured.fixed.top1, name: t("temperature.curve_fixed_mark") },
         marks: [{ x: factor, name: `× ${times(factor)}` }],
         label: t("temperature.curve_alt", {
-          model: titleOf(one),
+          model: titleOf(model),
           n: count(measured.n),
           list: series.map(([each, top1]) => `× ${each}: ${top1.toFixed(1)} %`).join(", "),
         }),
       }),
     );
-    curveTake.textContent = curveSentences(one, measured, factor, layer, maskOn).join(" ");
+    curveTake.textContent = curveSentences(model, measured, factor, layer, maskOn).join(" ");
   }
 
   let dotsOf = null;
 
-  function drawDots(one) {
-    const key = one.name + Boolean(one.tau);
-    if (dotsOf === key || !one.tau) return;
+  function drawDots(model) {
+    const key = model.name + Boolean(model.tau);
+    if (dotsOf === key || !model.tau) return;
     dotsOf = key;
-    const flat = one.tau.flat();
-    const start = one.tau_start;
+    const flat = model.tau.flat();
+    const start = model.initial_tau;
     const [x, y] = list("temperature.dots_axes");
-    const heads = one.tau[0].length;
-    const spots = one.tau.flatMap((ofLayer, index) =>
+    const heads = model.tau[0].length;
+    const spots = model.tau.flatMap((ofLayer, index) =>
       ofLayer.map((tau, head) => [
         index + 1 + (heads > 1 ? (head / (heads - 1) - 0.5) * 0.5 : 0),
         tau,
@@ -242,17 +244,17 @@ export function makeView(section, next) {
     );
     const values = {
       total: flat.length,
-      layers: one.tau.length,
+      layers: model.tau.length,
       low: Math.min(...flat).toFixed(2),
       high: Math.max(...flat).toFixed(2),
       start: start.toFixed(2),
     };
     fill(
       dots,
-      lineChart([{ name: titleOf(one), color: color(one.variant), points: spots, dots: true }], {
+      lineChart([{ name: titleOf(model), color: color(model.variant), points: spots, dots: true }], {
         x,
         y,
-        ticks: one.tau.map((_, index) => index + 1),
+        ticks: model.tau.map((_, index) => index + 1),
         reference: { y: start, name: `√d = ${start.toFixed(2)}` },
         label: t("temperature.dots_alt", values),
       }),
@@ -263,27 +265,33 @@ export function makeView(section, next) {
       down: flat.filter((tau) => tau < 0.9999 * start).length,
     });
     const cells = (row) => row.map((cell) => (cell % 1 ? cell.toFixed(3) : String(cell)));
-    fillTable(table, list("temperature.columns"), rows(one).map(cells));
+    fillTable(table, list("temperature.columns"), rows(model).map(cells));
   }
 
-  const rows = (one) =>
-    one.tau.flatMap((ofLayer, layer) =>
-      ofLayer.map((tau, head) => [titleOf(one), layer + 1, ofLayer.length > 1 ? head + 1 : "", one.tau_start, tau]),
+  const rows = (model) =>
+    model.tau.flatMap((ofLayer, layer) =>
+      ofLayer.map((tau, head) => [
+        titleOf(model),
+        layer + 1,
+        ofLayer.length > 1 ? head + 1 : "",
+        model.initial_tau,
+        tau,
+      ]),
     );
   const allRows = () =>
     pairNames()
       .map(modelNamed)
-      .filter((one) => one.tau)
+      .filter((model) => model.tau)
       .flatMap(rows);
 
   return { show };
 }
 
-function takeaway({ one, factor, layer, maskOn, now, before, attention, learned, chosenLayer, plain, ofPlain }) {
-  const numVisible = one.grid_size ** 2 - Number(one.use_lsa && maskOn);
+function takeaway({ model, factor, layer, maskOn, now, before, attention, learned, chosenLayer, plain, ofPlain }) {
+  const numVisible = model.grid_size ** 2 - Number(model.use_lsa && maskOn);
   const spreads = (answer) => answer.spread[chosenLayer - 1];
-  const name = inSentence(one);
-  const [said, said0] = [now, before].map((answer) => classKey(one, answer.top[0][0]));
+  const name = inSentence(model);
+  const [said, said0] = [now, before].map((answer) => classKey(model, answer.top[0][0]));
   const values = {
     model: name,
     factor: times(factor),
@@ -311,20 +319,20 @@ function takeaway({ one, factor, layer, maskOn, now, before, attention, learned,
       layer === null || layer === chosenLayer ? t("temperature.T+.spread", values) : null,
     ];
   }
-  if (!one.use_lsa) {
+  if (!model.use_lsa) {
     const all = learned.spread.map(Math.round);
     return [
       t("temperature.T.constant", {
         ...values,
-        start: one.tau_start.toFixed(2),
+        start: model.initial_tau.toFixed(2),
         low: Math.min(...all),
         high: Math.max(...all),
       }),
     ];
   }
-  const start = one.tau_start;
-  const tau = one.tau
-    ? one.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / one.tau[chosenLayer - 1].length
+  const start = model.initial_tau;
+  const tau = model.tau
+    ? model.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / model.tau[chosenLayer - 1].length
     : start;
   Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)) });
   if (!plain) return [t("temperature.T.no_plain", values), t("temperature.T+.why")];
@@ -338,9 +346,9 @@ function takeaway({ one, factor, layer, maskOn, now, before, attention, learned,
 }
 
 /** What the curve says about the setting. */
-function curveSentences(one, measured, factor, layer, maskOn) {
+function curveSentences(model, measured, factor, layer, maskOn) {
   const { factors, top1, n } = measured;
-  const name = inSentence(one);
+  const name = inSentence(model);
   const at1 = top1[factors.indexOf(1)];
   const error = Math.sqrt((at1 * (1 - at1)) / n);
   const values = { model: name, n: count(n), acc1: percent(at1) };
@@ -369,7 +377,7 @@ function curveSentences(one, measured, factor, layer, maskOn) {
       ? [
           first,
           t("temperature.curve_fixed", {
-            start: one.tau_start.toFixed(2),
+            start: model.initial_tau.toFixed(2),
             model: name,
             acc: percent(measured.fixed.top1),
             n: count(n),

@@ -2,17 +2,18 @@
 
 import { bytes, call, latest } from "../api.js";
 import { button, fill, h, slider } from "../dom.js";
-import { canvas, css, drawFrame, enlarge, gridLines, pixels, seen } from "../draw.js";
+import { canvas, css, drawFrame, enlarge, gridLines, pixels, seenImage } from "../draw.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
 import { list, t } from "../text.js";
-import { modelNamed, pairNames, set, state, titleOf } from "../state.js";
+import { modelNamed, pairNames, set, state } from "../state.js";
 import { patchGrid } from "../patch_grid.js";
+import { titleOf } from "../words.js";
 
 // Where things are on the stage, in hundredths of its width.
-const GRID = 17,
-  GAP = 20,
-  FROM = 1.5;
+const GRID_WIDTH = 17,
+  GRID_STEP = 20,
+  LEFT_EDGE = 1.5;
 const QUADRANT = [
   [5, 5],
   [10, 10],
@@ -29,10 +30,11 @@ export function makeView(section, nextView) {
     label: t("token.hint"),
     onpick: (place) => {
       // the pieces of a patch that is clicked fly at once
-      wanted = "play";
+      onBuilt = "play";
       set(place);
-      if (drawn && !waiting) {
-        wanted = null;
+      if (!drawn) show();
+      else if (!waiting) {
+        onBuilt = null;
         pause();
         go(0);
         begin();
@@ -87,7 +89,7 @@ export function makeView(section, nextView) {
   const isStill = matchMedia("(prefers-reduced-motion: reduce)");
   let step = 0;
   let timer = null;
-  let wanted = "play"; // what to do when the numbers of a token are there: the first one is assembled as the view opens
+  let onBuilt = "play"; // what to do when the numbers of a token are there: the first one is assembled as the view opens
   let waiting = false;
   let drawn = null; // what the stage shows
   let chosen = null; // the model whose token it is
@@ -98,6 +100,7 @@ export function makeView(section, nextView) {
     (answer, name, row, column) => build(modelNamed(name), answer, row, column),
     (error) => {
       waiting = false;
+      drawn = null;
       showMessage(error.message);
     },
   );
@@ -109,8 +112,8 @@ export function makeView(section, nextView) {
         names.find((name) => name === state.b && modelNamed(name).use_spt) ??
         names.find((name) => modelNamed(name).use_spt) ??
         state.a;
-    const one = modelNamed(chosen);
-    const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
+    const model = modelNamed(chosen);
+    const [row, column] = [state.row, state.column].map((value) => Math.min(value, model.grid_size));
     fill(
       which,
       names.length > 1 &&
@@ -126,20 +129,20 @@ export function makeView(section, nextView) {
           ),
         ),
     );
-    const values = tokenValues(one, row, column);
+    const values = tokenValues(model, row, column);
     view.intro(t("token.intro", values));
     const anySpt = names.some((name) => modelNamed(name).use_spt);
-    view.take(t(`token.T.${!anySpt ? "none" : values.n < values.total ? "border" : "inside"}`, values));
+    view.setTakeaway(t(`token.T.${!anySpt ? "none" : values.n < values.total ? "border" : "inside"}`, values));
     for (const [control, value] of [
       [rows, row],
       [columns, column],
     ]) {
-      control.limit(one.grid_size);
+      control.limit(model.grid_size);
       control.set(value);
     }
-    patches.set(one.grid_size, (row - 1) * one.grid_size + column - 1);
+    patches.set(model.grid_size, (row - 1) * model.grid_size + column - 1);
     if (!state.info) return;
-    drawPhoto(photo, one, row, column, anySpt);
+    drawPhoto(photo, model, row, column, anySpt);
     const key = JSON.stringify([state.photo, chosen, row, column]);
     if (key !== drawn) {
       drawn = key;
@@ -148,22 +151,22 @@ export function makeView(section, nextView) {
     }
   }
 
-  function build(one, answer, row, column) {
-    const size = one.patch_size;
-    const number = one.use_spt ? 5 : 1;
+  function build(model, answer, row, column) {
+    const size = model.patch_size;
+    const number = model.use_spt ? 5 : 1;
     const shifted = bytes(answer.shifted);
     const pieces = bytes(answer.pieces);
     const names = list("token.grids");
     const glosses = list("token.piece_gloss");
-    const bytesOf = one.image_size ** 2 * 3;
+    const bytesOf = model.image_size ** 2 * 3;
     parts.grids = Array.from({ length: number }, (_, index) => {
-      const image = canvas(t("token.grid_alt", { name: names[index], n: one.grid_size ** 2, row, column }), {
+      const image = canvas(t("token.grid_alt", { name: names[index], n: model.grid_size ** 2, row, column }), {
         class: "pixels grid",
       });
-      drawGrid(image, shifted.subarray(index * bytesOf, (index + 1) * bytesOf), one, row, column, index);
+      drawGrid(image, shifted.subarray(index * bytesOf, (index + 1) * bytesOf), model, row, column, index);
       return h(
         "figure",
-        { class: "piece-grid", style: { left: `${FROM + index * GAP}%`, width: `${GRID}%` } },
+        { class: "piece-grid", style: { left: `${LEFT_EDGE + index * GRID_STEP}%`, width: `${GRID_WIDTH}%` } },
         image,
         h("figcaption", {}, names[index]),
       );
@@ -186,39 +189,39 @@ export function makeView(section, nextView) {
     parts.token = h(
       "figure",
       { class: "barcode" },
-      barcode(answer.token, t("token.token_alt", { D: one.embed_dim, low, high })),
-      h("figcaption", {}, t("token.legend_token", { D: one.embed_dim, low, high })),
+      barcode(answer.token, t("token.token_alt", { D: model.embed_dim, low, high })),
+      h("figcaption", {}, t("token.legend_token", { D: model.embed_dim, low, high })),
     );
     parts.total = total;
-    parts.one = one;
+    parts.model = model;
     parts.place = [row, column];
     fill(stage, parts.grids, parts.before, parts.after, parts.token, parts.pieces);
     waiting = false;
-    if (wanted === "play") {
-      wanted = null;
+    if (onBuilt === "play") {
+      onBuilt = null;
       pause();
       go(isStill.matches ? last() : 0);
       if (!isStill.matches) begin(false);
     } else go(Math.min(step, last()));
   }
 
-  const last = () => (parts.one?.use_spt ? 6 : 2);
+  const last = () => (parts.model?.use_spt ? 6 : 2);
 
-  function go(wanted) {
-    if (!parts.one) return;
-    step = Math.max(0, Math.min(last(), wanted));
+  function go(target) {
+    if (!parts.model) return;
+    step = Math.max(0, Math.min(last(), target));
     const {
-      one,
+      model,
       place: [row, column],
     } = parts;
-    const spt = one.use_spt;
-    const cell = GRID / one.grid_size;
+    const spt = model.use_spt;
+    const cell = GRID_WIDTH / model.grid_size;
     parts.grids.forEach((grid, index) => grid.classList.toggle("away", (index > 0 && step < 1) || (spt && step >= 4)));
     parts.pieces.forEach((piece, index) => {
-      let x = FROM + index * GAP + (column - 1) * cell,
+      let x = LEFT_EDGE + index * GRID_STEP + (column - 1) * cell,
         y = (row - 1) * cell,
         side = cell;
-      if (spt ? step === 2 : step === 1) [x, y, side] = [FROM + index * GAP + 3.5, 25, 10];
+      if (spt ? step === 2 : step === 1) [x, y, side] = [LEFT_EDGE + index * GRID_STEP + 3.5, 25, 10];
       if (spt && step === 3) [x, y, side] = [40 + QUADRANT[index][0], 25 + QUADRANT[index][1], 10];
       if (spt && step >= 4) [x, y, side] = [2 + index * 19.2 + 6.1, 1, 7];
       if (!spt && step === 2) [x, y, side] = [46.5, 1, 7];
@@ -233,12 +236,12 @@ export function makeView(section, nextView) {
     parts.after.classList.toggle("away", !spt || step < 5);
     parts.token.classList.toggle("away", spt ? step < 6 : step < 2);
     const values = {
-      ...tokenValues(one, row, column),
+      ...tokenValues(model, row, column),
       row,
       column,
-      half: one.patch_size / 2,
+      half: model.patch_size / 2,
       numbers: parts.total,
-      D: one.embed_dim,
+      D: model.embed_dim,
     };
     const key = spt ? `step_${step}` : ["step_0", "step_0", "step_plain"][step];
     said.textContent = t(`token.${key}`, values);
@@ -272,18 +275,18 @@ export function makeView(section, nextView) {
 }
 
 /** What the sentences about a token need: sizes of the patch and of the window, and how much of it is in the image. */
-function tokenValues(one, row, column) {
-  const size = one.patch_size,
+function tokenValues(model, row, column) {
+  const size = model.patch_size,
     half = size / 2,
-    side = one.image_size;
+    side = model.image_size;
   const inside = (index) => Math.min(side, index * size + half) - Math.max(0, (index - 1) * size - half);
   return { P: size, W: 2 * size, area: 4, total: 4 * size * size, n: inside(row) * inside(column) };
 }
 
-function drawPhoto(target, one, row, column, spt) {
-  const context = enlarge(target, seen(state.info, one), one.image_size, 12);
-  const cell = 12 * one.patch_size;
-  gridLines(context, one.grid_size, 45);
+function drawPhoto(target, model, row, column, spt) {
+  const context = enlarge(target, seenImage(state.info, model), model.image_size, 12);
+  const cell = 12 * model.patch_size;
+  gridLines(context, model.grid_size, 45);
   if (spt) {
     context.setLineDash([12, 8]);
     drawFrame(context, (column - 1.5) * cell, (row - 1.5) * cell, 2 * cell);
@@ -293,11 +296,11 @@ function drawPhoto(target, one, row, column, spt) {
   target.setAttribute("aria-label", t("token.window_alt", { row, column }));
 }
 
-function drawGrid(target, rgb, one, row, column, index) {
-  const context = enlarge(target, rgb, one.image_size, 6);
-  const cell = 6 * one.patch_size;
+function drawGrid(target, rgb, model, row, column, index) {
+  const context = enlarge(target, rgb, model.image_size, 6);
+  const cell = 6 * model.patch_size;
   if (index) hatch(context, target.width, cell / 2, index);
-  gridLines(context, one.grid_size, 60);
+  gridLines(context, model.grid_size, 60);
   drawFrame(context, (column - 1) * cell, (row - 1) * cell, cell);
 }
 

@@ -3,9 +3,10 @@
 import { button, csv, fill, fillTable, h, save } from "../dom.js";
 import { color } from "../draw.js";
 import { count, list, percent, pvalue, t } from "../text.js";
-import { buildView, inSentence } from "./view.js";
+import { buildView } from "./view.js";
 import { lineChart } from "../chart.js";
-import { compared, disagreementOf, modelNamed, page, pairNames, titleOf } from "../state.js";
+import { compared, disagreementOf, modelNamed, page, pairNames } from "../state.js";
+import { inSentence, titleOf } from "../words.js";
 
 export function makeView(section, next) {
   const view = buildView(section, "training", next);
@@ -24,13 +25,13 @@ export function makeView(section, next) {
   function show() {
     const models = pairNames().map(modelNamed);
     const all = compared();
-    const key = [...models, ...all].map((one) => one.name).join(" ");
+    const key = [...models, ...all].map((model) => model.name).join(" ");
     if (key === drawn) return;
     drawn = key;
     const [a] = models;
     const epochs = a.history.at(-1)?.epoch ?? 0;
     view.intro(t("training.intro", { train: count(a.num_train), epochs, val: count(a.validation.n) }));
-    view.take(...takeaway(models));
+    view.setTakeaway(...takeaway(models));
     const [x, top1, loss] = list("training.axes");
     fill(
       charts,
@@ -53,40 +54,45 @@ const FIELDS = "model preset data epochs seed parameters top1 top5 minutes hardw
 function curves(models, field, factor, x, y) {
   const [training, validation, averaged] = list("training.lines");
   const lines = models
-    .flatMap((one, index) =>
+    .flatMap((model, index) =>
       [
         ["", training, 1],
         ["val_", validation, 0],
         ["ema_val_", averaged, 2],
       ].map(([prefix, name, dashed]) => ({
-        name: `${titleOf(one)}, ${name}`,
-        color: models.length > 1 && models[0].variant === models[1].variant && index ? "#cc79a7" : color(one.variant),
+        name: `${titleOf(model)}, ${name}`,
+        color: models.length > 1 && models[0].variant === models[1].variant && index ? "#cc79a7" : color(model.variant),
         dashed,
-        points: one.history
+        points: model.history
           .filter((epoch) => prefix + field in epoch)
           .map((epoch) => [epoch.epoch, factor * epoch[prefix + field]]),
       })),
     )
     .filter((line) => line.points.length);
   if (!lines.length) return null;
-  const last = (one, key) => {
-    const value = one.history.findLast((epoch) => key in epoch)?.[key];
+  const last = (model, key) => {
+    const value = model.history.findLast((epoch) => key in epoch)?.[key];
     return value === undefined ? "–" : (factor * value).toFixed(field === "loss" ? 2 : 1);
   };
   const label = models
-    .map((one) =>
-      t("training.curve_alt", { model: titleOf(one), what: y, v1: last(one, field), v2: last(one, `val_${field}`) }),
+    .map((model) =>
+      t("training.curve_alt", {
+        model: titleOf(model),
+        what: y,
+        v1: last(model, field),
+        v2: last(model, `val_${field}`),
+      }),
     )
     .join(" ");
   return lineChart(lines, { x, y, from: 0, label });
 }
 
 function comparedCurves(models, x, y) {
-  const lines = models.map((one, index) => ({
-    name: titleOf(one),
-    color: color(one.variant),
+  const lines = models.map((model, index) => ({
+    name: titleOf(model),
+    color: color(model.variant),
     dashed: index,
-    points: one.history.filter((epoch) => "val_top1" in epoch).map((epoch) => [epoch.epoch, 100 * epoch.val_top1]),
+    points: model.history.filter((epoch) => "val_top1" in epoch).map((epoch) => [epoch.epoch, 100 * epoch.val_top1]),
   }));
   const ends = lines
     .filter((line) => line.points.length)
@@ -103,17 +109,17 @@ function comparedCurves(models, x, y) {
 
 function takeaway(models) {
   const ends = models
-    .map((one) => {
-      const training = one.history.findLast((epoch) => "top1" in epoch)?.top1;
-      return { one, training, validation: one.validation?.top1 };
+    .map((model) => {
+      const training = model.history.findLast((epoch) => "top1" in epoch)?.top1;
+      return { model, training, validation: model.validation?.top1 };
     })
     .filter((end) => end.training !== undefined && end.validation !== undefined);
   const sentences = [];
   if (ends.length) {
-    const { one, training, validation } = ends.at(-1);
+    const { model, training, validation } = ends.at(-1);
     const gap = training - validation;
     const key = training >= 0.8 && gap >= 0.15 ? "by_heart" : gap >= 0.05 ? "gap" : "no_gap";
-    sentences.push(t(`training.T.${key}`, { model: inSentence(one), t: percent(training), v: percent(validation) }));
+    sentences.push(t(`training.T.${key}`, { model: inSentence(model), t: percent(training), v: percent(validation) }));
   }
   const [a, b] = models;
   if (!b) return sentences;

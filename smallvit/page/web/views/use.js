@@ -4,9 +4,10 @@ import { button, fill, h } from "../dom.js";
 import { call, latest } from "../api.js";
 import { copyButton } from "../copy.js";
 import { showMessage } from "../status.js";
-import { buildView, inSentence } from "./view.js";
+import { buildView } from "./view.js";
 import { list, t } from "../text.js";
 import { modelNamed, set, state } from "../state.js";
+import { inSentence } from "../words.js";
 
 const ENDPOINTS = ["classify", "compare", "what_if", "patches", "tau", "attention"];
 
@@ -15,13 +16,13 @@ export function makeView(section) {
   const [python, client, train, card, cite, copyText] = list("use.headings");
   const parts = { python, client, train, cite, card };
   const blocks = Object.fromEntries(Object.keys(parts).map((name) => [name, h("code", {})]));
-  const told = h("p", { class: "caption", role: "status" });
+  const statusLine = h("p", { class: "caption", role: "status" });
   const block = (name) =>
     h(
       "div",
       { class: "code" },
       h("pre", { tabindex: 0, role: "region", "aria-label": parts[name] }, blocks[name]),
-      copyButton(copyText, () => blocks[name].textContent, told, t("use.copied")),
+      copyButton(copyText, () => blocks[name].textContent, statusLine, t("use.copied")),
     );
   const endpoints = h(
     "dl",
@@ -33,7 +34,7 @@ export function makeView(section) {
       h("div", {}, h("h3", {}, parts[name]), block(name), name === "client" && endpoints),
     ),
     h("details", {}, h("summary", {}, card), block("card")),
-    told,
+    statusLine,
     h(
       "p",
       { class: "next" },
@@ -56,12 +57,12 @@ export function makeView(section) {
   );
 
   function show() {
-    const one = modelNamed(state.b);
+    const model = modelNamed(state.b);
     view.intro(t("use.intro"));
-    view.take(t("use.T.model", { model: inSentence(one) }).replaceAll("`", ""));
-    if (drawn === one.name) return;
-    drawn = one.name;
-    ask(one.name);
+    view.setTakeaway(t("use.T.model", { model: inSentence(model) }).replaceAll("`", ""));
+    if (drawn === model.name) return;
+    drawn = model.name;
+    ask(model.name);
   }
 
   return { show };

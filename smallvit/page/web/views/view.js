@@ -2,24 +2,24 @@
 
 import { fill, h, linkTo } from "../dom.js";
 import { rich, sentences, t } from "../text.js";
-import { modelNamed, set, state, titleOf } from "../state.js";
+import { modelNamed, set, state } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
 function glossValues() {
-  const one = modelNamed(state.b);
+  const model = modelNamed(state.b);
   return {
-    D: one.embed_dim,
-    heads: one.num_heads,
-    layers: one.depth,
-    P: one.patch_size,
-    n: one.grid_size ** 2,
-    d: one.head_dim,
-    start: one.tau_start.toFixed(2),
-    parameters: one.parameters.toLocaleString("en-US"),
+    D: model.embed_dim,
+    heads: model.num_heads,
+    layers: model.depth,
+    P: model.patch_size,
+    n: model.grid_size ** 2,
+    d: model.head_dim,
+    start: model.initial_tau.toFixed(2),
+    parameters: model.parameters.toLocaleString("en-US"),
   };
 }
 
-/** Build what every view has: {take(sentences), body, intro(text)}; a link at its end opens the view `next`. */
+/** Build what every view has: {setTakeaway(sentences), body, intro(text)}; a link at its end opens the view `next`. */
 export function buildView(section, name, next = null) {
   const intro = h("p", { class: "intro" });
   const takeaway = h("p", { class: "take", "aria-live": "polite" });
@@ -33,23 +33,20 @@ export function buildView(section, name, next = null) {
         linkTo(t(`${name}.next`), `#view=${next}`, () => set({ view: next })),
       ),
     );
-  const seen = { take: null, intro: null };
+  const shown = { take: null, intro: null };
   return {
     body,
     /** Show the takeaway: one or two sentences. */
-    take(...parts) {
+    setTakeaway(...parts) {
       const text = sentences(parts);
-      if (text === seen.take) return;
-      seen.take = text;
+      if (text === shown.take) return;
+      shown.take = text;
       fill(takeaway, rich(text));
     },
     intro(text) {
-      if (text === seen.intro) return;
-      seen.intro = text;
-      fill(intro, rich(text, { values: glossValues(), seen: new Set() }));
+      if (text === shown.intro) return;
+      shown.intro = text;
+      fill(intro, rich(text, { values: glossValues(), explained: new Set() }));
     },
   };
 }
-
-/** The name of a model within a sentence. */
-export const inSentence = (one) => (titleOf(one) === t("name.vit") ? t("name.vit_in_sentence") : titleOf(one));

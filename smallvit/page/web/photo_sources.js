@@ -21,7 +21,7 @@ export function makeSources() {
     "aria-label": uploadText,
     id: "file",
     onchange: () => {
-      take(input.files);
+      useFiles(input.files);
       input.value = "";
     },
   });
@@ -86,7 +86,7 @@ export function makeSources() {
       { class: "row" },
       moreButton,
       button(anyText, () => {
-        const others = page.examples.filter((one) => one.id !== state.photo?.example);
+        const others = page.examples.filter((example) => example.id !== state.photo?.example);
         choosePhoto({ example: others[Math.floor(Math.random() * others.length)].id });
       }),
     ),
@@ -105,16 +105,16 @@ export function makeSources() {
       showMessage(t("error.folder"));
       return;
     }
-    take(event.dataTransfer?.files ?? []);
+    useFiles(event.dataTransfer?.files ?? []);
   });
   addEventListener("paste", (event) => {
     if (event.target instanceof HTMLInputElement) return;
     const files = event.clipboardData?.files ?? [];
-    if (files.length) take(files);
+    if (files.length) useFiles(files);
     else showMessage(list("error.paste")[0]);
   });
 
-  async function take(files) {
+  async function useFiles(files) {
     if (!files.length) return;
     await takeBlob(files[0]);
     if (files.length > 1) showMessage(t("error.several"));
@@ -127,23 +127,23 @@ export function makeSources() {
       drawn = shown.length;
       fill(
         row,
-        shown.map((one) => {
-          const name = one.truth ? className(one.truth) : one.id; // a file may be named after no class
+        shown.map((example) => {
+          const name = example.truth ? className(example.truth) : example.id; // a file may be named after no class
           return h(
             "li",
             {},
             h(
               "button",
-              { type: "button", "data-example": one.id, onclick: () => choosePhoto({ example: one.id }) },
-              h("img", { src: `example/${one.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
+              { type: "button", "data-example": example.id, onclick: () => choosePhoto({ example: example.id }) },
+              h("img", { src: `example/${example.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
               h("span", { "aria-label": t("photo.example_alt", { truth: name }) }, name),
             ),
           );
         }),
       );
     }
-    for (const one of row.querySelectorAll("button"))
-      one.setAttribute("aria-pressed", one.dataset.example === state.photo?.example);
+    for (const exampleButton of row.querySelectorAll("button"))
+      exampleButton.setAttribute("aria-pressed", exampleButton.dataset.example === state.photo?.example);
   }
 
   return { element, examples, show };
@@ -153,7 +153,7 @@ async function fromClipboard() {
   const [none, refused] = list("error.paste");
   try {
     for (const item of await navigator.clipboard.read()) {
-      const type = item.types.find((one) => one.startsWith("image/"));
+      const type = item.types.find((name) => name.startsWith("image/"));
       if (type) return await takeBlob(await item.getType(type));
     }
     showMessage(none);
@@ -166,9 +166,8 @@ async function fromClipboard() {
 async function takeBlob(blob) {
   clear();
   setBusy(true);
-  const [uploading] = list("error.uploading");
   try {
-    const path = await upload(blob, (share) => setBusy(true, uploading.replace("{p}", Math.round(100 * share))));
+    const path = await upload(blob, (share) => setBusy(true, t("error.uploading", { p: Math.round(100 * share) })));
     choosePhoto({ upload: path });
   } catch (error) {
     setBusy(false);

@@ -1,10 +1,11 @@
 // Attention of a layer: fetched once for each photo, model, layer and set of changes, and drawn over the photo.
 
 import { cachedCall, keptAnswer, latest, uint16 } from "./api.js";
-import { changesOf, state, titleOf } from "./state.js";
-import { color, overlay, seen } from "./draw.js";
+import { changesOf, state } from "./state.js";
+import { color, overlay, seenImage } from "./draw.js";
 import { showMessage } from "./status.js";
 import { percent, t } from "./text.js";
+import { headName, titleOf } from "./words.js";
 
 const ENDPOINT = "/page_attention";
 
@@ -25,9 +26,9 @@ export function attentionAsker(show) {
 }
 
 /** The attention [N] from one patch, of one head (from 1) or of the mean of the heads (0), as shares. */
-function attentionFromPatch(one, answer, head, patch) {
-  const number = one.grid_size ** 2;
-  const heads = head ? [head - 1] : [...Array(one.num_heads).keys()];
+function attentionFromPatch(model, answer, head, patch) {
+  const number = model.grid_size ** 2;
+  const heads = head ? [head - 1] : [...Array(model.num_heads).keys()];
   return Array.from(
     { length: number },
     (_, index) =>
@@ -44,19 +45,17 @@ function spread(shares) {
 }
 
 /** Whether the mask hides a patch from itself: LSA, unless a change puts the diagonal back. */
-const masks = (one) => one.use_lsa && changesOf(one.name).mask !== false;
-
-export const headName = (head) => (head ? t("value.head", { head }) : t("value.head_mean"));
+const masks = (model) => model.use_lsa && changesOf(model.name).mask !== false;
 
 /** The attention from the chosen patch in the chosen head, or in the last ones that the model has. */
-export function chosenAttention(one, answer) {
-  const [row, column] = [state.row, state.column].map((value) => Math.min(value, one.grid_size));
-  const patch = (row - 1) * one.grid_size + column - 1;
-  const head = Math.min(state.head, one.num_heads);
-  const shares = attentionFromPatch(one, answer, head, patch);
-  const masked = masks(one);
+export function chosenAttention(model, answer) {
+  const [row, column] = [state.row, state.column].map((value) => Math.min(value, model.grid_size));
+  const patch = (row - 1) * model.grid_size + column - 1;
+  const head = Math.min(state.head, model.num_heads);
+  const shares = attentionFromPatch(model, answer, head, patch);
+  const masked = masks(model);
   return {
-    one,
+    model,
     answer,
     row,
     column,
@@ -66,25 +65,25 @@ export function chosenAttention(one, answer) {
     masked,
     spread: Math.round(spread(shares)),
     most: Math.max(...shares),
-    numVisible: one.grid_size ** 2 - Number(masked),
+    numVisible: model.grid_size ** 2 - Number(masked),
   };
 }
 
 /** Draw what `chosenAttention` returns over the photo; `scale` is the share that has the full colour. */
-export function drawAttention(image, patches, { one, answer, row, column, patch, head, ...chosen }, scale) {
+export function drawAttention(image, patches, { model, answer, row, column, patch, head, ...chosen }, scale) {
   overlay(
     image,
-    seen(state.info, one),
-    one.image_size,
-    one.grid_size,
+    seenImage(state.info, model),
+    model.image_size,
+    model.grid_size,
     chosen.shares.map((share) => share / scale),
-    color(one.variant),
+    color(model.variant),
     { framed: patch, crossed: chosen.masked ? [patch] : [] },
   );
   image.setAttribute(
     "aria-label",
     t("attention.map_alt", {
-      model: titleOf(one),
+      model: titleOf(model),
       layer: answer.layer,
       head: headName(head),
       row,
@@ -95,5 +94,5 @@ export function drawAttention(image, patches, { one, answer, row, column, patch,
       p: percent(chosen.most),
     }),
   );
-  patches.set(one.grid_size, patch);
+  patches.set(model.grid_size, patch);
 }
