@@ -160,7 +160,7 @@ def test_models_from_the_hub_come_later_and_what_fails_is_tried_again(folders, m
 
 def test_what_was_measured_about_a_model_from_the_hub_is_told_once_it_is_here(folders, tmp_path, monkeypatch):
     folder = read_model_folder(folders / "a/laptop-vit")
-    measured = {"weights_sha256": folder.weights["sha256"], "factors": [1]}
+    measured = {"weights_sha256": folder.weights_sha256, "factors": [1]}
     (tmp_path / "temperature.json").write_text(json.dumps({"any": measured}))
     monkeypatch.setattr(study_results, "FOLDER", tmp_path)
     monkeypatch.setattr(models, "download_model_folder", lambda reference: (folder, "c" * 40))
