@@ -10,7 +10,7 @@ from smallvit.config import PRESETS
 from smallvit.model_folder.folder import find_model_folders, read_model_folder
 from smallvit.report import published_results, results_page
 from smallvit.report.study_results import read_study
-from studies import calibration, robustness, temperature
+from studies import calibration, robustness_tables, temperature
 from tests.server import ROOT
 
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def test_the_table_of_results_is_made_from_the_results():
 
 def test_the_tables_of_robustness_are_those_of_bundled_models_on_the_whole_test_split():
     measured = read_study("robustness")
-    assert results_page.replace_section(DOCUMENT, "robustness", robustness.format_tables(measured)) == DOCUMENT
+    assert results_page.replace_section(DOCUMENT, "robustness", robustness_tables.format_tables(measured)) == DOCUMENT
     assert measured["num_images"] == 10_000
     top1 = {folder.weights_sha256: folder.record.metrics["test"]["top1"] for folder in FOLDERS}
     for model in measured["models"]:

@@ -15,7 +15,7 @@ from smallvit.inference.explainer import Explainer
 from smallvit.inference.translation import MAX_TRANSLATION
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.report import study_results
-from studies import robustness
+from studies import robustness, robustness_tables
 from studies.corruptions import CORRUPTIONS, SEVERITIES
 from tests import tiny
 
@@ -320,7 +320,7 @@ def test_tables_show_the_numbers(entry):
     pair = {"first": "runs/vit", "second": "runs/lsa", "both_right": 5000, "only_first": 800, "only_second": 1200}
     pair |= {"both_wrong": 3000, "disagree": 4321, "p_value": 1.234e-18}
     measured = {"data": "CIFAR-100", "num_images": 10000, "seed": 3, "models": [plain, local], "pairs": [pair]}
-    lines = robustness.format_tables(measured).splitlines()
+    lines = robustness_tables.format_tables(measured).splitlines()
     for line in (
         "On 10,000 test images (CIFAR-100), with noise of seed 3:",
         "- ViT, ViT + LSA: `python -m a.study` on a CPU, with jax 1, 2026-01-02, commit 012abc",
@@ -333,9 +333,9 @@ def test_tables_show_the_numbers(entry):
     ):
         assert line in lines
     elsewhere = {**measured, "models": [plain, {**local, "hardware": "a GPU"}]}
-    assert robustness.format_tables(elsewhere).count("\n- ViT") == 2
+    assert robustness_tables.format_tables(elsewhere).count("\n- ViT") == 2
     alone = {**measured, "models": [{**plain, "superclasses": None}], "pairs": []}
-    assert sum(part.startswith("|") for part in robustness.format_tables(alone).split("\n\n")) == 3
+    assert sum(part.startswith("|") for part in robustness_tables.format_tables(alone).split("\n\n")) == 3
 
 
 @pytest.mark.parametrize(
