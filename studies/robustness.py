@@ -15,7 +15,6 @@ assets/robustness.json for the same weights, images and seed, see studies/common
 
 import argparse
 import itertools
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -158,7 +157,7 @@ def measure_model(folder: ModelFolder, split: Split, seed: int) -> tuple[dict[st
         "shifts": shifts,
         "corruptions": corruptions,
         "superclasses": accuracy_by_superclass(answers, split.labels, record.class_names),
-        "tau_start": rounded(math.sqrt(record.model.head_dim)),
+        "tau_start": rounded(record.model.initial_tau),
         "tau": [[rounded(tau) for tau in layer] for layer in model.taus()],
         "attention_images": len(images),
         "attention_distance": [rounded(distance) for distance in attention_distance(model, images)],

@@ -10,7 +10,6 @@ For each model, without any training: top-1 on the test images, and how many ans
 """
 
 import functools
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -57,7 +56,7 @@ def measure_model(folder: ModelFolder, dataset: Dataset) -> dict[str, Any]:
     if model.config.use_lsa:
         mask_off = compare(answer(split.images, mask=False))
         for block in model.blocks:
-            block.attention.set_tau(ops.full_like(block.attention.tau(), math.sqrt(model.config.head_dim)))
+            block.attention.set_tau(ops.full_like(block.attention.tau(), model.config.initial_tau))
         fixed = compare(answer(split.images))
     return {
         "factors": list(FACTORS),

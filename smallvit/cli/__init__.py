@@ -6,6 +6,7 @@ that `--help` answers at once.
 """
 
 import argparse
+import io
 import logging
 import shlex
 import sys
@@ -93,6 +94,9 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
     # Where the answer itself goes to stdout, what is said about it must not.
     logging.basicConfig(format="%(message)s", stream=getattr(sys, command.LOG_STREAM))
     logging.getLogger("smallvit").setLevel(logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every console can show every sign
     words = arguments if script else arguments[1:]
     code = 0
     failures: list[str] = []

@@ -165,7 +165,6 @@ def load_dataset(source: Source) -> Dataset:
     else:
         dataset, groups_in_two_splits = _load_own(source)
     if source.limit is not None:
-        log.info("--limit: at most %d images of each split are used", source.limit)
         dataset = _limit(dataset, source.limit)
     if not dataset.is_own:
         return dataset
@@ -244,4 +243,4 @@ def _limit(dataset: Dataset, limit: int) -> Dataset:
         return split.take(np.linspace(0, len(split.labels) - 1, limit).round().astype(int))
 
     splits = {name: part(getattr(dataset, name)) for name in ("train", "validation", "test")}
-    return dataset._replace(**splits)
+    return dataset._replace(name=f"{dataset.name}, {limit} images of each split", **splits)

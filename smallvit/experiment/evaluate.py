@@ -81,7 +81,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
     first = next(iter(records.values()))
     test, damaged = load_labelled(source_as_trained(source, first), first.class_names)
     log_damaged(damaged)
-    if any(record.data == source.name for record in records.values()):
+    if any(record.source_name == source.name for record in records.values()):
         log.warning(
             "%s has the name of the data that a model was trained on. If training images are among these images, the "
             "measured accuracy is too high.",

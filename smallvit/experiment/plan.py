@@ -18,6 +18,7 @@ from smallvit.config import (
     ModelConfig,
     Preset,
     TrainConfig,
+    changed_fields,
     overrides_for_num_images,
     require_samplable,
     with_data_image_size,
@@ -209,8 +210,9 @@ def make_plan(options: ExperimentOptions) -> Plan:
             preset = with_data_image_size(preset, source.image_size)
         if not {"image_size", "patch_size"} & options.overrides.keys():
             _require_even_patches(preset_name, source.image_size, variants)
+        changes = changed_fields(preset, options.overrides)
         # The bundled models know the images of CIFAR-100.
-        if options.init_from is None and not is_cifar100 and not overridden_architecture(options.overrides):
+        if options.init_from is None and not is_cifar100 and not overridden_architecture(changes):
             initial = find_bundled_weights(preset.model, variants)
     else:
         found = find_initial_weights(options.init_from, variants if options.variant else None)

@@ -19,8 +19,8 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
         dataset: a data set with folds.
 
     Returns:
-        One `EvaluatedModel` for each variant and seed. Its record is that of the first
-        fold with the metrics over all images and the time of all folds.
+        One `EvaluatedModel` for each variant and seed. Its record is that of the first fold with the metrics over all
+        images and the time of all folds.
     """
     assert dataset.folds is not None
     by_model = group_by_key(((each.run.variant, each.run.training.seed), each) for each in finished)

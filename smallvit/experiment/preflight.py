@@ -60,9 +60,7 @@ def preflight(prepared: Prepared) -> Ready:
     finished: dict[str, ModelFolder | None] = {}
     if is_main_process():
         with os_error_as_user_error(plan.output_dir):
-            finished.update(
-                (run.name, _load_finished_run(run, dataset, plan.source.limit)) for run in runs if run.folder.exists()
-            )
+            finished.update((run.name, _load_finished_run(run, dataset)) for run in runs if run.folder.exists())
         if dataset.findings:
             with write_error_as_user_error(f"--output-dir {plan.output_dir}"):
                 plan.output_dir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +74,7 @@ def preflight(prepared: Prepared) -> Ready:
     return Ready(*prepared, finished)
 
 
-def _load_finished_run(run, dataset, limit):
+def _load_finished_run(run, dataset):
     """The `ModelFolder` of a run that was finished before. Raises `UserError` if it was another training."""
     folder = read_model_folder(run.folder)
     record = folder.record
@@ -93,13 +91,11 @@ def _load_finished_run(run, dataset, limit):
     require_same_settings(
         {
             "data": record.data,
-            "--limit": record.limit,
             "initial model": record.started_from,
             **{name: recipe_before[name] for name in deciding},
         },
         {
             "data": dataset.name,
-            "--limit": limit,
             "initial model": run.initial and hide_outside_path(run.initial.name),
             **{name: recipe_now[name] for name in deciding},
         },

@@ -75,4 +75,4 @@ def _format_results(records) -> str:
         minutes = f"{sum(record.seconds for record in group) / 60:.1f} min"
         cells = "".join(f"{share:>18}" for share in shares)
         lines.append(f"{group[0].variant_title:20}{group[0].parameters:>12,}{len(group):>7}{cells}{minutes:>12}")
-    return "\n".join(lines)
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")  # which not every console can show

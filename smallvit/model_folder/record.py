@@ -19,7 +19,7 @@ class RunSummary:
 
     preset: str
     variant: str
-    data: str  # name of the data set
+    data: str  # name of the data set; with --limit also the number of images
     data_image_size: int  # side of the training images in pixels, before the model resizes them to its image_size
     num_train: int
     num_validation: int
@@ -45,7 +45,7 @@ class RunSummary:
 
     @property
     def is_of_cifar100(self) -> bool:
-        """Whether the model was trained on CIFAR-100. Older records have the --limit in the name."""
+        """Whether the model was trained on CIFAR-100 or on a part of it."""
         return self.data.partition(",")[0] == "CIFAR-100"
 
 
@@ -107,6 +107,11 @@ class Record(RunSummary):
         return len(self.class_names) >= 10
 
     @property
+    def source_name(self) -> str:
+        """The name of the data without its --limit."""
+        return self.data.removesuffix(f", {self.limit} images of each split")
+
+    @property
     def decode_spec(self) -> DecodeSpec:
         """How image files are decoded for the model."""
         low_high = self.value_range
@@ -143,8 +148,7 @@ class Record(RunSummary):
 
     def _all_but_variant(self) -> tuple[object, ...]:
         training = dataclasses.replace(self.training, evaluation_interval=1)
-        data = self.data, self.limit, self.fold
-        return training, data, with_variant(self.model, "vit"), self.started_from is None
+        return training, self.data, with_variant(self.model, "vit"), self.started_from is None, self.fold
 
 
 def require_attention_fits_page(model: ModelConfig) -> None:

@@ -52,6 +52,7 @@ def test_an_npz_file_is_resized_like_other_images(tmp_path):
 def test_a_limit_takes_images_of_all_classes(tmp_path):
     folder = tiny.write_images(tmp_path / "p", {"ant": 30, "bee": 30, "cat": 30})
     dataset = load_dataset(Source(str(folder), limit=9))
+    assert dataset.name == "p, 9 images of each split"
     assert np.bincount(dataset.train.labels).tolist() == [3, 3, 3]
     assert len(dataset.test.labels) == 9
 

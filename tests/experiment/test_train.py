@@ -149,7 +149,7 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     assert (runs / "report.html").read_text() == report
     # What is finished is looked at before anything is trained, whatever the order.
     for more, message in (
-        (["--limit", "50"], "whose --limit is None, not 50"),
+        (["--limit", "50"], "whose data is CIFAR-100, not CIFAR-100, 50 images of each split"),
         (["--epochs", "9", "--variant", "lsa", "vit"], "whose epochs is 4, not 9"),
     ):
         code, _, error = again("--resume", *more)

@@ -87,7 +87,7 @@ def test_weights_that_do_not_fit_are_told_without_their_place(folders, tmp_path,
 
 
 def test_a_fair_pair_differs_in_the_ideas_alone(folders, tmp_path):
-    tiny.write_folder(tmp_path / "less", "vit", limit=60)
+    tiny.write_folder(tmp_path / "less", "vit", data="CIFAR-100, 60 images of each split")
     tiny.write_folder(tmp_path / "longer", "vit", training=replace(tiny.RECIPE, epochs=4))
     tiny.write_folder(tmp_path / "seldom", "vit", training=replace(tiny.RECIPE, evaluation_interval=3))
     tiny.write_folder(tmp_path / "further", "vit", started_from="ada/vit")
@@ -113,6 +113,8 @@ def test_the_training_command_is_made_of_the_record_and_not_of_what_was_typed():
     assert snippets.training_command(other).endswith(" --variant spt --seed 7 --set drop_path_rate=0.2")
     own = replace(record, data="my pets", command="python train.py --data '/home/me/my pets.npz'")
     assert snippets.training_command(own) == "python train.py --preset laptop --variant spt --data 'my pets.npz'"
+    part = replace(own, data="my pets, 9 images of each split", limit=9)
+    assert snippets.training_command(part).endswith(" --data 'my pets.npz' --limit 9")
     large = replace(own, data_image_size=64)
     assert snippets.training_command(large).endswith(" --data 'my pets.npz' --image-size 64")
     further = replace(large, started_from="ada/vit")

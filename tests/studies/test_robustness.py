@@ -239,7 +239,7 @@ def test_the_entries_say_what_was_measured_and_how(models, command):
     measured = command[1]
     plain, modified = measured["models"]
     setup = measured["data"], measured["num_images"], measured["seed"]
-    assert setup == ("CIFAR-100", 20, 0)
+    assert setup == ("CIFAR-100, 20 images of each split", 20, 0)
     (pair,) = measured["pairs"]
     assert (pair["first"], pair["second"]) == (plain["folder"], modified["folder"])
     assert pair["both_right"] + pair["only_first"] == round(20 * plain["top1"])

@@ -57,7 +57,7 @@ def page_data(
             "minutes_kept": (MAX_UPLOAD_AGE_SECONDS + UPLOAD_CLEANUP_SECONDS) // 60,
         },
         "source_code": _source(),
-        "has_test_images": photos.test_images is not None,
+        "test_class_names": photos.test_images and photos.test_images.class_names,
         "problems": list(problems),
     }
 
@@ -95,7 +95,6 @@ def _model(models: ModelStore, name: str, title: str) -> dict[str, Any]:
         "parameters": record.parameters,
         "classes": _class_lists(models).index(record.class_names),
         "data": record.data,
-        "is_of_cifar100": record.is_of_cifar100,
         "num_train": record.num_train,
         "data_image_size": record.data_image_size,
         "fair_group": _fair_group(models, name),

@@ -1,5 +1,6 @@
 """`PageServer`: models in, the server out: Gradio's queue and API, with the page in front of them."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -36,6 +37,8 @@ EVENT_QUEUE = {"concurrency_id": "page", "concurrency_limit": MAX_RUNNING_REQUES
 """All endpoints share one queue. Each function of a model computes for one request at a time."""
 
 NOT_MEASURED = Measurements([], {}, {})
+
+log = logging.getLogger(__name__)
 
 
 class _Blocks(gr.Blocks):
@@ -90,6 +93,7 @@ class PageServer:
         try:
             measured = read_measurements(self.models.weights())  # a model from the Hub may have come
         except UserError as error:
+            log.warning("%s", error)
             problems.append(hide_folder(error, files.ASSETS))
         return page_data(self.models, self.photos, problems, self._results, measured)
 

@@ -44,6 +44,8 @@ def training_command(record: Record) -> str:
         words += ["--image-size", str(record.data_image_size)]
     if preset is None or record.training.seed != preset.training.seed:
         words += ["--seed", str(record.training.seed)]
+    if record.limit is not None:
+        words += ["--limit", str(record.limit)]
     overrides = without_seed(record.overrides)
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
@@ -52,12 +54,12 @@ def training_command(record: Record) -> str:
 
 def _data_argument(record):
     """The name of the data for `--data`. A record names an .npz file without its suffix."""
-    file = f"{record.data}.npz"
-    return file if file in record.command else record.data
+    file = f"{record.source_name}.npz"
+    return file if file in record.command else record.source_name
 
 
 def _output_dir(record):
-    return "runs" if record.is_of_cifar100 else shlex.quote(f"runs/{record.data}")
+    return "runs" if record.is_of_cifar100 else shlex.quote(f"runs/{record.source_name}")
 
 
 def _address(request):

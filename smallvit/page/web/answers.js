@@ -126,8 +126,13 @@ const look = latest(
   },
 );
 
-/** Ask once more what the models see of the photo: models have come. */
-export const lookAgain = () => state.photo && look(state.photo);
+/** Ask what models that have come see of the photo. */
+export async function lookAgain(models) {
+  const { photo, info } = state;
+  if (!info || models.every((model) => model.status !== "here" || model.name in info.seen)) return;
+  const complete = await call("/page_photo", { photo });
+  if (state.info === info) state.info = complete;
+}
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
 export function choosePhoto(photo, changes = null) {

@@ -87,7 +87,7 @@ export function makeGallery() {
     more.hidden = true;
     const [a, b] = names.map(modelNamed);
     source.textContent =
-      page.has_test_images && a.is_of_cifar100
+      page.test_class_names?.join() === page.class_names[a.classes].join()
         ? t("gallery.source_test")
         : t("gallery.source_examples", { n: page.examples.length });
     const found = disagreementOf(a.name, b.name);

@@ -215,10 +215,11 @@ addEventListener("hashchange", () => {
 function waitForModels() {
   setTimeout(async () => {
     try {
+      const status = await call("/page_status", {}); // models, the pair, and the classes of the models
+      await lookAgain(status.models); // before a visitor can choose them
       const before = availableModels().length;
-      Object.assign(page, await call("/page_status", {})); // models, the pair, and the classes of the models
+      Object.assign(page, status);
       if (!before && availableModels().length) location.reload();
-      if (availableModels().length > before) lookAgain();
       showAbsent();
       notify(new Set(["models"])); // every view is shown again
     } catch {
