@@ -102,6 +102,15 @@ def test_the_cards_say_what_the_results_say(folder):
         assert row in card
 
 
+def test_the_rows_of_laptop_on_tensorflow_are_those_of_the_results():
+    for result in published_results.read_results():
+        if (result.preset, result.variant) == ("laptop", "spt_lsa"):
+            shares = [result.validation["top1"], result.test["top1"], result.test["top5"]]
+            cells = [f"TensorFlow, {result.seed}", *(f"{100 * share:.2f}" for share in shares)]
+            assert f"| {' | '.join(cells)} |\n" in DOCUMENT
+            assert result.epoch == 18
+
+
 def test_what_is_said_of_temperature_was_measured():
     measured = by_variant(read_study("temperature"))
 
