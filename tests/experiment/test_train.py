@@ -120,7 +120,7 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     for row, variant, title in ((table[1], "vit", "ViT "), (table[2], "spt_lsa", "ViT + SPT + LSA")):
         folder = read_model_folder(runs / f"tiny-{variant}")
         assert row.startswith(title)
-        assert f"{100 * folder.record.metrics['test']['top1']:.2f}\N{NO-BREAK SPACE}%" in row
+        assert f"{100 * folder.record.metrics['test']['top1']:.2f} %" in row
         assert folder.record.overrides == {"seed": 3}
         assert folder.record.command.startswith("python train.py --preset tiny --seed 3")
         best = folder.history[folder.record.epoch - 1]
@@ -293,7 +293,7 @@ def test_several_seeds_give_a_mean_a_deviation_and_folders_of_their_own(
     assert [(record.training.seed, record.model.drop_path_rate) for record in records] == [(5, 0.2), (6, 0.2)]
     top1 = [100 * record.metrics["test"]["top1"] for record in records]
     row = next(line for line in caplog.text.splitlines() if line.startswith("ViT "))
-    assert f"{np.mean(top1):.2f} ± {np.std(top1, ddof=1):.2f}\N{NO-BREAK SPACE}% " in row
+    assert f"{np.mean(top1):.2f} ± {np.std(top1, ddof=1):.2f} % " in row
     assert "The seed is 6." in (tmp_path / "runs/tiny-vit-seed6/README.md").read_text()
 
     # The test split is read once for each, though the report asks for more than its accuracy.
