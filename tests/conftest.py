@@ -12,6 +12,8 @@ os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "NPROC"):
         os.environ.setdefault(name, "1")
+    # Each program runs a few times only: XLA without optimization compiles faster.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import smallvit  # noqa: F401, I001  it sets the environment before anything imports Keras
 

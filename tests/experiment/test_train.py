@@ -357,13 +357,13 @@ def test_a_preview_has_boxes_for_letters_that_no_font_has(recwarn):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_trains(preset, tmp_path, request):
-    """One epoch of the preset, through the command a user types; 256 images, so that one step is compiled.
+    """One epoch of the preset, through the command a user types; 126 images, so that one step is compiled.
 
     With one of its layers, which are all alike, and with XLA for the preset that asks most of it: compiling takes the
     time.
     """
     request.getfixturevalue("with_xla" if preset == "modern" else "without_xla")
-    data = tiny.write_release(tmp_path, tiny.release_contents(num_train=284, num_test=28))
+    data = tiny.write_release(tmp_path, tiny.release_contents(num_train=140, num_test=28))
     command = ["--preset", preset, "--variant", "spt_lsa", "--epochs", "1", "--set", "depth=1"]
     assert train.main([*command, "--data", str(data), "--output-dir", str(tmp_path / "runs")]) == 0
     folder = read_model_folder(tmp_path / f"runs/{preset}-spt_lsa")

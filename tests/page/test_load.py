@@ -77,7 +77,7 @@ def crowd(tmp_path):
 
     def stay(num_hostile=0, hostile_files=()):
         with (
-            running_app(log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
+            running_app(XLA_FLAGS=None, log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
             ThreadPoolExecutor(VISITORS) as threads,
         ):
             settle(url.process)
