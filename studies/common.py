@@ -21,6 +21,7 @@ from smallvit.errors import UserError
 from smallvit.experiment.provenance import git_commit, provenance
 from smallvit.model_folder.folder import ModelFolder, find_model_folders, read_model_folder
 from smallvit.report import results_page
+from smallvit.report.format import format_decimal
 from smallvit.report.published_results import group_by_key
 from smallvit.report.study_results import read_study, results_file
 
@@ -226,4 +227,4 @@ def rounded(value: Any) -> float:
 
 def percent(share: float | None) -> str:
     """Format a share as per cent with one decimal: 0.633 -> "63.3"."""
-    return "-" if share is None else f"{100 * share:.1f}"
+    return "-" if share is None else format_decimal(100 * share)

@@ -102,15 +102,15 @@ def decode_inputs(found: dict[str, str], specs: Iterable[DecodeSpec]) -> Iterato
 def _with_downloads(found: dict[str, str]) -> Iterator[UnlabelledImage]:
     """The images without their pixels; what lies at an address is downloaded, some of it ahead."""
 
-    def image(item: tuple[str, str]) -> UnlabelledImage:
-        name, error = item
-        if error or not is_address(name):
-            return UnlabelledImage(name, {}, error=error)
+    def download(name: str) -> UnlabelledImage:
         from smallvit.images.url import download_image  # its client takes a while to import
 
         try:
             return UnlabelledImage(name, {}, asyncio.run(download_image(name)))
-        except UserError as failed:
-            return UnlabelledImage(name, {}, error=str(failed))
+        except UserError as error:
+            return UnlabelledImage(name, {}, error=str(error))
 
-    return map_ahead(image, found.items(), _DOWNLOADS, _DOWNLOADS)
+    addresses = [name for name, error in found.items() if not error and is_address(name)]
+    remote, downloads = set(addresses), map_ahead(download, addresses, _DOWNLOADS, _DOWNLOADS)
+    for name, error in found.items():
+        yield next(downloads) if name in remote else UnlabelledImage(name, {}, error=error)
