@@ -61,7 +61,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     for note in plan.notes:
         log.info("%s", note)
     if backend.is_slow_precision(training.precision):
-        log.warning("This CPU has no instructions for bfloat16; --precision float32 would be many times faster")
+        log.warning("bfloat16 is slow on this CPU; --precision float32 trains faster")
     if plan.preset.needs_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
             "No GPU was found, and preset %s is made for one; --preset laptop takes an hour on two cores",

@@ -140,6 +140,27 @@ def test_on_a_cpu_the_log_has_the_command_for_a_faster_backend(
     assert [record.getMessage().split(": ")[1] for record in caplog.records] == ([command] if command else [])
 
 
+@needs("torch")
+@pytest.mark.parametrize(
+    ("capabilities", "faster", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "float32", "float32"),  # Intel without AMX
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16", "bfloat16"),  # AMD's Zen 4
+        ({"avx512_bf16": False}, "bfloat16", "float32"),  # nothing is measured
+    ],
+)
+def test_on_a_cpu_auto_is_the_precision_that_multiplies_faster(capabilities, faster, expected, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(keras.ops, "convert_to_tensor", torch.tensor)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(backend, "_matmul_seconds", lambda dtype: 1 if str(dtype) == f"torch.{faster}" else 2)
+    backend._cpu_gains_from_bfloat16.cache_clear()
+    assert backend.resolve_precision("auto") == expected
+    backend._cpu_gains_from_bfloat16.cache_clear()
+
+
 COMPILED = """
 import numpy, warnings
 from dataclasses import replace
