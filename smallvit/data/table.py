@@ -1,10 +1,12 @@
 """A CSV, TSV or Parquet file with the paths of images and their classes."""
 
+import codecs
 import csv
 import io
+import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallvit.data.checks import SPLIT_ALIASES
@@ -36,8 +38,8 @@ def list_table(file: Path, shown_name: str, named_columns: NamedColumns, read_op
     """List the images of a table. A column of splits is used if all of its values name splits.
 
     Args:
-        file: the table. Paths in it are relative to its folder; where there is no such file, one of this name, with or
-            without suffix, is looked for in the folder.
+        file: the table. Paths in it are relative to its folder; where there is no such file, the one whose path ends
+            so, with or without suffix, is looked for below the folder.
         shown_name: the table, as messages name it.
         named_columns: the columns that the user named. Instead of a label column, there may be one column of 0 and 1
             for each class.
@@ -96,15 +98,20 @@ def _read(file: Path, shown_name: str) -> dict[str, list[str]]:
             table = pandas.read_parquet(io.BytesIO(content))
             table = table.astype(str).where(table.notna(), "")
         else:
-            head = content[:_SNIFFED_BYTES].decode("utf-8-sig", "replace")
+            is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            encoding = "utf-16" if is_utf16 else "utf-8-sig"
+            head = content[:_SNIFFED_BYTES].decode(encoding, "replace")
             table = pandas.read_csv(
                 io.BytesIO(content),
                 sep="\t" if suffix == ".tsv" else _separator(head),
                 dtype=str,
                 keep_default_na=False,
-                encoding="utf-8-sig",
-                encoding_errors="replace",
+                encoding=encoding,
             )
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{shown_name} is not encoded in UTF-8; save it again in UTF-8 (in Excel, as the type CSV UTF-8)."
+        ) from error
     except Exception as error:  # pandas raises many kinds for text that is no table
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{shown_name} is not a table that can be read ({escape_name(reason)}).") from error
@@ -128,21 +135,21 @@ def _resolve_paths(names: Sequence[str], folder: str, shown_name: str) -> list[s
     """The path of each image that a table names.
 
     Args:
-        names: paths relative to the folder, or names of files in it, with or without suffix.
+        names: paths relative to the folder, or ends of the paths of files below it, with or without suffix.
         folder: the folder of the table.
         shown_name: the table, as the message names it.
 
     Raises:
-        UserError: an image is missing.
+        UserError: an image is missing, or a name may be one of several files.
     """
-    by_name: dict[str, str] = {}
+    by_name: dict[str, list[str]] = {}
     paths: list[str] = []
     missing: list[str] = []
     for name in names:
         path = os.path.join(folder, os.path.expanduser(name))
         if not os.path.isfile(path):
             by_name = by_name or _index(folder)
-            path = by_name.get(os.path.basename(name), "")
+            path = _find_below(name, by_name, folder, shown_name)
         if not path:
             missing.append(name)
         paths.append(path)
@@ -154,11 +161,35 @@ def _resolve_paths(names: Sequence[str], folder: str, shown_name: str) -> list[s
     return paths
 
 
-def _index(folder: str) -> dict[str, str]:
-    """{name of a file, with and without suffix: its path}, of all files in a folder and below it that are no notes."""
-    found: dict[str, str] = {"": ""}
+def _find_below(name: str, by_name: Mapping[str, list[str]], folder: str, shown_name: str) -> str:
+    """The file of `_index` whose path has the longest end in common with a name; "" if there is none."""
+    parts = _parts(name)
+
+    def length_in_common(path: str) -> int:
+        pairs = zip(reversed(parts[:-1]), reversed(_parts(path)[:-1]), strict=False)
+        return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+    found = by_name.get(parts[-1], [])
+    longest = max(map(length_in_common, found), default=0)
+    best = [path for path in found if length_in_common(path) == longest]
+    if len(best) > 1:
+        listed = format_list([os.path.relpath(path, folder) for path in best])
+        raise UserError(
+            f"{shown_name} names {escape_name(name)}, which may be {listed}; name each image by its path from the "
+            "folder of the table."
+        )
+    return best[0] if best else ""
+
+
+def _parts(path: str) -> list[str]:
+    return path.replace("\\", "/").split("/")
+
+
+def _index(folder: str) -> dict[str, list[str]]:
+    """{name of a file, with and without suffix: paths}, of all files in a folder and below it that are no notes."""
+    found: dict[str, list[str]] = {}
     for path in files_below(folder, on_error=None):
         name = os.path.basename(path)
-        for key in (name, os.path.splitext(name)[0]):
-            found.setdefault(key, path)
+        for key in {name, os.path.splitext(name)[0]}:
+            found.setdefault(key, []).append(path)
     return found

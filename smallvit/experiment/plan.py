@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,7 +111,7 @@ class Plan(NamedTuple):
         runs = []
         folds = [None] if self.source.folds is None else range(self.source.folds)
         with value_error_as_user_error():
-            preset = with_overrides(self.preset, self.overrides)
+            preset = with_overrides(self.preset, self._patience() | self.overrides)
             precision, first_seed = backend.resolve_precision(preset.training.precision), preset.training.seed
             for seed in range(first_seed, first_seed + self.num_seeds):
                 training = dataclasses.replace(preset.training, precision=precision, seed=seed)
@@ -126,6 +127,13 @@ class Plan(NamedTuple):
                     folder = self.output_dir / f"{self.preset_name}-{name}"
                     runs.append(Run(name, variant, model, training, folder, initial, fold))
         return runs
+
+    def _patience(self) -> dict[str, object]:
+        """Early stopping's patience, which grows with the epochs that the user chose: it is a part of the schedule."""
+        training, epochs = self.preset.training, self.overrides.get("epochs")
+        if not isinstance(epochs, int) or epochs <= training.epochs:
+            return {}
+        return {"patience": math.ceil(training.patience * epochs / training.epochs)}
 
     def with_epochs(self, epochs: int) -> "Plan":
         """The same plan with another number of epochs."""

@@ -75,6 +75,15 @@ def test_set_wins_over_what_follows_from_the_number_of_images():
     assert run.training.batch_size == 16  # still that of at most 500 images
 
 
+def test_patience_grows_with_the_epochs_unless_the_user_sets_it():
+    dataset = Dataset("seven", tiny.split(11, 1), tiny.split(7, 2), tiny.CLASS_NAMES, (0.5,) * 3, (0.2,) * 3)
+    patience = {}
+    for overrides in ({"epochs": 999}, {"epochs": 20}, {"epochs": 999, "patience": 7}):
+        plan = make_plan(ExperimentOptions(preset="small-data", overrides=overrides)).fit_to_data(dataset)
+        patience[tuple(overrides.values())] = plan.runs()[0].training.patience
+    assert patience == {(999,): 250, (20,): 50, (999, 7): 7}  # of 200 epochs it is 50
+
+
 def test_the_table_of_presets_in_the_docs_is_current(capsys):
     presets_table.main()
     start, end = "<!-- presets: made by python -m smallvit.config.presets_table -->", "<!-- end of presets -->"

@@ -187,6 +187,33 @@ def test_columns_splits_groups_and_names_without_folder_or_suffix(folder, tmp_pa
     assert patients[0] & patients[1] == set()
 
 
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    tiny.write_images(tmp_path / "images", {"ant": 12, "bee": 9})  # 0.png ... in both
+    named = [f"{file.parent.name}/{file.stem}" for file in files(tmp_path / "images")]
+    rows = pandas.DataFrame({"image": named, "label": [name[:3] for name in named]})
+    rows.to_csv(tmp_path / "list.csv", index=False)
+    dataset = load_dataset(Source(str(tmp_path / "list.csv")))
+    paths = [*dataset.train.paths, *dataset.test.paths]
+    assert len(set(paths)) == 21
+    names = [*dataset.train.names, *dataset.test.names]
+    assert all(f"images/{name}.png" in path for name, path in zip(names, paths, strict=True))
+    rows.assign(image=[Path(name).name for name in named]).to_csv(tmp_path / "list.csv", index=False)
+    message = r"list\.csv names 0, which may be images/ant/0\.png, images/bee/0\.png; name each image by its path"
+    with pytest.raises(UserError, match=message):
+        load_dataset(Source(str(tmp_path / "list.csv")))
+
+
+def test_a_table_is_in_utf_8_or_utf_16(folder):
+    rows, path = table(folder), folder / "encoded.csv"
+    rows["label"] = rows["label"].map({"ant": "개미", "bee": "꿀벌", "cow": "소"})
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        rows.to_csv(path, index=False, encoding=encoding)
+        assert load_dataset(Source(str(path))).class_names == ["개미", "꿀벌", "소"]
+    rows.to_csv(path, index=False, encoding="cp949")
+    with pytest.raises(UserError, match=r"encoded\.csv is not encoded in UTF-8; save it again in UTF-8 \(in Excel, as"):
+        load_dataset(Source(str(path)))
+
+
 def test_a_column_for_each_class_is_read_if_each_image_has_one(folder):
     rows = table(folder)
     for name in ("cow", "ant", "bee"):
