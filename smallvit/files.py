@@ -60,8 +60,14 @@ def _require_regular(status: os.stat_result) -> None:
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. If the block succeeds, rename it to `path`; if not, delete it."""
+    """Yield a temporary path beside `path`. If the block succeeds, rename it to `path`; if not, delete it.
+
+    A pipe or a device, such as /dev/stdout, is yielded itself: a file must not take its place.
+    """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     temporary = _partial_path(path)
     try:
         yield temporary

@@ -184,6 +184,7 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
         )
     experiment = experiment_options(
         options,
+        typed_command=shlex.join([*invocation.command_prefix("train"), *arguments]),
         repeat_command=record_command(invocation.command_prefix("train"), arguments, options.data),
         publisher=publisher,
     )

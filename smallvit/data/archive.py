@@ -3,6 +3,7 @@
 Only regular files that stay in that folder are written: no link, no device, no path that leads out of it.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -69,7 +70,7 @@ def _unpack(file: Path, folder: str, shown_name: str) -> None:
     total = ignored = 0
     try:
         with zipfile.ZipFile(file) if zipfile.is_zipfile(file) else tarfile.open(file) as archive:
-            for name, size, open_member in _members(archive):
+            for name, size, open_member in _members(archive, shown_name):
                 path = os.path.abspath(os.path.join(folder, name.replace("\\", "/")))  # PowerShell writes "\"
                 if open_member is None or not path.startswith(folder + os.sep):
                     ignored += 1
@@ -93,17 +94,32 @@ def _unpack(file: Path, folder: str, shown_name: str) -> None:
         log.warning("%s: ignored %d links and files that would lie outside of it", shown_name, ignored)
 
 
-def _members(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, int, Callable[[], Any] | None]]:
+def _members(
+    archive: zipfile.ZipFile | tarfile.TarFile, shown_name: str
+) -> Iterator[tuple[str, int, Callable[[], Any] | None]]:
     """(path, size, what opens it) of all that is no folder; None opens links and devices."""
     if isinstance(archive, zipfile.ZipFile):
         for info in archive.infolist():
             if not info.is_dir():
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
-                yield info.filename, info.file_size, None if is_link else partial(archive.open, info)
+                yield _zip_name(info, shown_name), info.file_size, None if is_link else partial(archive.open, info)
     else:
         for member in archive:
             if not member.isdir():
                 yield member.name, member.size, partial(archive.extractfile, member) if member.isreg() else None
+
+
+def _zip_name(info: zipfile.ZipInfo, shown_name: str) -> str:
+    """The path of a member. Raises `UserError` if its encoding is not known."""
+    if info.flag_bits & 0x800:
+        return info.filename  # UTF-8
+    # Without the flag Python reads the code page of the first PCs. But many programs write UTF-8, and Windows its own
+    # code page: letters of Korean, Chinese or Japanese then look like lines and blocks.
+    with contextlib.suppress(UnicodeError):
+        return info.filename.encode("cp437").decode("utf-8")
+    if any("\u2500" <= character <= "\u259f" for character in info.filename):
+        raise UserError(f"{shown_name} has names that are not encoded in UTF-8; unpack it and name the folder.")
+    return info.filename
 
 
 def _list(folder: str, shown_name: str, named_columns: NamedColumns, read_options: ReadOptions) -> Listing:
@@ -113,7 +129,8 @@ def _list(folder: str, shown_name: str, named_columns: NamedColumns, read_option
         refuse_columns(named_columns, f"{shown_name} has no CSV, TSV or Parquet file")
     if not (tables and (named_columns.image or named_columns.label or named_columns.group)):
         try:
-            return list_class_folders(_top(folder), shown_name, read_options.min_classes)
+            # One folder beside a table has the images of all classes.
+            return list_class_folders(_top(folder), shown_name, read_options.for_training or bool(tables))
         except UserError:
             if not tables:
                 raise

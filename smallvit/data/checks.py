@@ -54,18 +54,18 @@ def log_damaged(damaged: Sequence[tuple[str, str]], advice: str = "") -> None:
         log.warning("%d more files are left out%s", len(damaged) - _MAX_NAMED, advice)
 
 
-def require_classes(shown_name: str, class_names: list[str], min_classes: int = MIN_CLASSES) -> None:
+def require_classes(shown_name: str, class_names: list[str], for_training: bool = True) -> None:
     """Check the number of classes and that their names differ.
 
     Args:
         shown_name: the folder or file, as the error message names it.
         class_names: in the order of the labels.
-        min_classes: the fewest that are accepted.
+        for_training: False accepts one class.
 
     Raises:
-        UserError: fewer than `min_classes` classes, more than `MAX_CLASSES`, or two classes of one name.
+        UserError: fewer than `MIN_CLASSES` classes, more than `MAX_CLASSES`, or two classes of one name.
     """
-    count = len(class_names)
+    count, min_classes = len(class_names), MIN_CLASSES if for_training else 1
     if count < min_classes:
         found = f"only one class, {escape_name(class_names[0])}" if class_names else "no classes"
         raise UserError(f"{shown_name} has {found}; at least {min_classes} classes are needed.")

@@ -1,6 +1,7 @@
 """Tables of images: which column has the image, the class, the split and the group; and the `Listing` of their rows."""
 
 import logging
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -100,6 +101,7 @@ def classes_of(shown_name: str, column: str, values: Sequence[str]) -> tuple[lis
         UserError: a value is empty, or names several classes.
     """
     require_values(shown_name, column, values)
+    values = [unicodedata.normalize("NFC", value) for value in values]
     distinct = set(values)
     for separator in _SEPARATORS:
         several = [value for value in distinct if separator in value]
@@ -149,7 +151,7 @@ def listing_from_rows(
     groups: Sequence[str] | None,
     file_states: Sequence[object],
     cache_key: str,
-    min_classes: int,
+    for_training: bool,
 ) -> Listing:
     """Make the `Listing` of rows.
 
@@ -162,15 +164,15 @@ def listing_from_rows(
         splits: the split of each row, as its owner writes it; None if there are none.
         groups: the group of each row; None if there are none.
         file_states, cache_key: see `Listing`.
-        min_classes: fewest classes that are accepted.
+        for_training: False accepts one class, and rows without training images.
 
     Raises:
         UserError: there are too few or too many classes, or no training images.
     """
-    require_classes(shown_name, class_names, min_classes)
+    require_classes(shown_name, class_names, for_training)
     of_row = ["train"] * len(labels) if splits is None else [SPLIT_ALIASES.get(s.strip().lower(), "") for s in splits]
     order = [name for name in ("train", "validation", "test") if name in of_row]
-    if "train" not in order:
+    if for_training and "train" not in order:
         raise UserError(
             f"{shown_name} has no training images; its splits are {format_list(sorted(set(splits or ())))}."
         )

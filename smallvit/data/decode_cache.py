@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 from huggingface_hub.constants import HF_HOME
 
-from smallvit.data.checks import MIN_CLASSES, LoadedSplits, require_images
+from smallvit.data.checks import LoadedSplits, require_images
 from smallvit.data.listing import Listing
 from smallvit.data.split import Split
 from smallvit.errors import UserError, escape_name, format_count
@@ -49,11 +49,6 @@ class ReadOptions(NamedTuple):
     strict: bool = False
     for_training: bool = True
     value_range: ValueRange | None = None
-
-    @property
-    def min_classes(self) -> int:
-        """The fewest classes that a source may have."""
-        return MIN_CLASSES if self.for_training else 1
 
 
 def read_listing(shown_name: str, listing: Listing, read_options: ReadOptions) -> LoadedSplits:

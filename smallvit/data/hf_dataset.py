@@ -122,7 +122,7 @@ def list_hf_dataset(name: str, shown_name: str, named_columns: NamedColumns, rea
         groups,
         [split._fingerprint for split in splits.values()],
         f"{name} {image}",
-        read_options.min_classes,
+        read_options.for_training,
     )
 
 

@@ -8,13 +8,14 @@ subfolders. Every file below a class folder belongs to the class, at any depth a
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from smallvit.data.checks import MIN_CLASSES, SPLIT_ALIASES, require_classes
+from smallvit.data.checks import SPLIT_ALIASES, require_classes
 from smallvit.errors import UserError, escape_name, format_list, os_error_as_user_error
 from smallvit.images import ImageError
 
@@ -37,7 +38,7 @@ class Listing(NamedTuple):
 
     Attributes:
         class_names: K names in the order of the labels.
-        names: split -> what the log calls each image, such as its path in the folder. "train" is the first split.
+        names: split -> what the log calls each image, such as its path in the folder. "train", if there, is the first.
         labels: split -> int32 [n] in [0, K).
         file_states: what tells whether the files have changed: (path, size, mtime, ctime) of each, in the order of
             `names`.
@@ -55,36 +56,36 @@ class Listing(NamedTuple):
     groups: list[str] | None = None
 
 
-def list_class_folders(root: str | os.PathLike[str], shown_name: str, min_classes: int = MIN_CLASSES) -> Listing:
+def list_class_folders(root: str | os.PathLike[str], shown_name: str, for_training: bool = True) -> Listing:
     """List the image files in a folder without opening them.
 
     Args:
         root: the folder.
         shown_name: the folder, as error messages name it.
-        min_classes: the fewest that are accepted.
+        for_training: False accepts one class, and a folder without `train`.
 
     Returns:
-        A `Listing` with at least `min_classes` classes. A class may have no files.
+        A `Listing`. A class may have no files.
 
     Raises:
         UserError: the folder has no class folders, or cannot be read.
     """
     root = os.path.realpath(root)
-    split_folders = _find_splits(root, shown_name)
+    split_folders = _find_splits(root, shown_name, for_training)
     class_folders = {split: _find_classes(root, path, shown_name) for split, path in split_folders.items()}
+    known = class_folders.get("train", set().union(*class_folders.values()))
     for split, path in split_folders.items():
-        unknown = sorted(class_folders[split] - class_folders["train"])
+        unknown = sorted(class_folders[split] - known)
         if unknown:
             raise UserError(
                 f"{shown_name} has the class {format_list(unknown)} in {path} but not in {split_folders['train']}."
             )
-    # Names that are not valid UTF-8 become text with escapes.
-    names = {folder: os.fsencode(folder).decode("utf-8", "backslashreplace") for folder in class_folders["train"]}
+    names = {folder: _class_name(folder) for folder in known}
     folders = sorted(names, key=lambda folder: (names[folder], folder))
     if len(folders) == 1:
-        _require_not_nested(root, f"{split_folders['train']}{folders[0]}", shown_name)
+        _require_not_nested(root, f"{next(iter(split_folders.values()))}{folders[0]}", shown_name)
     class_names = [names[folder] for folder in folders]
-    require_classes(shown_name, class_names, min_classes)
+    require_classes(shown_name, class_names, for_training)
 
     paths: list[str] = []
     files, labels, within = {}, {}, os.path.join(root, "")
@@ -97,6 +98,12 @@ def list_class_folders(root: str | os.PathLike[str], shown_name: str, min_classe
         paths += of_split
     stats = [(path.removeprefix(within), *file_state(path)) for path in paths]
     return Listing(class_names, files, labels, stats, root, paths)
+
+
+def _class_name(folder: str) -> str:
+    """The class of a folder. Names that are not valid UTF-8 become text with escapes."""
+    # macOS writes some letters in parts (NFD), other systems write them whole.
+    return unicodedata.normalize("NFC", os.fsencode(folder).decode("utf-8", "backslashreplace"))
 
 
 def raise_as_user_error(error: OSError) -> None:
@@ -148,7 +155,7 @@ def _scan(folder):
     return next(walk(folder, raise_as_user_error))[1:]
 
 
-def _find_splits(root, shown_name):
+def _find_splits(root, shown_name, for_training):
     """Return split -> path of the folder with its class folders, {"train": ""} if there are no split folders."""
     folders, _ = _scan(root)
     named = {}
@@ -171,7 +178,7 @@ def _find_splits(root, shown_name):
     for names in named.values():
         if len(names) > 1:
             raise UserError(f"{shown_name} has {names[0]}/ and {names[1]}/ for the same split; keep one of them.")
-    if "train" not in named:
+    if for_training and "train" not in named:
         raise UserError(f"{shown_name} has {given} but no train/; add train/, or use only class folders.")
     return {split: f"{named[split][0]}/" for split in ("train", "validation", "test") if split in named}
 

@@ -64,7 +64,7 @@ def read_npz(file: Path, shown_name: str, read_options: ReadOptions) -> LoadedSp
     if every_label.max(initial=0) >= len(class_names):
         raise UserError(f"{shown_name} has labels up to {every_label.max()}, but only {len(class_names)} classes.")
     listing = listing_from_rows(
-        shown_name, class_names, every_label, names, images, splits, None, [], key, read_options.min_classes
+        shown_name, class_names, every_label, names, images, splits, None, [], key, read_options.for_training
     )
     return read_listing(shown_name, listing, read_options)
 

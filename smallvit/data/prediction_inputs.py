@@ -54,19 +54,26 @@ def expand_inputs(inputs: Iterable[str]) -> dict[str, str]:
         if is_address(text):
             found[text] = ""
         elif os.path.lexists(path):
-            names = _files_below(path) if os.path.isdir(path) else [path]
-            found |= dict.fromkeys(names, "") or {text: "The folder has no images."}
+            found |= _files_at(path) or {text: "The folder has no images."}
         elif glob.has_magic(text):
             matches = sorted(glob.glob(path, recursive=True))
-            names = [name for match in matches for name in (_files_below(match) if os.path.isdir(match) else [match])]
-            found |= dict.fromkeys(names, "") or {text: "No file has a name of this pattern."}
+            files = {name: error for match in matches for name, error in _files_at(match).items()}
+            found |= files or {text: "No file has a name of this pattern."}
         else:
             found[text] = "There is no such file."
     return found
 
 
-def _files_below(folder: str) -> list[str]:
-    return sorted(files_below(folder, on_error=None))
+def _files_at(path: str) -> dict[str, str]:
+    """{path: error} as of `expand_inputs`, of a file, or of all files in a folder and of subfolders without access."""
+    if not os.path.isdir(path):
+        return {path: ""}
+    unreadable: dict[str, str] = {}
+
+    def on_error(error: OSError) -> None:
+        unreadable[error.filename] = f"The folder cannot be read ({error.strerror})."
+
+    return dict.fromkeys(sorted(files_below(path, on_error)), "") | unreadable
 
 
 def decode_inputs(found: dict[str, str], specs: Iterable[DecodeSpec]) -> Iterator[UnlabelledImage]:

@@ -131,7 +131,7 @@ def read_splits(source: Source, for_training: bool = True) -> LoadedSplits:
         if kind == "archive":
             return read_archive(file, shown_name, named_columns, read_options)
         if kind == "folder":
-            listing = list_class_folders(file, shown_name, read_options.min_classes)
+            listing = list_class_folders(file, shown_name, read_options.for_training)
         elif kind == "table":
             listing = list_table(file, shown_name, named_columns, read_options)
         else:
@@ -148,9 +148,11 @@ def require_valid(source: Source) -> None:
     if source.folds is not None and not 2 <= source.folds <= _MAX_FOLDS:
         raise UserError(f"--folds is {source.folds}; it must be from 2 to {_MAX_FOLDS}.")
     if source.find_kind() == "cifar100":
-        for option, value in (("--folds", source.folds), ("--group-by", source.group_by)):
+        test_split = None if source.test_split == Source().test_split else source.test_split
+        for option, value in (("--folds", source.folds), ("--group-by", source.group_by), ("--test-split", test_split)):
             if value is not None:
                 raise UserError(f"{option} is for your own images; CIFAR-100 has its own test images.")
+        refuse_columns(NamedColumns(source.image_column, source.label_column), "CIFAR-100 has no columns")
 
 
 def load_dataset(source: Source) -> Dataset:
@@ -193,6 +195,8 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
         count = len({name for names in groups.values() for name in names})
         log.info("--group-by: %d groups; each stays in one split", count)
     train = train._replace(group_ids=merge_groups(*namings))
+    if test is not None and source.test_split != Source().test_split:
+        log.warning("--test-split is not used: %s has test images of its own", source.name)
     if source.folds is not None:
         test = train.take(slice(0, 0))
     elif test is None:

@@ -84,7 +84,7 @@ def list_table(file: Path, shown_name: str, named_columns: NamedColumns, read_op
         columns[group] if group else None,
         [(path, *file_state(path)) for path in paths],
         os.path.realpath(file),
-        read_options.min_classes,
+        read_options.for_training,
     )
 
 

@@ -41,9 +41,9 @@ def faster_backend() -> tuple[str, str] | None:
     return None
 
 
-def resolve_precision(precision: str) -> Any:
-    """Replace "auto" by the precision that is fast on this device; return any other precision unchanged."""
-    return fast_precision() if precision == "auto" else precision
+def resolve_precision(precision: str, auto: str | None = None) -> Any:
+    """Replace "auto" by `auto`, or if None by what is fast on this device; return any other precision unchanged."""
+    return auto or fast_precision() if precision == "auto" else precision
 
 
 def fast_precision() -> str:

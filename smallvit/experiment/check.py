@@ -19,7 +19,7 @@ from smallvit.training.time_limit import TimeLimit
 
 # Options that may differ between the processes of one experiment.
 _PER_PROCESS_OPTIONS = {
-    *("repeat_command", "coordinator", "process_id", "data", "output_dir", "tensorboard", "resume"),
+    *("typed_command", "repeat_command", "coordinator", "process_id", "data", "output_dir", "tensorboard", "resume"),
     *("time_limit", "publisher"),
 }
 

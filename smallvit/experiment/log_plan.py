@@ -8,7 +8,7 @@ import numpy as np
 
 from smallvit.data import Dataset, Findings
 from smallvit.device import backend
-from smallvit.errors import escape_name, format_count
+from smallvit.errors import escape_name, format_count, format_list
 from smallvit.experiment.plan import Plan, Run
 from smallvit.experiment.splits import run_splits
 from smallvit.model_folder.card import describe_recipe
@@ -61,7 +61,7 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     for note in plan.notes:
         log.info("%s", note)
     if backend.is_slow_precision(training.precision):
-        log.warning("bfloat16 is slow on this CPU; --precision float32 trains faster")
+        log.warning("bfloat16 is slow on this CPU; a training with --precision float32 is faster")
     if plan.preset.needs_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
             "No GPU was found, and preset %s is made for one; --preset laptop takes an hour on two cores",
@@ -109,6 +109,23 @@ def warn_of_leakage(runs: Iterable[Run], dataset: Dataset) -> None:
                 record.data,
             )
             return
+
+
+def warn_of_absent_classes(runs: Iterable[Run], dataset: Dataset) -> None:
+    """Warn if a split has no image of a class: its accuracy then says nothing about the class."""
+    absent: dict[tuple[str, str], None] = {}  # in order
+    for run in runs:
+        for name, split in zip(("training", "validation", "test"), run_splits(dataset, run), strict=True):
+            counts = np.bincount(split.labels, minlength=len(dataset.class_names))
+            absent |= dict.fromkeys((name, dataset.class_names[label]) for label in np.flatnonzero(counts == 0))
+    for name in dict.fromkeys(name for name, _ in absent):
+        classes = [class_name for of_split, class_name in absent if of_split == name]
+        log.warning(
+            "There are no %s images of %s. Equal images and those of one group of --group-by stay together, so such a "
+            "class needs more images or groups",
+            name,
+            format_list(classes),
+        )
 
 
 def log_dry_run(plan: Plan, dataset: Dataset) -> None:

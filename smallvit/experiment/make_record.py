@@ -58,6 +58,7 @@ def make_record(
         images_per_second=len(history) / sum(1 / epoch["images_per_second"] for epoch in history),
         **provenance(ready.options.repeat_command, ready.commit),
         started_from=run.initial and hide_outside_path(run.initial.name),
+        train_sha256=train.sha256(),
         test_sha256=test.sha256(),
         value_range=ready.dataset.value_range and list(ready.dataset.value_range),
         fold=None if run.fold_index is None else run.fold_index + 1,

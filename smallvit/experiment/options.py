@@ -14,6 +14,7 @@ class ExperimentOptions:
     Most attributes have the name of their option on the command line.
 
     Attributes:
+        typed_command: the command as the user typed it, for the log.
         repeat_command: the command that repeats the experiment, for the record.
         preset: name in `config.PRESETS`; None takes the default for the data.
         overrides: {field of the preset's `ModelConfig` or `TrainConfig`: value}.
@@ -45,6 +46,7 @@ class ExperimentOptions:
         publisher: pushes each model to the Hub; None pushes nothing.
     """
 
+    typed_command: str = ""
     repeat_command: str = ""
     preset: str | None = None
     overrides: dict[str, object] = field(default_factory=dict)

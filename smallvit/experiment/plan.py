@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,11 +74,11 @@ class Run(NamedTuple):
         """Whether there is a model folder or a checkpoint of this run. Raises `OSError`."""
         return self.folder.exists() or self.checkpoint.state.exists()
 
-    def epochs_begun_with(self) -> int:
-        """The number of epochs with which the run was begun. Raises `UserError` if it cannot be read."""
+    def recipe_begun_with(self) -> dict[str, Any]:
+        """The fields of the recipe with which the run was begun. Raises `UserError` if they cannot be read."""
         if self.folder.exists():
-            return read_model_folder(self.folder).record.training.epochs
-        return self.checkpoint.read()[0].fingerprint["epochs"]
+            return vars(read_model_folder(self.folder).record.training)
+        return self.checkpoint.read()[0].fingerprint
 
 
 class Plan(NamedTuple):
@@ -93,6 +93,7 @@ class Plan(NamedTuple):
         num_seeds: number of seeds, beginning with the recipe's.
         source: the `Source` of the data.
         output_dir: the folder for the model folders.
+        auto_precision: what the precision "auto" is; None takes what is faster on this device.
         notes: sentences on what was chosen because of the data, for the log.
     """
 
@@ -104,6 +105,7 @@ class Plan(NamedTuple):
     num_seeds: int
     source: Source
     output_dir: Path
+    auto_precision: str | None = None
     notes: tuple[str, ...] = ()
 
     def runs(self) -> list[Run]:
@@ -112,7 +114,8 @@ class Plan(NamedTuple):
         folds = [None] if self.source.folds is None else range(self.source.folds)
         with value_error_as_user_error():
             preset = with_overrides(self.preset, self._patience() | self.overrides)
-            precision, first_seed = backend.resolve_precision(preset.training.precision), preset.training.seed
+            precision = backend.resolve_precision(preset.training.precision, self.auto_precision)
+            first_seed = preset.training.seed
             for seed in range(first_seed, first_seed + self.num_seeds):
                 training = dataclasses.replace(preset.training, precision=precision, seed=seed)
                 for fold, variant in itertools.product(folds, self.variants):
@@ -156,12 +159,14 @@ class Plan(NamedTuple):
                 pixel_std=dataset.pixel_std,
             )
             notes: tuple[str, ...] = ()
+            if dataset.validation is not None and "validation_split" in self.overrides:
+                notes += (f"--validation-split is not used: {dataset.name} has validation images of its own",)
             if dataset.is_own:
                 # The images are ordered by class: the tail would be the last classes.
                 training = dataclasses.replace(training, split="stratified")
-                training, notes = self._fit_augmentation(training, dataset)
-                training, more = self._fit_balance(training, dataset)
-                notes += more
+                for fit in (self._fit_augmentation, self._fit_balance):
+                    training, more = fit(training, dataset)
+                    notes += more
         return self._replace(preset=dataclasses.replace(preset, model=model, training=training), notes=notes)
 
     def _fit_balance(self, training, dataset):

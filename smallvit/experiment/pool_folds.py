@@ -38,6 +38,7 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
             num_test=len(dataset.folds),
             metrics={split: _mean(records, split) for split in records[0].metrics},
             seconds=sum(record.seconds for record in records),
+            train_sha256=None,
             test_sha256=None,
         )
         pooled.append(EvaluatedModel(record, predicted, confidence))

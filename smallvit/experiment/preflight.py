@@ -12,6 +12,7 @@ from smallvit.experiment.log_plan import (
     log_faster_backend,
     log_findings,
     log_plan,
+    warn_of_absent_classes,
     warn_of_leakage,
 )
 from smallvit.experiment.options import ExperimentOptions
@@ -51,10 +52,11 @@ def preflight(prepared: Prepared) -> Ready:
     runs = plan.runs()
     if is_main_process():
         warn_of_leakage(runs, dataset)
+        warn_of_absent_classes(runs, dataset)
     if options.dry_run:
         if dataset.findings:
             log_findings(dataset.findings)
-        log_faster_backend(options.repeat_command)
+        log_faster_backend(options.typed_command)
         log_dry_run(plan, dataset)
         return Ready(*prepared, {})
     finished: dict[str, ModelFolder | None] = {}
@@ -68,8 +70,8 @@ def preflight(prepared: Prepared) -> Ready:
     if options.publisher:  # last, because the repositories stay on the Hub
         options.publisher.create_repositories([run.name for run in runs])
     finished = {name: finished.get(name) for name in broadcast_json(list(finished))}
-    if len(finished) < len(runs):
-        log_faster_backend(options.repeat_command)
+    if len(finished) < len(runs) and not options.resume:  # a checkpoint belongs to its backend
+        log_faster_backend(options.typed_command)
     log_plan(plan, dataset)
     return Ready(*prepared, finished)
 
@@ -79,7 +81,7 @@ def _load_finished_run(run, dataset):
     folder = read_model_folder(run.folder)
     record = folder.record
     splits = run_splits(dataset, run)
-    test_sha256 = splits[2].sha256()
+    train_sha256, test_sha256 = splits[0].sha256(), splits[2].sha256()
 
     # If the numbers of images differ, so do the splits: some test images may have been training images.
     names = [f"number of {name} images" for name in ("training", "validation", "test")]
@@ -106,9 +108,15 @@ def _load_finished_run(run, dataset):
         {
             "classes": record.class_names,
             **dict(zip(names, counts_before, strict=True)),
+            "training images": record.train_sha256 or train_sha256,
             "test images": record.test_sha256 or test_sha256,
         },
-        {"classes": dataset.class_names, **dict(zip(names, counts_now, strict=True)), "test images": test_sha256},
+        {
+            "classes": dataset.class_names,
+            **dict(zip(names, counts_now, strict=True)),
+            "training images": train_sha256,
+            "test images": test_sha256,
+        },
         f"The data has changed since: {what}",
         advice,
     )

@@ -50,8 +50,11 @@ def prepare(checked: Checked) -> Prepared:
     dataset = dataset or load_dataset(checked.plan.source)
     plan = checked.plan.fit_to_data(dataset)
     begun = _first_begun(plan) if options.resume and is_main_process() else None
+    # What was measured when the training was begun, it keeps: another measurement may differ.
+    recipe = begun.recipe_begun_with() if begun else {}
+    plan = plan._replace(auto_precision=broadcast_json(recipe.get("precision")))
     if options.hours is not None:
-        epochs = broadcast_json(begun and begun.epochs_begun_with()) or _epochs_for_hours(plan, dataset, options.hours)
+        epochs = broadcast_json(recipe.get("epochs")) or _epochs_for_hours(plan, dataset, options.hours)
         plan = plan.with_epochs(epochs)
         # On another machine, --hours would give another number of epochs.
         command = re.sub(r"--hours[ =]\S+", f"--epochs {epochs}", options.repeat_command)

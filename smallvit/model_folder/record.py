@@ -66,6 +66,7 @@ class Record(RunSummary):
     class_names: list[str]
     metrics: dict[str, dict[str, float]]
     unsure_below: float  # in [0, 1], measured on the validation split; 0.0 if no answer there is right
+    train_sha256: str | None = None  # of the training images and labels, without those for validation
     test_sha256: str | None = None  # of the test images and labels, see `data.Split.sha256`
     # What became black and white in images of more than 8 bits, see `images.DecodeSpec`.
     value_range: list[float] | None = None

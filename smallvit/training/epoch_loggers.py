@@ -56,9 +56,15 @@ def tracker_logger(package: str, project: str, name: str, config: dict[str, Any]
         project: groups the runs.
         name: of the run.
         config: the settings of the run.
+
+    Raises:
+        UserError: the tracker does not start.
     """
     tracker = importlib.import_module(package)
-    tracker.init(project=project, name=name, config=config)
+    try:
+        tracker.init(project=project, name=name, config=config)
+    except Exception as error:  # each tracker has kinds of its own: no login, no network
+        raise UserError(f"--track {package}: {' '.join(str(error).split())[:300]}") from error
     try:
         yield lambda _, metrics: tracker.log(_without_epoch(metrics), step=metrics["epoch"])
     finally:

@@ -19,13 +19,14 @@ def config_dict(model_config: ModelConfig, train_config: TrainConfig) -> dict:
 
 
 def fingerprint_of(
-    model_config: ModelConfig, train_config: TrainConfig, train: Split, init_from: ModelFolder | None
+    model_config: ModelConfig, train_config: TrainConfig, train: Split, validation: Split, init_from: ModelFolder | None
 ) -> dict:
     """What must not change between the two halves of a training."""
     return {
         **config_dict(model_config, train_config),
         "backend": keras.backend.backend(),
         "training images": train.sha256(),
+        "validation images": validation.sha256(),
         "starting weights": init_from and init_from.weights_sha256,
     }
 
@@ -60,12 +61,12 @@ def require_same_training(saved: dict, current: dict, path: Path) -> None:
         for field in dataclasses.fields(config)
         if field.default is not dataclasses.MISSING and field.name not in saved
     }
-    saved = saved | later
+    saved = {"validation images": current["validation images"]} | saved | later
     advice = "or give another --output-dir to start anew"
     deciding = {name: current[name] for name in ("split", "validation_split", "seed")}
     options = f"{path} belongs to a training", f"give the same options to continue it, {advice}"
     require_same_settings(saved, deciding, *options)
-    if saved.get("training images") != current["training images"]:
+    if any(saved.get(name) != current[name] for name in ("training images", "validation images")):
         raise UserError(
             f"The data has changed since: {path} belongs to a training on other images; bring them back to continue "
             f"it, {advice}."

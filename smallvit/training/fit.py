@@ -97,7 +97,7 @@ def fit(
         trainer, is_compiled = Trainer(model_config, train_config, train), False
     if init_from is not None:
         copy_weights(init_from.load_model(), trainer.model)
-    fingerprint = fingerprint_of(model_config, train_config, train, init_from)
+    fingerprint = fingerprint_of(model_config, train_config, train, validation, init_from)
     require_same_settings(
         fingerprint,
         distribution.broadcast_json(fingerprint),

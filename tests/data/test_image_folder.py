@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import unicodedata
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -186,6 +187,21 @@ def test_names_are_in_any_script(tmp_path, caplog, any_names):
     assert refused(root, strict=True).startswith(
         rf"{tmp_path}/\udcffroot: 6 files cannot be read (caf\udce9/\udcfe.png"
     )
+
+
+def test_a_name_of_letters_in_parts_is_the_name_of_whole_letters(tmp_path):
+    write(tmp_path / "p", {unicodedata.normalize("NFD", "강아지"): 16, "개미": 16})
+    assert read(tmp_path / "p").class_names == ["강아지", "개미"]
+
+
+def test_only_a_training_needs_training_images(tmp_path):
+    write(tmp_path / "p", {"test/ant": 3, "test/bee": 2})
+    found = read_splits(Source(str(tmp_path / "p"), SIDE), for_training=False)
+    assert colors(found.splits["test"]) == [(0, 0, 7), (0, 1, 7), (0, 2, 7), (1, 0, 7), (1, 1, 7)]
+    rows = [f"p/test/{name}/{number:03}.png,{name},test" for name in ("ant", "bee") for number in (0, 1)]
+    (tmp_path / "list.csv").write_text("\n".join(["image,label,split", *rows]))
+    found = read_splits(Source(str(tmp_path / "list.csv"), SIDE), for_training=False)
+    assert colors(found.splits["test"]) == [(0, 0, 7), (0, 1, 7), (1, 0, 7), (1, 1, 7)]
 
 
 def test_links_are_followed_but_never_in_a_circle(images, tmp_path, decoded):

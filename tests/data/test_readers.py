@@ -102,6 +102,21 @@ def test_names_as_powershell_and_people_write_them(folder, expected, tmp_path):
     assert_same(load_dataset(Source(pack(tmp_path / "pets.zip", named))), expected)
 
 
+def test_names_in_a_zip_are_utf_8_with_or_without_its_flag(folder, tmp_path, monkeypatch):
+    korean = {"ant": "개미", "bee": "꿀벌", "cow": "소"}
+    named = {f"{korean[name[:3]]}{name[3:]}": content for name, content in contents(folder).items()}
+
+    def pack_in(encoding):
+        """As programs do that write names in an encoding of their own, without a flag."""
+        with monkeypatch.context() as patched:
+            patched.setattr(zipfile.ZipInfo, "_encodeFilenameFlags", lambda info: (info.filename.encode(encoding), 0))
+            return pack(tmp_path / f"{encoding}.zip", named)
+
+    assert load_dataset(Source(pack_in("utf-8"))).class_names == ["개미", "꿀벌", "소"]
+    with pytest.raises(UserError, match=r"cp949\.zip has names that are not encoded in UTF-8; unpack it and name"):
+        load_dataset(Source(pack_in("cp949")))
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_an_archive_is_unpacked_only_if_it_has_changed(folder, tmp_path, kind, monkeypatch):
     packed = contents(folder, "train/")
@@ -188,13 +203,13 @@ def test_columns_splits_groups_and_names_without_folder_or_suffix(folder, tmp_pa
 
 
 def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
-    tiny.write_images(tmp_path / "images", {"ant": 12, "bee": 9})  # 0.png ... in both
+    tiny.write_images(tmp_path / "images", {"ant": 20, "bee": 14})  # 0.png ... in both
     named = [f"{file.parent.name}/{file.stem}" for file in files(tmp_path / "images")]
     rows = pandas.DataFrame({"image": named, "label": [name[:3] for name in named]})
     rows.to_csv(tmp_path / "list.csv", index=False)
     dataset = load_dataset(Source(str(tmp_path / "list.csv")))
     paths = [*dataset.train.paths, *dataset.test.paths]
-    assert len(set(paths)) == 21
+    assert len(set(paths)) == 34
     names = [*dataset.train.names, *dataset.test.names]
     assert all(f"images/{name}.png" in path for name, path in zip(names, paths, strict=True))
     rows.assign(image=[Path(name).name for name in named]).to_csv(tmp_path / "list.csv", index=False)

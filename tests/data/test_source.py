@@ -70,6 +70,8 @@ def test_a_channel_that_never_changes_can_be_divided_by():
     ("options", "message"),
     [
         ({"limit": 0}, "--limit is 0; it must be at least 1"),
+        ({"path": None, "test_split": 0.3}, "--test-split is for your own images; CIFAR-100 has its own test images"),
+        ({"path": None, "label_column": "fine"}, "--label-column is for tables and .*; CIFAR-100 has no columns"),
         ({"test_split": 1.0}, "--test-split is 1; it must be more than 0 and less than 1"),
         ({"path": "no\nwhere"}, r"There is no no\\nwhere; --data takes a folder of images"),
         ({"path": "~nobody of this name/p.npz"}, r"There is no ~nobody of this name/p\.npz; --data takes a folder"),

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import re
 import shutil
 
@@ -138,17 +139,37 @@ def test_images_that_first_weights_may_know_are_told_of(place, caplog):
     assert f"runs/pets/tiny-vit was trained on pets with other splits. {known}" in caplog.text
 
 
+def test_a_class_without_test_images_is_told_of(place, caplog):
+    tiny.write_images(place / "scans", {"healthy": 20, "ill": 20, "rare": 5})
+    rows = [
+        f"scans/{name}/{number}.png,{name},{name}{number if name != 'rare' else ''}"
+        for name, count in (("healthy", 20), ("ill", 20), ("rare", 5))
+        for number in range(count)
+    ]
+    (place / "list.csv").write_text("\n".join(["image,label,patient", *rows]))
+    options = ["--preset", "tiny", "--variant", "vit", "--data", "list.csv", "--group-by", "patient", "--dry-run"]
+    assert train.main(options) == 0
+    assert "There are no test images of rare. Equal images and those of one group of --group-by stay" in caplog.text
+
+
 def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
     assert train.main(options) == 0
     assert train.main([*options, "--resume"]) == 0
+    assert cli.main(["evaluate", "--models", "runs/pets", "--data", str(folder.rename(place / "renamed"))]) == 0
+    (place / "renamed").rename(folder)
     capsys.readouterr()
     folder.joinpath("cat").rename(folder / "ape")
     assert train.main([*options, "--resume"]) == 2
     error = capsys.readouterr().err
     assert "The data has changed since: runs/pets/tiny-vit is a finished training whose classes is " in error
     folder.joinpath("ape").rename(folder / "cat")
+    os.replace(folder / "dog/1.png", folder / "one.png")
+    os.replace(folder / "dog/2.png", folder / "dog/1.png")
+    os.replace(folder / "one.png", folder / "dog/2.png")
+    assert train.main([*options, "--resume"]) == 2
+    assert "is a finished training whose training images is " in capsys.readouterr().err
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
     error = capsys.readouterr().err

@@ -1,8 +1,10 @@
 """`smallvit predict` and `load_model`: images of any source become labels."""
 
 import csv
+import errno
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +80,30 @@ def test_a_row_for_each_image_and_model(models, photos, tmp_path, capsys):
     assert [row["error"] for row in rows[6::2]] == ["There is no such file.", "No file has a name of this pattern."]
     assert capsys.readouterr().out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "photos"]
+
+
+def test_a_subfolder_without_access_has_a_row(photos, monkeypatch):
+    scandir = os.scandir
+
+    def guarded(path):
+        if os.fspath(path).endswith("more"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    expected = {f"{photos}/b.png": "", f"{photos}/broken.jpg": ""}
+    expected[f"{photos}/more"] = "The folder cannot be read (Permission denied)."
+    assert prediction_inputs.expand_inputs([str(photos)]) == expected
+    assert prediction_inputs.expand_inputs([f"{photos.parent}/ph*"]) == expected
+
+
+def test_a_pipe_gets_the_answers_and_stays_a_pipe(models, photos, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert predict(photos / "b.png", "--models", models / "a-vit", "--output", tmp_path / "pipe") == 0
+    assert os.read(reader, 10_000).decode().splitlines()[1].startswith(f"{photos}/b.png,")
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_json_and_the_terminal_have_the_same_rows(models, photos, tmp_path, capsys):

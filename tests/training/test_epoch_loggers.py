@@ -28,6 +28,17 @@ def test_each_epoch_is_logged_and_the_run_ends_also_after_an_error(monkeypatch):
     ]
 
 
+def test_a_tracker_that_does_not_start_is_a_sentence(monkeypatch):
+    package = ModuleType("wandb")
+    package.init = lambda **options: package.missing_key
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    with (
+        pytest.raises(UserError, match=r"--track wandb: module 'wandb' has no attribute 'missing_key'"),
+        tracker_logger("wandb", "pets", "small-data-vit", {}),
+    ):
+        pytest.fail("began")
+
+
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"--track wandb needs the package wandb: pip install wandb\."):
