@@ -150,6 +150,8 @@ def measure_model(folder: ModelFolder, split: Split, seed: int) -> tuple[dict[st
         corruptions = measure_corruptions(answer, split, seed)
     images = split.images[:ATTENTION_IMAGES]
     uniform_attention = np.ones((1, record.model.num_tokens, record.model.num_tokens))
+    if record.model.use_lsa:  # no patch looks at itself
+        uniform_attention -= np.eye(record.model.num_tokens)
     return {
         "folder": _relative_path(folder.path),
         **common.describe_model(folder),

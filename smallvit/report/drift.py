@@ -30,11 +30,11 @@ def _verdict(change: ProportionDifference) -> str:
         )
     if change.difference < 0:
         return (
-            "The data has drifted: these images are harder for the model than those it was tested on, or more of them "
-            "are of classes that it knows badly. classes.csv shows the recall of each class; a new training with some "
-            "of these images may help."
+            "The data has probably drifted: these images are harder for the model than those it was tested on, or more "
+            "of them are of classes that it knows badly. classes.csv shows the recall of each class; training again with "
+            "some of these images may help."
         )
     return (
-        "These images are easier for the model than those it was tested on: the data has changed, has other shares of "
-        "the classes, or holds training images."
+        "These images are probably easier for the model than those it was tested on: the data has changed, has other "
+        "shares of the classes, or holds training images."
     )

@@ -328,13 +328,15 @@ def _png_uri(image: Image.Image, **options: Any) -> str:
 def _provenance(record: Record) -> tuple[tuple[str, str], ...]:
     """How a model was trained: terms and descriptions that do not depend on variant or seed."""
     side = record.data_image_size
+    images = f"{record.num_train:,} training, {record.num_validation:,} validation and {record.num_test:,} test images"
+    if record.num_folds:
+        images = (
+            f"{record.num_test:,} images in {record.num_folds} folds; a model of each fold was trained on about "
+            f"{record.num_train:,} of the others and validated on about {record.num_validation:,}"
+        )
     return (
         ("command", record.command),
-        (
-            "data",
-            f"{record.data}: {record.num_train:,} training, {record.num_validation:,} validation and "
-            f"{record.num_test:,} test images, {side} × {side} pixels",
-        ),
+        ("data", f"{record.data}: {images}, {side} × {side} pixels"),
         ("recipe", f"preset {record.preset}: {describe_recipe(record.training)}"),
         ("hardware", f"{record.hardware}, {record.training.precision}"),
         ("date", record.date),

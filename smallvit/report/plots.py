@@ -23,6 +23,9 @@ _FALLBACK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgu
 def training_curves(title: str, history: Sequence[dict[str, Any]]) -> bytes:
     """Draw loss and accuracy by epoch, on the augmented training images and on the validation images where evaluated.
 
+    The training loss is the objective, with label smoothing, mixed targets and class weights if the recipe has them.
+    The validation loss is the plain cross-entropy. So the two do not tell by their distance whether a model overfits.
+
     Args:
         title: of the model.
         history: one dict for each epoch, as `training.fit` returns them.
@@ -42,8 +45,9 @@ def training_curves(title: str, history: Sequence[dict[str, Any]]) -> bytes:
         for prefix, label, style in lines:
             points = [(metrics["epoch"], metrics[prefix + key]) for metrics in history if prefix + key in metrics]
             if points:
+                label = "training objective" if (prefix, key) == ("", "loss") else label
                 axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) == 1 else None, **style)
-    loss_axes.set_ylabel("cross-entropy (nats)")
+    loss_axes.set_ylabel("loss (nats)")
     accuracy_axes.set_ylabel("accuracy")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for axes in (loss_axes, accuracy_axes):

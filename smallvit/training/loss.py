@@ -9,7 +9,9 @@ from keras import ops
 def loss_and_metrics(
     targets: Any, logits: Any, class_weights: Any | None = None, label_smoothing: float = 0.0
 ) -> tuple[Any, Any]:
-    """The mean cross-entropy of a batch, and [cross-entropy, top-1 hits, top-5 hits] summed over it.
+    """The mean loss of a batch, and [loss, top-1 hits, top-5 hits] summed over it.
+
+    The loss is the cross-entropy to the smoothed targets. With smoothing it does not reach 0.
 
     For a mixed image, a hit is the class with the largest share. With class weights, the loss of an image is multiplied
     by the weight of its class; for a mixed image, by the weights of its classes in their shares.

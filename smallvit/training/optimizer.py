@@ -10,7 +10,7 @@ _UNDECAYED = ("bias", "gamma", "beta", "position_embedding", "class_token", "tau
 
 
 def learning_rate_schedule(config: TrainConfig, num_train: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A linear warm-up from 0 to the peak, then a cosine to 0 at the last step.
+    """A linear warm-up from 0, the rate of the first step, to the peak; then a cosine to 0 after the last step.
 
     Args:
         config: the recipe.

@@ -67,9 +67,9 @@ def test_drift_is_said_in_words():
     metrics = {"loss": 1.0, "top1": 0.8, "top5": 1.0}
     record = tiny.record("vit", tiny.build("vit"), num_test=1000, metrics={"validation": metrics, "test": metrics})
     for right, words in (
-        (300, "The data has drifted: these images are harder"),
+        (300, "The data has probably drifted: these images are harder"),
         (396, "There is no sign that the data has drifted"),
-        (480, "These images are easier for the model"),
+        (480, "These images are probably easier for the model"),
     ):
         predicted = (np.arange(500) >= right).astype(int)
         model = EvaluatedModel(record, predicted, np.full(500, 0.5))
