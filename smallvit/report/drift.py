@@ -31,8 +31,8 @@ def _verdict(change: ProportionDifference) -> str:
     if change.difference < 0:
         return (
             "The data has probably drifted: these images are harder for the model than those it was tested on, or more "
-            "of them are of classes that it knows badly. classes.csv shows the recall of each class; training again with "
-            "some of these images may help."
+            "of them are of classes that it knows badly. classes.csv shows the recall of each class. Training again "
+            "with some of these images may help."
         )
     return (
         "These images are probably easier for the model than those it was tested on: the data has changed, has other "
