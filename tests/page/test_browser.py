@@ -215,6 +215,7 @@ SMALL_TARGETS = """[...document.querySelectorAll('button, a, select, input, summ
 
 def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visit):
     page = visit()
+    VIEWS["photo"](page)  # later nothing else is being computed
     open_view(page, "token")
     expect(page.locator(".stage .piece")).to_have_count(5)
     page.locator("#view-token .patch-grid button").nth(8 * 5 + 2).click()
@@ -228,14 +229,15 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
             page.get_by_role("button", name="Next step").click()
     assert len(set(seen)) == 7
     patch = page.locator("#view-token .patch-grid button")
-    page.route("**/queue/join*", lambda route: route.abort())
+    page.route("**/queue/data*", lambda route: route.abort())  # the connection breaks
     patch.nth(0).click()
     expect(page.locator("#message")).to_be_visible()
-    page.unroute("**/queue/join*")
+    page.unroute("**/queue/data*")
     patch.nth(0).click()  # the same patch once more
     expect(page.locator("#view-token .step")).to_contain_text("row 1, column 1")
     patch.nth(8 * 5 + 2).click()
-    page.errors = [error for error in page.errors if "ERR_FAILED" not in error and "Submit" not in error]
+    broken = re.compile("ERR_FAILED|Failed to fetch|Connection errored out")
+    page.errors = [error for error in page.errors if not broken.search(error)]
     assert "240 numbers" in seen[4]
     expect(page.locator(".barcode figcaption")).to_contain_text(re.compile(r"from −\d\.\d to \d\.\d"))
     page.locator("#view-token .patch-grid [tabindex='0']").focus()
