@@ -481,15 +481,19 @@ def test_a_page_of_one_model_speaks_of_one(visit, tmp_path):
 
 
 def test_what_is_refused_gets_one_message_and_the_page_goes_on(visit, url, tmp_path):
-    page = visit()
+    page = visit(390)
     (tmp_path / "text.jpg").write_bytes(b"no image at all, but long enough to be looked at" * 9)
     (tmp_path / "empty.png").write_bytes(b"")
     with open(tmp_path / "huge.jpg", "wb") as file:
-        file.truncate(25 * 2**20)
-    for name, message in (("huge.jpg", "MB; choose one"), ("empty.png", "file is empty"), ("text.jpg", "no image")):
+        file.truncate(20 * 2**20 + 1)
+    too_large = "20.1 MB; choose one of up to 20 MB"
+    page.get_by_role("button", name="Any example").scroll_into_view_if_needed()
+    for name, message in (("huge.jpg", too_large), ("empty.png", "file is empty"), ("text.jpg", "no image")):
         page.set_input_files("#file", tmp_path / name)
         expect(page.locator("#message")).to_contain_text(message)
+        expect(page.locator("#message")).to_be_in_viewport()
     expect(page.locator(".say .value")).to_have_count(0)  # the answers to the photo before are gone
+    expect(page.locator("#story")).to_be_hidden()
     page.get_by_role("button", name="Image URL").click()
     page.locator("input[type=url]").fill(f"{url}config")
     page.get_by_role("button", name="Load", exact=True).click()

@@ -84,7 +84,7 @@ export async function cachedCall(name, values, decode = (answer) => answer) {
 
 /** Upload a file and return the path that the server knows it by. Throws `PageError`. */
 export function upload(file, onprogress) {
-  const megabytes = (size) => (size / 1e6).toFixed(0);
+  const megabytes = (size) => Math.ceil((10 * size) / 2 ** 20) / 10;
   const tooLarge = t("error.too_large", { size: megabytes(file.size), max: megabytes(page.limits.bytes) });
   if (file.size > page.limits.bytes) return Promise.reject(new PageError(tooLarge));
   if (file.size === 0) return Promise.reject(new PageError(t("error.empty_file")));

@@ -75,7 +75,9 @@ function makeHeader() {
   );
   showAbsent();
   onAnswers(() => {
-    if (Object.keys(unchanged).length) fill(story, tellStory());
+    const known = Object.keys(unchanged).length > 0;
+    if (known) fill(story, tellStory());
+    story.style.visibility = known ? "" : "hidden"; // the story of the photo before; its room stays
   });
 }
 
