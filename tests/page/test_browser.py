@@ -269,7 +269,12 @@ def test_attention_of_the_clicked_patch_is_that_of_the_model(visit, client):
 def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path):
     page = visit()
     before = said(page)
+    # As if the page had been opened before its models were loaded.
+    page.evaluate("import('./web/state.js').then(({ page }) => page.models.forEach(model => { model.tau = null; }))")
+    choose_example(page, "lion")
+    tau = np.array(client.predict("laptop-spt_lsa", api_name="/tau")["tau"])
     open_view(page, "temperature")
+    expect(page.locator("#view-temperature > .take")).to_contain_text(f" to {tau[2].mean():.2f}")
     slider = page.locator("#factor")
     for power in (-0.9, -0.5, 0.3, 0.6, 0.9, np.log10(4)):  # dragged: the last position counts
         set_range(slider, power)
@@ -295,7 +300,6 @@ def test_the_slider_pulls_at_tau_and_the_answer_follows(visit, client, tmp_path)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV").click()
     download.value.save_as(tmp_path / "tau.csv")
-    tau = client.predict("laptop-spt_lsa", api_name="/tau")["tau"]
     values = [float(row["tau"]) for row in csv.DictReader((tmp_path / "tau.csv").open()) if "LSA" in row["model"]]
     assert values == pytest.approx(np.ravel(tau))
 
@@ -448,6 +452,18 @@ def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
     expect(page.locator("footer")).not_to_contain_text("Each is one training.")  # it names the four variants
     open_view(page, "training")
     expect(page.locator("#view-training .chart")).to_have_count(3)
+
+
+def test_nothing_is_said_about_a_class_that_the_models_do_not_have(visit, url):
+    lion = f"{url}?lang=en#view=photo&example=lion"
+    page = visit(address=lion, replaced=[('"leopard", "lion",', '"leopard", "wombat",')])
+    expect(page.locator(".card.answer .bars i")).to_have_count(12)
+    expect(page.locator(".truth")).to_have_text("Truth not known")
+    expect(page.locator(".right, .wrong")).to_have_count(0)
+    for place in ("#story", "#view-photo > .take"):
+        expect(page.locator(place)).not_to_contain_text("a lion")
+    expect(page.locator("[data-example]")).to_have_count(8)
+    expect(page.locator("[data-example=lion]")).to_have_count(0)
 
 
 def test_a_model_that_comes_later_is_shown_without_a_reload(visit):

@@ -15,9 +15,11 @@ const changesKey = (name) => JSON.stringify(changesOf(name));
 /** The answer of A or B with the changes as they are now, or undefined until the server has given it. */
 export const currentAnswer = (name) => (current[name]?.changes === changesKey(name) ? current[name] : undefined);
 
-/** Ask models for their answers; each answer has the `changes` it was given with, as JSON. */
+/** Ask models for their answers; each answer has the `changes` it was given with, as JSON. With it comes the model's
+ *  tau, which the page does not have if it was opened before the model was loaded. */
 async function askModels(photo, models, changes) {
   const answers = await call("/page_answers", { photo, models, changes: JSON.parse(changes) });
+  for (const answer of answers) modelNamed(answer.model).tau = answer.tau;
   return answers.map((answer) => ({ ...answer, changes }));
 }
 

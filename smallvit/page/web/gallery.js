@@ -4,7 +4,7 @@ import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
 import { choosePhoto } from "./answers.js";
-import { classKey, disagreementOf, modelNamed, page, pairNames } from "./state.js";
+import { classKey, disagreementOf, modelNamed, offeredExamples, page, pairNames } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { showMessage } from "./status.js";
 import { inSentence, titleOf } from "./words.js";
@@ -89,7 +89,7 @@ export function makeGallery() {
     source.textContent =
       page.test_class_names?.join() === page.class_names[a.classes].join()
         ? t("gallery.source_test")
-        : t("gallery.source_examples", { n: page.examples.length });
+        : t("gallery.source_examples", { n: offeredExamples().length });
     const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {

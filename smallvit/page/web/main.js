@@ -13,10 +13,12 @@ import {
   modelNamed,
   notify,
   page,
+  offeredExamples,
   readLink,
   set,
   state,
   subscribe,
+  truthFor,
 } from "./state.js";
 import { clear, setBusy, showMessage } from "./status.js";
 import { makeSettings } from "./settings.js";
@@ -103,10 +105,10 @@ function showAbsent() {
 
 /** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
 function tellStory() {
-  const truth = state.info?.truth;
   const plain = compared().find((model) => model.variant === "vit");
   const both = compared().find((model) => model.variant === "spt_lsa");
-  if (!truth || !plain || !both || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
+  const truth = plain && both && truthFor(plain) && truthFor(both);
+  if (!truth || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
   const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
   const values = {
@@ -196,7 +198,8 @@ function open() {
   const { photo, ...rest } = fields;
   set(rest);
   showView(false);
-  const first = page.examples.find((example) => example.id === page.opening) ?? page.examples[0];
+  const examples = offeredExamples();
+  const first = examples.find((example) => example.id === page.opening) ?? examples[0];
   if (photo || first) choosePhoto(photo ?? { example: first.id }, photo ? changes : null);
   else {
     setBusy(false);

@@ -23,6 +23,13 @@ export const pairNames = () => (state.a === state.b ? [state.a] : [state.a, stat
 export const classes = (model) => page.class_names[model.classes];
 export const classKey = (model, index) => classes(model)[index];
 
+/** The class of the photo; null if nobody knows it, or if it is none of the model's classes. */
+export const truthFor = (model) => (classes(model).includes(state.info?.truth) ? state.info.truth : null);
+
+/** The examples to offer: of a class that A or B knows, or of none. */
+export const offeredExamples = () =>
+  page.examples.filter(({ truth }) => !truth || pairNames().some((name) => classes(modelNamed(name)).includes(truth)));
+
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
   const group = availableModels().filter((model) => model.fair_group === modelNamed(state.a)?.fair_group);

@@ -5,7 +5,18 @@ import { bars } from "../probability_bars.js";
 import { button, fill, h, linkTo } from "../dom.js";
 import { canvas, pixels, seenImage } from "../draw.js";
 import { unchanged } from "../answers.js";
-import { classes, classKey, compared, disagreementOf, modelNamed, page, pairNames, set, state } from "../state.js";
+import {
+  classes,
+  classKey,
+  compared,
+  disagreementOf,
+  modelNamed,
+  page,
+  pairNames,
+  set,
+  state,
+  truthFor,
+} from "../state.js";
 import { buildView } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../photo_sources.js";
@@ -115,7 +126,7 @@ function links(nextView) {
 
 function card(model) {
   const answer = unchanged[model.name];
-  const truth = state.info?.truth;
+  const truth = truthFor(model);
   const said = answer && classKey(model, answer.top[0][0]);
   const [right, wrong, unsure] = list("answer_bar.marks");
   const [useA, useB] = list("photo.choose");
@@ -162,7 +173,7 @@ function card(model) {
 function takeaway(models) {
   const answered = models.filter((model) => unchanged[model.name]);
   if (!state.info || answered.length < models.length) return ["\u00a0"];
-  const truth = state.info.truth;
+  const truth = models.every(truthFor) ? state.info.truth : null;
   const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const shown = (list_) =>
     list_.map((model) => t("value.answer_of", { model: inSentence(model), answer: className(said(model)) })).join(", ");
@@ -228,15 +239,15 @@ function takeaway(models) {
       }
     }
   }
-  return [t(`photo.T.${key}`, values), second(models, right, wrong, said)];
+  return [t(`photo.T.${key}`, values), second(models, truth, right, wrong, said)];
 }
 
 /** The second sentence of the takeaway. */
-function second(models, right, wrong, said) {
+function second(models, truth, right, wrong, said) {
   const unsure = (model) => unchanged[model.name].unsure;
   if (models.every(unsure)) return t("photo.T+.unsure_all", { count: classes(models[0]).length });
-  if (state.info.truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
-  const kind = page.superclass[state.info.truth];
+  if (truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
+  const kind = page.superclass[truth];
   if (kind && wrong.length && wrong.every((model) => page.superclass[said(model)] === kind))
     return t("photo.T+.close", { superclass: superclassName(kind) });
   const [a, b] = pairNames().map(modelNamed);

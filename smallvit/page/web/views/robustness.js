@@ -4,7 +4,7 @@ import { aTruth, className, count, list, percent, sentences, t } from "../text.j
 import { button, fill, h } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seenImage, signed } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, state } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, state, truthFor } from "../state.js";
 import { current, currentAnswer, unchanged } from "../answers.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
@@ -315,7 +315,7 @@ function shiftTakeaway(models, moves, kept) {
       n: MOVES,
     });
   const parts = [sentence];
-  const truth = state.info.truth;
+  const truth = truthFor(models[more]);
   if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
     parts.push(
       t("robustness.T+.steady_wrong", {

@@ -4,7 +4,7 @@ import { attentionAsker, chosenAttention, drawAttention } from "../attention_map
 import { bars } from "../probability_bars.js";
 import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, truthFor } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, currentAnswer, unchanged } from "../answers.js";
 import { buildView } from "./view.js";
@@ -162,7 +162,7 @@ export function makeView(section, next) {
     const plain = plainOf(model);
     const ofPlain = plain ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
     if (attention) drawMap(model, attention);
-    if (currentAnswer(model.name) && before && attention && learned && (!plain || ofPlain)) {
+    if (model.tau && currentAnswer(model.name) && before && attention && learned && (!plain || ofPlain)) {
       view.setTakeaway(
         ...takeaway({
           model,
@@ -312,7 +312,7 @@ function takeaway({ model, factor, layer, maskOn, now, before, attention, learne
       t("temperature.T+.self", { layer: chosenLayer, self: percent(attention.self[chosenLayer - 1]) }),
     ];
   if (factor !== 1) {
-    const truth = state.info.truth;
+    const truth = truthFor(model);
     const key = said === said0 ? "keeps" : said === truth ? "turns_right" : said0 === truth ? "turns_wrong" : "turns";
     return [
       t(`temperature.T.${key}`, values),
@@ -331,9 +331,8 @@ function takeaway({ model, factor, layer, maskOn, now, before, attention, learne
     ];
   }
   const start = model.initial_tau;
-  const tau = model.tau
-    ? model.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / model.tau[chosenLayer - 1].length
-    : start;
+  const taus = model.tau[chosenLayer - 1];
+  const tau = taus.reduce((sum, each) => sum + each, 0) / taus.length;
   Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)) });
   if (!plain) return [t("temperature.T.no_plain", values), t("temperature.T+.why")];
   const own = spreads(learned) / numVisible,
