@@ -9,6 +9,7 @@ import {
   availableModels,
   classKey,
   compared,
+  defaultPair,
   link,
   modelNamed,
   notify,
@@ -193,9 +194,12 @@ function showView(moved) {
   document.getElementById(`title-${state.view}`)?.focus({ preventScroll: true });
 }
 
+let linkHasPair = false;
+
 function open() {
   const { fields, changes, notes } = readLink();
   const { photo, ...rest } = fields;
+  linkHasPair = "a" in fields || "b" in fields;
   set(rest);
   showView(false);
   const examples = offeredExamples();
@@ -223,8 +227,10 @@ function waitForModels() {
       const status = await call("/page_status", {}); // models, the pair, and the classes of the models
       await lookAgain(status.models); // before a visitor can choose them
       const before = availableModels().length;
+      const { a, b } = defaultPair();
       Object.assign(page, status);
       if (!before && availableModels().length) location.reload();
+      if (!linkHasPair && state.a === a && state.b === b) set(defaultPair()); // unless somebody chose the pair
       showAbsent();
       notify(new Set(["models"])); // every view is shown again
     } catch {

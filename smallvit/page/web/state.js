@@ -4,12 +4,17 @@ const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: 
 
 export const page = JSON.parse(document.getElementById("page").textContent);
 
+/** The models that the page opens with. */
+export function defaultPair() {
+  const [a, b = a] = page.pair;
+  return { a, b };
+}
+
 export const state = {
   view: "photo",
   photo: null, // {example} | {upload} | {test_image}: what the server takes
   info: null, // what /page_photo tells of it
-  a: page.pair[0],
-  b: page.pair[1] ?? page.pair[0],
+  ...defaultPair(),
   row: 3,
   column: 4, // of the patch, from 1
   layer: 3,
