@@ -445,6 +445,24 @@ def test_of_several_files_the_first_is_used_and_a_sentence_says_so(visit):
     expect(page.locator(".truth")).to_have_text("Truth not known")
 
 
+def test_the_photo_that_was_chosen_last_is_shown(visit):
+    page = visit()
+    uploads = []
+    page.route("**/upload*", lambda route: uploads.append(route))  # one that takes long
+    with page.expect_request("**/upload*"):
+        page.set_input_files("#file", LION)
+    page.route("**/queue/join*", lambda route: None, times=1)  # and a photo that never comes
+    page.locator("[data-example]").nth(0).click()
+    last = page.locator("[data-example]").nth(1)
+    last.click()
+    expect(page.locator(".truth")).to_contain_text(last.inner_text())
+    with page.expect_response("**/upload*"):
+        uploads[0].continue_()
+    page.wait_for_timeout(500)
+    answered(page)
+    expect(page.locator(".truth")).to_contain_text(last.inner_text())
+
+
 def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
     page = visit(replaced=[('"variant": "lsa"', '"variant": "new"'), ('"title": "ViT + LSA"', '"title": "ViT + New"')])
     expect(page.locator(".card.answer")).to_have_count(4)
@@ -468,8 +486,10 @@ def test_nothing_is_said_about_a_class_that_the_models_do_not_have(visit, url):
 
 def test_a_model_that_comes_later_is_shown_without_a_reload(visit):
     folder = '"folder": "assets/models/laptop-spt"}, "status": '
-    page = visit(replaced=[(f'{folder}"here"', f'{folder}"downloading"')])
+    pair = '"pair": ["laptop-vit", "laptop-'
+    page = visit(replaced=[(f'{folder}"here"', f'{folder}"downloading"'), (f'{pair}spt_lsa"', f'{pair}lsa"')])
     expect(page.locator(".card.answer")).to_have_count(4)
+    expect(page.locator(".who").nth(1)).to_have_text("ViT + SPT + LSA")  # the pair to open with is another one now
     page.locator(".card.answer").nth(1).get_by_role("button", name="Use as A").click()
     open_view(page, "attention")
     canvas = page.locator("#view-attention .pick canvas").first

@@ -114,6 +114,15 @@ subscribe((changed) => {
   }
 });
 
+let choices = 0;
+
+/** Begin to choose a photo that comes later. The function returned tells whether the visitor chose no other since. */
+export function beginChoice() {
+  choices += 1;
+  const own = choices;
+  return () => own === choices;
+}
+
 // Choosing a photo: what the server tells of it comes first, then the answers.
 const look = latest(
   async (photo) => call("/page_photo", { photo }),
@@ -138,6 +147,7 @@ export async function lookAgain(models) {
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
 export function choosePhoto(photo, changes = null) {
+  beginChoice();
   look.cancel();
   setBusy(true);
   set({ photo, info: null });

@@ -104,7 +104,8 @@ export function upload(file, onprogress) {
 }
 
 /** Run one call at a time; while it runs, keep only the newest waiting call.
- *  `done(answer)` gets the answers, `failed(error)` the errors; an answer that was overtaken by `cancel` is dropped. */
+ *  `done(answer)` gets the answers, `failed(error)` the errors. After `cancel` the next call runs at once, and the
+ *  answer of the one before is dropped. */
 export function latest(make, done, failed) {
   let running = false;
   let waiting = null;
@@ -118,6 +119,7 @@ export function latest(make, done, failed) {
     } catch (error) {
       if (own === generation) failed(error);
     }
+    if (own !== generation) return; // cancelled, and perhaps another one runs
     running = false;
     if (waiting) {
       const next = waiting;
@@ -131,6 +133,7 @@ export function latest(make, done, failed) {
   };
   request.cancel = () => {
     generation += 1;
+    running = false;
     waiting = null;
   };
   return request;

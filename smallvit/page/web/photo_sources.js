@@ -2,7 +2,7 @@
 
 import { PageError, upload } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { choosePhoto } from "./answers.js";
+import { beginChoice, choosePhoto } from "./answers.js";
 import { className, list, t } from "./text.js";
 import { clear, setBusy, showMessage } from "./status.js";
 import { makeCamera } from "./camera.js";
@@ -169,10 +169,13 @@ async function fromClipboard() {
 async function takeBlob(blob) {
   clear();
   setBusy(true);
+  const isLast = beginChoice();
+  const tell = (share) => isLast() && setBusy(true, t("error.uploading", { p: Math.round(100 * share) }));
   try {
-    const path = await upload(blob, (share) => setBusy(true, t("error.uploading", { p: Math.round(100 * share) })));
-    choosePhoto({ upload: path });
+    const path = await upload(blob, tell);
+    if (isLast()) choosePhoto({ upload: path });
   } catch (error) {
+    if (!isLast()) return;
     setBusy(false);
     showMessage(error instanceof PageError ? error.message : t("error.upload_failed"));
   }
