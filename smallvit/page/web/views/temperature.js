@@ -13,7 +13,14 @@ import { patchGrid } from "../patch_grid.js";
 import { answerName, headName, inSentence, scopeName, titleOf } from "../words.js";
 
 const [LOW, HIGH] = page.limits.factor;
-const SNAP = 0.02; // in decades: near × 1 the slider means × 1
+const STEP = 0.01; // of the slider, in decades
+const SNAP = 0.02; // near × 1 the slider means × 1
+
+/** The factor at a place of the slider; its last step ends just below the highest factor. */
+function factorAt(power) {
+  if (Math.abs(power) < SNAP) return 1;
+  return power > Math.log10(HIGH) - STEP ? HIGH : Number((10 ** power).toPrecision(3));
+}
 
 export function makeView(section, next) {
   const view = buildView(section, "temperature", next);
@@ -23,13 +30,10 @@ export function makeView(section, next) {
     type: "range",
     min: Math.log10(LOW),
     max: Math.log10(HIGH),
-    step: 0.01,
+    step: STEP,
     value: 0,
     id: "factor",
-    oninput: () => {
-      const power = Number(input.value);
-      change({ target: target(), factor: Math.abs(power) < SNAP ? 1 : Number((10 ** power).toPrecision(3)) });
-    },
+    oninput: () => change({ target: target(), factor: factorAt(Number(input.value)) }),
   });
   const at1 = Math.log(1 / LOW) / Math.log(HIGH / LOW);
   const ends = h("div", { class: "ends", "aria-hidden": "true", style: { "--at-1": `${100 * at1}%` } });
