@@ -80,7 +80,7 @@ export function makeGallery() {
           },
         },
         picture,
-        h("span", {}, className(image.truth)),
+        h("span", { title: values.truth }, values.truth),
       ),
     );
   }

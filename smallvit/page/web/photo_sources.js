@@ -139,7 +139,7 @@ export function makeSources() {
               "button",
               { type: "button", "data-example": example.id, onclick: () => choosePhoto({ example: example.id }) },
               h("img", { src: `example/${example.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
-              h("span", { "aria-label": t("photo.example_alt", { truth: name }) }, name),
+              h("span", { title: name, "aria-label": t("photo.example_alt", { truth: name }) }, name),
             ),
           );
         }),

@@ -154,10 +154,10 @@ export const times = (factor) => String(Number(factor.toPrecision(2)));
 export const milliseconds = (number) => (number < 10 ? number.toFixed(1) : number.toFixed(0));
 export const pvalue = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`).replaceAll(" ", NBSP);
 
-/** The shown name of a class: "lion", in Korean "lion(사자)". */
+/** The shown name of a class: "lion", in Korean "사자(lion)". */
 export function className(raw) {
   const english = raw.replaceAll("_", " ");
-  return language === "ko" && has(`class.${raw}`) ? `${english}(${t(`class.${raw}`)})` : english;
+  return language === "ko" && has(`class.${raw}`) ? `${t(`class.${raw}`)}(${english})` : english;
 }
 
 export const superclassName = (raw) => (has(`superclass.${raw}`) ? t(`superclass.${raw}`) : raw.replaceAll("_", " "));
