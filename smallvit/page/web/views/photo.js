@@ -2,7 +2,7 @@
 
 import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
 import { bars } from "../probability_bars.js";
-import { button, fill, h, linkTo } from "../dom.js";
+import { button, fill, h, linkTo, refill } from "../dom.js";
 import { canvas, pixels, seenImage } from "../draw.js";
 import { unchanged } from "../answers.js";
 import {
@@ -87,7 +87,7 @@ export function makeView(section, nextView) {
       example?.author &&
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
-    fill(cards, models.map(card));
+    refill(cards, models.map(card));
     const names = classes(first);
     allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
     if (allClasses.dataset.of !== String(first.classes)) {
@@ -134,6 +134,7 @@ function card(model) {
   const chooser = (side, use, is) =>
     button(state[side] === model.name ? is : use, () => set({ [side]: model.name }), {
       "aria-pressed": state[side] === model.name,
+      "data-key": `${side} ${model.name}`,
     });
   return h(
     "article",
