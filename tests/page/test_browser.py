@@ -246,7 +246,9 @@ def test_a_token_is_assembled_from_five_pieces_of_the_patch_that_is_clicked(visi
     for _ in range(7):
         page.keyboard.press("ArrowUp")
     expect(page.locator("#view-token > .take")).to_contain_text("At the image's edge")
-    page.locator("#view-token").get_by_role("button", name="Plain ViT").click()
+    plain = page.locator("#view-token").get_by_role("button", name="Plain ViT")
+    plain.press("Enter")
+    expect(plain).to_be_focused()
     expect(page.locator(".stage .piece")).to_have_count(1)
 
 
@@ -365,7 +367,8 @@ def test_the_gallery_sorts_examples_and_any_model_can_be_compared(visit):
     photo.click()
     expect(page.locator(".truth")).to_contain_text(truth)
     answered(page)
-    page.locator(".card.answer").nth(1).get_by_role("button", name="Use as B").click()
+    page.locator(".card.answer").nth(1).get_by_role("button", name="Use as B").press("Enter")
+    expect(page.locator(".card.answer").nth(1).get_by_role("button", name="Model B")).to_be_focused()
     expect(page.locator(".say").nth(1)).to_contain_text("ViT + SPT")
     expect(gallery).to_contain_text("only ViT + SPT right")
     page.evaluate(CHOOSE_A_CELL_AND_ANOTHER_MODEL)
@@ -386,6 +389,10 @@ def test_live_answers_follow_the_camera_until_it_is_stopped(visit):
     live = page.locator(".camera")
     expect(live.locator(".bars")).to_have_count(2)
     expect(live.locator(".take")).to_contain_text("times a second")
+    open_view(page, "token")
+    open_view(page, "photo")
+    expect(live.get_by_role("button", name="Stop")).to_be_disabled()
+    live.get_by_role("button", name="Start").click()
     live.get_by_role("button", name="Keep this frame").click()
     answered(page)
     expect(page.locator(".truth")).to_have_text("Truth not known")
@@ -572,6 +579,16 @@ def test_a_link_or_an_image_is_shared_and_a_damaged_link_says_so(visit, url, tmp
         damaged = visit(address=f"{url}?lang=en#view=photo&example=lion&{changes}")
         expect(damaged.locator("#message")).to_contain_text("Part of this link cannot be read")
         expect(damaged.locator(".what-if")).to_be_hidden()
+
+
+def test_the_back_button_returns_to_the_view_before(visit):
+    page = visit()
+    open_view(page, "attention")
+    page.go_back()
+    expect(page.locator("#view-photo")).to_be_visible()
+    page.go_forward()
+    expect(page.locator("#view-attention")).to_be_visible()
+    assert page.locator(".say .value").count() == 2  # the page was not loaded anew
 
 
 def test_words_are_explained_and_the_language_can_be_switched(visit):

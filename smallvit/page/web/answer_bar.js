@@ -2,7 +2,7 @@
 
 import { button, fill, h, linkTo } from "./dom.js";
 import { aTruth, className, list, percent, t } from "./text.js";
-import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, truthFor, undo } from "./state.js";
+import { changesOf, classKey, modelNamed, openView, pairNames, state, subscribe, truthFor, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
 import { bytes } from "./api.js";
 import { pixels, seenImage } from "./draw.js";
@@ -20,7 +20,7 @@ export function makeAnswerBar(element, views, settings) {
       name,
       linkTo(t(`${name}.tab`), `#view=${name}`, () => {
         menu.open = false;
-        set({ view: name });
+        openView(name);
       }),
     ]),
   );

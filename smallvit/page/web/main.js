@@ -15,6 +15,7 @@ import {
   notify,
   page,
   offeredExamples,
+  openView,
   readLink,
   set,
   state,
@@ -159,7 +160,7 @@ function makeFooter() {
       { class: "links" },
       page.source_code && h("a", { href: page.source_code }, source),
       linkTo(api, "#view=use", () => {
-        set({ view: "use" });
+        openView("use");
         scrollTo({ top: 0 });
       }),
       h("a", { href: "credits" }, credits),
@@ -217,8 +218,8 @@ function open() {
 }
 
 addEventListener("hashchange", () => {
-  // only a visitor changes the hash: the page itself replaces the whole address
-  if (location.hash.includes("view=")) location.reload();
+  // a link that the visitor put into the address; the entries of the page itself have a state
+  if (!history.state && location.hash.includes("view=")) location.reload();
 });
 
 function waitForModels() {

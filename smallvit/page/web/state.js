@@ -125,8 +125,18 @@ let timer = null;
 function remember() {
   // Chromium allows some hundred changes of the address in 30 s: a dragged slider makes more
   clearTimeout(timer);
-  timer = setTimeout(() => history.replaceState(null, "", link()), 250);
+  timer = setTimeout(() => history.replaceState({ view: state.view }, "", link()), 250);
 }
+
+/** Open a view; the Back button returns to the one before. */
+export function openView(view) {
+  if (view === state.view) return;
+  history.replaceState({ view: state.view }, "", link());
+  set({ view });
+  history.pushState({ view }, "", link());
+}
+
+addEventListener("popstate", (event) => event.state && set({ view: event.state.view }));
 
 /** Read the link: {fields, notes}. What cannot be read is left out, and a note of it made. */
 export function readLink() {

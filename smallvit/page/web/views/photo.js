@@ -11,6 +11,7 @@ import {
   compared,
   disagreementOf,
   modelNamed,
+  openView,
   page,
   pairNames,
   set,
@@ -119,7 +120,7 @@ function links(nextView) {
     share: found && percent(found.different_answers / found.n),
   });
   return [
-    linkTo(token, `#view=${nextView}`, () => set({ view: nextView })),
+    linkTo(token, `#view=${nextView}`, () => openView(nextView)),
     found && [" · ", linkTo(differ, "#view=photo", () => document.getElementById("gallery").scrollIntoView())],
   ];
 }

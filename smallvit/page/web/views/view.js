@@ -2,7 +2,7 @@
 
 import { fill, h, linkTo } from "../dom.js";
 import { rich, sentences, t } from "../text.js";
-import { modelNamed, set, state } from "../state.js";
+import { modelNamed, openView, state } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
 function glossValues() {
@@ -30,7 +30,7 @@ export function buildView(section, name, next = null) {
       h(
         "p",
         { class: "next" },
-        linkTo(t(`${name}.next`), `#view=${next}`, () => set({ view: next })),
+        linkTo(t(`${name}.next`), `#view=${next}`, () => openView(next)),
       ),
     );
   const shown = { take: null, intro: null };
