@@ -89,20 +89,12 @@ export function makeView(section, nextView) {
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
     refill(cards, models.map(card));
-    const names = classes(first);
-    allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
-    if (allClasses.dataset.of !== String(first.classes)) {
-      allClasses.dataset.of = first.classes;
-      allClasses.lastChild.textContent = names.map(className).join(", ");
-    }
-    data.textContent = t("photo.data", {
-      data: first.data,
-      train: count(first.num_train),
-      val: count(first.validation.n),
-      test: count(first.test.n),
-      count: names.length,
-      side: first.data_image_size,
-    });
+    allClasses.firstChild.textContent = t("photo.classes", { count: new Set(models.flatMap(classes)).size });
+    fill(
+      allClasses.lastChild,
+      ofEach(models, (model) => classes(model).map(className).join(", ")),
+    );
+    fill(data, ofEach(models, dataOf));
     sources.show();
     gallery.show();
     fill(next, links(nextView));
@@ -111,6 +103,23 @@ export function makeView(section, nextView) {
 
   return { show };
 }
+
+/** A text once if it is the same for every model, else that of each model after its name. */
+function ofEach(models, textOf) {
+  const told = models.map(textOf);
+  if (told.every((text) => text === told[0])) return told[0];
+  return models.map((model, index) => [index > 0 && h("br"), `${titleOf(model)}: ${told[index]}`]);
+}
+
+const dataOf = (model) =>
+  t("photo.data", {
+    data: model.data,
+    train: count(model.num_train),
+    val: count(model.validation.n),
+    test: count(model.test.n),
+    count: classes(model).length,
+    side: model.data_image_size,
+  });
 
 /** What to try next: the next view, and the photos on which A and B differ. */
 function links(nextView) {
