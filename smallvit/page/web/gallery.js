@@ -8,6 +8,7 @@ import { classKey, disagreementOf, modelNamed, offeredExamples, page, pairNames 
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { showMessage } from "./status.js";
 import { inSentence, titleOf } from "./words.js";
+import { explain } from "./views/view.js";
 
 const CELLS = ["both", "first", "second", "neither"];
 
@@ -121,10 +122,11 @@ export function makeGallery() {
         pvalue: pvalue(found.p),
       };
       const wrongDifferently = found.different_answers - counts.first - counts.second;
-      takeaway.textContent = sentences([
+      const told = sentences([
         t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values),
         wrongDifferently > 0 && t("gallery.T+.both_wrong", { w: count(wrongDifferently) }),
       ]);
+      fill(takeaway, explain(told));
     }
     const cellTexts = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
     fill(

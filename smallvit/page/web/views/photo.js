@@ -1,6 +1,17 @@
 // Photo and answers: one photo, every model, and where the models disagree.
 
-import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
+import {
+  allModels,
+  aTruth,
+  className,
+  count,
+  hideExplanation,
+  list,
+  milliseconds,
+  percent,
+  superclassName,
+  t,
+} from "../text.js";
 import { bars } from "../probability_bars.js";
 import { button, fill, h, linkTo, refill } from "../dom.js";
 import { canvas, pixels, seenImage } from "../draw.js";
@@ -18,7 +29,7 @@ import {
   state,
   truthFor,
 } from "../state.js";
-import { buildView } from "./view.js";
+import { buildView, explain } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../photo_sources.js";
 import { inSentence, titleOf } from "../words.js";
@@ -88,7 +99,12 @@ export function makeView(section, nextView) {
       example?.author &&
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
-    refill(cards, models.map(card));
+    hideExplanation();
+    const explained = new Set();
+    refill(
+      cards,
+      models.map((model) => card(model, explained)),
+    );
     allClasses.firstChild.textContent = t("photo.classes", { count: new Set(models.flatMap(classes)).size });
     fill(
       allClasses.lastChild,
@@ -134,7 +150,7 @@ function links(nextView) {
   ];
 }
 
-function card(model) {
+function card(model, explained) {
   const answer = unchanged[model.name];
   const truth = truthFor(model);
   const said = answer && classKey(model, answer.top[0][0]);
@@ -157,7 +173,7 @@ function card(model) {
         ? [
             h("b", {}, className(said)),
             truth && h("span", { class: said === truth ? "right" : "wrong" }, " ", said === truth ? right : wrong),
-            answer.unsure && h("span", { class: "unsure" }, unsure),
+            answer.unsure && h("span", { class: "unsure" }, explain(unsure, explained)),
           ]
         : "\u00a0",
     ),
@@ -172,7 +188,7 @@ function card(model) {
       "p",
       { class: "caption" },
       model.test
-        ? t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) })
+        ? explain(t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) }), explained)
         : t("photo.card_size", { parameters: count(model.parameters) }),
       h("br"),
       answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0",

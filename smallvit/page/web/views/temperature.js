@@ -7,7 +7,7 @@ import { canvas, color } from "../draw.js";
 import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, truthFor } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, currentAnswer, unchanged } from "../answers.js";
-import { buildView } from "./view.js";
+import { buildView, explain } from "./view.js";
 import { lineChart } from "../chart.js";
 import { patchGrid } from "../patch_grid.js";
 import { answerName, headName, inSentence, scopeName, titleOf } from "../words.js";
@@ -226,7 +226,7 @@ export function makeView(section, next) {
         }),
       }),
     );
-    curveTake.textContent = curveSentences(model, measured, factor, layer, maskOn).join(" ");
+    fill(curveTake, explain(curveSentences(model, measured, factor, layer, maskOn).join(" ")));
   }
 
   let dotsOf = null;

@@ -3,7 +3,7 @@
 import { button, csv, fill, fillTable, h, save } from "../dom.js";
 import { color } from "../draw.js";
 import { count, list, percent, pvalue, sentences, t } from "../text.js";
-import { buildView } from "./view.js";
+import { buildView, explain } from "./view.js";
 import { lineChart } from "../chart.js";
 import { compared, disagreementOf, modelNamed, page, pairNames } from "../state.js";
 import { inSentence, titleOf } from "../words.js";
@@ -14,10 +14,10 @@ export function makeView(section, next) {
   const table = h("table", {});
   view.body.append(
     charts,
-    h("p", { class: "caption" }, t("training.augmented")),
+    h("p", { class: "caption" }, explain(t("training.augmented"))),
     h("h3", {}, t("training.table")),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("training.table") }, table),
-    h("p", { class: "caption" }, t("training.seeds"), " ", t("training.minutes")),
+    h("p", { class: "caption" }, explain(t("training.seeds")), " ", t("training.minutes")),
     button(t("training.csv"), () => save("results.csv", csv(FIELDS, page.results))),
   );
   let drawn = null;
