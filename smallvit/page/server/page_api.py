@@ -61,6 +61,7 @@ def page_endpoints(models_here: ModelStore, photos: Photos) -> list[Callable[...
         """Classify a photo with some models."""
         return [
             classify(name, photos.square(photo, models_here.record(name).decode_spec), changes)
+            | {"tau": models_here.get(name).taus.tolist()}
             for name in chosen(models)
         ]
 

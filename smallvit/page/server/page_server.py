@@ -99,6 +99,7 @@ class PageServer:
 
     def launch(self, **options: Any) -> tuple[Any, str, str]:
         """Serve the page; options as for `gradio.Blocks.launch`."""
+        self.page_data()  # the first one reads data sets; Gradio gives up a start whose page takes over 3 s
         return self.blocks.launch(
             app_kwargs={
                 "routes": page_routes(self.page_data, self.photos.examples),

@@ -2,7 +2,7 @@
 
 import { button, fill, h, linkTo } from "./dom.js";
 import { aTruth, className, list, percent, t } from "./text.js";
-import { changesOf, classKey, modelNamed, pairNames, set, state, subscribe, undo } from "./state.js";
+import { changesOf, classKey, modelNamed, openView, pairNames, state, subscribe, truthFor, undo } from "./state.js";
 import { current, onAnswers, unchanged } from "./answers.js";
 import { bytes } from "./api.js";
 import { pixels, seenImage } from "./draw.js";
@@ -20,7 +20,7 @@ export function makeAnswerBar(element, views, settings) {
       name,
       linkTo(t(`${name}.tab`), `#view=${name}`, () => {
         menu.open = false;
-        set({ view: name });
+        openView(name);
       }),
     ]),
   );
@@ -67,11 +67,12 @@ export function makeAnswerBar(element, views, settings) {
     photo.setAttribute("aria-label", info ? t("answer_bar.photo_alt", { side: model.data_image_size }) : "");
     if (info) pixels(photo, current[state.a] ? bytes(current[state.a].seen) : seenImage(info, model), model.image_size);
     else photo.getContext("2d").clearRect(0, 0, photo.width, photo.height);
-    truth.textContent = info
-      ? info.truth
-        ? t("answer_bar.truth", { a_truth: aTruth(info.truth), truth: className(info.truth) })
-        : t("answer_bar.unknown")
-      : "\u00a0";
+    const known = pairNames().map(modelNamed).map(truthFor).find(Boolean);
+    truth.textContent = known
+      ? t("answer_bar.truth", { a_truth: aTruth(known), truth: className(known) })
+      : info
+        ? t("answer_bar.unknown")
+        : "\u00a0";
     fill(says, pairNames().map(say));
     const told = changesInWords();
     change.hidden = told === null;
@@ -94,7 +95,7 @@ export function makeAnswerBar(element, views, settings) {
     );
     if (!answer) return line;
     const [right, wrong, unsure] = list("answer_bar.marks");
-    const truth = state.info?.truth;
+    const truth = truthFor(model);
     const said = classKey(model, answer.top[0][0]);
     const value = h("span", { class: "value" }, `${percent(answer.top[0][1])}\u00a0%`);
     const marked = h("span", { class: "marked" }, value);

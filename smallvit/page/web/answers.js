@@ -15,9 +15,11 @@ const changesKey = (name) => JSON.stringify(changesOf(name));
 /** The answer of A or B with the changes as they are now, or undefined until the server has given it. */
 export const currentAnswer = (name) => (current[name]?.changes === changesKey(name) ? current[name] : undefined);
 
-/** Ask models for their answers; each answer has the `changes` it was given with, as JSON. */
+/** Ask models for their answers; each answer has the `changes` it was given with, as JSON. With it comes the model's
+ *  tau, which the page does not have if it was opened before the model was loaded. */
 async function askModels(photo, models, changes) {
   const answers = await call("/page_answers", { photo, models, changes: JSON.parse(changes) });
+  for (const answer of answers) modelNamed(answer.model).tau = answer.tau;
   return answers.map((answer) => ({ ...answer, changes }));
 }
 
@@ -112,6 +114,15 @@ subscribe((changed) => {
   }
 });
 
+let choices = 0;
+
+/** Begin to choose a photo that comes later. The function returned tells whether the visitor chose no other since. */
+export function beginChoice() {
+  choices += 1;
+  const own = choices;
+  return () => own === choices;
+}
+
 // Choosing a photo: what the server tells of it comes first, then the answers.
 const look = latest(
   async (photo) => call("/page_photo", { photo }),
@@ -136,6 +147,7 @@ export async function lookAgain(models) {
 
 /** Take a photo: {example}, {upload}, {test_image} or {url}. Old answers go at once. */
 export function choosePhoto(photo, changes = null) {
+  beginChoice();
   look.cancel();
   setBusy(true);
   set({ photo, info: null });

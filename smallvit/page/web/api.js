@@ -4,6 +4,7 @@ import { Client } from "./vendor/gradio-client.js";
 import { page } from "./state.js";
 import { has, t } from "./text.js";
 
+const PATIENCE = 90_000; // ms; where a proxy has ended the stream of answers, nothing else tells
 let connection = null;
 
 const address = () => location.origin + location.pathname.replace(/\/$/, "");
@@ -22,27 +23,43 @@ export class PageError extends Error {}
 /** Call an endpoint and return its answer. `values` must list the arguments in the endpoint's order: Gradio's client
  *  knows argument names only of documented endpoints. Throws `PageError`. */
 export async function call(name, values) {
+  const used = connect();
   let client;
   try {
-    client = await connect();
+    client = await used;
   } catch {
     throw new PageError(t("error.server_gone"));
   }
   try {
-    return (await client.predict(name, Object.values(values))).data[0];
+    return (await inTime(client.predict(name, Object.values(values)))).data[0];
   } catch (error) {
-    throw new PageError(inWords(error));
+    const message = String(error?.message ?? error ?? "");
+    const ours = told(message);
+    // A client whose stream broke off would wait for answers forever: the next call connects anew.
+    if (!ours && connection === used) connection = null;
+    throw new PageError(ours ?? inWords(message));
   }
 }
 
-function inWords(error) {
-  const message = String(error?.message ?? error ?? "");
+function inTime(answer) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("connection")), PATIENCE);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** The text of an error that the server tells as JSON; null for any other. */
+function told(message) {
   try {
     const { key, values, sentence } = JSON.parse(message);
     return has(`error.${key}`) ? t(`error.${key}`, values) : sentence;
   } catch {
-    /* not one of ours */
+    return null;
   }
+}
+
+function inWords(message) {
   if (/queue.*full/i.test(message)) return t("error.queue_full", { n: page.limits.waiting });
   if (/connection|fetch|network/i.test(message)) return t("error.server_gone");
   return message && !/^\{|^null$|undefined/.test(message) ? message : t("error.unexpected");
@@ -67,7 +84,7 @@ export async function cachedCall(name, values, decode = (answer) => answer) {
 
 /** Upload a file and return the path that the server knows it by. Throws `PageError`. */
 export function upload(file, onprogress) {
-  const megabytes = (size) => (size / 1e6).toFixed(0);
+  const megabytes = (size) => Math.ceil((10 * size) / 2 ** 20) / 10;
   const tooLarge = t("error.too_large", { size: megabytes(file.size), max: megabytes(page.limits.bytes) });
   if (file.size > page.limits.bytes) return Promise.reject(new PageError(tooLarge));
   if (file.size === 0) return Promise.reject(new PageError(t("error.empty_file")));
@@ -87,7 +104,8 @@ export function upload(file, onprogress) {
 }
 
 /** Run one call at a time; while it runs, keep only the newest waiting call.
- *  `done(answer)` gets the answers, `failed(error)` the errors; an answer that was overtaken by `cancel` is dropped. */
+ *  `done(answer)` gets the answers, `failed(error)` the errors. After `cancel` the next call runs at once, and the
+ *  answer of the one before is dropped. */
 export function latest(make, done, failed) {
   let running = false;
   let waiting = null;
@@ -101,6 +119,7 @@ export function latest(make, done, failed) {
     } catch (error) {
       if (own === generation) failed(error);
     }
+    if (own !== generation) return; // cancelled, and perhaps another one runs
     running = false;
     if (waiting) {
       const next = waiting;
@@ -114,6 +133,7 @@ export function latest(make, done, failed) {
   };
   request.cancel = () => {
     generation += 1;
+    running = false;
     waiting = null;
   };
   return request;

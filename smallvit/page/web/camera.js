@@ -5,7 +5,7 @@ import { bars } from "./probability_bars.js";
 import { button, fill, h } from "./dom.js";
 import { showMessage } from "./status.js";
 import { list, t } from "./text.js";
-import { modelNamed, pairNames } from "./state.js";
+import { modelNamed, pairNames, subscribe } from "./state.js";
 import { answerName, titleOf } from "./words.js";
 
 const SIDE = 160; // pixels of a frame that is sent; the bundled models see 32
@@ -152,6 +152,10 @@ export function makeCamera(keep) {
       );
     return canvas;
   }
+
+  const stopIfOn = () => startButton.disabled && stop(off);
+  subscribe((changed) => (changed.has("view") || changed.has("photo")) && stopIfOn());
+  document.addEventListener("visibilitychange", () => document.hidden && stopIfOn());
 
   return {
     element,

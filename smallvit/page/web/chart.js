@@ -25,8 +25,8 @@ export function lineChart(lines, options) {
   const [y0, y1] = [ticks[0], ticks.at(-1)];
   const px = (x) => LEFT + (WIDTH - LEFT - RIGHT) * (x1 === x0 ? 0.5 : (scale(x) - x0) / (x1 - x0));
   const py = (y) => HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * ((y - y0) / (y1 - y0 || 1));
-  const step = ticks[1] - ticks[0];
-  const digits = Number.isInteger(step) ? 0 : step < 0.1 ? 2 : 1;
+  const step = Number((ticks[1] - ticks[0]).toFixed(10));
+  const digits = [0, 1, 2, 3].find((number) => Number(step.toFixed(number)) === step) ?? 4;
   const parts = [];
   for (const y of ticks) {
     parts.push(h("svg:line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: py(y), y2: py(y) }));
@@ -73,7 +73,8 @@ export function lineChart(lines, options) {
   }
   for (const mark of options.marks ?? []) {
     parts.push(h("svg:line", { class: "mark", x1: px(mark.x), x2: px(mark.x), y1: TOP, y2: HEIGHT - BOTTOM }));
-    parts.push(h("svg:text", { class: "title", x: px(mark.x) + 5, y: TOP + 10 }, mark.name));
+    const place = px(mark.x) > WIDTH - 60 ? { x: px(mark.x) - 5, "text-anchor": "end" } : { x: px(mark.x) + 5 };
+    parts.push(h("svg:text", { class: "title", ...place, y: TOP + 10 }, mark.name));
   }
   const svg = h(
     "svg:svg",

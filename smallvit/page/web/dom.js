@@ -23,6 +23,13 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Replace the children of an element; the focus goes to the new button with the `data-key` of the one that had it. */
+export function refill(element, ...children) {
+  const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  fill(element, ...children);
+  if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
 /** A labelled slider over whole numbers from 1; `limit` sets the largest. */
 export function slider(label, value, oninput) {
   const output = h("b", {}, String(value)); // <output> would take the label from the input

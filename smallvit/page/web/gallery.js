@@ -4,10 +4,11 @@ import { bytes, call, latest } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { canvas, pixels } from "./draw.js";
 import { choosePhoto } from "./answers.js";
-import { classKey, disagreementOf, modelNamed, page, pairNames } from "./state.js";
+import { classKey, disagreementOf, modelNamed, offeredExamples, page, pairNames } from "./state.js";
 import { className, count, list, pvalue, sentences, t } from "./text.js";
 import { showMessage } from "./status.js";
 import { inSentence, titleOf } from "./words.js";
+import { explain } from "./views/view.js";
 
 const CELLS = ["both", "first", "second", "neither"];
 
@@ -15,7 +16,7 @@ export function makeGallery() {
   const takeaway = h("p", { class: "take small" });
   const cells = h("div", { class: "row cells", role: "group", "aria-label": t("gallery.title") });
   const row = h("ul", { class: "thumbs" });
-  const more = button(t("gallery.more"), () => load(pairNames(), cell, row.children.length), { hidden: true });
+  const more = button(t("gallery.more"), () => isLoading || ask(pairNames(), row.children.length), { hidden: true });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
   const source = h("p", { class: "caption" });
   const element = h(
@@ -32,18 +33,28 @@ export function makeGallery() {
   );
   let cell = null;
   let pair = null;
+  let isLoading = false;
 
   const load = latest(
     (models, wanted, offset) => call("/page_gallery", { models, cell: wanted, offset }),
     (answer, models, cell_, offset) => {
+      isLoading = false;
       if (!offset) row.replaceChildren();
       row.dataset.cell = cell_;
       row.append(...answer.images.map((image) => thumb(image, models.map(modelNamed))));
       more.hidden = !answer.more;
       empty.hidden = row.children.length > 0;
     },
-    (error) => showMessage(error.message),
+    (error) => {
+      isLoading = false;
+      showMessage(error.message);
+    },
   );
+
+  function ask(models, offset) {
+    isLoading = true;
+    load(models, cell, offset);
+  }
 
   function thumb(image, [a, b]) {
     const picture = canvas("");
@@ -70,7 +81,7 @@ export function makeGallery() {
           },
         },
         picture,
-        h("span", {}, className(image.truth)),
+        h("span", { title: values.truth }, values.truth),
       ),
     );
   }
@@ -83,13 +94,14 @@ export function makeGallery() {
     pair = key;
     cell = null;
     load.cancel();
+    isLoading = false;
     row.replaceChildren();
-    more.hidden = true;
+    more.hidden = empty.hidden = true;
     const [a, b] = names.map(modelNamed);
     source.textContent =
       page.test_class_names?.join() === page.class_names[a.classes].join()
         ? t("gallery.source_test")
-        : t("gallery.source_examples", { n: page.examples.length });
+        : t("gallery.source_examples", { n: offeredExamples().length });
     const found = disagreementOf(a.name, b.name);
     const swapped = found && found.models[0] !== a.name;
     const counts = found && {
@@ -110,10 +122,11 @@ export function makeGallery() {
         pvalue: pvalue(found.p),
       };
       const wrongDifferently = found.different_answers - counts.first - counts.second;
-      takeaway.textContent = sentences([
+      const told = sentences([
         t(found.p < 0.05 ? "gallery.T.uneven" : "gallery.T.even", values),
         wrongDifferently > 0 && t("gallery.T+.both_wrong", { w: count(wrongDifferently) }),
       ]);
+      fill(takeaway, explain(told));
     }
     const cellTexts = list("gallery.cells", { A: titleOf(a), B: titleOf(b) });
     fill(
@@ -127,7 +140,7 @@ export function makeGallery() {
             cell = name;
             for (const [place, cellButton] of [...cells.children].entries())
               cellButton.setAttribute("aria-pressed", CELLS[place] === name);
-            load(names, name, 0);
+            ask(names, 0);
           },
           { "aria-pressed": false },
         ),

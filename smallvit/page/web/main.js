@@ -9,14 +9,18 @@ import {
   availableModels,
   classKey,
   compared,
+  defaultPair,
   link,
   modelNamed,
   notify,
   page,
+  offeredExamples,
+  openView,
   readLink,
   set,
   state,
   subscribe,
+  truthFor,
 } from "./state.js";
 import { clear, setBusy, showMessage } from "./status.js";
 import { makeSettings } from "./settings.js";
@@ -75,7 +79,9 @@ function makeHeader() {
   );
   showAbsent();
   onAnswers(() => {
-    if (Object.keys(unchanged).length) fill(story, tellStory());
+    const known = Object.keys(unchanged).length > 0;
+    if (known) fill(story, tellStory());
+    story.style.visibility = known ? "" : "hidden"; // the story of the photo before; its room stays
   });
 }
 
@@ -101,10 +107,10 @@ function showAbsent() {
 
 /** One or two sentences: what the photo shows, and whether the plain model and the one with both ideas are right. */
 function tellStory() {
-  const truth = state.info?.truth;
   const plain = compared().find((model) => model.variant === "vit");
   const both = compared().find((model) => model.variant === "spt_lsa");
-  if (!truth || !plain || !both || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
+  const truth = plain && both && truthFor(plain) && truthFor(both);
+  if (!truth || !unchanged[plain.name] || !unchanged[both.name]) return rich(answersInWords());
   const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const key = { "01": 1, 11: 2, 10: 3, "00": 4 }[`${Number(said(plain) === truth)}${Number(said(both) === truth)}`];
   const values = {
@@ -154,7 +160,7 @@ function makeFooter() {
       { class: "links" },
       page.source_code && h("a", { href: page.source_code }, source),
       linkTo(api, "#view=use", () => {
-        set({ view: "use" });
+        openView("use");
         scrollTo({ top: 0 });
       }),
       h("a", { href: "credits" }, credits),
@@ -189,12 +195,16 @@ function showView(moved) {
   document.getElementById(`title-${state.view}`)?.focus({ preventScroll: true });
 }
 
+let linkHasPair = false;
+
 function open() {
   const { fields, changes, notes } = readLink();
   const { photo, ...rest } = fields;
+  linkHasPair = "a" in fields || "b" in fields;
   set(rest);
   showView(false);
-  const first = page.examples.find((example) => example.id === page.opening) ?? page.examples[0];
+  const examples = offeredExamples();
+  const first = examples.find((example) => example.id === page.opening) ?? examples[0];
   if (photo || first) choosePhoto(photo ?? { example: first.id }, photo ? changes : null);
   else {
     setBusy(false);
@@ -208,8 +218,8 @@ function open() {
 }
 
 addEventListener("hashchange", () => {
-  // only a visitor changes the hash: the page itself replaces the whole address
-  if (location.hash.includes("view=")) location.reload();
+  // a link that the visitor put into the address; the entries of the page itself have a state
+  if (!history.state && location.hash.includes("view=")) location.reload();
 });
 
 function waitForModels() {
@@ -218,8 +228,10 @@ function waitForModels() {
       const status = await call("/page_status", {}); // models, the pair, and the classes of the models
       await lookAgain(status.models); // before a visitor can choose them
       const before = availableModels().length;
+      const { a, b } = defaultPair();
       Object.assign(page, status);
       if (!before && availableModels().length) location.reload();
+      if (!linkHasPair && state.a === a && state.b === b) set(defaultPair()); // unless somebody chose the pair
       showAbsent();
       notify(new Set(["models"])); // every view is shown again
     } catch {

@@ -2,11 +2,11 @@
 
 import { PageError, upload } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { choosePhoto } from "./answers.js";
+import { beginChoice, choosePhoto } from "./answers.js";
 import { className, list, t } from "./text.js";
 import { clear, setBusy, showMessage } from "./status.js";
 import { makeCamera } from "./camera.js";
-import { page, state } from "./state.js";
+import { offeredExamples, page, state } from "./state.js";
 
 const FEW = 8;
 
@@ -78,7 +78,7 @@ export function makeSources() {
   let drawn = null;
   const examples = h(
     "div",
-    { class: "examples", hidden: !page.examples.length },
+    { class: "examples" },
     h("h3", {}, examplesText),
     row,
     h(
@@ -86,7 +86,7 @@ export function makeSources() {
       { class: "row" },
       moreButton,
       button(anyText, () => {
-        const others = page.examples.filter((example) => example.id !== state.photo?.example);
+        const others = offeredExamples().filter((example) => example.id !== state.photo?.example);
         choosePhoto({ example: others[Math.floor(Math.random() * others.length)].id });
       }),
     ),
@@ -121,10 +121,13 @@ export function makeSources() {
   }
 
   function show() {
-    const shown = isOpen ? page.examples : page.examples.slice(0, FEW);
-    moreButton.hidden = shown.length === page.examples.length;
-    if (drawn !== shown.length) {
-      drawn = shown.length;
+    const offered = offeredExamples();
+    const shown = isOpen ? offered : offered.slice(0, FEW);
+    examples.hidden = !offered.length;
+    moreButton.hidden = shown.length === offered.length;
+    const key = shown.map((example) => example.id).join(" ");
+    if (drawn !== key) {
+      drawn = key;
       fill(
         row,
         shown.map((example) => {
@@ -136,7 +139,7 @@ export function makeSources() {
               "button",
               { type: "button", "data-example": example.id, onclick: () => choosePhoto({ example: example.id }) },
               h("img", { src: `example/${example.id}.jpg`, alt: "", width: 72, height: 72, loading: "lazy" }),
-              h("span", { "aria-label": t("photo.example_alt", { truth: name }) }, name),
+              h("span", { title: name, "aria-label": t("photo.example_alt", { truth: name }) }, name),
             ),
           );
         }),
@@ -166,10 +169,13 @@ async function fromClipboard() {
 async function takeBlob(blob) {
   clear();
   setBusy(true);
+  const isLast = beginChoice();
+  const tell = (share) => isLast() && setBusy(true, t("error.uploading", { p: Math.round(100 * share) }));
   try {
-    const path = await upload(blob, (share) => setBusy(true, t("error.uploading", { p: Math.round(100 * share) })));
-    choosePhoto({ upload: path });
+    const path = await upload(blob, tell);
+    if (isLast()) choosePhoto({ upload: path });
   } catch (error) {
+    if (!isLast()) return;
     setBusy(false);
     showMessage(error instanceof PageError ? error.message : t("error.upload_failed"));
   }

@@ -9,16 +9,15 @@ export function bars(model, answer, number = 3) {
   return h(
     "ol",
     { class: "bars", "data-variant": model.variant },
-    answer.top
-      .slice(0, number)
-      .map(([index, probability]) =>
-        h(
-          "li",
-          {},
-          h("span", { class: "name" }, className(classKey(model, index))),
-          h("i", { "aria-hidden": "true", style: { "--share": `${100 * probability}%` } }),
-          h("span", { class: "value" }, `${percent(probability)}\u00a0%`),
-        ),
-      ),
+    answer.top.slice(0, number).map(([index, probability]) => {
+      const name = className(classKey(model, index));
+      return h(
+        "li",
+        {},
+        h("span", { class: "name", title: name }, name),
+        h("i", { "aria-hidden": "true", style: { "--share": `${100 * probability}%` } }),
+        h("span", { class: "value" }, `${percent(probability)}\u00a0%`),
+      );
+    }),
   );
 }

@@ -4,12 +4,17 @@ const NO_CHANGES = { target: null, factor: 1, layer: null, mask: true, covered: 
 
 export const page = JSON.parse(document.getElementById("page").textContent);
 
+/** The models that the page opens with. */
+export function defaultPair() {
+  const [a, b = a] = page.pair;
+  return { a, b };
+}
+
 export const state = {
   view: "photo",
   photo: null, // {example} | {upload} | {test_image}: what the server takes
   info: null, // what /page_photo tells of it
-  a: page.pair[0],
-  b: page.pair[1] ?? page.pair[0],
+  ...defaultPair(),
   row: 3,
   column: 4, // of the patch, from 1
   layer: 3,
@@ -22,6 +27,13 @@ export const availableModels = () => page.models.filter((model) => model.status 
 export const pairNames = () => (state.a === state.b ? [state.a] : [state.a, state.b]);
 export const classes = (model) => page.class_names[model.classes];
 export const classKey = (model, index) => classes(model)[index];
+
+/** The class of the photo; null if nobody knows it, or if it is none of the model's classes. */
+export const truthFor = (model) => (classes(model).includes(state.info?.truth) ? state.info.truth : null);
+
+/** The examples to offer: of a class that A or B knows, or of none. */
+export const offeredExamples = () =>
+  page.examples.filter(({ truth }) => !truth || pairNames().some((name) => classes(modelNamed(name)).includes(truth)));
 
 /** Models that the photo view shows: those that differ from A in the two ideas alone, else A and B. */
 export function compared() {
@@ -113,8 +125,18 @@ let timer = null;
 function remember() {
   // Chromium allows some hundred changes of the address in 30 s: a dragged slider makes more
   clearTimeout(timer);
-  timer = setTimeout(() => history.replaceState(null, "", link()), 250);
+  timer = setTimeout(() => history.replaceState({ view: state.view }, "", link()), 250);
 }
+
+/** Open a view; the Back button returns to the one before. */
+export function openView(view) {
+  if (view === state.view) return;
+  history.replaceState({ view: state.view }, "", link());
+  set({ view });
+  history.pushState({ view }, "", link());
+}
+
+addEventListener("popstate", (event) => event.state && set({ view: event.state.view }));
 
 /** Read the link: {fields, notes}. What cannot be read is left out, and a note of it made. */
 export function readLink() {

@@ -11,6 +11,7 @@ let slow = null;
 export function showMessage(text) {
   fill(message, text);
   message.hidden = false;
+  message.scrollIntoView({ block: "nearest" });
 }
 
 export function clear() {

@@ -49,43 +49,33 @@ const TERMS = {
     ["validation", /validation|held out/i],
     ["temperature", /temperature/i],
     ["sqrt_d", /√d/],
-    ["logit", /logits?/i],
-    ["mask", /\bmask/i],
-    ["query", /\bqueries\b/i],
-    ["EMA", /\bEMA\b/],
+    ["mask", /\bmask\b/i],
     ["epoch", /\bepochs?\b/i],
     ["unsure", /\bunsure\b/i],
     ["attention", /\battention\b/i],
-    ["entropy", /\bcovers\b|\bspreads?\b/i],
     ["head", /\bheads?\b/i],
     ["layer", /\blayers?\b/i],
     ["token", /\btokens?\b/i],
     ["patch", /\bpatch(?:es)?\b/i],
     ["seed", /\bseeds?\b/i],
-    ["parameter", /\bparameters\b/i],
   ],
   ko: [
     ["McNemar", /맥니마 검정/],
     ["standard_error", /표준 오차/],
     ["top-1", /top-1 정확도/],
     ["augmentation", /증강/],
-    ["validation", /검증 이미지/],
+    ["validation", /검증 이미지|따로 떼어/],
     ["temperature", /온도/],
     ["sqrt_d", /√d/],
-    ["logit", /로짓/],
     ["mask", /마스크/],
-    ["query", /쿼리/],
-    ["EMA", /EMA/],
     ["epoch", /에포크/],
     ["unsure", /확신이? ?낮/],
     ["attention", /어텐션/],
-    ["entropy", /퍼[지집]/],
     ["head", /헤드/],
     ["layer", /레이어/],
     ["token", /토큰/],
     ["patch", /패치/],
     ["seed", /시드/],
-    ["parameter", /파라미터/],
   ],
 };
 
@@ -118,11 +108,11 @@ function gloss(word, explanation) {
       class: "gloss",
       "aria-label": `${word}: ${explanation}`,
       onmouseenter: () => show(element, explanation),
-      onmouseleave: hide,
+      onmouseleave: hideExplanation,
       onfocus: () => show(element, explanation),
-      onblur: hide,
+      onblur: hideExplanation,
       onclick: () => show(element, explanation),
-      onkeydown: (event) => event.key === "Escape" && hide(),
+      onkeydown: (event) => event.key === "Escape" && hideExplanation(),
     },
     word,
   );
@@ -130,7 +120,7 @@ function gloss(word, explanation) {
 }
 
 function show(element, explanation) {
-  hide();
+  hideExplanation();
   bubble = h("div", { class: "bubble", "aria-hidden": "true" }, explanation);
   document.body.append(bubble);
   const place = element.getBoundingClientRect();
@@ -139,7 +129,8 @@ function show(element, explanation) {
   bubble.style.top = `${place.bottom + scrollY + 6}px`;
 }
 
-function hide() {
+/** Take the explanation away that is shown: its word may be about to go. */
+export function hideExplanation() {
   bubble?.remove();
   bubble = null;
 }
@@ -154,10 +145,10 @@ export const times = (factor) => String(Number(factor.toPrecision(2)));
 export const milliseconds = (number) => (number < 10 ? number.toFixed(1) : number.toFixed(0));
 export const pvalue = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`).replaceAll(" ", NBSP);
 
-/** The shown name of a class: "lion", in Korean "lion(사자)". */
+/** The shown name of a class: "lion", in Korean "사자(lion)". */
 export function className(raw) {
   const english = raw.replaceAll("_", " ");
-  return language === "ko" && has(`class.${raw}`) ? `${english}(${t(`class.${raw}`)})` : english;
+  return language === "ko" && has(`class.${raw}`) ? `${t(`class.${raw}`)}(${english})` : english;
 }
 
 export const superclassName = (raw) => (has(`superclass.${raw}`) ? t(`superclass.${raw}`) : raw.replaceAll("_", " "));

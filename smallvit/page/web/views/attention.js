@@ -6,7 +6,7 @@ import { canvas, color, overlay, seenImage } from "../draw.js";
 import { changesOf, modelNamed, pairNames, set, state } from "../state.js";
 import { showMessage } from "../status.js";
 import { fill, h, menu, slider } from "../dom.js";
-import { buildView } from "./view.js";
+import { buildView, explain } from "./view.js";
 import { lineChart } from "../chart.js";
 import { list, percent, t } from "../text.js";
 import { patchGrid } from "../patch_grid.js";
@@ -35,7 +35,7 @@ export function makeView(section, next) {
     caption,
     h("h3", {}, t("attention.self_title")),
     self,
-    h("p", { class: "caption" }, t("attention.self_note")),
+    h("p", { class: "caption" }, explain(t("attention.self_note"))),
     h("h3", {}, t("attention.rollout_title")),
     rollouts,
     h("p", { class: "caption" }, t("attention.rollout_note")),

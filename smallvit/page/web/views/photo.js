@@ -1,12 +1,35 @@
 // Photo and answers: one photo, every model, and where the models disagree.
 
-import { allModels, aTruth, className, count, list, milliseconds, percent, superclassName, t } from "../text.js";
+import {
+  allModels,
+  aTruth,
+  className,
+  count,
+  hideExplanation,
+  list,
+  milliseconds,
+  percent,
+  superclassName,
+  t,
+} from "../text.js";
 import { bars } from "../probability_bars.js";
-import { button, fill, h, linkTo } from "../dom.js";
+import { button, fill, h, linkTo, refill } from "../dom.js";
 import { canvas, pixels, seenImage } from "../draw.js";
 import { unchanged } from "../answers.js";
-import { classes, classKey, compared, disagreementOf, modelNamed, page, pairNames, set, state } from "../state.js";
-import { buildView } from "./view.js";
+import {
+  classes,
+  classKey,
+  compared,
+  disagreementOf,
+  modelNamed,
+  openView,
+  page,
+  pairNames,
+  set,
+  state,
+  truthFor,
+} from "../state.js";
+import { buildView, explain } from "./view.js";
 import { makeGallery } from "../gallery.js";
 import { makeSources } from "../photo_sources.js";
 import { inSentence, titleOf } from "../words.js";
@@ -76,21 +99,18 @@ export function makeView(section, nextView) {
       example?.author &&
         (example.link ? h("a", { href: example.link }, t("photo.credit", example)) : t("photo.credit", example)),
     );
-    fill(cards, models.map(card));
-    const names = classes(first);
-    allClasses.firstChild.textContent = t("photo.classes", { count: names.length });
-    if (allClasses.dataset.of !== String(first.classes)) {
-      allClasses.dataset.of = first.classes;
-      allClasses.lastChild.textContent = names.map(className).join(", ");
-    }
-    data.textContent = t("photo.data", {
-      data: first.data,
-      train: count(first.num_train),
-      val: count(first.validation.n),
-      test: count(first.test.n),
-      count: names.length,
-      side: first.data_image_size,
-    });
+    hideExplanation();
+    const explained = new Set();
+    refill(
+      cards,
+      models.map((model) => card(model, explained)),
+    );
+    allClasses.firstChild.textContent = t("photo.classes", { count: new Set(models.flatMap(classes)).size });
+    fill(
+      allClasses.lastChild,
+      ofEach(models, (model) => classes(model).map(className).join(", ")),
+    );
+    fill(data, ofEach(models, dataOf));
     sources.show();
     gallery.show();
     fill(next, links(nextView));
@@ -100,6 +120,23 @@ export function makeView(section, nextView) {
   return { show };
 }
 
+/** A text once if it is the same for every model, else that of each model after its name. */
+function ofEach(models, textOf) {
+  const told = models.map(textOf);
+  if (told.every((text) => text === told[0])) return told[0];
+  return models.map((model, index) => [index > 0 && h("br"), `${titleOf(model)}: ${told[index]}`]);
+}
+
+const dataOf = (model) =>
+  t("photo.data", {
+    data: model.data,
+    train: count(model.num_train),
+    val: count(model.validation.n),
+    test: count(model.test.n),
+    count: classes(model).length,
+    side: model.data_image_size,
+  });
+
 /** What to try next: the next view, and the photos on which A and B differ. */
 function links(nextView) {
   const found = disagreementOf(state.a, state.b);
@@ -108,14 +145,14 @@ function links(nextView) {
     share: found && percent(found.different_answers / found.n),
   });
   return [
-    linkTo(token, `#view=${nextView}`, () => set({ view: nextView })),
+    linkTo(token, `#view=${nextView}`, () => openView(nextView)),
     found && [" · ", linkTo(differ, "#view=photo", () => document.getElementById("gallery").scrollIntoView())],
   ];
 }
 
-function card(model) {
+function card(model, explained) {
   const answer = unchanged[model.name];
-  const truth = state.info?.truth;
+  const truth = truthFor(model);
   const said = answer && classKey(model, answer.top[0][0]);
   const [right, wrong, unsure] = list("answer_bar.marks");
   const [useA, useB] = list("photo.choose");
@@ -123,6 +160,7 @@ function card(model) {
   const chooser = (side, use, is) =>
     button(state[side] === model.name ? is : use, () => set({ [side]: model.name }), {
       "aria-pressed": state[side] === model.name,
+      "data-key": `${side} ${model.name}`,
     });
   return h(
     "article",
@@ -135,7 +173,7 @@ function card(model) {
         ? [
             h("b", {}, className(said)),
             truth && h("span", { class: said === truth ? "right" : "wrong" }, " ", said === truth ? right : wrong),
-            answer.unsure && h("span", { class: "unsure" }, unsure),
+            answer.unsure && h("span", { class: "unsure" }, explain(unsure, explained)),
           ]
         : "\u00a0",
     ),
@@ -150,7 +188,7 @@ function card(model) {
       "p",
       { class: "caption" },
       model.test
-        ? t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) })
+        ? explain(t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) }), explained)
         : t("photo.card_size", { parameters: count(model.parameters) }),
       h("br"),
       answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0",
@@ -162,7 +200,7 @@ function card(model) {
 function takeaway(models) {
   const answered = models.filter((model) => unchanged[model.name]);
   if (!state.info || answered.length < models.length) return ["\u00a0"];
-  const truth = state.info.truth;
+  const truth = models.every(truthFor) ? state.info.truth : null;
   const said = (model) => classKey(model, unchanged[model.name].top[0][0]);
   const shown = (list_) =>
     list_.map((model) => t("value.answer_of", { model: inSentence(model), answer: className(said(model)) })).join(", ");
@@ -228,15 +266,15 @@ function takeaway(models) {
       }
     }
   }
-  return [t(`photo.T.${key}`, values), second(models, right, wrong, said)];
+  return [t(`photo.T.${key}`, values), second(models, truth, right, wrong, said)];
 }
 
 /** The second sentence of the takeaway. */
-function second(models, right, wrong, said) {
+function second(models, truth, right, wrong, said) {
   const unsure = (model) => unchanged[model.name].unsure;
   if (models.every(unsure)) return t("photo.T+.unsure_all", { count: classes(models[0]).length });
-  if (state.info.truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
-  const kind = page.superclass[state.info.truth];
+  if (truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
+  const kind = page.superclass[truth];
   if (kind && wrong.length && wrong.every((model) => page.superclass[said(model)] === kind))
     return t("photo.T+.close", { superclass: superclassName(kind) });
   const [a, b] = pairNames().map(modelNamed);

@@ -1,10 +1,10 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
 import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
-import { button, fill, h } from "../dom.js";
+import { button, fill, h, refill } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seenImage, signed } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, state } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, state, truthFor } from "../state.js";
 import { current, currentAnswer, unchanged } from "../answers.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
@@ -146,12 +146,10 @@ export function makeView(section, next) {
     const key = JSON.stringify([state.photo, models.map((model) => model.name), state.changes.translation]);
     if (key === drawnMoves) return;
     drawnMoves = key;
-    const focused = document.activeElement?.dataset?.move;
-    fill(
+    refill(
       maps,
       models.map((model, index) => movesGrid(model, moves[index], kept[index])),
     );
-    if (focused) maps.querySelector(`[data-move="${focused}"]`)?.focus({ preventScroll: true });
     const [first] = models;
     const patch = (first.patch_size * first.data_image_size) / first.image_size; // in pixels of a move
     const [edge, whole] = list("robustness.notes", { P: patch });
@@ -198,7 +196,7 @@ export function makeView(section, next) {
                 title: label,
                 class: [other && "other", here && "here"].filter(Boolean).join(" "),
                 tabindex: here ? 0 : -1,
-                "data-move": `${model.name} ${translation}`,
+                "data-key": `${model.name} ${translation}`,
                 "aria-pressed": String(state.changes.translation) === String(translation),
                 style: { "--share": probability },
                 onclick: () => change({ translation }),
@@ -315,7 +313,7 @@ function shiftTakeaway(models, moves, kept) {
       n: MOVES,
     });
   const parts = [sentence];
-  const truth = state.info.truth;
+  const truth = truthFor(models[more]);
   if (truth && kept[0] !== kept[1] && classKey(models[more], moves[more].answer) !== truth) {
     parts.push(
       t("robustness.T+.steady_wrong", {

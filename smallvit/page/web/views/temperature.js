@@ -4,16 +4,23 @@ import { attentionAsker, chosenAttention, drawAttention } from "../attention_map
 import { bars } from "../probability_bars.js";
 import { button, csv, fill, fillTable, h, menu, save } from "../dom.js";
 import { canvas, color } from "../draw.js";
-import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state } from "../state.js";
+import { change, changesOf, classKey, modelNamed, page, pairNames, plainOf, set, state, truthFor } from "../state.js";
 import { className, count, list, percent, points, t, times } from "../text.js";
 import { current, currentAnswer, unchanged } from "../answers.js";
-import { buildView } from "./view.js";
+import { buildView, explain } from "./view.js";
 import { lineChart } from "../chart.js";
 import { patchGrid } from "../patch_grid.js";
 import { answerName, headName, inSentence, scopeName, titleOf } from "../words.js";
 
 const [LOW, HIGH] = page.limits.factor;
-const SNAP = 0.02; // in decades: near × 1 the slider means × 1
+const STEP = 0.01; // of the slider, in decades
+const SNAP = 0.02; // near × 1 the slider means × 1
+
+/** The factor at a place of the slider; its last step ends just below the highest factor. */
+function factorAt(power) {
+  if (Math.abs(power) < SNAP) return 1;
+  return power > Math.log10(HIGH) - STEP ? HIGH : Number((10 ** power).toPrecision(3));
+}
 
 export function makeView(section, next) {
   const view = buildView(section, "temperature", next);
@@ -23,13 +30,10 @@ export function makeView(section, next) {
     type: "range",
     min: Math.log10(LOW),
     max: Math.log10(HIGH),
-    step: 0.01,
+    step: STEP,
     value: 0,
     id: "factor",
-    oninput: () => {
-      const power = Number(input.value);
-      change({ target: target(), factor: Math.abs(power) < SNAP ? 1 : Number((10 ** power).toPrecision(3)) });
-    },
+    oninput: () => change({ target: target(), factor: factorAt(Number(input.value)) }),
   });
   const at1 = Math.log(1 / LOW) / Math.log(HIGH / LOW);
   const ends = h("div", { class: "ends", "aria-hidden": "true", style: { "--at-1": `${100 * at1}%` } });
@@ -162,7 +166,7 @@ export function makeView(section, next) {
     const plain = plainOf(model);
     const ofPlain = plain ? askPlain(plain.name, Math.min(chosenLayer, plain.depth), {}) : null;
     if (attention) drawMap(model, attention);
-    if (currentAnswer(model.name) && before && attention && learned && (!plain || ofPlain)) {
+    if (model.tau && currentAnswer(model.name) && before && attention && learned && (!plain || ofPlain)) {
       view.setTakeaway(
         ...takeaway({
           model,
@@ -222,7 +226,7 @@ export function makeView(section, next) {
         }),
       }),
     );
-    curveTake.textContent = curveSentences(model, measured, factor, layer, maskOn).join(" ");
+    fill(curveTake, explain(curveSentences(model, measured, factor, layer, maskOn).join(" ")));
   }
 
   let dotsOf = null;
@@ -312,7 +316,7 @@ function takeaway({ model, factor, layer, maskOn, now, before, attention, learne
       t("temperature.T+.self", { layer: chosenLayer, self: percent(attention.self[chosenLayer - 1]) }),
     ];
   if (factor !== 1) {
-    const truth = state.info.truth;
+    const truth = truthFor(model);
     const key = said === said0 ? "keeps" : said === truth ? "turns_right" : said0 === truth ? "turns_wrong" : "turns";
     return [
       t(`temperature.T.${key}`, values),
@@ -331,9 +335,8 @@ function takeaway({ model, factor, layer, maskOn, now, before, attention, learne
     ];
   }
   const start = model.initial_tau;
-  const tau = model.tau
-    ? model.tau[chosenLayer - 1].reduce((sum, each) => sum + each, 0) / model.tau[chosenLayer - 1].length
-    : start;
+  const taus = model.tau[chosenLayer - 1];
+  const tau = taus.reduce((sum, each) => sum + each, 0) / taus.length;
   Object.assign(values, { tau: tau.toFixed(2), start: start.toFixed(2), spread: Math.round(spreads(learned)) });
   if (!plain) return [t("temperature.T.no_plain", values), t("temperature.T+.why")];
   const own = spreads(learned) / numVisible,

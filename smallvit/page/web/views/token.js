@@ -1,7 +1,7 @@
 // A token: how the pieces of five images become the numbers that stand for one patch.
 
 import { bytes, call, latest } from "../api.js";
-import { button, fill, h, slider } from "../dom.js";
+import { button, fill, h, refill, slider } from "../dom.js";
 import { canvas, css, drawFrame, enlarge, gridLines, pixels, seenImage } from "../draw.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
@@ -114,7 +114,7 @@ export function makeView(section, nextView) {
         state.a;
     const model = modelNamed(chosen);
     const [row, column] = [state.row, state.column].map((value) => Math.min(value, model.grid_size));
-    fill(
+    refill(
       which,
       names.length > 1 &&
         names.map((name) =>
@@ -125,7 +125,7 @@ export function makeView(section, nextView) {
               step = 0;
               show();
             },
-            { "aria-pressed": name === chosen, "data-variant": modelNamed(name).variant },
+            { "aria-pressed": name === chosen, "data-key": name, "data-variant": modelNamed(name).variant },
           ),
         ),
     );

@@ -2,8 +2,8 @@
 
 import { button, csv, fill, fillTable, h, save } from "../dom.js";
 import { color } from "../draw.js";
-import { count, list, percent, pvalue, t } from "../text.js";
-import { buildView } from "./view.js";
+import { count, list, percent, pvalue, sentences, t } from "../text.js";
+import { buildView, explain } from "./view.js";
 import { lineChart } from "../chart.js";
 import { compared, disagreementOf, modelNamed, page, pairNames } from "../state.js";
 import { inSentence, titleOf } from "../words.js";
@@ -14,10 +14,10 @@ export function makeView(section, next) {
   const table = h("table", {});
   view.body.append(
     charts,
-    h("p", { class: "caption" }, t("training.augmented")),
+    h("p", { class: "caption" }, explain(t("training.augmented"))),
     h("h3", {}, t("training.table")),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("training.table") }, table),
-    h("p", { class: "caption" }, t("training.seeds"), " ", t("training.minutes")),
+    h("p", { class: "caption" }, explain(t("training.seeds")), " ", t("training.minutes")),
     button(t("training.csv"), () => save("results.csv", csv(FIELDS, page.results))),
   );
   let drawn = null;
@@ -28,9 +28,7 @@ export function makeView(section, next) {
     const key = [...models, ...all].map((model) => model.name).join(" ");
     if (key === drawn) return;
     drawn = key;
-    const [a] = models;
-    const epochs = a.history.at(-1)?.epoch ?? 0;
-    view.intro(t("training.intro", { train: count(a.num_train), epochs, val: count(a.validation.n) }));
+    view.intro(intro(models));
     view.setTakeaway(...takeaway(models));
     const [x, top1, loss] = list("training.axes");
     fill(
@@ -46,6 +44,21 @@ export function makeView(section, next) {
   }
 
   return { show };
+}
+
+/** What the models were trained on: one sentence where their numbers are the same. */
+function intro(models) {
+  const told = models.map((model) =>
+    list("training.intro", {
+      model: inSentence(model),
+      train: count(model.num_train),
+      epochs: model.history.at(-1)?.epoch ?? 0,
+      val: count(model.validation.n),
+    }),
+  );
+  const [[each, , curves_]] = told;
+  const same = told.length > 1 && told.every(([other]) => other === each);
+  return sentences([...(same ? [each] : told.map(([, own]) => own)), curves_]);
 }
 
 const count1 = (number) => (Number.isInteger(number) ? count(number) : number.toFixed(1));
@@ -114,20 +127,20 @@ function takeaway(models) {
       return { model, training, validation: model.validation?.top1 };
     })
     .filter((end) => end.training !== undefined && end.validation !== undefined);
-  const sentences = [];
+  const parts = [];
   if (ends.length) {
     const { model, training, validation } = ends.at(-1);
     const gap = training - validation;
     const key = training >= 0.8 && gap >= 0.15 ? "by_heart" : gap >= 0.05 ? "gap" : "no_gap";
-    sentences.push(t(`training.T.${key}`, { model: inSentence(model), t: percent(training), v: percent(validation) }));
+    parts.push(t(`training.T.${key}`, { model: inSentence(model), t: percent(training), v: percent(validation) }));
   }
   const [a, b] = models;
-  if (!b) return sentences;
-  if (a.fair_group !== b.fair_group) return [...sentences, t("training.T+.unfair")];
+  if (!b) return parts;
+  if (a.fair_group !== b.fair_group) return [...parts, t("training.T+.unfair")];
   const found = disagreementOf(a.name, b.name);
   if (found && a.test && b.test) {
     const [better, worse] = a.test.top1 >= b.test.top1 ? [a, b] : [b, a];
-    sentences.push(
+    parts.push(
       t(found.p < 0.05 ? "training.T+.p_small" : "training.T+.p_large", {
         n: count(found.n),
         better: inSentence(better),
@@ -142,5 +155,5 @@ function takeaway(models) {
       }),
     );
   }
-  return sentences;
+  return parts;
 }

@@ -6,7 +6,7 @@ import { copyButton } from "../copy.js";
 import { showMessage } from "../status.js";
 import { buildView } from "./view.js";
 import { list, t } from "../text.js";
-import { modelNamed, set, state } from "../state.js";
+import { modelNamed, openView, state } from "../state.js";
 import { inSentence } from "../words.js";
 
 const ENDPOINTS = ["classify", "compare", "what_if", "patches", "tau", "attention"];
@@ -39,7 +39,7 @@ export function makeView(section) {
       "p",
       { class: "next" },
       button(t("use.next"), () => {
-        set({ view: "photo" });
+        openView("photo");
         document.getElementById("file").click();
       }),
     ),

@@ -2,7 +2,7 @@
 
 import { fill, h, linkTo } from "../dom.js";
 import { rich, sentences, t } from "../text.js";
-import { modelNamed, set, state } from "../state.js";
+import { modelNamed, openView, state } from "../state.js";
 
 /** {values for explanations of terms}: of the model that is chosen as B. */
 function glossValues() {
@@ -15,9 +15,11 @@ function glossValues() {
     n: model.grid_size ** 2,
     d: model.head_dim,
     start: model.initial_tau.toFixed(2),
-    parameters: model.parameters.toLocaleString("en-US"),
   };
 }
+
+/** A text as nodes; the first appearance of each term that is not in `explained` yet has its explanation. */
+export const explain = (text, explained = new Set()) => rich(text, { values: glossValues(), explained });
 
 /** Build what every view has: {setTakeaway(sentences), body, intro(text)}; a link at its end opens the view `next`. */
 export function buildView(section, name, next = null) {
@@ -30,7 +32,7 @@ export function buildView(section, name, next = null) {
       h(
         "p",
         { class: "next" },
-        linkTo(t(`${name}.next`), `#view=${next}`, () => set({ view: next })),
+        linkTo(t(`${name}.next`), `#view=${next}`, () => openView(next)),
       ),
     );
   const shown = { take: null, intro: null };
@@ -46,7 +48,7 @@ export function buildView(section, name, next = null) {
     intro(text) {
       if (text === shown.intro) return;
       shown.intro = text;
-      fill(intro, rich(text, { values: glossValues(), explained: new Set() }));
+      fill(intro, explain(text));
     },
   };
 }
