@@ -3,10 +3,10 @@
 import { h } from "./dom.js";
 
 const WIDTH = 560;
-const HEIGHT = 250;
+const HEIGHT = 260;
 const LEFT = 48,
   RIGHT = 12,
-  TOP = 26,
+  TOP = 36,
   BOTTOM = 38;
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 
@@ -39,7 +39,7 @@ export function lineChart(lines, options) {
   parts.push(
     h("svg:text", { class: "title", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, options.x),
   );
-  parts.push(h("svg:text", { class: "title", x: 4, y: 11 }, options.y));
+  parts.push(h("svg:text", { class: "title", x: 4, y: 2, "dominant-baseline": "hanging" }, options.y));
   if (options.reference) {
     const y = py(options.reference.y);
     parts.push(h("svg:line", { class: "reference", x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y }));
