@@ -1,7 +1,7 @@
 """What an experiment logs before its first training: the plan, the data, warnings."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,8 @@ def log_faster_backend(command: str) -> None:
     """Log the command with an installed backend that would train faster on this device, if there is one."""
     if faster := backend.faster_backend():
         name, title = faster
-        log.info("%s is installed too, and trains faster on a CPU: KERAS_BACKEND=%s %s", title, name, command)
+        command = f"KERAS_BACKEND={name} {command}".rstrip()
+        log.info("%s is installed too, and trains faster on a CPU: %s", title, command)
 
 
 def log_findings(findings: Findings, file: Path | None = None) -> None:
@@ -111,18 +112,18 @@ def warn_of_leakage(runs: Iterable[Run], dataset: Dataset) -> None:
             return
 
 
-def warn_of_absent_classes(runs: Iterable[Run], dataset: Dataset) -> None:
-    """Warn if a split has no image of a class: its accuracy then says nothing about the class."""
+def warn_of_absent_classes(runs: Sequence[Run], dataset: Dataset) -> None:
+    """Warn if a split has no image of a class."""
     absent: dict[tuple[str, str], None] = {}  # in order
-    for run in runs:
+    for run in (run for run in runs if run.variant == runs[0].variant):  # the variants have the same splits
         for name, split in zip(("training", "validation", "test"), run_splits(dataset, run), strict=True):
             counts = np.bincount(split.labels, minlength=len(dataset.class_names))
             absent |= dict.fromkeys((name, dataset.class_names[label]) for label in np.flatnonzero(counts == 0))
     for name in dict.fromkeys(name for name, _ in absent):
         classes = [class_name for of_split, class_name in absent if of_split == name]
         log.warning(
-            "There are no %s images of %s. Equal images and those of one group of --group-by stay together, so such a "
-            "class needs more images or groups",
+            "There are no %s images of %s, so nothing is measured on them. Such a class needs more images, or more "
+            "groups of --group-by",
             name,
             format_list(classes),
         )
