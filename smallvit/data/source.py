@@ -79,7 +79,9 @@ class Source(NamedTuple):
             return "cifar100" if path.name.startswith(CIFAR100_PYTHON_FOLDER) else "archive"
         if suffix in TABLE_SUFFIXES:
             return "hf_dataset" if suffix == ".parquet" and has_embedded_images(path) else "table"
-        return "hf_dataset" if is_hf_dataset_name(self.path) and not os.path.lexists(path) else "unknown"
+        # In a folder that is here, a name that is not here is a mistake, for which nobody should wait for the network.
+        is_path = os.path.lexists(path) or os.path.isdir(path.parent)
+        return "hf_dataset" if is_hf_dataset_name(self.path) and not is_path else "unknown"
 
     @property
     def name(self) -> str:

@@ -66,6 +66,12 @@ def test_a_channel_that_never_changes_can_be_divided_by():
     assert std == (1.0, 1.0, 0.1)
 
 
+def test_a_missing_file_of_a_folder_that_is_here_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert [Source(name).find_kind() for name in ("data/flowers", "ada/flowers")] == ["unknown", "hf_dataset"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

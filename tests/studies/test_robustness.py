@@ -344,7 +344,7 @@ def test_tables_show_the_numbers(entry):
     [
         (["--seed", "-1"], "--seed is -1; it must be at least 0."),
         (["--models", "nothing/here"], "There is no model folder at nothing/here"),
-        (["--data", "nothing/there"], "nothing/there: there is no such file or folder here"),
+        (["--data", "nothing.npz"], "There is no nothing.npz; --data takes a folder of images"),
         (["--update-docs"], "FOLDER/robustness.json cannot be read ("),
     ],
 )
