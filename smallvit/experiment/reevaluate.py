@@ -72,8 +72,10 @@ def reevaluate_models(folders: Mapping[str, ModelFolder], read_data: TrainingDat
         record, dataset = folder.record, read_data(folder.record)
         tests[name], side = dataset.test, dataset.test.images.shape[1]
         measured_on = record.data, record.num_test, record.data_image_size
-        is_same = record.test_sha256 == dataset.test.sha256()  # a data set may have another name now
-        if not is_same and measured_on != (dataset.name, len(dataset.test.labels), side):
+        found_here = dataset.name, len(dataset.test.labels), side
+        if (
+            measured_on != found_here and record.test_sha256 != dataset.test.sha256()
+        ):  # the data may only have a new name
             raise UserError(
                 f"{name} was measured on {record.num_test} test images of {record.data} at "
                 f"{record.data_image_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."

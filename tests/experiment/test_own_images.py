@@ -14,6 +14,7 @@ import train
 from smallvit import cli, files
 from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
+from smallvit.device import backend
 from smallvit.errors import UserError
 from smallvit.experiment import ExperimentOptions
 from smallvit.experiment.check import check
@@ -183,6 +184,17 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
     assert train.main([*options, "--resume"]) == 2
     assert "is a finished training whose test images is" in capsys.readouterr().err
+
+
+def test_resuming_keeps_the_precision_that_was_the_faster_one(place, monkeypatch, capsys):
+    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--precision", "auto"]
+    monkeypatch.setattr(backend, "fast_precision", lambda: "float32")
+    assert train.main(options) == 0
+    monkeypatch.setattr(backend, "fast_precision", lambda: "bfloat16")  # measured again, beside other work
+    assert train.main([*options, "--resume"]) == 0
+    assert train.main([*options, "--precision", "bfloat16", "--resume"]) == 2
+    assert "is a finished training whose precision is float32, not bfloat16" in capsys.readouterr().err
 
 
 def planned(**overrides):

@@ -131,6 +131,7 @@ export function latest(make, done, failed) {
     if (running) waiting = input;
     else run(input);
   };
+  request.isRunning = () => running;
   request.cancel = () => {
     generation += 1;
     running = false;

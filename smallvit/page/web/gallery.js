@@ -16,7 +16,9 @@ export function makeGallery() {
   const takeaway = h("p", { class: "take small" });
   const cells = h("div", { class: "row cells", role: "group", "aria-label": t("gallery.title") });
   const row = h("ul", { class: "thumbs" });
-  const more = button(t("gallery.more"), () => isLoading || ask(pairNames(), row.children.length), { hidden: true });
+  const more = button(t("gallery.more"), () => load.isRunning() || load(pairNames(), cell, row.children.length), {
+    hidden: true,
+  });
   const empty = h("p", { class: "caption", hidden: true }, t("gallery.empty"));
   const source = h("p", { class: "caption" });
   const element = h(
@@ -33,28 +35,18 @@ export function makeGallery() {
   );
   let cell = null;
   let pair = null;
-  let isLoading = false;
 
   const load = latest(
     (models, wanted, offset) => call("/page_gallery", { models, cell: wanted, offset }),
     (answer, models, cell_, offset) => {
-      isLoading = false;
       if (!offset) row.replaceChildren();
       row.dataset.cell = cell_;
       row.append(...answer.images.map((image) => thumb(image, models.map(modelNamed))));
       more.hidden = !answer.more;
       empty.hidden = row.children.length > 0;
     },
-    (error) => {
-      isLoading = false;
-      showMessage(error.message);
-    },
+    (error) => showMessage(error.message),
   );
-
-  function ask(models, offset) {
-    isLoading = true;
-    load(models, cell, offset);
-  }
 
   function thumb(image, [a, b]) {
     const picture = canvas("");
@@ -94,7 +86,6 @@ export function makeGallery() {
     pair = key;
     cell = null;
     load.cancel();
-    isLoading = false;
     row.replaceChildren();
     more.hidden = empty.hidden = true;
     const [a, b] = names.map(modelNamed);
@@ -140,7 +131,7 @@ export function makeGallery() {
             cell = name;
             for (const [place, cellButton] of [...cells.children].entries())
               cellButton.setAttribute("aria-pressed", CELLS[place] === name);
-            ask(names, 0);
+            load(names, name, 0);
           },
           { "aria-pressed": false },
         ),
