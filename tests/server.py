@@ -124,6 +124,8 @@ def running(url, *arguments, log, folder=ROOT, seconds=240, prefix=(), **environ
         address = Address(url)
         address.process = process
         yield address
+        if process.poll() is not None:
+            raise RuntimeError(f"app.py ended by itself:\n{Path(log).read_text()}")
     finally:
         process.send_signal(signal.SIGINT)  # as Ctrl-C: it stops what it has started, too
         try:

@@ -1,5 +1,7 @@
 """What the server opens: a list, compared with the routes of the installed Gradio, and tried over HTTP."""
 
+import time
+
 import httpx
 import pytest
 from starlette.routing import Route
@@ -7,7 +9,7 @@ from starlette.routing import Route
 from smallvit.page.server.models import ModelStore
 from smallvit.page.server.page_server import PageServer
 from smallvit.page.server.request_limits import GRADIO_ROUTES, OWN_ROUTES, SECURITY_HEADERS, is_open
-from tests.server import free_port
+from tests.server import served as serving
 
 # Routes of Gradio that stay closed. A new version may open more: decide for each whether it belongs into
 # smallvit/page/server/request_limits.py (it must not answer outside the queue, nor read or fetch files) or here.
@@ -86,12 +88,8 @@ CLOSED = [
 @pytest.fixture(scope="module")
 def served():
     """(the FastAPI application, its URL) of a page without models."""
-    server = PageServer(ModelStore([]), problems=["There is none."])
-    application, url, _ = server.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port()
-    )
-    yield application, url
-    server.blocks.close()
+    with serving(PageServer(ModelStore([]), problems=["There is none."])) as application_and_url:
+        yield application_and_url
 
 
 def all_routes(routes):
@@ -170,18 +168,26 @@ def test_the_page_is_served_in_the_language_of_the_visitor(served):
 
 
 def test_behind_a_proxy_the_root_path_is_no_part_of_a_route():
-    server = PageServer(ModelStore([]))
-    _, url, _ = server.launch(
-        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port(), root_path="/demo"
-    )
-    try:
+    with serving(PageServer(ModelStore([])), root_path="/demo") as (_, url):
         for prefix in ("", "demo/"):  # some proxies take the path away, others leave it
             assert httpx.get(f"{url}{prefix}config").status_code == 200
             assert httpx.get(f"{url}{prefix}texts/en.json").status_code == 200
             assert httpx.get(f"{url}{prefix}web/views/view.js").status_code == 200
             assert httpx.get(f"{url}{prefix}gradio_api/app_id").status_code == 404
-    finally:
-        server.blocks.close()
+
+
+def test_it_starts_where_the_page_takes_long(monkeypatch):
+    server = PageServer(ModelStore([]))
+    data = server.page_data()
+    calls = []
+
+    def slow_from_the_second_time_on():
+        calls.append(time.sleep(4 if calls else 0))  # Gradio waits 3 seconds for the page, then gives up
+        return data
+
+    monkeypatch.setattr(server, "page_data", slow_from_the_second_time_on)
+    with serving(server) as (_, url):
+        assert httpx.get(url, timeout=60).status_code == 200
 
 
 def test_an_upload_to_a_full_disk_is_a_sentence(served, almost_full, caplog):

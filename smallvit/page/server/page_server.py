@@ -99,7 +99,7 @@ class PageServer:
 
     def launch(self, **options: Any) -> tuple[Any, str, str]:
         """Serve the page; options as for `gradio.Blocks.launch`."""
-        self.page_data()  # the first one reads data sets; Gradio gives up a start whose page takes over 3 s
+        self.page_data()  # the first one reads data sets: not while a visitor waits
         return self.blocks.launch(
             app_kwargs={
                 "routes": page_routes(self.page_data, self.photos.examples),
@@ -110,5 +110,6 @@ class PageServer:
             state_session_capacity=200,
             enable_monitoring=False,
             ssr_mode=False,  # a Space sets it, but there is no page of Gradio to render
+            _frontend=False,  # no request for the page that ends the server if a busy machine takes over 3 s for it
             **options,
         )
