@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 
+MAX_REASON_LENGTH = 300
+
 
 class UserError(Exception):
     """The user's input or environment cannot be used. The message is one sentence: the value, and what is right."""
@@ -42,6 +44,11 @@ def write_error_as_user_error(
         raise  # the reader closed the pipe, as `| head` does
     except OSError as error:
         raise UserError(f"{what} could not be written ({error.strerror or error}); {advice}.") from error
+
+
+def error_reason(error: BaseException) -> str:
+    """What the error of a library says, for a sentence of ours: one line without a full stop, or its type."""
+    return escape_name(" ".join(str(error).split()))[:MAX_REASON_LENGTH].rstrip(".") or type(error).__name__
 
 
 def format_count(number: int, noun: str) -> str:

@@ -18,7 +18,7 @@ from smallvit.config import CIFAR100_MEAN, CIFAR100_STD
 from smallvit.data.cifar100_superclasses import SUPERCLASSES
 from smallvit.data.dataset import Dataset
 from smallvit.data.split import Split
-from smallvit.errors import UserError, escape_name, os_error_as_user_error
+from smallvit.errors import UserError, error_reason, escape_name, os_error_as_user_error
 from smallvit.files import read_regular
 from smallvit.limits import MAX_CIFAR_FILE_BYTES
 
@@ -95,10 +95,9 @@ def _download() -> tuple[Split, Split, list[str]]:
     try:
         train, test = keras.datasets.cifar100.load_data("fine")
     except Exception as error:  # Keras raises a bare `Exception` without a network
-        reason = escape_name(" ".join(str(error).split()))
         raise UserError(
-            f"CIFAR-100 could not be downloaded ({reason}); without a network, get {CIFAR100_URL} on another machine "
-            "and pass the file with --data."
+            f"CIFAR-100 could not be downloaded ({error_reason(error)}); without a network, get {CIFAR100_URL} on "
+            "another machine and pass the file with --data."
         ) from error
     return _to_split(*train), _to_split(*test), _CLASS_NAMES
 

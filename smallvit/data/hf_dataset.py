@@ -28,7 +28,7 @@ from smallvit.data.columns import (
 )
 from smallvit.data.decode_cache import ReadOptions
 from smallvit.data.listing import Listing
-from smallvit.errors import UserError, escape_name, format_list
+from smallvit.errors import UserError, error_reason, escape_name, format_list
 from smallvit.images import ImageError
 
 log = logging.getLogger(__name__)
@@ -152,13 +152,12 @@ def _load(name: str, shown_name: str) -> Any:
                 f"{shown_name} cannot be kept in {escape_name(str(datasets.config.HF_DATASETS_CACHE))} (No space left "
                 "on device); make room, or set HF_DATASETS_CACHE and HF_HOME to folders with enough free space."
             ) from error
-        reason = " ".join(str(error).split())[:300].rstrip(".")
         what = (
             "the data set cannot be read"
             if is_here
             else "there is no such file or folder here, and the data set cannot be read from the Hub"
         )
-        raise UserError(f"{shown_name}: {what} ({escape_name(reason)}).") from error
+        raise UserError(f"{shown_name}: {what} ({error_reason(error)}).") from error
 
 
 def _is_disk_full(error: BaseException | None) -> bool:

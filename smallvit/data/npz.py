@@ -13,7 +13,7 @@ from smallvit.data.checks import MAX_CLASSES, LoadedSplits
 from smallvit.data.columns import listing_from_rows
 from smallvit.data.decode_cache import ReadOptions, find_decoded, read_listing
 from smallvit.data.listing import file_state
-from smallvit.errors import UserError
+from smallvit.errors import UserError, error_reason
 from smallvit.limits import MAX_NPZ_BYTES
 
 _DIM = 32  # an image array with no value from here on was probably not scaled to 0-255
@@ -100,9 +100,8 @@ def _read_arrays(file: Path, shown_name: str) -> dict[str, np.ndarray]:
         raise
     except Exception as error:
         # zipfile, its decompressors and NumPy raise nearly anything for damaged or encrypted data, and for pickles.
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{shown_name}: {name} cannot be read ({reason[:200]}); write the file with np.savez."
+            f"{shown_name}: {name} cannot be read ({error_reason(error)}); write the file with np.savez."
         ) from error
 
 

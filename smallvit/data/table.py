@@ -25,7 +25,7 @@ from smallvit.data.columns import (
 )
 from smallvit.data.decode_cache import ReadOptions
 from smallvit.data.listing import IMAGE_SUFFIXES, Listing, file_state, files_below
-from smallvit.errors import UserError, escape_name, format_list
+from smallvit.errors import UserError, error_reason, escape_name, format_list
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,7 @@ def _read(file: Path, shown_name: str) -> dict[str, list[str]]:
             f"{shown_name} is not encoded in UTF-8; save it again in UTF-8 (in Excel, as the type CSV UTF-8)."
         ) from error
     except Exception as error:  # pandas raises many kinds for text that is no table
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{shown_name} is not a table that can be read ({escape_name(reason)}).") from error
+        raise UserError(f"{shown_name} is not a table that can be read ({error_reason(error)}).") from error
     if not len(table):
         raise UserError(f"{shown_name} has no rows.")
     return {str(name): table[name].tolist() for name in table.columns}

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils._http import default_client_factory
 
-from smallvit.errors import UserError
+from smallvit.errors import UserError, error_reason
 
 TIMEOUT_SECONDS = 60  # without a byte; the client's own default waits for ever
 
@@ -53,7 +53,7 @@ def _reason(error: BaseException, not_found: str) -> str:
         chain.append(cause)
     # The client wraps an error in another that says less, so the first one that is known counts.
     known = next((reason for one in chain if (reason := _known_reason(one, not_found))), None)
-    return known or " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return known or error_reason(error)
 
 
 def _known_reason(error: BaseException, not_found: str) -> str | None:

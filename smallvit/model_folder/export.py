@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from smallvit import files
-from smallvit.errors import UserError, write_error_as_user_error
+from smallvit.errors import UserError, error_reason, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder
 from smallvit.images import load_square, resize_square
 from smallvit.model import VisionTransformer
@@ -108,7 +108,7 @@ def export_model(folder: ModelFolder, format_name: str, path: Path) -> None:
             model.export(exported, format=chosen.keras_name, verbose=False, input_signature=signature)
         except Exception as error:  # TensorFlow and ONNX have errors of their own for a full disk
             raise UserError(
-                f"The model could not be exported ({' '.join(str(error).split())[:200]}); the folder for temporary "
+                f"The model could not be exported ({error_reason(error)}); the folder for temporary "
                 f"files is {tempfile.gettempdir()}: if it is full, make room, or set TMPDIR to another folder."
             ) from error
         _check(chosen, exported, model, _check_images(folder, side))

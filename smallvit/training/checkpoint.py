@@ -11,7 +11,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from smallvit.config.field_checks import is_of_type
-from smallvit.errors import UserError
+from smallvit.errors import UserError, error_reason
 from smallvit.files import atomic_file, open_regular
 
 log = logging.getLogger(__name__)
@@ -138,8 +138,7 @@ def _read_arrays(path: Path, kind: Any) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path} is missing from an unfinished training; delete the training's other file.") from None
     except Exception as error:  # zipfile and NumPy raise nearly anything for damaged data
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path} is damaged ({reason}); delete it to train from the start.") from error
+        raise UserError(f"{path} is damaged ({error_reason(error)}); delete it to train from the start.") from error
 
 
 def _values(arrays: Any) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from smallvit.errors import UserError
+from smallvit.errors import UserError, error_reason
 from smallvit.training.trainer import Trainer
 
 OnEpoch = Callable[[Trainer, dict[str, Any]], object]
@@ -64,7 +64,7 @@ def tracker_logger(package: str, project: str, name: str, config: dict[str, Any]
     try:
         tracker.init(project=project, name=name, config=config)
     except Exception as error:  # each tracker has kinds of its own: no login, no network
-        raise UserError(f"--track {package}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"--track {package}: {error_reason(error)}.") from error
     try:
         yield lambda _, metrics: tracker.log(_without_epoch(metrics), step=metrics["epoch"])
     finally:

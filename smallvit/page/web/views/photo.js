@@ -187,9 +187,7 @@ function card(model, explained) {
     h(
       "p",
       { class: "caption" },
-      model.test
-        ? explain(t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) }), explained)
-        : t("photo.card_size", { parameters: count(model.parameters) }),
+      explain(t("photo.card_accuracy", { acc: percent(model.test.top1), n: count(model.test.n) }), explained),
       h("br"),
       answer ? t("photo.card_time", { ms: milliseconds(answer.ms) }) : "\u00a0",
     ),

@@ -138,7 +138,7 @@ function takeaway(models) {
   if (!b) return parts;
   if (a.fair_group !== b.fair_group) return [...parts, t("training.T+.unfair")];
   const found = disagreementOf(a.name, b.name);
-  if (found && a.test && b.test) {
+  if (found) {
     const [better, worse] = a.test.top1 >= b.test.top1 ? [a, b] : [b, a];
     parts.push(
       t(found.p < 0.05 ? "training.T+.p_small" : "training.T+.p_large", {
