@@ -76,8 +76,8 @@ def served(server, **options):
         server.blocks.close()
 
 
-def until(condition, seconds=20):
-    """Wait until a condition holds."""
+def until(condition, seconds=120):
+    """Wait until a condition holds. What comes late on a busy computer is no failure."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
