@@ -31,6 +31,7 @@ SLOW_QUEUE_SECONDS = 3  # how long a slow file waits for that process before the
 
 # Images that the user trains on: nobody attacks there, and a slow machine must not lose an image.
 TRUSTED_DECODING = DecodingLimits(cpu_seconds=30, wall_seconds=120, memory_bytes=2**30)
+MAX_TRUSTED_IMAGE_BYTES = 256 * 2**20  # an uncompressed TIFF of 40 megapixels with 16 bits a channel has 240 MB
 MAX_DECODING_PROCESSES = 32  # each takes some 40 MB at rest
 
 # Requests to the page.

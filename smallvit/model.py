@@ -58,7 +58,8 @@ class VisionTransformer(keras.Model):
     Args:
         config: a `ModelConfig`, or a dict of its fields, as a saved model has it.
 
-    Input [B, H, W, 3] of pixels 0-255, uint8 or float, any H and W; output logits [B, K] float32.
+    Input [B, H, W, 3] of pixels 0-255, uint8 or float; output logits [B, K] float32. Any H and W are resized to
+    `image_size` without a filter, so a photo should be cut and reduced before (`images.resize_square`).
 
     With `patch_indices`, int [B, n], the model sees only these n of its N patches, counted row by row from 0 (see
     smallvit/augment/patch_sampling.py). This works with any pooling but "flatten".

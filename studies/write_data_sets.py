@@ -10,7 +10,8 @@ class. `cifar100` are so many training images of each class, drawn by seed 0, an
 
 The sets of docs/own-images.md are folders of PNG files too, with new images of the same classes in DIR-new:
 
-    scans DIR        scikit-learn's digits as 16-bit grey images with values up to 4,095, as scanners of 12 bits give
+    scans DIR        scikit-learn's digits as 16-bit grey images with values up to 4,095, as scanners of 12 bits give;
+                     needs scikit-learn
     faces DIR        90 faces and 90 pieces of background, 25 x 25 pixels; needs scikit-image
     five DIR         5 classes x 200 images of CIFAR-100; also DIR.zip, DIR.csv and DIR.npz with the same images
     fruit DIR        200 apples, 60 oranges and 15 pears of CIFAR-100
@@ -186,7 +187,7 @@ def main(arguments=None):
             OF_CIFAR100[options.what](options.path, load_dataset(Source(options.data)))
         else:
             write_part_of_cifar100(options.path, options.per_class, options.data)
-    except UserError as error:
+    except (UserError, ModuleNotFoundError) as error:
         print(f"python -m studies.write_data_sets: {error}", file=sys.stderr)
         return 2
     return 0

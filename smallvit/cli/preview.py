@@ -9,7 +9,10 @@ from smallvit.cli.shared_options import add_recipe_options, experiment_options, 
 SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
 LOG_STREAM = "stdout"
 
-epilog = presets_help
+
+def epilog() -> str:
+    """The defaults of the options of this command, by preset."""
+    return presets_help(("augmentation", "validation_split", "seed"))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

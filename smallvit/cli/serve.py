@@ -6,7 +6,7 @@ from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_models_option
 from smallvit.errors import UserError
 
-SUMMARY = "Open the page that compares two Vision Transformers on your image."
+SUMMARY = "Serve the page that compares Vision Transformers on your images."
 LOG_STREAM = "stderr"
 
 

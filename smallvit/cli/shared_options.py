@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from smallvit.config import (
@@ -23,7 +23,11 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "epochs": (int, "number of epochs"),
     "batch_size": (int, "images per step"),
     "learning_rate": (float, "peak of the learning rate schedule"),
-    "augmentation": (str, "flip_crop, crop (which does not mirror images) or keras_example"),
+    "augmentation": (
+        str,
+        "flip_crop, crop (which does not mirror images) or keras_example; for your own data crop if mirrored images "
+        "may be of another class",
+    ),
     "balance": (
         str,
         "none; sampling, which shows every class equally often; or weights, which weights the loss by class; for your "
@@ -44,8 +48,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; a zip or "
         "tar archive of one; a CSV, TSV or Parquet file with paths and classes, also in an archive; an .npz file with "
         "x_train, y_train and so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or "
-        "cifar-100-python.tar.gz; "
-        "or cifar100, which is downloaded (default: $SMALLVIT_DATA, else cifar100)",
+        "cifar-100-binary, or cifar-100-python.tar.gz; or cifar100, which is downloaded (default: "
+        "$SMALLVIT_DATA, else cifar100)",
     },
     "--image-column": {
         "metavar": "NAME",
@@ -93,8 +97,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--group-by": {
         "metavar": "GROUP",
-        "help": "keep images of one group, such as a patient, in one split: the column of a CSV file, or a regular "
-        r"expression with one group for the path of an image, such as '(patient\d+)_' (default: no groups)",
+        "help": "keep images of one group, such as a patient, in one split: the column of a table or data set, or, "
+        r"with a bracket, a regular expression with one group for the path of an image, such as '(patient\d+)_' "
+        "(default: no groups)",
     },
     "--folds": {
         "type": int,
@@ -129,12 +134,14 @@ def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str], 
         group.add_argument(name, **{**_OPTIONS[name], **default, **changes})
 
 
-def presets_help() -> str:
-    """The defaults, source, accuracy and cost of each preset, as text."""
-    rows = [["preset", *CONFIG_OPTIONS]]
-    rows += [
-        [name, *(str(getattr(preset.training, field)) for field in CONFIG_OPTIONS)] for name, preset in PRESETS.items()
-    ]
+def presets_help(fields: Collection[str] = tuple(CONFIG_OPTIONS)) -> str:
+    """The defaults of some fields, source, accuracy and cost of each preset, as text."""
+    rows = [["preset", *fields]]
+    for name, preset in PRESETS.items():
+        rows.append([name, *(str(getattr(preset.training, field)) for field in fields)])
+        for most, overrides in preset.overrides_by_num_images:
+            if overrides.keys() & {*fields}:
+                rows.append([f"  up to {most:,} images", *(str(overrides.get(field, "")) for field in fields)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["defaults by preset:"]
     lines += ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -55,7 +55,7 @@ class ModelConfig:
         ValueError: a value is out of its range, or two values do not fit each other; the message names them.
     """
 
-    # Input. Images of any size may be fed: the model resizes them to image_size and normalises them.
+    # Input. The model resizes images to image_size and normalises them.
     image_size: int  # side of the square image that the model computes on, pixels; a multiple of patch_size
     patch_size: int  # P: side of a patch, pixels; even with use_spt
     pixel_mean: tuple[float, float, float] = CIFAR100_MEAN  # per channel, of pixels scaled to [0, 1]

@@ -27,7 +27,7 @@ from smallvit.images.value_range import (
     sample_values,
     to_grey,
 )
-from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT
+from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT, MAX_TRUSTED_IMAGE_BYTES
 
 MAX_SIDE = 384  # a multiple of 32, 48, 64, 96 and 128: reducing in two steps gives the pixels of one step
 MAX_SHOWN_SIDE = 512  # of the photo on the page
@@ -104,7 +104,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
     `load_photo` for files of strangers.
 
     Args:
-        source: path or bytes of a file in one of `FORMATS`, at most `MAX_IMAGE_BYTES` and `MAX_PIXELS`.
+        source: path or bytes of a file in one of `FORMATS`, at most `MAX_TRUSTED_IMAGE_BYTES` and `MAX_PIXELS`.
         value_range: see `DecodeSpec`.
 
     Returns:
@@ -113,7 +113,7 @@ def load_square(source: str | os.PathLike[str] | bytes, value_range: ValueRange 
     Raises:
         ImageError: the file has another format, or is damaged, cut off or too large. The message has no path.
     """
-    data = read_image_file(source)
+    data = read_image_file(source, MAX_TRUSTED_IMAGE_BYTES)
     with _open_image(data, image_format(data)) as (image, orientation, _):
         return image_square(_with_8_bits(image, data, value_range), orientation)
 
@@ -151,7 +151,7 @@ def load_for_specs(
     """
     if isinstance(source, np.ndarray):
         return _squares_of(Image.fromarray(source), b"", 1, specs, num_values)
-    data = read_image_file(source)
+    data = read_image_file(source, MAX_TRUSTED_IMAGE_BYTES)
     with _open_image(data, image_format(data)) as (image, orientation, _):
         return _squares_of(image, data, orientation, specs, num_values)
 
@@ -221,17 +221,17 @@ def resize_square(square: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BOX))
 
 
-def read_image_file(source: str | os.PathLike[str] | bytes) -> bytes:
-    """Return the content of a regular file, or bytes as they are: at least one byte, at most `MAX_IMAGE_BYTES`.
+def read_image_file(source: str | os.PathLike[str] | bytes, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
+    """Return the content of a regular file, or bytes as they are: at least one byte, at most `max_bytes`.
 
     Raises:
         ImageError: the file is missing, unreadable, empty, too large, or not a regular file.
     """
-    data = source if isinstance(source, bytes) else _read(source)
+    data = source if isinstance(source, bytes) else _read(source, max_bytes)
     if not data:
         raise ImageError("empty_file")
-    if len(data) > MAX_IMAGE_BYTES:
-        raise _too_large(len(data))
+    if len(data) > max_bytes:
+        raise _too_large(len(data), max_bytes)
     return data
 
 
@@ -251,13 +251,13 @@ def _begins(data, pattern):
     return re.match(pattern, data, re.DOTALL) is not None
 
 
-def _read(path):
+def _read(path, max_bytes):
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > MAX_IMAGE_BYTES:
-                raise _too_large(size)
-            return file.read(MAX_IMAGE_BYTES + 1)
+            if size > max_bytes:
+                raise _too_large(size, max_bytes)
+            return file.read(max_bytes + 1)
     except NotARegularFileError as error:
         raise ImageError("folder") from error
     except OSError as error:
@@ -266,8 +266,8 @@ def _read(path):
         raise ImageError("unreadable", reason="no file can have such a name") from error
 
 
-def _too_large(size):
-    return ImageError("too_large", size=round(size / 2**20), max=MAX_IMAGE_BYTES // 2**20)
+def _too_large(size, max_bytes):
+    return ImageError("too_large", size=round(size / 2**20), max=max_bytes // 2**20)
 
 
 @contextmanager

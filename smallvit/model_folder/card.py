@@ -89,9 +89,7 @@ def _shown_metrics(record: Record) -> list[tuple[str, str]]:
 
 def with_repository(card: str, repository: str) -> str:
     """Let the Python example of a card load the model from `repository`, USER/NAME on the Hub."""
-    return re.sub(
-        r'(keras\.saving\.load_model\(")[^"\n]*("\))', lambda found: f"{found[1]}hf://{repository}{found[2]}", card
-    )
+    return re.sub(r'(load_model\(")[^"\n]*("\))', lambda found: f"{found[1]}hf://{repository}{found[2]}", card)
 
 
 def describe_recipe(training: TrainConfig) -> str:

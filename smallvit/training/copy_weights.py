@@ -10,28 +10,21 @@ def copy_weights(trained: VisionTransformer, model: VisionTransformer) -> None:
     """Copy all weights but the classifier's.
 
     If the patch size differs, the projection's kernel is resized: it gives the same tokens as the trained kernel on the
-    image shrunk by area. Another number of patches: the position embeddings are interpolated bilinearly.
+    image shrunk by area.
 
     Args:
         trained: a built model.
-        model: a built model of the same architecture, except `image_size`, `patch_size` and `num_classes`.
+        model: a built model of the same architecture, except `num_classes`, and `image_size` and `patch_size`, which
+            may both be multiplied by one factor.
     """
-    before, after = trained.config, model.config
+    sizes = trained.config.patch_size, model.config.patch_size
     for layer, given in zip(model.layers, trained.layers, strict=True):
         if layer is model.classifier:
             continue
         values = given.get_weights()
         if layer is model.tokenization:
             named = zip(layer.weights, values, strict=True)
-            sizes = before.patch_size, after.patch_size
             values = [_resize_patch_values(weight.path, value, *sizes) for weight, value in named]
-        elif layer is model.patch_encoder:
-            named = zip(layer.weights, values, strict=True)
-            sizes = before.grid_size, after.grid_size
-            values = [
-                resize_positions(value, *sizes) if "position_embedding" in weight.path else value
-                for weight, value in named
-            ]
         layer.set_weights(values)
 
 
@@ -64,19 +57,3 @@ def _resample(values, weights):
     square = values.reshape(before, before, -1)
     square = np.einsum("ri,sj,ijc->rsc", weights, weights, square)
     return square.reshape(-1, *values.shape[1:]).astype(values.dtype)
-
-
-def resize_positions(embedding: np.ndarray, before: int, after: int) -> np.ndarray:
-    """Interpolate position embeddings bilinearly.
-
-    Args:
-        embedding: [before * before, D], or [1 + before * before, D] with that of a class token, which stays.
-
-    Returns:
-        [after * after, D], or [1 + after * after, D].
-    """
-    others, places = np.split(embedding, [len(embedding) - before**2])
-    # The centre of each new place, measured in old ones; beyond the outer centres the outer values hold.
-    centers = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
-    weights = np.maximum(0, 1 - np.abs(centers[:, None] - np.arange(before)))
-    return np.concatenate([others, _resample(places, weights)])

@@ -161,7 +161,7 @@ def test_the_readme_is_short():
         f"up to {limits.QUICK_DECODING.cpu_seconds} s of CPU time and {limits.QUICK_DECODING.wall_seconds} s in all",
         f"It waits {limits.SLOW_QUEUE_SECONDS} s at most",
         f"{limits.TRUSTED_DECODING.cpu_seconds} s of CPU time, {limits.TRUSTED_DECODING.wall_seconds} s in all, "
-        f"{limits.TRUSTED_DECODING.memory_bytes >> 30} GB",
+        f"{limits.TRUSTED_DECODING.memory_bytes >> 30} GB, files of {limits.MAX_TRUSTED_IMAGE_BYTES >> 20} MB",
         f"{limits.DOWNLOAD_SECONDS} seconds and {limits.MAX_IMAGE_BYTES >> 20} MB for everything",
         f"{limits.MAX_RUNNING_REQUESTS} requests run at once",
         f"at most {limits.MAX_WAITING_REQUESTS} wait",

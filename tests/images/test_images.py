@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from smallvit.errors import UserError
-from smallvit.images import FORMATS, MAX_SIDE, load, load_square, resize_square
+from smallvit.images import FORMATS, MAX_SIDE, load, load_photo, load_square, resize_square
 from tests import image_corpus as corpus
 from tests.hostile import mutated
 from tests.image_corpus import BAD, GOOD, RED, centre, exif, noise, photo, save, stored
@@ -196,8 +196,17 @@ def test_a_large_file_is_not_read(tmp_path):
     path = tmp_path / "p.png"
     with open(path, "wb") as file:
         file.truncate(5 * 2**40)
-    with pytest.raises(UserError, match="The file has 5242880 MB; choose one of up to 20 MB"):
-        load_square(path)
+    for function, most in ((load_square, 256), (load_photo, 20)):
+        with pytest.raises(UserError, match=f"The file has 5242880 MB; choose one of up to {most} MB"):
+            function(path)
+
+
+def test_scans_of_more_than_20_mb_are_for_the_trainer_alone(tmp_path):
+    path = tmp_path / "scan.tif"
+    Image.fromarray(np.full((3500, 3200), 65535, np.uint16)).save(path)
+    assert load_square(path).min() == 255
+    with pytest.raises(UserError, match="The file has 21 MB; choose one of up to 20 MB"):
+        load_photo(path)
 
 
 @pytest.mark.parametrize("file", [f for f in BAD if "million" in f.message], ids=lambda f: f.name)

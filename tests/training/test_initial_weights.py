@@ -7,7 +7,7 @@ import pytest
 from keras.ops import convert_to_numpy as numpy
 
 from smallvit.model import build_model
-from smallvit.training.copy_weights import copy_weights, resize_kernel, resize_positions
+from smallvit.training.copy_weights import copy_weights, resize_kernel
 from tests import tiny
 
 
@@ -45,15 +45,3 @@ def test_the_kernel_of_other_patches_shrinks_them_by_area(rng):
     weights = np.array([[2, 1, 0, 0, 0, 0], [0, 1, 2, 0, 0, 0], [0, 0, 0, 2, 1, 0], [0, 0, 0, 0, 1, 2]]) / 3
     shrunk = np.einsum("ri,sj,ijc->rsc", weights, weights, patch)
     np.testing.assert_allclose(patch.ravel() @ resize_kernel(kernel, 4, 6), shrunk.ravel() @ kernel, rtol=1e-6)
-
-
-def test_position_embeddings_are_interpolated_and_that_of_the_class_token_stays():
-    """The embedding of row r and column c is (r, 10 c): of twice as many places, the inner ones lie between."""
-    rows, columns = np.indices((3, 3)).reshape(2, -1)
-    embedding = np.stack([rows, 10.0 * columns], axis=1)
-    resized = resize_positions(np.concatenate([[[7, 8]], embedding]), 3, 6)
-    assert resized[0].tolist() == [7, 8]
-    places = [0, 0.25, 0.75, 1.25, 1.75, 2]
-    np.testing.assert_allclose(resized[1:].reshape(6, 6, 2)[:, 0, 0], places)
-    np.testing.assert_allclose(resized[1:].reshape(6, 6, 2)[4, :, 1], [10 * place for place in places])
-    np.testing.assert_array_equal(resize_positions(embedding, 3, 3), embedding)
