@@ -114,6 +114,7 @@ def measure(preset, variant, backend, precision, patches, seconds, what):
         keras.config.set_dtype_policy(DTYPE_POLICIES[precision])
         return {"stock_images_per_second": stock_images_per_second(model_config, train_config, images, labels, seconds)}
     trainer = Trainer(model_config, train_config, Split(images, labels))
+    trainer.measure_step_seconds(samples_patches=bool(patches))  # compiles
     step_seconds = _per_call(lambda: trainer.measure_step_seconds(samples_patches=bool(patches)), seconds)
     images_per_second = train_config.batch_size / step_seconds
     augmentation_seconds = _time_augmentation(trainer, seconds / 4)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from smallvit.config import PRESETS, VARIANTS, parse_override, with_overrides, with_variant
+from smallvit.config import PRESETS, VARIANTS, parse_override, require_samplable, with_overrides, with_variant
 from smallvit.data import Source, load_dataset
 from smallvit.device.backend import resolve_precision
 from smallvit.errors import UserError
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--preset", choices=PRESETS, default="laptop")
     parser.add_argument("--variant", choices=VARIANTS, default="spt_lsa")
     parser.add_argument("--minutes", type=float, default=14, help="for the training (default: %(default)s)")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="replace fields of the preset")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="replace fields of the preset"
+    )
     parser.add_argument(
         "--data", default=os.environ.get("SMALLVIT_DATA") or None, help="as in train.py (default: $SMALLVIT_DATA)"
     )
@@ -48,6 +50,7 @@ def train_and_print(options: argparse.Namespace) -> None:
     overrides = dict(parse_override(text) for text in options.set)
     preset = with_overrides(PRESETS[options.preset], overrides)
     model, training = with_variant(preset.model, options.variant), preset.training
+    require_samplable(model, training)
     training = replace(training, precision=resolve_precision(training.precision))
     train, validation = train_validation_splits(load_dataset(Source(options.data)), training)
     if "epochs" not in overrides:

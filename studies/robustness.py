@@ -42,7 +42,7 @@ from studies.corruptions import CORRUPTIONS, SEVERITIES
 from studies.robustness_tables import format_tables
 
 NAME = "robustness"
-CHUNK_SIZE = 1000  # all translations of 10,000 images would take 2.5 GB
+CHUNK_BYTES = 250_000_000  # of translated images; those of 10,000 images of 32 pixels would take 2.5 GB
 ATTENTION_IMAGES = 1000
 ATTENTION_BATCH_SIZE = 100  # the attention [B, L, h, N, N] of the largest preset takes 300 MB
 
@@ -186,8 +186,9 @@ def measure_translations(answer: Answer, split: Split, unmoved: np.ndarray, reac
     side = 2 * reach + 1
     distance = np.maximum(*np.abs(np.indices((side, side)) - reach))
     num_same, num_correct = np.zeros((2, side, side), int)
-    for start in range(0, len(split.labels), CHUNK_SIZE):
-        chunk = slice(start, start + CHUNK_SIZE)
+    chunk_size = max(CHUNK_BYTES // (distance.size * split.images[0].nbytes), 1)
+    for start in range(0, len(split.labels), chunk_size):
+        chunk = slice(start, start + chunk_size)
         translated = translate_images(split.images[chunk], reach)
         for place in zip(*np.nonzero(distance), strict=True):
             answers = answer(translated[place])

@@ -77,7 +77,7 @@ class TrainConfig:
     selection: Literal["accuracy", "balanced"] = "accuracy"  # which validation accuracy the best epoch has
     evaluation_interval: int  # epochs between evaluations, at least 1; the last epoch is always evaluated
     patience: int = 0  # early stopping: epochs in which neither validation loss nor `selection` improved; 0: never
-    seed: int = 0  # of weights, order and augmentation, 0 to 2**32 - 1
+    seed: int = 0  # of weights, order and augmentation, 0 to 2**31 - 1
 
     def __post_init__(self) -> None:
         require_types(self)
@@ -99,8 +99,8 @@ class TrainConfig:
         require_within(self, ("weight_decay", "patience"), 0, math.inf)
         if self.validation_split == 0:
             raise ValueError("validation_split is 0; some images must be held out to choose the best weights by")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**32")
+        if not 0 <= self.seed < 2**31:  # Keras keeps seeds as int32 on PyTorch
+            raise ValueError(f"seed is {self.seed}; it must be at least 0 and less than 2**31")
 
     @property
     def num_patch_sampling_epochs(self) -> int:

@@ -4,8 +4,8 @@ Axis letters: n test images, S models that differ only in their seed.
 """
 
 import math
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -33,6 +33,13 @@ class VariantGroup(NamedTuple):
     @property
     def title(self) -> str:
         return VARIANTS[self.variant].title
+
+    def of_seeds(self, seeds: Sequence[int]) -> Self:
+        """The answers of the models of some of the seeds."""
+        rows = [self.seeds.index(seed) for seed in seeds]
+        return self._replace(
+            seeds=[*seeds], predicted=self.predicted[rows], confidence=self.confidence[rows], correct=self.correct[rows]
+        )
 
     @property
     def accuracy_by_image(self) -> np.ndarray:
@@ -151,7 +158,7 @@ def compare_variants(groups: list[VariantGroup]) -> list[Comparison]:
         # A time limit may have left out the last seed of one variant.
         seeds = [seed for seed in plain.seeds if seed in modified.seeds]
         if modified is not plain and seeds:
-            correct = (group.correct[[group.seeds.index(seed) for seed in seeds]] for group in (plain, modified))
+            correct = (group.of_seeds(seeds).correct for group in (plain, modified))
             comparisons.append(Comparison(plain.title, modified.title, seeds, *correct))
     return comparisons
 

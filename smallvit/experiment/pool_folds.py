@@ -27,10 +27,11 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
     pooled = []
     for runs in by_model.values():
         predicted = np.zeros(len(dataset.folds), runs[0].model.predicted.dtype)
-        confidence = np.zeros(len(dataset.folds))
+        confidence, in_top5 = np.zeros(len(dataset.folds)), np.zeros(len(dataset.folds), bool)
         for one in runs:
-            predicted[dataset.folds == one.run.fold_index] = one.model.predicted
-            confidence[dataset.folds == one.run.fold_index] = one.model.confidence
+            of_fold = dataset.folds == one.run.fold_index
+            predicted[of_fold], confidence[of_fold] = one.model.predicted, one.model.confidence
+            in_top5[of_fold] = one.model.in_top5
         records = [one.model.record for one in runs]
         record = dataclasses.replace(
             records[0],
@@ -41,7 +42,7 @@ def pool_folds(finished: Sequence[FinishedRun], dataset: Dataset) -> list[Evalua
             train_sha256=None,
             test_sha256=None,
         )
-        pooled.append(EvaluatedModel(record, predicted, confidence))
+        pooled.append(EvaluatedModel(record, predicted, confidence, in_top5))
     return pooled
 
 

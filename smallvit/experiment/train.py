@@ -10,7 +10,6 @@ from smallvit.data import Split
 from smallvit.device.backend import out_of_memory_as_user_error
 from smallvit.device.distribution import is_main_process, single_device
 from smallvit.errors import write_error_as_user_error
-from smallvit.evaluation.metrics import top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.make_record import make_record
@@ -76,7 +75,7 @@ def evaluate_folder(folder: ModelFolder, test: Split) -> EvaluatedModel:
     """Compute the answers of a model folder, by this process alone."""
     with single_device():
         logits = predict_logits(compile_prediction(folder.load_model()), test.images)
-    return EvaluatedModel(folder.record, *top1_predictions(logits, test.labels))
+    return EvaluatedModel.from_logits(folder.record, logits, test.labels)
 
 
 def _train_run(run, ready, trainers):
@@ -114,7 +113,7 @@ def _train_run(run, ready, trainers):
     taus = fitted.model.taus()  # in every process: they compute it together
     if is_main_process():
         _write_folder(run, ready, fitted, record, taus, test)
-    return EvaluatedModel(record, *top1_predictions(test_logits, test.labels))
+    return EvaluatedModel.from_logits(record, test_logits, test.labels)
 
 
 def _write_folder(run, ready, fitted, record, taus, test):

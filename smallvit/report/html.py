@@ -85,7 +85,9 @@ def report(models: Sequence[EvaluatedModel], dataset: Dataset, drift: Sequence[s
             drift=drift,
             groups=groups,
             records=records,
-            has_top5=models[0].record.shows_top5,
+            top5=group_by_key((model.record.variant, float(model.in_top5.mean())) for model in models)
+            if models[0].record.shows_top5
+            else {},
             comparisons=comparisons,
             kind=kind,
             answer=_answer(groups, comparisons, dataset, kind),
@@ -155,8 +157,10 @@ def _answer(
 ) -> list[str]:
     """Is it good enough, and which model? A few sentences. `kind` is the adjective of the images."""
     baseline = _baseline(dataset)
-    compared = (comparisons[0].modified_title, comparisons[0].plain_title) if comparisons else ()
-    first, *others = [group for title in compared for group in groups if group.title == title] or groups
+    if comparisons:  # each on the seeds that both have
+        titles, seeds = (comparisons[0].modified_title, comparisons[0].plain_title), comparisons[0].seeds
+        groups = [group.of_seeds(seeds) for title in titles for group in groups if group.title == title]
+    first, *others = groups
     sentences = [
         f"{first.title} has an accuracy of {_accuracy_text(first)} on the "
         f"{format_count(len(dataset.test.labels), f'{kind} image')} ({interval_text(first.mean_accuracy.interval)}).",
@@ -206,7 +210,11 @@ def _started_from(groups: list[VariantGroup], records: dict[str, list[Record]]) 
 
 def _class_columns(groups: list[VariantGroup], comparisons: list[Comparison], kind: str) -> list[str]:
     scores = [f"{score}, {group.title}" for group in groups for score in ("recall", "precision", "F1")]
-    differences = [f"recall, {one.modified_title} against {one.plain_title}" for one in comparisons[:1]]
+    differences = [
+        f"recall, {one.modified_title} against {one.plain_title}"
+        f"{'' if len(one.seeds) == max(len(group.seeds) for group in groups) else ', common seeds'}"
+        for one in comparisons[:1]
+    ]
     return ["class", f"{kind} images", *scores, *differences]
 
 

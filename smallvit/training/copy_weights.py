@@ -10,7 +10,7 @@ def copy_weights(trained: VisionTransformer, model: VisionTransformer) -> None:
     """Copy all weights but the classifier's.
 
     If the patch size differs, the projection's kernel is resized: it gives the same tokens as the trained kernel on the
-    image shrunk by area.
+    image shrunk by area. With SPT they are nearly the same: its LayerNorm sees the finer pixels too.
 
     Args:
         trained: a built model.

@@ -19,16 +19,19 @@ def test_erasing_covers_rectangles_of_the_share_that_is_asked_for():
     erased = numpy(random_erasing(images, 0.25, [10.0, 20.0, 30.0], SeedGenerator(5)))
     hit = (erased != 0).any(axis=(1, 2, 3))
     assert hit.mean() == pytest.approx(0.25, abs=0.03)
-    shares = []
+    shares, aspects = [], []
     for image in erased[hit]:
         rows, columns = np.nonzero((image == [10, 20, 30]).all(axis=2))
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert len(rows) == area  # a rectangle, filled
         assert (image.sum(axis=(0, 1)) == area * np.array([10, 20, 30])).all()
         shares.append(area / 600)
+        aspects.append((np.ptp(rows) + 1) / (np.ptp(columns) + 1))
     assert AREA[0] * 0.5 < min(shares) < 0.05
     assert 0.35 < max(shares) < AREA[1] * 1.1
     assert np.mean(shares) == pytest.approx(np.mean(AREA), abs=0.03)
+    assert np.mean(np.array(aspects) > 1) == pytest.approx(0.5, abs=0.06)  # as many are tall as wide
+    assert min(aspects) < 0.4 and max(aspects) > 2.5
 
 
 def test_erasing_reaches_every_corner():
@@ -60,6 +63,17 @@ def test_cutmix_mixes_labels_as_the_areas():
         shares.append(own.mean())
     assert len(set(shares)) > 20  # drawn for each image
     assert min(shares) < 0.4 < 0.9 < max(shares)
+
+
+def test_alpha_and_chance_decide_how_large_the_rectangle_is_and_where():
+    """With a large alpha it has half the area. Centred anywhere and cut at the edge, it covers corners, too."""
+    images, targets = one_colour_each(400, 10, 14)
+    mixed = numpy(mixing.mix(images, targets, 0, 500.0, 1.0, 0.5, SeedGenerator(5))[0])[..., 0]
+    foreign = mixed != images[..., 0]
+    assert foreign.mean(axis=(1, 2)).max() <= 0.5
+    assert foreign.sum(axis=2).max() == 10 and foreign.sum(axis=1).max() == 7  # 0.71 of 14 columns and of 10 rows
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert 0.05 < foreign[:, row, column].mean() < 0.5
 
 
 def test_mixup_mixes_labels_as_the_pixels():
@@ -127,6 +141,23 @@ def test_the_seed_decides_and_every_image_and_call_has_its_own_draw(function, si
     np.testing.assert_array_equal(first, numpy(function(same, SeedGenerator(5))))
     assert not np.array_equal(first, second)
     assert len({image.tobytes() for image in first}) > 20
+
+
+def test_the_pipeline_gives_each_step_the_fields_of_the_recipe(monkeypatch, rng):
+    recipe = replace(RECIPE, cutmix_alpha=0.7, mix_probability=0.9, cutmix_probability=0.4)
+    given = {}
+    for name in ("randaugment", "random_erasing", "mix"):
+
+        def step(images, *arguments, name=name):
+            given[name] = arguments
+            return (images, arguments[0]) if name == "mix" else images
+
+        monkeypatch.setattr(pipeline, name, step)
+    images, seed = rng.integers(0, 256, (3, 16, 16, 3), np.uint8), SeedGenerator(5)
+    Augmentation(tiny.MODEL, recipe)(images, np.arange(3), seed, mix_enabled=0.5)
+    assert given["randaugment"] == (2, 9.0, seed)
+    assert given["random_erasing"] == (0.25, [pytest.approx(255 * mean) for mean in tiny.MODEL.pixel_mean], seed)
+    assert given["mix"][1:] == (0.8, 0.7, 0.45, 0.4, seed)
 
 
 @pytest.mark.parametrize("policy", ["none", "randaugment", "autoaugment"])

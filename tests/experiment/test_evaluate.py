@@ -72,7 +72,7 @@ def test_drift_is_said_in_words():
         (480, "These images are probably easier for the model"),
     ):
         predicted = (np.arange(500) >= right).astype(int)
-        model = EvaluatedModel(record, predicted, np.full(500, 0.5))
+        model = EvaluatedModel(record, predicted, np.full(500, 0.5), np.ones(500, bool))
         sentences = describe_drift("pets", model, np.zeros(500, int))
         assert f"pets is right on {100 * right / 500:.1f}\N{NO-BREAK SPACE}% of the 500 new images" in sentences
         assert "on its 1,000 test images it was 80.0\N{NO-BREAK SPACE}%" in sentences

@@ -648,7 +648,9 @@ def test_models_from_the_hub_are_named_while_they_come_and_then_compared(visit, 
 def test_a_report_opens_from_the_disk_and_asks_for_nothing(browser, tmp_path, rng):
     test = Split(rng.integers(0, 256, (300, 32, 32, 3), np.uint8), np.arange(300, dtype=np.int32) % 100)
     records = [read_model_folder(folder).record for folder in find_model_folders(files.BUNDLED_MODELS)]
-    models = [EvaluatedModel(record, rng.permutation(test.labels), rng.random(300)) for record in records]
+    models = [
+        EvaluatedModel(record, rng.permutation(test.labels), rng.random(300), np.ones(300, bool)) for record in records
+    ]
     data = Dataset("CIFAR-100", test, test, records[0].class_names, (0.5,) * 3, (0.2,) * 3)
     file = tmp_path / "report.html"
     file.write_text(report(models, data), encoding="utf-8")

@@ -82,7 +82,7 @@ def evaluated(base, labels, variant, wrong=(), seed=0, num_classes=7, sure=0.9, 
     names = [f"class {label}" for label in range(num_classes)]
     record = replace(base, variant=variant, model=model, training=training, class_names=names, **changes)
     predicted = np.where(np.isin(np.arange(len(labels)), wrong), (labels + 1) % num_classes, labels)
-    return EvaluatedModel(record, predicted, np.full(len(labels), sure))
+    return EvaluatedModel(record, predicted, np.full(len(labels), sure), predicted == labels)
 
 
 def dataset(count=84, num_classes=7, side=4, names=NAMES, labels=None, files=None, title="my images"):
@@ -210,10 +210,21 @@ def test_classes_of_unequal_size_count_alike_in_the_balanced_accuracy(base):
 
 def test_ten_classes_have_top_5(base):
     data = dataset(40, num_classes=10, names=[f"class {label}" for label in range(10)])
-    metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 1.0, "top5": 0.912}}
-    page = Page(report([evaluated(base, data.test.labels, "vit", num_classes=10, metrics=metrics)], data))
-    assert page.tables[0][0][4] == "top-5"
-    assert page.tables[0][1][4] == f"91.2{NBSP}%"
+    metrics = {**base.metrics, "test": {"loss": 1.5, "top1": 1.0, "top5": 0.912}}  # of the test images
+    model = evaluated(base, data.test.labels, "vit", num_classes=10, metrics=metrics)
+    model = model._replace(in_top5=np.arange(40) >= 3)
+    for drift in ((), ("The data has probably drifted.",)):  # on new images it is theirs, too
+        page = Page(report([model], data, drift))
+        assert page.tables[0][0][4] == "top-5"
+        assert page.tables[0][1][4] == f"92.5{NBSP}%"
+
+
+def test_answers_are_those_of_the_logits(base):
+    logits = np.arange(7.0)[::-1] + np.array([[0.0], [1.0], [2.0]])  # from the first class to the last
+    model = EvaluatedModel.from_logits(base, logits, np.array([0, 4, 5]))
+    assert model.predicted.tolist() == [0, 0, 0]
+    assert model.in_top5.tolist() == [True, True, False]
+    np.testing.assert_allclose(model.confidence, 1 / np.exp(-np.arange(7.0)).sum())
 
 
 def test_seeds_are_told_apart_and_together(base, data):
@@ -233,6 +244,26 @@ def test_seeds_are_told_apart_and_together(base, data):
     assert "This matrix adds up 2 seeds. Each image counts 2 times." in page.text
     assert "10 of 10 images that at least one seed got wrong" in page.text
     assert "trained once" not in page.text
+
+
+def test_where_a_seed_is_missing_the_common_ones_are_compared(base, data):
+    """Of 84 images the plain model has 20 and 36 wrong, SPT 10 and 20, both ideas 10 with the only seed."""
+    wrong = {("vit", 0): range(20), ("vit", 1): range(36), ("spt", 0): range(10), ("spt", 1): range(20)}
+    models = [
+        evaluated(base, data.test.labels, variant, images, seed)
+        for (variant, seed), images in {**wrong, ("spt_lsa", 0): range(10)}.items()
+    ]
+    answer = answer_of(models, data)
+    assert answer.startswith(f"ViT + SPT + LSA has an accuracy of 88.1{NBSP}% on the 84 test images")
+    assert f"The plain ViT has 76.2{NBSP}%: a difference of +11.9 points" in answer
+    page = Page(report(models, data))
+    assert [row[0] for row in page.tables[1]] == [
+        "models",
+        "ViT + SPT + LSA against ViT",
+        "ViT + SPT against ViT, mean of 2 seeds",
+    ]
+    assert page.tables[1][2][1] == "+15.5 points"
+    assert page.tables[2][0][-1] == "recall, ViT + SPT + LSA against ViT, common seeds"
 
 
 def test_the_table_of_classes_is_sorted_and_has_the_difference(page):
@@ -354,7 +385,7 @@ def test_a_thousand_classes(base):
     for variant in ("vit", "spt_lsa"):
         predicted = np.where(rng.random(3000) < 0.4, rng.integers(0, 1000, 3000), data.test.labels)
         record = evaluated(base, data.test.labels, variant, num_classes=1000).record
-        models.append(EvaluatedModel(record, predicted, rng.random(3000)))
+        models.append(EvaluatedModel(record, predicted, rng.random(3000), predicted == data.test.labels))
     page = Page(report(models, data))
     assert "24 of " in page.text and len(page.mistakes()) == 48  # only the surest mistakes
     assert len(page.tables[2]) == 1001

@@ -158,9 +158,9 @@ def is_bright(images):
     return (images[:, 2, 2, 0] > 100).astype(int)
 
 
-@pytest.mark.parametrize("chunk_size", [2, 100])
-def test_shifts_by_hand(chunk_size, monkeypatch):
-    monkeypatch.setattr(robustness, "CHUNK_SIZE", chunk_size)
+@pytest.mark.parametrize("chunk_bytes", [1, 2 * 25 * 75, 10**6])  # 1, 2 and all of the images, each in 25 places
+def test_shifts_by_hand(chunk_bytes, monkeypatch):
+    monkeypatch.setattr(robustness, "CHUNK_BYTES", chunk_bytes)
     split = three_images()
     found = robustness.measure_translations(is_bright, split, is_bright(split.images), reach=2)
     # The dark image: always 0. The pixel: 1 until it is moved, then 0, which is right. The column: 1 while it is
@@ -299,7 +299,6 @@ def test_what_was_measured_before_is_not_measured_again(models, command, update_
 
 
 def test_shifts_are_those_of_the_page(models, command):
-    assert robustness.MAX_TRANSLATION == MAX_TRANSLATION
     images = load_dataset(Source(str(models), limit=20)).test.images
     one = command[1]["models"][1]
     explainer = Explainer.from_path(one["folder"])

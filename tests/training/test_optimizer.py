@@ -54,3 +54,16 @@ def test_decay_shrinks_matrices_and_spares_the_rest(optimizer, decay_all):
         decay = 0.004 if optimizer == "muon" and by_adam else 0.5
         expected = 1.0 if spared else 1 - 0.1 * decay
         np.testing.assert_allclose(ops.convert_to_numpy(variable), expected, atol=1e-6, err_msg=variable.path)
+
+
+def test_muon_has_the_fields_of_the_recipe():
+    changed = {"adam_learning_rate_ratio": 0.45, "adam_beta_2": 0.97, "global_clipnorm": 0.7, "ema_decay": 0.9}
+    for muon_tokenizer, muon_split_qkv in ((True, True), (False, False)):
+        recipe = replace(
+            tiny.RECIPE, optimizer="muon", muon_tokenizer=muon_tokenizer, muon_split_qkv=muon_split_qkv, **changed
+        )
+        optimizer = build_optimizer(recipe, learning_rate_schedule(recipe, 8), tiny.build("spt_lsa"))
+        assert (optimizer.adam_lr_ratio, optimizer.adam_beta_2) == (0.45, 0.97)
+        assert (optimizer.global_clipnorm, optimizer.ema_momentum) == (0.7, 0.9)
+        assert ("tokenization" in optimizer.exclude_layers) is not muon_tokenizer
+        assert bool(optimizer.split) is muon_split_qkv
