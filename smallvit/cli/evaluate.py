@@ -1,10 +1,9 @@
 """`smallvit evaluate`: compute the accuracy of trained models."""
 
 import argparse
-from pathlib import Path
 
 from smallvit.cli.invocation import Invocation
-from smallvit.cli.shared_options import add_models_option, add_recipe_options, experiment_options
+from smallvit.cli.shared_options import add_models_option, add_recipe_options, experiment_options, output_path
 
 SUMMARY = "Evaluate trained models on labelled images: new ones, or those they were tested on."
 LOG_STREAM = "stdout"
@@ -24,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output-dir",
-        type=Path,
+        type=output_path,
         metavar="DIR",
         help="new folder for report.html, images.csv, classes.csv and confusion.csv (default: evaluations/NAME)",
     )

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from smallvit.cli.invocation import Invocation
+from smallvit.cli.shared_options import output_path
 from smallvit.errors import UserError
 
 SUMMARY = "Export a model to ONNX, LiteRT or SavedModel, and check that the file gives the same answers."
@@ -21,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=SUFFIXES, default="onnx", help="format of the file (default: %(default)s)")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=output_path,
         metavar="PATH",
         help="the file to write, or the new folder for saved_model (default: the model's name with .onnx, .tflite or "
         "-saved_model)",
@@ -41,6 +42,4 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
         raise UserError(f"{options.model} has {len(folders)} models; give one of {', '.join(folders)}.")
     ((name, folder),) = folders.items()
     output = options.output or Path(Path(name).resolve().name + SUFFIXES[options.format])
-    if options.format == "litert" and output.suffix != ".tflite":
-        raise UserError(f"--output {output} must end in .tflite.")
     export_model(folder, options.format, output)

@@ -3,10 +3,9 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from smallvit.cli.invocation import Invocation
-from smallvit.cli.shared_options import add_models_option
+from smallvit.cli.shared_options import add_models_option, output_path
 from smallvit.errors import UserError
 
 SUMMARY = "Label images with trained models: a table with a row for each image and model."
@@ -33,11 +32,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_models_option(parser)
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="CSV file to write, or JSON if it ends in .json (default: stdout)"
+        "--output",
+        type=output_path,
+        metavar="FILE",
+        help="CSV file to write, or JSON if it ends in .json (default: stdout)",
     )
     parser.add_argument(
         "--by-class",
-        type=Path,
+        type=output_path,
         metavar="DIR",
         help="also copy each image into a new folder DIR/CLASS; needs one model (default: do not)",
     )

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from smallvit.cli.invocation import Invocation
-from smallvit.cli.shared_options import add_recipe_options, experiment_options, presets_help
+from smallvit.cli.shared_options import add_recipe_options, experiment_options, output_path, presets_help
 
 SUMMARY = "Write an image of a batch before and after augmentation. Nothing is trained."
 LOG_STREAM = "stdout"
@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
         "--output",
-        type=Path,
+        type=output_path,
         default=Path("augmentation.png"),
         metavar="PNG",
         help="the file to write (default: %(default)s)",

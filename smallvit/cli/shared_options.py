@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Any
 
 from smallvit.config import (
@@ -125,6 +126,11 @@ _OPTIONS |= {
     }
     for name, (kind, text) in CONFIG_OPTIONS.items()
 }
+
+
+def output_path(text: str) -> Path:
+    """A path to write to. `~` is expanded as in paths that are read; a shell leaves it in `--output=~/x`."""
+    return Path(os.path.expanduser(text))
 
 
 def add_recipe_options(group: argparse._ActionsContainer, names: Iterable[str], **changes: Any) -> None:

@@ -6,7 +6,14 @@ import shlex
 from pathlib import Path
 
 from smallvit.cli.invocation import Invocation
-from smallvit.cli.shared_options import TRACKERS, add_recipe_options, experiment_options, presets_help, read_overrides
+from smallvit.cli.shared_options import (
+    TRACKERS,
+    add_recipe_options,
+    experiment_options,
+    output_path,
+    presets_help,
+    read_overrides,
+)
 from smallvit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -31,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     common.add_argument(
         "--output-dir",
-        type=Path,
+        type=output_path,
         metavar="DIR",
         help="folder for the model folders PRESET-VARIANT and report.html (default: runs; for your own data runs/NAME)",
     )
@@ -77,7 +84,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="stop before an epoch that would end after MINUTES; the first epoch always runs; --resume continues "
         "(default: none)",
     )
-    output.add_argument("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard logs to DIR (default: none)")
+    output.add_argument(
+        "--tensorboard", type=output_path, metavar="DIR", help="write TensorBoard logs to DIR (default: none)"
+    )
 
     output.add_argument(
         "--track",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from smallvit.data.split import Split
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, escape_name, format_count
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,17 @@ def log_damaged(damaged: Sequence[tuple[str, str]], advice: str = "") -> None:
         log.warning("%s is left out: %s", escape_name(file), sentence)
     if len(damaged) > _MAX_NAMED:
         log.warning("%d more files are left out%s", len(damaged) - _MAX_NAMED, advice)
+
+
+def log_dark(count: int) -> None:
+    """Warn of images with several channels of 16 bits, `LoadedSplits.num_dark`, if there are any."""
+    if count:
+        log.warning(
+            "%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values are below "
+            "4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
+            format_count(count, "image"),
+            "is" if count == 1 else "are",
+        )
 
 
 def require_classes(shown_name: str, class_names: list[str], for_training: bool = True) -> None:

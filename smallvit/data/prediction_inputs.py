@@ -25,12 +25,14 @@ class UnlabelledImage(NamedTuple):
         images: {spec: uint8 [S, S, 3], 0-255}; empty if the image cannot be read.
         content: what was downloaded from an address; None for a file.
         error: a sentence; "" if the image was read.
+        is_dark: whether it becomes nearly black, see `checks.log_dark`.
     """
 
     name: str
     images: dict[DecodeSpec, np.ndarray]
     content: bytes | None = None
     error: str = ""
+    is_dark: bool = False
 
 
 def is_address(name: str) -> bool:
@@ -102,7 +104,7 @@ def decode_inputs(found: dict[str, str], specs: Iterable[DecodeSpec]) -> Iterato
             if isinstance(result, ImageError):
                 yield image._replace(content=None, error=str(result))
             else:
-                yield image._replace(images=dict(zip(distinct, result.squares, strict=True)))
+                yield image._replace(images=dict(zip(distinct, result.squares, strict=True)), is_dark=result.is_dark)
     yield from pending
 
 

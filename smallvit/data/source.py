@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallvit.data.archive import is_archive, read_archive
-from smallvit.data.checks import LoadedSplits, log_damaged
+from smallvit.data.checks import LoadedSplits, log_damaged, log_dark
 from smallvit.data.cifar100 import CIFAR100_PYTHON_FOLDER, find_release, load_cifar100
 from smallvit.data.columns import NamedColumns, refuse_columns
 from smallvit.data.dataset import Dataset, pixel_statistics
@@ -23,7 +23,7 @@ from smallvit.data.listing import list_class_folders
 from smallvit.data.npz import read_npz
 from smallvit.data.split import Split
 from smallvit.data.table import TABLE_SUFFIXES, list_table
-from smallvit.errors import UserError, escape_name, format_count, os_error_as_user_error
+from smallvit.errors import UserError, escape_name, os_error_as_user_error
 from smallvit.files import safe_file_name
 from smallvit.images.value_range import RANGE_PERCENTILES
 
@@ -212,13 +212,7 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
             *loaded.value_range,
             *RANGE_PERCENTILES,
         )
-    if count := loaded.num_dark:
-        log.warning(
-            "%s with 16 bits a channel %s nearly black: only the upper 8 bits are read, and all values are below "
-            "4,096. If they have 12 bits, multiply them by 16, or save the images with 8 bits",
-            format_count(count, "image"),
-            "is" if count == 1 else "are",
-        )
+    log_dark(loaded.num_dark)
     mean, std = pixel_statistics(train.images)
     validation = loaded.splits.get("validation")
     dataset = Dataset(source.name, train, test, loaded.class_names, mean, std, validation, is_own=True)

@@ -122,10 +122,10 @@ def warn_of_absent_classes(runs: Sequence[Run], dataset: Dataset) -> None:
     for name in dict.fromkeys(name for name, _ in absent):
         classes = [class_name for of_split, class_name in absent if of_split == name]
         log.warning(
-            "There are no %s images of %s, so nothing is measured on them. Such a class needs more images, or more "
-            "groups of --group-by",
+            "There are no %s images of %s, so %s. Such a class needs more images, or more groups of --group-by",
             name,
             format_list(classes),
+            "no model can learn to recognize them" if name == "training" else "nothing is measured on them",
         )
 
 

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 from smallvit.data import Dataset, Source, Split, load_dataset
 from smallvit.errors import UserError
 from smallvit.evaluation.calibration import expected_calibration_error
 from smallvit.evaluation.metrics import compute_metrics, top1_predictions
 from smallvit.evaluation.predict import compile_prediction, predict_logits
-from smallvit.model_folder.folder import ModelFolder
+from smallvit.model_folder.folder import ModelFolder, short_names
 from smallvit.model_folder.record import Record
 
 TOLERANCE = 1.001e-4  # 0.01 percentage points, and a little more for the rounding of the difference
@@ -84,14 +83,14 @@ def reevaluate_models(folders: Mapping[str, ModelFolder], read_data: TrainingDat
             raise UserError(f"{name} has other classes of {record.data} than the data here.")
     log.info("%-32s%10s%10s%14s%13s%10s", "", "accuracy", "top-5", "cross-entropy", "calibration", "record")
     differences = []
-    for name, folder in folders.items():
-        test = tests[name]
+    for name, short in short_names(folders).items():
+        folder, test = folders[name], tests[name]
         logits = predict_logits(compile_prediction(folder.load_model()), test.images)
         predicted, confidence = top1_predictions(logits, test.labels)
         found, recorded = compute_metrics(logits, test.labels), folder.record.metrics["test"]
         log.info(
             "%-32s%10.2f%10s%14.3f%13.2f%10.2f",
-            Path(name).name,
+            short,
             100 * found["top1"],
             f"{100 * found['top5']:.2f}" if folder.record.shows_top5 else "-",
             found["loss"],

@@ -48,9 +48,11 @@ class HubModel(NamedTuple):
         """Read `USER/NAME` or `USER/NAME@REVISION`, with or without `hf://`.
 
         Returns:
-            A `HubModel`; None if `text` has another form, or is the path of an existing file or folder.
+            A `HubModel`; None if `text` has another form, or is a path: what it names is here, or, without `hf://`, the
+            folder that it would be in.
         """
-        match = None if os.path.exists(text) else _HUB_MODEL.fullmatch(text)
+        is_path = os.path.exists(text) or (not text.startswith("hf://") and os.path.isdir(os.path.dirname(text)))
+        match = None if is_path else _HUB_MODEL.fullmatch(text)
         return cls(match[1], match[2] or "main") if match else None
 
     def __str__(self) -> str:

@@ -29,7 +29,8 @@ from smallvit.images.value_range import (
 )
 from smallvit.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_PIXELS_OF_FORMAT, MAX_TRUSTED_IMAGE_BYTES
 
-MAX_SIDE = 384  # a multiple of 32, 48, 64, 96 and 128: reducing in two steps gives the pixels of one step
+# A multiple of 32, 48, 64, 96 and 128, so that reducing a large image in two steps gives nearly the pixels of one step.
+MAX_SIDE = 384
 MAX_SHOWN_SIDE = 512  # of the photo on the page
 _MIN_JPEG_SIDE = 256  # a JPEG is reduced while it is decoded, its shorter side not below this
 _LARGE_PROGRESSIVE_PIXELS = 16_000_000  # to decode a larger one twice takes too long

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
+from smallvit.data.checks import log_dark
 from smallvit.data.prediction_inputs import UnlabelledImage, decode_inputs, expand_inputs
 from smallvit.errors import UserError, write_error_as_user_error
 from smallvit.files import atomic_file, atomic_folder, safe_file_name
@@ -96,18 +97,21 @@ def write_answers(
         UserError: `by_class` exists or there are several models, or something cannot be written.
     """
     if by_class is not None and len(predictors) > 1:
-        raise UserError(f"--by-class needs one model; name one of {', '.join(predictors)} with --models.")
+        paths = ", ".join(str(predictor.folder.path) for predictor in predictors.values())
+        raise UserError(f"--by-class needs one model; name one of {paths} with --models.")
     if by_class is not None and os.path.lexists(by_class):
         raise UserError(f"--by-class {by_class} is already there; give a folder that does not exist yet.")
     found = expand_inputs(inputs)
     as_json = isinstance(output, Path) and output.suffix.lower() == ".json"
     table = f"--output {output}" if isinstance(output, Path) else "The standard output"
     copies = f"--by-class {by_class}"
-    unreadable = 0
+    unreadable, dark = 0, set[str]()
 
     def rows() -> Iterator[dict[str, object]]:
         nonlocal unreadable
         for answer in predict_files(found, predictors):
+            if answer.image.is_dark:
+                dark.add(answer.image.name)
             if answer.prediction is None:
                 unreadable += 1
             elif sorter is not None:
@@ -133,6 +137,7 @@ def write_answers(
                 writer.writeheader()
                 writer.writerows({**row, "unsure": _CSV_UNSURE[row["unsure"]]} for row in rows())
             output.flush()
+    log_dark(len(dark))
     unreadable //= len(predictors)
     if unreadable == len(found):
         return ["None of the images could be read; the column error says why."]

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from smallvit.data.checks import log_dark
 from smallvit.data.prediction_inputs import decode_inputs, expand_inputs
 from smallvit.device.backend import require_supported_backend
-from smallvit.errors import UserError, escape_name
+from smallvit.errors import UserError, error_reason, escape_name
 from smallvit.evaluation.metrics import softmax
 from smallvit.evaluation.predict import compile_prediction, predict_logits, prediction_batch_size
 from smallvit.hub.download import resolve_model_folders, resolve_models
@@ -92,10 +93,13 @@ class Predictor:
         ]
         files = {name: error for found in given if isinstance(found, dict) for name, error in found.items()}
         decoded: dict[str, np.ndarray] = {}
+        num_dark = 0
         for read in decode_inputs(files, [self.record.decode_spec]) if files else ():
             if read.error:
                 raise UserError(f"{escape_name(read.name)}: {read.error}")
             decoded[read.name] = read.images[self.record.decode_spec]
+            num_dark += read.is_dark
+        log_dark(num_dark)
         pixels: list[np.ndarray] = []
         for image in given:
             if isinstance(image, dict):
@@ -110,8 +114,8 @@ class Predictor:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Compute the logits of images as in `predict_pixels`: float64 [n, K]."""
-        # Batches of one size: every other size would be compiled anew.
-        size = prediction_batch_size()
+        # Powers of two, because JAX compiles every size anew.
+        size = min(prediction_batch_size(), 1 << (len(images) - 1).bit_length())
         padded = images if len(images) >= size else np.resize(images, (size, *images.shape[1:]))
         return predict_logits(self._logits, padded)[: len(images)]
 
@@ -124,6 +128,10 @@ def _to_pil(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         if is_deep(image):
             raise UserError(f"A PIL image has the mode {image.mode}; save the image as a file and give the path.")
+        try:
+            image.load()
+        except Exception as error:  # decoders raise many kinds for damaged data
+            raise UserError(f"A PIL image is damaged or cut off ({error_reason(error)}).") from error
         return image
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):

@@ -58,7 +58,7 @@ class ModelFolder(NamedTuple):
     def examples(self) -> list[Path]:
         """Paths of the example images in the folder, sorted by name, at most `MAX_EXAMPLES`."""
         files = []
-        for file in (self.path / EXAMPLES_FOLDER).glob("*"):
+        for file in (self.path / EXAMPLES_FOLDER).glob("[!.]*"):
             with suppress(UserError):
                 files.append(_require_file(self.path, file, MAX_IMAGE_BYTES))
         return sorted(files, key=lambda file: (file.stem, file.name))[:MAX_EXAMPLES]

@@ -127,7 +127,7 @@ class Record(RunSummary):
         """
         version = content.get("format_version")
         if version not in (3, FORMAT_VERSION):
-            raise ValueError(f"format_version is {version!r}; it must be {FORMAT_VERSION}")
+            raise ValueError(f"format_version is {version!r}; this version of smallvit reads 3 and {FORMAT_VERSION}")
         renamed = _RENAMED_IN_VERSION_4 if version == 3 else {}
         values = {renamed.get(name, name): value for name, value in content.items() if name != "format_version"}
         try:

@@ -167,7 +167,7 @@ def test_the_readme_is_short():
         f"at most {limits.MAX_WAITING_REQUESTS} wait",
         f"at most {limits.MAX_BODY_BYTES >> 20} MB",
         f"a frame of the webcam {limits.MAX_FRAME_CHARACTERS:,} characters; "
-        f"a request {limits.MAX_MODELS_PER_REQUEST} models",
+        f"a request of the page {limits.MAX_MODELS_PER_REQUEST} models",
         f"multiply tau by {limits.MIN_TAU_FACTOR} to {limits.MAX_TAU_FACTOR:.0f}",
         f"| `model.weights.h5` | {limits.MAX_MODEL_FILE_BYTES['model.weights.h5'] >> 20} MB |",
         f"| examples | {limits.MAX_EXAMPLES} |",

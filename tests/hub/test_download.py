@@ -22,6 +22,14 @@ def test_what_names_a_repo():
     assert not any(map(HubModel.parse, ("ada/vit/x", "./runs", "/srv/models", "vit", "ada/vit@")))
 
 
+def test_a_mistyped_path_in_a_folder_that_is_here_is_told_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(UserError, match="There is no model folder at runs/pets"):
+        resolve_model_folders("runs/pets")
+    assert HubModel.parse("hf://runs/pets") == ("runs/pets", "main")
+
+
 def refusal(text):
     """The sentence that says why a model cannot be downloaded."""
     with pytest.raises(UserError) as caught:

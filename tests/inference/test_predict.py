@@ -20,6 +20,7 @@ from smallvit.evaluation.metrics import softmax
 from smallvit.images import DecodeSpec, load_square, resize_square
 from smallvit.model_folder.folder import read_model_folder
 from tests import tiny
+from tests.image_corpus import png_file, rows
 
 COLUMNS = ["file", "model", "class", "probability", "unsure", "second", "third", "error"]
 
@@ -129,7 +130,8 @@ def test_images_are_copied_into_folders_of_their_class(models, photos, tmp_path,
     assert predict(photos, *options) == 2
     assert "sorted is already there" in capsys.readouterr().err
     assert predict(photos, "--models", models, "--by-class", tmp_path / "other") == 2
-    assert "--by-class needs one model; name one of a-vit, b-lsa with --models." in capsys.readouterr().err
+    paths = f"{models / 'a-vit'}, {models / 'b-lsa'}"
+    assert f"--by-class needs one model; name one of {paths} with --models." in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
 
@@ -153,6 +155,23 @@ def test_a_full_disk_is_a_sentence_and_the_old_answers_stay(models, photos, tmp_
         assert predict(photos, "--models", models / "a-vit", "--by-class", tmp_path / "s") == 2
     assert f"--by-class {tmp_path}/s could not be written (File too large)" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "photos"]
+
+
+def test_what_is_written_to_the_home_is_there(models, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(photos)
+    assert predict("b.png", "--models", models / "a-vit", "--output=~/a.csv", "--by-class=~/sorted") == 0
+    assert (tmp_path / "a.csv").exists() and (tmp_path / "sorted").is_dir()
+    assert not (photos / "~").exists()
+
+
+def test_dark_images_of_16_bits_a_channel_are_counted(models, tmp_path, caplog):
+    pixels = np.full((8, 8, 3), 4095, ">u2")
+    (tmp_path / "scan.png").write_bytes(png_file((8, 8), 16, 2, rows(pixels)))
+    assert predict(tmp_path, "--models", models / "a-vit", "--output", tmp_path / "a.csv") == 0
+    smallvit.load_model(models / "a-vit").predict(tmp_path / "scan.png")
+    warned = [message for message in caplog.messages if message.startswith("1 image with 16 bits a channel is nearly")]
+    assert len(warned) == 2
 
 
 def test_an_address_is_downloaded(models, photos, monkeypatch):
@@ -188,8 +207,19 @@ def test_a_model_labels_paths_pil_images_and_arrays_alike(models, photos):
         model.predict(photos)
     with pytest.raises(UserError, match=r"float32 \[4, 4, 3\]; it must be uint8"):
         model.predict(np.zeros((4, 4, 3), np.float32))
+    (photos / "cut.png").write_bytes(path.read_bytes()[:-2000])
+    with Image.open(photos / "cut.png") as image, pytest.raises(UserError, match="A PIL image is damaged or cut off"):
+        model.predict(image)
     with pytest.raises(UserError, match="no model of the variant spt; it has vit, lsa"):
         smallvit.load_model(models, variant="spt")
+
+
+@pytest.mark.parametrize("count", [1, 3, 64, 130])
+def test_any_number_of_images_is_answered_as_each_alone(models, rng, count):
+    model = smallvit.load_model(models / "a-vit")
+    images = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+    loaded = read_model_folder(models / "a-vit").load_model()
+    np.testing.assert_allclose(model.logits(images), np.asarray(loaded(images)), atol=1e-5)
 
 
 def test_a_pil_image_is_cut_turned_and_laid_on_white_as_its_file_is(models, tmp_path, rng):

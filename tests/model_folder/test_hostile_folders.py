@@ -71,6 +71,7 @@ def test_an_example_that_is_a_link_a_pipe_or_too_large_is_not_shown(folder):
     examples = folder / "examples"
     examples.mkdir()
     (examples / "lion.jpg").write_bytes(b"x")
+    (examples / ".DS_Store").write_bytes(b"x")
     (examples / "secret.jpg").symlink_to("/proc/self/environ")
     (examples / "zero.jpg").symlink_to("/dev/zero")
     with open(examples / "large.jpg", "wb") as file:
