@@ -16,13 +16,14 @@ from smallvit.config import CIFAR100_MEAN
 from smallvit.data import Source, Split, load_dataset
 from smallvit.device import backend
 from smallvit.errors import UserError
-from smallvit.experiment import ExperimentOptions
+from smallvit.experiment import ExperimentOptions, log_plan
 from smallvit.experiment.check import check
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import startup
+from smallvit.training.speed import Speed
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("without_xla", "tiny_preset")
@@ -129,9 +130,16 @@ def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, c
     assert make_plan(ExperimentOptions(preset="tiny")).initial == {}  # CIFAR-100, which the weights have seen
 
 
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """A dry run takes the speed as given: to measure it, the model would be compiled."""
+    monkeypatch.setattr(log_plan, "measure_speed", lambda trainer, _: Speed(trainer.config, (7.0, 7.0), 1.0))
+
+
+@pytest.mark.usefixtures("unmeasured")
 def test_images_that_first_weights_may_know_are_told_of(place, caplog):
     tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--dry-run"]
+    options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--epochs", "1", "--dry-run"]
     assert train.main([option for option in options if option != "--dry-run"]) == 0
     known = "Some of today's validation or test images may have been its training images."
     assert train.main([*options, "--from", "runs/pets/tiny-vit"]) == 0
@@ -140,6 +148,7 @@ def test_images_that_first_weights_may_know_are_told_of(place, caplog):
     assert f"runs/pets/tiny-vit was trained on pets with other splits. {known}" in caplog.text
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_class_without_test_images_is_told_of(place, caplog):
     tiny.write_images(place / "scans", {"healthy": 20, "ill": 20, "rare": 5})
     rows = [
