@@ -169,6 +169,7 @@ def listing_from_rows(
     Raises:
         UserError: there are too few or too many classes, or no training images.
     """
+    class_names = [unicodedata.normalize("NFC", name) for name in class_names]  # as folders and tables have them
     require_classes(shown_name, class_names, for_training)
     of_row = ["train"] * len(labels) if splits is None else [SPLIT_ALIASES.get(s.strip().lower(), "") for s in splits]
     order = [name for name in ("train", "validation", "test") if name in of_row]
