@@ -31,9 +31,7 @@ SENTENCES = {
     "url_timeout": "The host {host} did not send the image within {seconds} seconds; upload the photo instead.",
     "url_unreachable": "The host {host} cannot be reached; try later, or upload the photo.",
     "url_redirects": "The host {host} redirects more than {max} times; use the URL of the image itself.",
-    "url_encoding": (
-        "The host {host} sends the image compressed once more, which is not read; upload the photo instead."
-    ),
+    "url_encoding": "The host {host} sends the image in a compression that cannot be read; upload the photo instead.",
     "url_too_large": "The file at that URL has more than {max} MB; use a smaller one.",
     "url_not_image": "That URL leads to no image, perhaps to a web page; use the URL of the image itself.",
     "data_url": "The data URL is incomplete, damaged or not in base64; copy it again, from data: to its end.",

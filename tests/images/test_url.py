@@ -269,7 +269,7 @@ def test_an_image_arrives_as_it_is(path, server):
         ("missing", "answers with status 404; check the URL, or upload the photo."),
         ("nowhere", "answers with status 302; check the URL, or upload the photo."),
         ("cut-off", "cannot be reached; try later, or upload the photo."),
-        ("compressed", "sends the image compressed once more, which is not read; upload the photo instead."),
+        ("compressed", "sends the image in a compression that cannot be read; upload the photo instead."),
         ("loop", "redirects more than 5 times; use the URL of the image itself."),
     ],
 )

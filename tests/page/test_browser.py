@@ -474,7 +474,7 @@ def test_a_variant_that_the_page_does_not_know_is_shown_by_its_title(visit):
     page = visit(replaced=[('"variant": "lsa"', '"variant": "new"'), ('"title": "ViT + LSA"', '"title": "ViT + New"')])
     expect(page.locator(".card.answer")).to_have_count(4)
     expect(page.locator(".card.answer h3").nth(2)).to_have_text("ViT + New")
-    expect(page.locator("footer")).not_to_contain_text("Each is one training.")  # it names the four variants
+    expect(page.locator("footer")).not_to_contain_text("Each model was trained once.")  # it names the four variants
     open_view(page, "training")
     expect(page.locator("#view-training .chart")).to_have_count(3)
 

@@ -76,8 +76,8 @@ def _factors_error(count: int, depth: int) -> PageError:
     """The error of factors that are out of range, or too many or too few."""
     return PageError(
         "api_factors",
-        f"There are {count} factors for {depth} layers; send one number, or one for each layer, "
-        f"from {MIN_TAU_FACTOR:g} to {MAX_TAU_FACTOR:g}.",
+        f"Send one factor, or one for each of the {depth} layers, each from {MIN_TAU_FACTOR:g} to {MAX_TAU_FACTOR:g}; "
+        f"{count} came.",
         n=count,
         layers=depth,
         low=MIN_TAU_FACTOR,

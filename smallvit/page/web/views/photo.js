@@ -270,7 +270,8 @@ function takeaway(models) {
 /** The second sentence of the takeaway. */
 function second(models, truth, right, wrong, said) {
   const unsure = (model) => unchanged[model.name].unsure;
-  if (models.every(unsure)) return t("photo.T+.unsure_all", { count: classes(models[0]).length });
+  if (models.every(unsure))
+    return truth ? t("photo.T+.unsure_known") : t("photo.T+.unsure_all", { count: classes(models[0]).length });
   if (truth && right.length && right.every(unsure)) return t("photo.T+.unsure_right");
   const kind = page.superclass[truth];
   if (kind && wrong.length && wrong.every((model) => page.superclass[said(model)] === kind))

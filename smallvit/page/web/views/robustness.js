@@ -1,6 +1,6 @@
 // Does it hold? The answer when the photo is moved by some pixels, and when patches are covered.
 
-import { aTruth, className, count, list, percent, sentences, t } from "../text.js";
+import { className, count, list, percent, sentences, t } from "../text.js";
 import { button, fill, h, refill } from "../dom.js";
 import { bytes, cachedCall, keptAnswer, latest } from "../api.js";
 import { canvas, pixels, seenImage, signed } from "../draw.js";
@@ -318,7 +318,6 @@ function shiftTakeaway(models, moves, kept) {
     parts.push(
       t("robustness.T+.steady_wrong", {
         more: inSentence(models[more]),
-        a_truth: aTruth(truth),
         truth: className(truth),
       }),
     );

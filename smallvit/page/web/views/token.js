@@ -293,7 +293,7 @@ function drawPhoto(target, model, row, column, spt) {
     context.setLineDash([]);
   }
   drawFrame(context, (column - 1) * cell, (row - 1) * cell, cell);
-  target.setAttribute("aria-label", t("token.window_alt", { row, column }));
+  target.setAttribute("aria-label", t(spt ? "token.window_alt" : "token.window_alt_plain", { row, column }));
 }
 
 function drawGrid(target, rgb, model, row, column, index) {

@@ -96,7 +96,7 @@ function curves(models, field, factor, x, y) {
         v2: last(model, `val_${field}`),
       }),
     )
-    .join(" ");
+    .join(". ");
   return lineChart(lines, { x, y, from: 0, label });
 }
 
