@@ -103,8 +103,11 @@ def main(arguments: list[str] | None = None, script: str | None = None) -> int:
     try:
         require_backend()
         command.run(options, words, invocation, failures)
-    except (UserError, ModuleNotFoundError) as error:  # a package that is not installed is a sentence, too
+    except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        code = 2
+    except ModuleNotFoundError as error:
+        print(f"{name}: The package {error.name} is not installed; run pip install {error.name}.", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         repeat = command.repeat_after_interrupt(options) if hasattr(command, "repeat_after_interrupt") else None

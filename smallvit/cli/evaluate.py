@@ -28,7 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="new folder for report.html, images.csv, classes.csv and confusion.csv (default: evaluations/NAME)",
     )
     add_recipe_options(parser, ("--image-column", "--label-column"))
-    as_trained = "the value that the models were trained with; of no effect for new images (default: that of `train`)"
+    as_trained = (
+        "as in the training of the models, if it was given there; ignored for new images (default: that of `train`)"
+    )
     add_recipe_options(parser, ("--test-split", "--group-by"), help=as_trained)
 
 

@@ -18,7 +18,7 @@ SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "-saved_model"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("model", metavar="MODEL", help="a model folder, or a model USER/REPO[@REVISION] on the Hub")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or a model USER/NAME[@REVISION] on the Hub")
     parser.add_argument("--format", choices=SUFFIXES, default="onnx", help="format of the file (default: %(default)s)")
     parser.add_argument(
         "--output",

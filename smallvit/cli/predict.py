@@ -16,7 +16,8 @@ def epilog() -> str:
     """What the table has."""
     return """columns: file, model, class, probability, unsure, second, third, error
 
-unsure is true if the probability is below the model's threshold; 5 % of the right answers are.
+unsure is true if the probability is below the model's threshold; 5 % of its right answers on the validation images are.
+second and third are the next most probable classes.
 A file that cannot be read has a row with the reason in the column error.
 
 example: smallvit predict photos "more/**/*.jpg" --models runs/pets --output answers.csv"""

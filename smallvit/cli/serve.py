@@ -4,7 +4,7 @@ import argparse
 
 from smallvit.cli.invocation import Invocation
 from smallvit.cli.shared_options import add_models_option
-from smallvit.errors import UserError
+from smallvit.errors import UserError, error_reason
 
 SUMMARY = "Serve the page that compares Vision Transformers on your images."
 LOG_STREAM = "stderr"
@@ -12,7 +12,7 @@ LOG_STREAM = "stderr"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_models_option(parser, "$SMALLVIT_MODELS, separated by spaces; else the bundled models")
+    add_models_option(parser, "those that $SMALLVIT_MODELS names, separated by spaces, else the bundled models")
     parser.add_argument(
         "--port",
         type=_port_number,
@@ -36,5 +36,7 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
     logging.getLogger("smallvit").setLevel(logging.WARNING)
     try:
         startup.serve(options.models, options.port)
-    except OSError as error:  # the port is taken
-        raise UserError(str(error)) from error
+    except OSError as error:
+        if options.port is not None:
+            raise UserError(f"Port {options.port} is in use; give another --port.") from error
+        raise UserError(f"There is no free port ({error_reason(error)}); give one with --port.") from error

@@ -26,17 +26,21 @@ CONFIG_OPTIONS: dict[str, tuple[type, str]] = {
     "learning_rate": (float, "peak of the learning rate schedule"),
     "augmentation": (
         str,
-        "flip_crop, crop (which does not mirror images) or keras_example; for your own data crop if mirrored images "
-        "may be of another class",
+        "flip_crop, crop (which does not mirror images) or keras_example (flip, rotate, zoom); for your own data "
+        "crop if mirrored images may be of another class",
     ),
     "balance": (
         str,
         "none; sampling, which shows every class equally often; or weights, which weights the loss by class; for your "
         f"own data sampling if the largest class has {IMBALANCE_RATIO} times the images of the smallest",
     ),
-    "selection": (str, "the best epoch by accuracy, or balanced: by balanced accuracy"),
-    "precision": (str, "float32, bfloat16 or auto, for activations"),
-    "validation_split": (float, "share of the training images for validation, in (0, 1)"),
+    "selection": (
+        str,
+        "accuracy or balanced: keep the epoch with the best validation accuracy, or with the best balanced accuracy, "
+        "the mean of the classes' recalls",
+    ),
+    "precision": (str, "number format of activations: float32, bfloat16, or auto, the faster one here"),
+    "validation_split": (float, "share of the training images for validation, between 0 and 1"),
     "seed": (int, "seed of weights, order, augmentation and stratified split"),
 }
 
@@ -48,9 +52,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "DATA",
         "help": "a folder with one subfolder of images per class, optionally under train/, val/ and test/; a zip or "
         "tar archive of one; a CSV, TSV or Parquet file with paths and classes, also in an archive; an .npz file with "
-        "x_train, y_train and so on; a data set USER/NAME of the Hugging Face Hub; the folder cifar-100-python or "
-        "cifar-100-binary, or cifar-100-python.tar.gz; or cifar100, which is downloaded (default: "
-        "$SMALLVIT_DATA, else cifar100)",
+        "x_train, y_train and so on; a data set USER/NAME[:CONFIGURATION][@REVISION] of the Hugging Face Hub; "
+        "the folder cifar-100-python or cifar-100-binary, or cifar-100-python.tar.gz; or cifar100, which is downloaded "
+        "(default: $SMALLVIT_DATA, else cifar100)",
     },
     "--image-column": {
         "metavar": "NAME",
@@ -64,7 +68,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "nargs": "+",
         "choices": VARIANTS,
         "metavar": "VARIANT",
-        "help": f"one or several of {', '.join(VARIANTS)} (default: {' '.join(DEFAULT_VARIANTS)})",
+        "help": "one or several of vit (plain), spt (Shifted Patch Tokenization), lsa (Locality Self-Attention) and "
+        f"spt_lsa (both) (default: {' '.join(DEFAULT_VARIANTS)}; with --from MODEL those of MODEL)",
     },
     "--preset": {
         "choices": PRESETS,
@@ -74,8 +79,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "dest": "init_from",
         "metavar": "MODEL",
         "help": "begin with the weights of MODEL and a new classifier; MODEL is a model folder, a folder of model "
-        "folders, or a model USER/REPO[@REVISION] on the Hub; none begins with random weights (default: for your own "
-        "data the bundled models, if they have the preset's architecture; else none)",
+        "folders, or a model USER/NAME[@REVISION] on the Hub; or the word none for random weights (default: for "
+        "your own data the bundled models, if they have the preset's architecture; else none)",
     },
     "--image-size": {
         "type": int,
@@ -94,13 +99,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--test-split": {
         "type": float,
         "metavar": "N",
-        "help": "share of the images for the test split, in (0, 1), if the data has none (default: 0.2)",
+        "help": "share of the images for the test split, between 0 and 1, if the data has none (default: 0.2)",
     },
     "--group-by": {
         "metavar": "GROUP",
-        "help": "keep images of one group, such as a patient, in one split: the column of a table or data set, or, "
-        r"with a bracket, a regular expression with one group for the path of an image, such as '(patient\d+)_' "
-        "(default: no groups)",
+        "help": "keep images of one group, such as a patient, in one split: GROUP is a column of a table or data "
+        "set, or a regular expression with one pair of parentheses, around what names the group in the path of an "
+        r"image, such as '(patient\d+)_' (default: no groups)",
     },
     "--folds": {
         "type": int,
@@ -110,7 +115,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--strict": {
         "action": "store_true",
-        "help": "refuse a folder with unreadable files (default: leave them out)",
+        "help": "refuse data with unreadable files (default: leave them out)",
     },
     "--limit": {
         "type": int,
@@ -122,7 +127,7 @@ _OPTIONS |= {
     f"--{name.replace('_', '-')}": {
         "type": kind,
         "metavar": "TYPE" if kind is str else "N",
-        "help": f"{text} (default: of the preset, see below)",
+        "help": f"{text} (default: that of the preset, see below)",
     }
     for name, (kind, text) in CONFIG_OPTIONS.items()
 }
@@ -190,7 +195,9 @@ def experiment_options(options: argparse.Namespace, **others: Any) -> Any:
     return ExperimentOptions(overrides=overrides, **{**given, **others})
 
 
-def add_models_option(parser: argparse.ArgumentParser, default: str = "the bundled models") -> None:
+def add_models_option(
+    parser: argparse.ArgumentParser, default: str = "the bundled models, which know CIFAR-100's 100 classes"
+) -> None:
     """Add `--models`; `default` is the help text for what is used without it."""
     parser.add_argument(
         "--models",
@@ -198,5 +205,5 @@ def add_models_option(parser: argparse.ArgumentParser, default: str = "the bundl
         nargs="+",
         default=[],
         metavar="MODEL",
-        help=f"model folders, folders of model folders, or models USER/REPO[@REVISION] on the Hub (default: {default})",
+        help=f"model folders, folders of model folders, or models USER/NAME[@REVISION] on the Hub (default: {default})",
     )

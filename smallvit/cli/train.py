@@ -73,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="put N test images into each model folder, for the page to offer (default: none)",
+        help="put N test images into each model folder, which the page offers (default: none)",
     )
 
     output = parser.add_argument_group("time and logs")
@@ -210,11 +210,9 @@ def _log_next_commands(folders, invocation):
     """Log what to type next: the models on the page, and labels for new images."""
     together = str(folders[0] if len(folders) == 1 else folders[0].parent)
     serve = ["python", "app.py"] if invocation.script else invocation.command_prefix("serve")
-    log.info(
-        "next: %s shows the models; %s labels new images",
-        shlex.join([*serve, "--models", together]),
-        shlex.join([*invocation.command_prefix("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]),
-    )
+    label = [*invocation.command_prefix("predict"), "PHOTOS", "--models", together, "--output", "answers.csv"]
+    log.info("to show the models: %s", shlex.join([*serve, "--models", together]))
+    log.info("to label new images: %s", shlex.join(label))
 
 
 def repeat_after_interrupt(options: argparse.Namespace) -> tuple[str, list[str]] | None:

@@ -20,7 +20,7 @@ def with_data_image_size(preset: Preset, data_image_size: int) -> Preset:
     """
     if data_image_size not in DATA_IMAGE_SIZES:
         raise ValueError(
-            f"the image size is {data_image_size}; it must be one of {', '.join(map(str, DATA_IMAGE_SIZES))}"
+            f"--image-size is {data_image_size}; it must be one of {', '.join(map(str, DATA_IMAGE_SIZES))}"
         )
     sides = ("image_size", "patch_size")
     grown = {name: getattr(preset.model, name) * data_image_size // DATA_IMAGE_SIZES[0] for name in sides}

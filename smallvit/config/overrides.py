@@ -40,7 +40,11 @@ def parse_override(text: str) -> tuple[str, object]:
         raise ValueError(f"{name} cannot be set: {_NOT_SETTABLE[name]}")
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; {close[0]} is the nearest" if close else f"; there are {', '.join(sorted(known))}"
+        hint = (
+            f"; {close[0]} is the nearest"
+            if close
+            else f"; there are {', '.join(sorted(known - _NOT_SETTABLE.keys()))}"
+        )
         raise ValueError(f"{name!r} is no field of a preset{hint}")
     words = {"true": "True", "false": "False"}
     if type(None) in typing.get_args(known[name]):

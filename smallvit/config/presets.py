@@ -45,7 +45,7 @@ def _preset(
 # python train.py --preset modern
 _MODERN = Preset(
     source="ours: the authors' width and depth with 6 heads x 32, mean pooling, and what has helped small ViTs since",
-    accuracy="not trained to its end yet",
+    accuracy="not measured yet",
     cost="2.7 M parameters; 300 epochs; made for a GPU",
     needs_gpu=True,
     model=ModelConfig(
@@ -158,7 +158,7 @@ _KERAS_EXAMPLE = _preset(
 _PAPER = _preset(
     _MODERN,
     source="github.com/aanna0701/SPT_LSA_ViT, the code of arXiv 2112.13492",
-    accuracy="published: 73.81 % plain, 76.92 % with SPT + LSA; not trained to its end here yet",
+    accuracy="published: 73.81 % plain, 76.92 % with SPT + LSA; not reproduced here yet",
     cost="2.7 M parameters; 300 epochs",
     needs_gpu=True,
     model={
@@ -192,7 +192,7 @@ _PAPER = _preset(
 _OVERNIGHT = _preset(
     _MODERN,
     source="ours: the model of modern, with Muon and patch sampling",
-    accuracy="not trained to its end yet",
+    accuracy="not measured yet",
     cost="2.7 M parameters; 180 epochs, for a night of two CPU cores with bfloat16 on PyTorch; not measured yet",
     # docs/results.md lists the short trainings by which the recipe was chosen.
     training={
@@ -249,7 +249,7 @@ _SMALL_DATA = _preset(
     _LAPTOP,
     source="ours: the model of laptop, and a recipe that follows from the number of images",
     accuracy="depends on the images; README.md has what was measured",
-    cost="0.8 M parameters; for 5,000 images a third of what a training of laptop takes",
+    cost="0.8 M parameters; 5,000 images take a third of the time of laptop",
     # For more than 20,000 images: nearly the recipe of laptop.
     training={"epochs": 20, "patience": 8, "mix_probability": 0.5},
     # Measured on 5,000 images (50 of each CIFAR-100 class), SPT + LSA, after 30 of 60 epochs: top-1 on the validation

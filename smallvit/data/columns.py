@@ -55,11 +55,11 @@ def require_column(shown_name: str, option: str, given: str | None, columns: Seq
     listed = format_list(columns, most=10)
     if given is not None:
         if given not in columns:
-            raise UserError(f"{option} {escape_name(given)}: {shown_name} has the columns {listed}.")
+            raise UserError(f"{option} {escape_name(given)}: {shown_name} has no such column; it has {listed}.")
         return given
     if found is None:
         what = "image" if option == "--image-column" else "class"
-        raise UserError(f"{shown_name} has the columns {listed}; name the one with the {what} by {option}.")
+        raise UserError(f"{shown_name} has the columns {listed}; name the one with the {what} with {option}.")
     return found
 
 
@@ -67,7 +67,7 @@ def group_column(shown_name: str, named_columns: NamedColumns, columns: Sequence
     """The column of groups; None if none is named. Raises `UserError` if there is no such column."""
     if named_columns.group is not None and named_columns.group not in columns:
         raise UserError(
-            f"--group-by {escape_name(named_columns.group)}: {shown_name} has the columns "
+            f"--group-by {escape_name(named_columns.group)}: {shown_name} has no such column; it has "
             f"{format_list(columns, most=10)}."
         )
     return named_columns.group

@@ -81,7 +81,7 @@ class Findings:
             found.append(f"{_images_are(copies)} equal to another one, pixel by pixel.")
         if divided := self.in_two_splits:
             found.append(
-                f"{_images_are(len(divided))} in more than one split, such as {_places(divided[0])}. "
+                f"{_images_have(len(divided))} copies in more than one split, such as {_places(divided[0])}. "
                 "The measured accuracy may be too high."
             )
         elif self.equal:
@@ -89,7 +89,7 @@ class Findings:
         if contradicting := self.contradicting:
             examples = "; ".join(map(_classes, contradicting[:3]))
             found.append(
-                f"{_images_are(len(contradicting))} there with different classes: {examples}. "
+                f"{_images_have(len(contradicting))} copies of another class: {examples}. "
                 "Correct the labels: no model can be right on both."
             )
         if self.similar:
@@ -163,6 +163,10 @@ def _divided(groups):
 
 def _images_are(count):
     return f"{format_count(count, 'image')} {'is' if count == 1 else 'are'}"
+
+
+def _images_have(count):
+    return f"{format_count(count, 'image')} {'has' if count == 1 else 'have'}"
 
 
 def _places(group):

@@ -85,7 +85,8 @@ def list_hf_dataset(name: str, shown_name: str, named_columns: NamedColumns, rea
     image = require_column(shown_name, "--image-column", named_columns.image, columns, found)
     if image not in images:
         raise UserError(
-            f"--image-column {escape_name(image)}: {shown_name} has no images in it; {format_list(images)} has."
+            f"--image-column {escape_name(image)}: this column of {shown_name} has no images; use "
+            f"{format_list(images)}."
         )
     group = group_column(shown_name, named_columns, columns)
     others = [column for column in columns if column not in (*images, group)]

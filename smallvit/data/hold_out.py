@@ -31,8 +31,8 @@ def hold_out(
     num_held_out = round(count * fraction)
     if not 0 < num_held_out < count:
         raise UserError(
-            f"A split of {fraction} leaves {count - num_held_out} of {count} images to train on and {num_held_out} "
-            "held out; both need at least 1."
+            f"A share of {fraction:g} of {count} images holds out {num_held_out} and leaves "
+            f"{count - num_held_out}; each needs at least 1. Change --test-split or --validation-split."
         )
     if method == "tail":
         chosen = np.arange(count - num_held_out, count)
@@ -100,7 +100,7 @@ def divide(labels: np.ndarray, shares: Sequence[float], seed: int, groups: np.nd
     if not counts.sum(axis=1).all():
         raise UserError(
             f"The images cannot be divided into {len(s)} parts: equal images and those of one group of --group-by stay "
-            f"together, and there are only {len(sizes)} such groups."
+            f"together, so they count as {len(sizes)}; add images, or images of more groups."
         )
     return part_of[group_of]
 

@@ -27,8 +27,8 @@ def load_labelled(source: Source, class_names: list[str]) -> tuple[Split, list[t
     labels_of = {name: label for label, name in enumerate(class_names)}
     if unknown := [name for name in loaded.class_names if name not in labels_of]:
         raise UserError(
-            f"{escape_name(path)} has the class {format_list(unknown)}, which the model does not know; it knows "
-            f"{format_list(class_names)}."
+            f"{escape_name(path)} has classes that the model does not know: {format_list(unknown)}. It knows "
+            f"{format_list(class_names)}. Choose another model with --models."
         )
     splits = [loaded.splits["test"]] if "test" in loaded.splits else list(loaded.splits.values())
     splits = [split for split in splits if len(split.labels)]

@@ -78,7 +78,7 @@ def list_class_folders(root: str | os.PathLike[str], shown_name: str, for_traini
         unknown = sorted(class_folders[split] - known)
         if unknown:
             raise UserError(
-                f"{shown_name} has the class {format_list(unknown)} in {path} but not in {split_folders['train']}."
+                f"{shown_name} has classes in {path} that are not in {split_folders['train']}: {format_list(unknown)}."
             )
     names = {folder: _class_name(folder) for folder in known}
     folders = sorted(names, key=lambda folder: (names[folder], folder))

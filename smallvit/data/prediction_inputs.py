@@ -60,7 +60,7 @@ def expand_inputs(inputs: Iterable[str]) -> dict[str, str]:
         elif glob.has_magic(text):
             matches = sorted(glob.glob(path, recursive=True))
             files = {name: error for match in matches for name, error in _files_at(match).items()}
-            found |= files or {text: "No file has a name of this pattern."}
+            found |= files or {text: "No file matches this pattern."}
         else:
             found[text] = "There is no such file."
     return found

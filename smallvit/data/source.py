@@ -187,7 +187,10 @@ def _load_own(source: Source) -> tuple[Dataset, tuple[str, ...]]:
     train, test = loaded.splits["train"], loaded.splits.get("test")
     if source.folds is not None and len(loaded.splits) > 1:
         given = " and ".join(name for name in loaded.splits if name != "train")
-        raise UserError(f"--folds draws the test images itself, but {source.name} has {given} images; leave out one.")
+        raise UserError(
+            f"--folds draws the test images itself, but {source.name} has {given} images; "
+            "leave out --folds, or put all images into train/."
+        )
     groups = loaded.groups
     if source.group_by is not None and groups is None:
         groups = groups_by_pattern(source.group_by, loaded.splits)

@@ -154,8 +154,8 @@ def _resolve_paths(names: Sequence[str], folder: str, shown_name: str) -> list[s
         paths.append(path)
     if missing:
         raise UserError(
-            f"{shown_name} names {len(missing):,} of {len(names):,} images that are not in its folder: "
-            f"{format_list(missing)}; paths are relative to the folder of the table."
+            f"{shown_name}: {len(missing):,} of its {len(names):,} images {'is' if len(missing) == 1 else 'are'} not "
+            f"in its folder: {format_list(missing)}; paths are relative to the folder of the table."
         )
     return paths
 

@@ -119,7 +119,7 @@ def out_of_memory_as_user_error(batch_size: int) -> Iterator[None]:
         devices = distribution.num_devices()
         smaller = batch_size // 2 // devices * devices
         advice = f"try --batch-size {smaller}" if smaller else "a device with more memory is needed"
-        raise UserError(f"The device is out of memory with batch_size {batch_size}; {advice}.") from error
+        raise UserError(f"The device is out of memory with --batch-size {batch_size}; {advice}.") from error
 
 
 def describe_device() -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from smallvit.config import VARIANTS
 from smallvit.data import Dataset, Source
 from smallvit.data.checks import log_damaged
 from smallvit.data.labelled import load_labelled
@@ -90,7 +91,7 @@ def evaluate_on_new_images(folders: Mapping[str, ModelFolder], source: Source, o
     evaluated, sentences = {}, []
     for name, short in short_names(folders).items():
         evaluated[short] = model = evaluate_folder(folders[name], test)
-        sentences.append(describe_drift(short, model, test.labels))
+        sentences.append(describe_drift(f"{VARIANTS[model.record.variant].title} ({short})", model, test.labels))
         log.info("%s", sentences[-1])
     nothing = test.take(slice(0, 0))
     mean, std = first.model.pixel_mean, first.model.pixel_std

@@ -39,8 +39,8 @@ class InitialWeights(NamedTuple):
         sizes = [size * data_image_size / record.data_image_size for size in (trained.image_size, trained.patch_size)]
         if not all(map(float.is_integer, sizes)):
             raise UserError(
-                f"--image-size {data_image_size}: {name} has patches of {trained.patch_size} px for images of "
-                f"{record.data_image_size} px, which would not be whole pixels; give another size."
+                f"--image-size {data_image_size}: the patches of {name}, {trained.patch_size} px for images of "
+                f"{record.data_image_size} px, would be {sizes[1]:g} px; give a size that makes them whole."
             )
         image_size, patch_size = map(int, sizes)
         with value_error_as_user_error():

@@ -23,19 +23,19 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     """Log the data and the recipe, with warnings if the recipe is slow on this device."""
     run = plan.runs()[0]
     training = run.training
-    validation = "the validation images among them"
-    if dataset.validation is not None:
-        validation = f"{len(dataset.validation.labels)} validation"
-    test = f"and {len(dataset.test.labels)} test images"
     if dataset.num_folds:
-        test = f"tested by cross-validation with {dataset.num_folds} folds,"
+        images = f"{len(dataset.train.labels):,} images in {dataset.num_folds} folds"
+    elif dataset.validation is None:
+        images = f"{len(dataset.train.labels):,} images for training and validation"
+    else:
+        images = f"{len(dataset.train.labels):,} training and {len(dataset.validation.labels):,} validation images"
+    if not dataset.num_folds:
+        images += f", {len(dataset.test.labels):,} test images"
     log.info(
-        "%s: %d training images, %s, %s of %d classes; preset %s, %s of batch %d, %s, peak learning rate %g, %s",
+        "%s: %d classes, %s; preset %s, %s of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
-        len(dataset.train.labels),
-        validation,
-        test,
         len(dataset.class_names),
+        images,
         plan.preset_name,
         format_count(training.epochs, "epoch"),
         training.batch_size,
@@ -64,7 +64,8 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
         log.warning("bfloat16 is slow on this CPU; a training with --precision float32 is faster")
     if plan.preset.needs_gpu and not backend.has_accelerator():  # said now: the first step may take a minute
         log.warning(
-            "No GPU was found, and preset %s is made for one; --preset laptop takes an hour on two cores",
+            "No GPU was found, and preset %s is made for one; --preset laptop takes an hour for each model on "
+            "two cores",
             plan.preset_name,
         )
 
@@ -88,7 +89,7 @@ def log_findings(findings: Findings, file: Path | None = None) -> None:
     for sentence in findings.sentences():
         log.log(logging.WARNING if is_wrong else logging.INFO, "%s", sentence)
     if file is not None:
-        log.info("all of them: %s", file)
+        log.info("list of equal and similar images: %s", file)
 
 
 def warn_of_leakage(runs: Iterable[Run], dataset: Dataset) -> None:
@@ -122,7 +123,8 @@ def warn_of_absent_classes(runs: Sequence[Run], dataset: Dataset) -> None:
     for name in dict.fromkeys(name for name, _ in absent):
         classes = [class_name for of_split, class_name in absent if of_split == name]
         log.warning(
-            "There are no %s images of %s, so %s. Such a class needs more images, or more groups of --group-by",
+            "There are no %s images of %s, so %s. Such a class needs more images, or with --group-by images of more "
+            "groups",
             name,
             format_list(classes),
             "no model can learn to recognize them" if name == "training" else "nothing is measured on them",
@@ -145,7 +147,7 @@ def log_dry_run(plan: Plan, dataset: Dataset) -> None:
     for run in runs:
         model = run.model
         log.info(
-            "%s: images of %d x %d in patches of %d x %d, %d wide, %d deep, %d heads%s",
+            "%s: images of %d x %d in patches of %d x %d, embed_dim %d, depth %d, %d heads%s",
             *(run.name, model.image_size, model.image_size, model.patch_size, model.patch_size),
             *(model.embed_dim, model.depth, model.num_heads),
             f", from {run.initial.name}" if run.initial else "",

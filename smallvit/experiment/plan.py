@@ -231,7 +231,7 @@ def make_plan(options: ExperimentOptions) -> Plan:
         found = find_initial_weights(options.init_from, variants if options.variant else None)
         variants = list(found)
         for name in overridden_architecture(options.overrides):
-            raise UserError(f"--set {name}: with --from, the model's own {name} is kept.")
+            raise UserError(f"--set {name}: with --from, the model's own {name} is kept; leave out one of the two.")
         size = options.image_size or next(iter(found.values()))[1].record.data_image_size
         if options.image_size is not None:
             with value_error_as_user_error():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from smallvit.data import Dataset, Findings
 from smallvit.data.findings import FINDINGS_FILE
 from smallvit.device.distribution import broadcast_json, is_main_process
-from smallvit.errors import os_error_as_user_error, write_error_as_user_error
+from smallvit.errors import UserError, os_error_as_user_error, write_error_as_user_error
 from smallvit.experiment.log_plan import (
     log_dry_run,
     log_faster_backend,
@@ -104,22 +104,15 @@ def _load_finished_run(run, dataset):
         what,
         advice,
     )
-    require_same_settings(
-        {
-            "classes": record.class_names,
-            **dict(zip(names, counts_before, strict=True)),
-            "training images": record.train_sha256 or train_sha256,
-            "test images": record.test_sha256 or test_sha256,
-        },
-        {
-            "classes": dataset.class_names,
-            **dict(zip(names, counts_now, strict=True)),
-            "training images": train_sha256,
-            "test images": test_sha256,
-        },
-        f"The data has changed since: {what}",
-        advice,
-    )
+    counts = (dict(zip(names, values, strict=True)) for values in (counts_before, counts_now))
+    require_same_settings(*counts, f"The data has changed since: {what}", advice)
+    for name, before, now in (
+        ("classes", record.class_names, dataset.class_names),
+        ("training images", record.train_sha256 or train_sha256, train_sha256),
+        ("test images", record.test_sha256 or test_sha256, test_sha256),
+    ):
+        if before != now:
+            raise UserError(f"The data has changed since: {what} on other {name}; {advice}.")
     require_same_settings(recipe_before, recipe_now, what, advice)
     return folder
 

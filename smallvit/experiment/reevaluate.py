@@ -80,8 +80,10 @@ def reevaluate_models(folders: Mapping[str, ModelFolder], read_data: TrainingDat
                 f"{record.data_image_size} px; here are {len(dataset.test.labels)} of {dataset.name} at {side} px."
             )
         if record.class_names != dataset.class_names:
-            raise UserError(f"{name} has other classes of {record.data} than the data here.")
-    log.info("%-32s%10s%10s%14s%13s%10s", "", "accuracy", "top-5", "cross-entropy", "calibration", "record")
+            raise UserError(f"{name} was trained on other classes than this data has.")
+    log.info(
+        "%-32s%12s%10s%15s%22s%12s", "", "accuracy %", "top-5 %", "cross-entropy", "calibration error %", "recorded %"
+    )
     differences = []
     for name, short in short_names(folders).items():
         folder, test = folders[name], tests[name]
@@ -89,7 +91,7 @@ def reevaluate_models(folders: Mapping[str, ModelFolder], read_data: TrainingDat
         predicted, confidence = top1_predictions(logits, test.labels)
         found, recorded = compute_metrics(logits, test.labels), folder.record.metrics["test"]
         log.info(
-            "%-32s%10.2f%10s%14.3f%13.2f%10.2f",
+            "%-32s%12.2f%10s%15.3f%22.2f%12.2f",
             short,
             100 * found["top1"],
             f"{100 * found['top5']:.2f}" if folder.record.shows_top5 else "-",

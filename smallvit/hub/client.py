@@ -69,7 +69,7 @@ def _known_reason(error: BaseException, not_found: str) -> str | None:
         case RepositoryNotFoundError():
             return not_found
         case RemoteEntryNotFoundError():
-            return "it is not a model that train.py pushed; one of its files is missing"
+            return "it is not a model that smallvit pushed; one of its files is missing"
         case HfHubHTTPError():
             return _status_reason(error)
         case json.JSONDecodeError():

@@ -7,6 +7,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from smallvit.config import MUON_ADAM_WEIGHT_DECAY, PAPER_URL, PRESETS, VARIANTS, TrainConfig
+from smallvit.errors import format_count
 from smallvit.model_folder.record import Record
 
 CITATION = """\
@@ -98,13 +99,13 @@ def describe_recipe(training: TrainConfig) -> str:
     if training.optimizer == "muon":
         decay += f"; {MUON_ADAM_WEIGHT_DECAY:g} where Adam steps"
     parts = [
-        f"{training.optimizer}, batch {training.batch_size}, peak rate {training.learning_rate:g}, "
+        f"{training.optimizer}, batch {training.batch_size}, peak learning rate {training.learning_rate:g}, "
         f"{training.warmup_fraction:.0%} warm-up, cosine to 0, weight decay {training.weight_decay:g} ({decay})"
     ]
     if training.optimizer == "muon":
         others = "classifier and vectors" if training.muon_tokenizer else "classifier, tokenizer and vectors"
         ratio = training.adam_learning_rate_ratio
-        rate = "that rate" if ratio == 1 else f"{ratio:g} times that rate"
+        rate = "the same learning rate" if ratio == 1 else f"{ratio:g} times the learning rate"
         parts.append(f"Adam at {rate} with beta_2 {training.adam_beta_2:g} for {others}")
         if training.muon_split_qkv:
             parts.append("queries, keys and values as three matrices")
@@ -117,10 +118,13 @@ def describe_recipe(training: TrainConfig) -> str:
         parts.append(f"moving average of the weights with decay {training.ema_decay:g}")
     parts += [
         f"label smoothing {training.label_smoothing:g}",
-        f"augmentation {training.augmentation.replace('_', ' ')}",
+        f"augmentation {training.augmentation}",
     ]
     if training.policy == "randaugment":
-        parts.append(f"RandAugment ({training.randaugment_num_ops} of {training.randaugment_magnitude:g})")
+        parts.append(
+            f"RandAugment ({format_count(training.randaugment_num_ops, 'operation')}, magnitude "
+            f"{training.randaugment_magnitude:g})"
+        )
     elif training.policy == "autoaugment":
         parts.append("AutoAugment for CIFAR")
     if training.erasing_probability:

@@ -181,7 +181,7 @@ def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
     path = Path(path)
     with os_error_as_user_error(path):
         if not path.is_dir():
-            raise UserError(f"There is no folder {path}; train.py writes model folders.")
+            raise UserError(f"There is no folder {path}.")
         content = _read_json(path, RECORD_FILE, dict)
         config = _read_json(path, CONFIG_FILE, dict)
         history = _read_json(path, HISTORY_FILE, list)
@@ -189,15 +189,15 @@ def read_model_folder_without_weights(path: str | Path) -> ModelFolder:
         size, sha256 = _weights_info(content.pop("weights", None))
         record = Record.from_json(content)
     except ValueError as error:
-        raise UserError(f"{path / RECORD_FILE} is not what train.py writes ({error}).") from error
+        raise UserError(f"{path / RECORD_FILE} is not what smallvit train writes ({error}).") from error
     if not _is_config_of(config, content["model"]):
         raise UserError(
             f"{path / CONFIG_FILE} does not describe the model that {RECORD_FILE} does; another program wrote it."
         )
     if len(history) != record.epochs_trained or not all(map(_is_epoch, history)):
         raise UserError(
-            f"{path / HISTORY_FILE} is not what train.py writes; it must hold the numbers of {record.epochs_trained} "
-            "epochs."
+            f"{path / HISTORY_FILE} is not what smallvit train writes; it must hold the numbers of "
+            f"{record.epochs_trained} epochs."
         )
     return ModelFolder(path, record, history, size, sha256)
 
@@ -237,7 +237,9 @@ def find_model_folders(path: str | Path) -> list[Path]:
         # A name that begins with a dot is a folder that is still being written, or whose writer was killed.
         found = sorted(file.parent for file in path.glob(f"[!.]*/{RECORD_FILE}")) if path.is_dir() else []
     if not found:
-        raise UserError(f"There is no model folder at {path}; a model folder has a {RECORD_FILE}, see train.py.")
+        raise UserError(
+            f"There is no model folder at {path}; a model folder has a {RECORD_FILE}, which smallvit train writes."
+        )
     return found
 
 

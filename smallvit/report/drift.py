@@ -15,8 +15,8 @@ def describe_drift(name: str, model: EvaluatedModel, labels: np.ndarray) -> str:
     return (
         f"{name} is right on {format_percent(change.now.value)} of the {change.now.total:,} new images "
         f"({interval_text(change.now.interval)}); on its {before.total:,} test images it was "
-        f"{format_percent(before.value)}. The difference is {format_points(change.difference)} points (interval "
-        f"{format_points(change.interval.low)} to {format_points(change.interval.high)}); the probability of a "
+        f"right on {format_percent(before.value)}. The difference is {format_points(change.difference)} points "
+        f"({interval_text(change.interval)}); the probability of a "
         f"difference as large by chance is {format_probability(change.p_value)}. {_verdict(change)}"
     )
 

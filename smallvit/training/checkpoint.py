@@ -136,7 +136,9 @@ def _read_arrays(path: Path, kind: Any) -> Any:
                     raise ValueError(f"{name} is {repr(header[name])[:200]}")
             return kind(**{name: header[name] for name in names}, **{last: _values(arrays)})
     except FileNotFoundError:
-        raise UserError(f"{path} is missing from an unfinished training; delete the training's other file.") from None
+        raise UserError(
+            f"{path} is missing, so the training cannot go on; delete the checkpoint beside it to train from the start."
+        ) from None
     except Exception as error:  # zipfile and NumPy raise nearly anything for damaged data
         raise UserError(f"{path} is damaged ({error_reason(error)}); delete it to train from the start.") from error
 

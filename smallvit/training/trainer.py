@@ -66,7 +66,8 @@ class Trainer:
     ):
         if train_config.batch_size % distribution.num_devices():
             raise UserError(
-                f"batch_size {train_config.batch_size} is not a multiple of the {distribution.num_devices()} devices."
+                f"--batch-size is {train_config.batch_size}; it must be a multiple of the number of devices, "
+                f"{distribution.num_devices()}."
             )
         self.config = train_config
         self.train_split = train

@@ -155,7 +155,10 @@ def test_keras_refuses_what_is_not_the_published_file(tmp_path, tarball):
 def test_sizes_of_the_split(method, count, fraction, held_out):
     labels = np.arange(count) % 4
     if not 0 < held_out < count:
-        with pytest.raises(UserError, match=f"A split of {fraction} leaves {count - held_out} of {count}"):
+        with pytest.raises(
+            UserError,
+            match=f"A share of {fraction} of {count} images holds out {held_out} and leaves {count - held_out};",
+        ):
             hold_out(labels, fraction, method, seed=0)
         return
     training, validation = hold_out(labels, fraction, method, seed=0)

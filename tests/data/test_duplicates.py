@@ -51,9 +51,9 @@ def test_copies_and_contradicting_labels_are_named_with_their_splits():
     assert found.has_leak
     assert found.sentences() == [
         "3 images are equal to another one, pixel by pixel.",
-        "2 images are in more than one split, such as image 1 (training) and image 2 (test). The measured accuracy may "
-        "be too high.",
-        "1 image is there with different classes: image 3 (bee) and image 1 (ant). Correct the labels: no model can be "
+        "2 images have copies in more than one split, such as image 1 (training) and image 2 (test). The measured "
+        "accuracy may be too high.",
+        "1 image has copies of another class: image 3 (bee) and image 1 (ant). Correct the labels: no model can be "
         "right on both.",
     ]
     nothing = find_duplicates({"training": split(1, 2), "test": split(3)}, ["ant"])
@@ -105,7 +105,7 @@ def test_parts_are_dealt_by_hand_computed_shares():
     # A class with two groups is in both parts, although a tenth of three images is none.
     parts = divide(np.array([0, 0, 0]), [0.9, 0.1], 0, np.array([7, 7, 8]))
     assert parts.tolist() == [0, 0, 1]
-    with pytest.raises(UserError, match=r"cannot be divided into 3 parts.* only 2 such groups"):
+    with pytest.raises(UserError, match=r"cannot be divided into 3 parts.* count as 2; add"):
         divide(np.array([0, 0, 0]), [1 / 3] * 3, 0, np.array([7, 7, 8]))
 
 

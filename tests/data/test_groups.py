@@ -63,7 +63,7 @@ def test_each_image_is_tested_once_and_no_patient_tests_what_it_trained(folder):
     ("options", "message"),
     [
         ({"group_by": "("}, r"--group-by \( is no regular expression"),
-        ({"group_by": "patient"}, "--group-by patient has 0 groups in brackets; it must have one"),
+        ({"group_by": "patient"}, "--group-by patient has 0 pairs of parentheses; it needs one"),
         ({"group_by": "patient([2-9])_"}, r"finds no group in ant/patient0_0\.png and 11 more"),
         ({"folds": 1}, "--folds is 1; it must be from 2 to 20"),
         ({"folds": 2, "group_by": "(ant|bee)"}, "--folds 2: all images of the class ant are equal or in one group"),

@@ -112,7 +112,7 @@ def test_data_sets_of_the_hub_are_read_and_refused_through_its_client(hub, tmp_p
     assert found["numbers"] == {"classes": ["2", "10"], "train": 32, "brightness": bright}
     for name, sentence in {
         "no such revision": "Revision 'v7' doesn't exist for dataset 'ada/sky' on the Hub",
-        "which column": "ada/several has the columns mask, photo, weather, daytime; name the one with the class by",
+        "which column": "ada/several has the columns mask, photo, weather, daytime; name the one with the class with",
         "which configuration": "Please pick one among the available configs: ['plain', 'other']",
         "tags": "ada/tags: the column tags has several classes for each image, and a model here knows one",
         "private": "'ada/private' doesn't exist on the Hub or cannot be accessed; one that is private or gated needs",

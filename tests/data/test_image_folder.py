@@ -252,7 +252,7 @@ def test_links_are_followed_but_never_in_a_circle(images, tmp_path, decoded):
         ({"ant": 40, "bee": 0}, ": the class bee has too few training images: 0 found, at least 3 needed, since "),
         ({"train/ant": 40, "train/bee": 1, "val/bee": 9}, "1 found, at least 2 needed, since test images are drawn"),
         ({"ant": 14, "bee": 15}, " has 29 images; at least 30 are needed."),
-        ({"train/ant": 20, "val/ant": 5, "val/cat": 5}, " has the class cat in val/ but not in train/."),
+        ({"train/ant": 20, "val/ant": 5, "val/cat": 5}, " has classes in val/ that are not in train/: cat."),
         ({"train/flowers/ant": 20, "train/flowers/bee": 20}, "; if they are the classes, use {root}/train/flowers."),
         ({"Train/ant": 20, "training/bee": 20}, " has Train/ and training/ for the same split; keep one of them."),
         ({"train/ant": 20, "test/bee": 20, "extra": 5}, " has test/, train/ and also extra/; use either only train/,"),

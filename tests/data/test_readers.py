@@ -252,13 +252,13 @@ def test_a_column_for_each_class_is_read_if_each_image_has_one(folder):
         ({"label": ["ant", ""] * 20}, {}, "20 rows have no class in the column label; give each row its class"),
         ({"label": ["ant", None] * 20}, {}, "20 rows have no class in the column label; give each row its class"),
         ({"who": ["a", None] * 20}, {"group_by": "who"}, "20 rows have no group in the column who; give each row its"),
-        ({}, {"label_column": "species"}, "--label-column species: .* has the columns image, label"),
-        ({}, {"image_column": "photo"}, "--image-column photo: .* has the columns image, label"),
-        ({}, {"group_by": "patient"}, "--group-by patient: .* has the columns image, label"),
+        ({}, {"label_column": "species"}, "--label-column species: .* has no such column; it has image, label"),
+        ({}, {"image_column": "photo"}, "--image-column photo: .* has no such column; it has image, label"),
+        ({}, {"group_by": "patient"}, "--group-by patient: .* has no such column; it has image, label"),
         (
             {"image": [f"{i}.jpg" for i in range(40)]},
             {},
-            r"names 40 of 40 images that are not in its folder: 0\.jpg, 1",
+            r": 40 of its 40 images are not in its folder: 0\.jpg, 1",
         ),
     ],
 )
@@ -305,9 +305,9 @@ def test_what_is_wrong_with_a_table_in_an_archive_is_a_sentence(folder, tmp_path
     color = {"label_column": "color"}
     for more, options, message in (
         ({"a.csv": text, "b.tsv": text}, {}, r"pets\.zip has 2 tables \(a\.csv, b\.tsv\), and only one can name"),
-        ({"a.csv": missing}, {}, r"pets\.zip/a\.csv names 1 of 40 images"),
+        ({"a.csv": missing}, {}, r"pets\.zip/a\.csv: 1 of its 40 images is not in its folder"),
         ({"a.csv": outside}, {}, r"names /\S+/0\.png, outside of the archive; name only what is in it"),
-        ({"a.csv": text}, color, r"pets\.zip/a\.csv has the columns image, label"),
+        ({"a.csv": text}, color, r"pets\.zip/a\.csv has no such column; it has image, label"),
         ({}, color, r"pets\.zip has no CSV, TSV or Parquet file"),
         ({}, {}, r"pets\.zip has only one class, images"),
     ):

@@ -95,7 +95,7 @@ def test_presets_grow_with_the_images():
         assert (model.image_size, model.patch_size, model.grid_size) == (side, patch_size, 8)
         example = with_data_image_size(PRESETS["keras-example"], side).model
         assert (example.image_size, example.grid_size) == (72 * side // 32, 12)
-    with pytest.raises(ValueError, match="image size is 40; it must be one of 32, 48, 64, 96, 128, 224"):
+    with pytest.raises(ValueError, match="--image-size is 40; it must be one of 32, 48, 64, 96, 128, 224"):
         with_data_image_size(PRESETS["modern"], 40)
 
 

@@ -38,16 +38,16 @@ def test_new_images_become_a_report_tables_and_a_sentence(tmp_path, caplog, caps
     assert next(row for row in classes if row["class"] == "bear")["recall"] == ""
     confusion = [row for row in csv.DictReader((output / "confusion.csv").open()) if row["model"] == "vit"]
     assert [sum(int(row[name]) for name in tiny.CLASS_NAMES) for row in confusion] == [2, 0, 3, 0, 0, 0, 0]
-    assert f"vit is right on {100 * right / 5:.1f}\N{NO-BREAK SPACE}% of the 5 new images" in caplog.text
+    assert f"ViT (vit) is right on {100 * right / 5:.1f}\N{NO-BREAK SPACE}% of the 5 new images" in caplog.text
     html = (output / "report.html").read_text()
     assert "results on the new images" in html
-    assert "on its 30 test images it was 53.3\N{NO-BREAK SPACE}%" in html  # 0.5432 of 30 images is 16 images
+    assert "on its 30 test images it was right on 53.3\N{NO-BREAK SPACE}%" in html  # 0.5432 of 30 images is 16 images
 
     assert cli.main([*arguments, "--output-dir", str(output)]) == 2
     assert "is already there; give another --output-dir" in capsys.readouterr().err
     (new_images / "zebra").mkdir()
     assert cli.main([*arguments, "--output-dir", str(tmp_path / "other")]) == 2
-    assert "has the class zebra, which the model does not know; it knows apple," in capsys.readouterr().err
+    assert "has classes that the model does not know: zebra. It knows apple," in capsys.readouterr().err
 
 
 def test_intervals_and_test_of_shares_are_those_of_the_literature():
@@ -75,5 +75,5 @@ def test_drift_is_said_in_words():
         model = EvaluatedModel(record, predicted, np.full(500, 0.5), np.ones(500, bool))
         sentences = describe_drift("pets", model, np.zeros(500, int))
         assert f"pets is right on {100 * right / 500:.1f}\N{NO-BREAK SPACE}% of the 500 new images" in sentences
-        assert "on its 1,000 test images it was 80.0\N{NO-BREAK SPACE}%" in sentences
+        assert "on its 1,000 test images it was right on 80.0\N{NO-BREAK SPACE}%" in sentences
         assert words in sentences

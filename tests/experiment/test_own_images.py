@@ -56,7 +56,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     card = (read.path / "README.md").read_text(encoding="utf-8")
     assert "cifar" not in card.lower()
     assert "on 내 사진" in card
-    told_of = "1 image is there with different classes: 개/again.png (개) and 고양이/again.png (고양이) and 새/3.png"
+    told_of = "1 image has copies of another class: 개/again.png (개) and 고양이/again.png (고양이) and 새/3.png"
     assert told_of in caplog.text
     assert (record.findings["contradicting"], record.findings["equal_in_two_splits"]) == (1, 0)
     runs = place / "runs/내 사진"
@@ -81,10 +81,10 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
     assert train.main([*options, "--resume"]) == 0
     assert "--resume: there is nothing to continue in runs/shapes" in caplog.text
     model = "runs/shapes/tiny-spt_lsa"
-    assert caplog.messages[-1] == (
-        f"next: python app.py --models {model} shows the models; python -m smallvit predict PHOTOS --models {model} "
-        "--output answers.csv labels new images"
-    )
+    assert caplog.messages[-2:] == [
+        f"to show the models: python app.py --models {model}",
+        f"to label new images: python -m smallvit predict PHOTOS --models {model} --output answers.csv",
+    ]
     tuned = read_model_folder("runs/shapes/tiny-spt_lsa").record
     assert (tuned.variant, tuned.started_from) == ("spt_lsa", read.path.name)
     assert (tuned.model.num_classes, tuned.data_image_size) == (5, 32)
@@ -94,7 +94,7 @@ def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, cap
         shutil.copytree(read.path, place / "two" / name)
     for more, message in (
         (["--variant", "vit"], "has no model of the variant vit; give --variant spt_lsa."),
-        (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept."),
+        (["--set", "depth=2"], "--set depth: with --from, the model's own depth is kept; leave out one of the two."),
         (["--examples", "25"], "--examples is 25; it must be from 0 to 24."),
         (["--from", "two"], "two has two models of the variant spt_lsa, two/a and two/b; give one of them."),
         (["--resume", "--from", "runs/shapes/tiny-spt_lsa"], "is a finished training whose initial model is "),
@@ -173,13 +173,13 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     folder.joinpath("cat").rename(folder / "ape")
     assert train.main([*options, "--resume"]) == 2
     error = capsys.readouterr().err
-    assert "The data has changed since: runs/pets/tiny-vit is a finished training whose classes is " in error
+    assert "The data has changed since: runs/pets/tiny-vit is a finished training on other classes; " in error
     folder.joinpath("ape").rename(folder / "cat")
     os.replace(folder / "dog/1.png", folder / "one.png")
     os.replace(folder / "dog/2.png", folder / "dog/1.png")
     os.replace(folder / "one.png", folder / "dog/2.png")
     assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training whose training images is " in capsys.readouterr().err
+    assert "is a finished training on other training images; " in capsys.readouterr().err
     shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
     assert train.main([*options, "--resume"]) == 2
     error = capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
     assert train.main(options) == 0
     np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
     assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training whose test images is" in capsys.readouterr().err
+    assert "is a finished training on other test images" in capsys.readouterr().err
 
 
 def test_resuming_keeps_the_precision_that_was_the_faster_one(place, monkeypatch, capsys):
@@ -242,12 +242,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     options = ["--preset", "tiny", "--variant", "vit", "--data", str(folder), "--image-size", "64", "--dry-run"]
     assert train.main(options) == 0
     lines = [" ".join(line.split()) for line in caplog.messages]
-    assert "pets: 40 training images, the validation images among them, and 10 test images of 2 classes" in caplog.text
+    assert "pets: 2 classes, 40 images for training and validation, 10 test images;" in caplog.text
     for row in ("cat 22 2 6", "dog 14 2 4", "all 36 4 10"):
         assert row in lines
     assert "cat/broken.png is left out: The file is damaged" in caplog.text
     assert "training mirrors images at random; --augmentation crop does not" in lines
-    assert "vit: images of 24 x 24 in patches of 8 x 8, 10 wide, 1 deep, 2 heads" in lines
+    assert "vit: images of 24 x 24 in patches of 8 x 8, embed_dim 10, depth 1, 2 heads" in lines
     assert any("4 epochs of 5 steps, about" in line for line in lines)
     assert list(place.iterdir()) == []
 
@@ -256,7 +256,7 @@ def test_what_cannot_be_is_a_sentence(place, capsys):
     folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
     (folder / "cat" / "broken.png").write_bytes(b"")
     for options, message in (
-        (["--image-size", "40"], "the image size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
+        (["--image-size", "40"], "--image-size is 40; it must be one of 32, 48, 64, 96, 128, 224."),
         (["--strict"], "1 file cannot be read (cat/broken.png: The file is empty; choose another one); without"),
         (["--from", "nowhere"], "There is no model folder at nowhere"),
         (

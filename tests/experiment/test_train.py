@@ -65,7 +65,7 @@ def test_killed_and_resumed_the_weights_are_those_of_the_uninterrupted_run(data,
     options = ["--preset", "tiny", "--variant", "spt_lsa", "--data", data]
     code, out, error = run(*options, "--output-dir", tmp_path / "whole")
     assert code == 0, error
-    assert "2000 training images, the validation images among them, and 70 test images of 7 classes" in out
+    assert "7 classes, 2,000 images for training and validation, 70 test images;" in out
 
     killed = [*options, "--output-dir", tmp_path / "killed"]
     assert stop(tiny.start_training(*killed), signal.SIGKILL, after="epoch 1/4")[0] == -signal.SIGKILL
@@ -114,7 +114,7 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     table = out.split("\n\n")[-1].splitlines()
     assert table[3].startswith("ViT + SPT + LSA has an accuracy of ")
     assert table[4] == f"report: {runs / 'report.html'}"
-    assert table[5].startswith(f"next: python app.py --models {runs} shows the models; ")
+    assert table[5] == f"to show the models: python app.py --models {runs}"
     report = (runs / "report.html").read_text()
     assert "ViT + SPT + LSA has an accuracy of" in report
     for row, variant, title in ((table[1], "vit", "ViT "), (table[2], "spt_lsa", "ViT + SPT + LSA")):
@@ -144,8 +144,8 @@ def test_both_variants_end_in_verified_folders_a_table_and_a_report(small_data, 
     code, log, error = again("--resume")
     assert code == 0, error
     assert "vit: finished before" in log
-    assert log.splitlines()[-6:-3] == table[:3]
-    assert log.splitlines()[-3].endswith(table[3])
+    assert log.splitlines()[-7:-4] == table[:3]
+    assert log.splitlines()[-4].endswith(table[3])
     assert (runs / "report.html").read_text() == report
     # What is finished is looked at before anything is trained, whatever the order.
     for more, message in (
@@ -198,7 +198,7 @@ def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(small_data, tmp_
     for arguments, message in (
         (["--data", "nowhere"], "There is no nowhere; --data takes a folder of images"),
         (["--epochs", "0"], "epochs is 0; it must be"),
-        (["--validation-split", "0.001"], "A split of 0.001 leaves 60 of 60 images to train on and 0"),
+        (["--validation-split", "0.001"], "A share of 0.001 of 60 images holds out 0 and leaves 60; each"),
         (["--limit", "0"], "--limit is 0; it must be at least 1"),
         (["--hours", "0"], "--hours is 0; it must be more than 0"),
         (["--hours", "2", "--epochs", "3"], "--hours 2 and --epochs 3 both say how long to train; give one"),
@@ -219,11 +219,11 @@ def test_what_cannot_be_used_ends_in_a_sentence_and_exit_code_2(small_data, tmp_
 
 def test_a_package_that_is_not_installed_is_a_sentence(monkeypatch, capsys):
     def missing(*given):
-        raise ModuleNotFoundError("No module named 'keras'")
+        raise ModuleNotFoundError("No module named 'keras'", name="keras")
 
     monkeypatch.setattr(cli.train, "run", missing)
     assert train.main([]) == 2
-    assert capsys.readouterr().err == "train.py: No module named 'keras'\n"
+    assert capsys.readouterr().err == "train.py: The package keras is not installed; run pip install keras.\n"
 
 
 def test_the_console_command_goes_by_its_own_name(monkeypatch, capsys):

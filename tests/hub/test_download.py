@@ -80,7 +80,7 @@ def test_what_the_hub_has_not_or_refuses_is_said(hub, folder):
     hub.put_folder("ada/gated", folder, gated=True)
     assert f"its owner has to grant access first, at {hub.url}/ada/gated" in refusal("ada/gated")
     hub.put_files("ada/other", {"pytorch_model.bin": b"weights"})
-    assert "it is not a model that train.py pushed" in refusal("ada/other")
+    assert "it is not a model that smallvit pushed" in refusal("ada/other")
     for status, message in ((401, "the Hub refuses the token (401)"), (429, "status 429"), (500, "status 500")):
         hub.clear()
         hub.fail("ada/there", status=status)

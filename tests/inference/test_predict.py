@@ -78,7 +78,7 @@ def test_a_row_for_each_image_and_model(models, photos, tmp_path, capsys):
         assert row["error"] == ""
     assert "no image" in rows[2]["error"]
     assert rows[2]["class"] == rows[2]["unsure"] == ""
-    assert [row["error"] for row in rows[6::2]] == ["There is no such file.", "No file has a name of this pattern."]
+    assert [row["error"] for row in rows[6::2]] == ["There is no such file.", "No file matches this pattern."]
     assert capsys.readouterr().out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "photos"]
 

@@ -94,9 +94,9 @@ def test_a_record_that_is_not_whole_is_refused_with_a_sentence(folder):
     whole = (folder / "smallvit.json").read_bytes()
     for fields, message in (
         ({"format_version": 99}, "format_version is 99; this version of smallvit reads 3 and 4"),
-        ({"model": {"depth": 3}}, "is not what train.py writes"),
+        ({"model": {"depth": 3}}, "is not what smallvit train writes"),
         ({"weights": None}, "weights is None; it must have the bytes and the sha256"),
-        ({"weights": {"bytes": 3}}, "is not what train.py writes"),
+        ({"weights": {"bytes": 3}}, "is not what smallvit train writes"),
         ({"variant": "huge"}, "variant is 'huge'"),
         ({"variant": ["vit"]}, "variant is"),
         ({"metrics": {}}, "metrics lack the loss of the validation split"),

@@ -222,7 +222,7 @@ def test_what_if_and_compare_for_programs(served, image):
     np.testing.assert_allclose(answer["classes"][0]["probability"], expected.max(), atol=1e-5)
     unchanged = ask(served, "/what_if", handle_file(LION))
     assert (unchanged["model"], len(unchanged["classes"])) == (BOTH, 5)
-    with pytest.raises(AppError, match=r"one for each of the 3 layers, each from 0\.1 to 8; 2 came"):
+    with pytest.raises(AppError, match=r"one for each of the 3 layers, each from 0\.1 to 8; 2 were sent"):
         ask(served, "/what_if", handle_file(LION), BOTH, [1.0, 2.0])
     assert [one["model"] for one in ask(served, "/compare", handle_file(LION))] == [VIT, BOTH]
 

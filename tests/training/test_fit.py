@@ -266,7 +266,7 @@ def test_a_device_without_memory_left_ends_in_a_sentence(run, monkeypatch):
 
     monkeypatch.setattr(Trainer, "measure_step_seconds", too_much)
     with (
-        pytest.raises(UserError, match=r"out of memory with batch_size 8; try --batch-size 4"),
+        pytest.raises(UserError, match=r"out of memory with --batch-size 8; try --batch-size 4"),
         out_of_memory_as_user_error(8),
     ):
         run()

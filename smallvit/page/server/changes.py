@@ -77,7 +77,7 @@ def _factors_error(count: int, depth: int) -> PageError:
     return PageError(
         "api_factors",
         f"Send one factor, or one for each of the {depth} layers, each from {MIN_TAU_FACTOR:g} to {MAX_TAU_FACTOR:g}; "
-        f"{count} came.",
+        f"{count} were sent.",
         n=count,
         layers=depth,
         low=MIN_TAU_FACTOR,

@@ -221,7 +221,7 @@ class ModelStore:
 
 def no_models() -> PageError:
     """The error of a page without any model."""
-    return PageError("no_models", "There is no model here. Train one with train.py, or name one with --models.")
+    return PageError("no_models", "There is no model here. Train one with smallvit train, or name one with --models.")
 
 
 def _unknown_model(name: object, names: list[str]) -> PageError:
