@@ -26,7 +26,7 @@ def test_from_a_folder_of_images_to_predictions(tmp_path, monkeypatch, caplog, c
     assert "training shows every class equally often" in caplog.text
     assert "training mirrors images at random; --augmentation crop does not" in caplog.text
     assert caplog.text.count("compiling, which may take a minute") == 2  # once for each variant
-    assert caplog.messages[-1].startswith("next: ")
+    assert caplog.messages[-1].startswith("to label new images: python -m smallvit predict PHOTOS")
     report = (tmp_path / "runs/photos/report.html").read_text()
     assert "Always answering sand, the largest class, would be right on 52.2" in report  # 12 of 23
     assert "The probability that chance alone makes a difference as large is" in report
