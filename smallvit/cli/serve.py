@@ -37,6 +37,7 @@ def run(options: argparse.Namespace, arguments: list[str], invocation: Invocatio
     try:
         startup.serve(options.models, options.port)
     except OSError as error:
-        if options.port is not None:
-            raise UserError(f"Port {options.port} is in use; give another --port.") from error
-        raise UserError(f"There is no free port ({error_reason(error)}); give one with --port.") from error
+        if "empty port" not in str(error):  # as Gradio says it
+            raise UserError(f"The page could not be opened ({error_reason(error)}).") from error
+        taken = "There is no free port" if options.port is None else f"Port {options.port} is in use"
+        raise UserError(f"{taken}; give another with --port.") from error

@@ -35,16 +35,13 @@ def parse_override(text: str) -> tuple[str, object]:
     name, separator, value = text.partition("=")
     if not separator:
         raise ValueError(f"{text!r} is not of the form NAME=VALUE")
-    known = {field.name: field.type for kind in (ModelConfig, TrainConfig) for field in fields(kind)}
     if name in _NOT_SETTABLE:
         raise ValueError(f"{name} cannot be set: {_NOT_SETTABLE[name]}")
+    every = (field for kind in (ModelConfig, TrainConfig) for field in fields(kind))
+    known = {field.name: field.type for field in every if field.name not in _NOT_SETTABLE}
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
-        hint = (
-            f"; {close[0]} is the nearest"
-            if close
-            else f"; there are {', '.join(sorted(known - _NOT_SETTABLE.keys()))}"
-        )
+        hint = f"; {close[0]} is the nearest" if close else f"; there are {', '.join(sorted(known))}"
         raise ValueError(f"{name!r} is no field of a preset{hint}")
     words = {"true": "True", "false": "False"}
     if type(None) in typing.get_args(known[name]):

@@ -29,9 +29,8 @@ def groups_by_pattern(pattern: str, splits: Mapping[str, Split]) -> dict[str, li
         raise UserError(f"--group-by {shown} is no regular expression ({error}).") from error
     if expression.groups != 1:
         raise UserError(
-            f"--group-by {shown} has {expression.groups} pairs of parentheses; it needs one, around what names "
-            "the group "
-            r"in the path of an image, such as '(patient\d+)_'. The name of a column needs a table or a data set."
+            f"--group-by {shown} has {expression.groups} pairs of parentheses; it needs one, around what names the "
+            r"group in the path of an image, such as '(patient\d+)_'. The name of a column needs a table or a data set."
         )
     found: dict[str, list[str]] = {}
     for name, split in splits.items():

@@ -23,14 +23,13 @@ def log_plan(plan: Plan, dataset: Dataset) -> None:
     """Log the data and the recipe, with warnings if the recipe is slow on this device."""
     run = plan.runs()[0]
     training = run.training
+    num_train, test = len(dataset.train.labels), f"{len(dataset.test.labels):,} test images"
     if dataset.num_folds:
-        images = f"{len(dataset.train.labels):,} images in {dataset.num_folds} folds"
+        images = f"{num_train:,} images in {dataset.num_folds} folds"
     elif dataset.validation is None:
-        images = f"{len(dataset.train.labels):,} images for training and validation"
+        images = f"{num_train:,} images for training and validation, {test}"
     else:
-        images = f"{len(dataset.train.labels):,} training and {len(dataset.validation.labels):,} validation images"
-    if not dataset.num_folds:
-        images += f", {len(dataset.test.labels):,} test images"
+        images = f"{num_train:,} training and {len(dataset.validation.labels):,} validation images, {test}"
     log.info(
         "%s: %d classes, %s; preset %s, %s of batch %d, %s, peak learning rate %g, %s",
         dataset.name,
