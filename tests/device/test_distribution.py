@@ -90,7 +90,7 @@ def test_two_processes_train_as_one_one_of_them_writes_and_a_killed_one_ends_bot
 @pytest.mark.slow
 def test_a_killed_coordinator_ends_the_others(data, tmp_path):
     pair = together(data, (tmp_path / "first", tmp_path / "second"))
-    wait_for(pair[0], "training images")
+    wait_for(pair[0], "images for training")
     pair[0].send_signal(signal.SIGKILL)
     assert finish(pair[1])[0] != 0
 
