@@ -24,11 +24,23 @@ import numpy as np
 import pytest
 
 from smallvit.config import PRESETS
+from smallvit.training.speed import Speed
 from tests import compilation, tiny
 
 # A shell that runs the tests in the background has them ignore Ctrl-C. What they start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# xdist's processes take one file after the other. The last ones should be short: who has nothing left to do waits.
+LONG = (
+    *("test_browser.py", "test_own_images.py", "test_train.py", "test_trainer.py", "test_fit.py"),
+    *("test_backends.py", "test_app.py", "test_space.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture
@@ -46,6 +58,13 @@ def images(rng):
 def tiny_preset(monkeypatch):
     """`--preset tiny`, which trains in seconds."""
     monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """A dry run takes the speed as given: to measure it, the model would be compiled."""
+    measured = "smallvit.experiment.log_plan.measure_speed"
+    monkeypatch.setattr(measured, lambda trainer, _: Speed(trainer.config, (7.0, 7.0), 1.0))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_bad_input_is_an_exception_and_not_the_end():
             smallvit.train(**options)
 
 
-@pytest.mark.usefixtures("without_xla", "tiny_preset")
+@pytest.mark.usefixtures("without_xla", "tiny_preset", "unmeasured")
 def test_a_training_returns_its_folders_and_shows_its_log(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     package = logging.getLogger("smallvit")

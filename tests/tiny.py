@@ -40,7 +40,12 @@ RECIPE = replace(
     evaluation_interval=1,
     patch_sampling="none",
 )
-PRESET = replace(PRESETS["laptop"], model=replace(MODEL, depth=1, dropout_rate=0.1), training=replace(RECIPE, epochs=4))
+# All images in one batch: TensorFlow compiles a step for every size of a batch.
+PRESET = replace(
+    PRESETS["laptop"],
+    model=replace(MODEL, depth=1, dropout_rate=0.1),
+    training=replace(RECIPE, epochs=4, batch_size=64),
+)
 CLASS_NAMES = ["apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee"]
 HISTORY = [
     {
@@ -206,7 +211,9 @@ def finish(process):
 
 def wait_for(process, text):
     """Read what a process prints until a line has `text`."""
+    lines = []
     for line in process.stdout:
         if text in line:
             return
-    raise AssertionError(f"{text!r} never came: {process.stderr.read()}")
+        lines.append(line)
+    raise AssertionError(f"{text!r} never came; exit code {process.wait(60)}: {''.join(lines)}{process.stderr.read()}")

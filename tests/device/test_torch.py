@@ -108,7 +108,7 @@ def test_another_backend_in_keras_json_is_the_users_wish(tmp_path):
 @needs("torch")
 def test_torch_alone_trains_and_the_other_backends_read_its_folder(tmp_path):
     data = tiny.write_release(tmp_path / "data")
-    options = ["--preset", "tiny", "--variant", "spt_lsa", "--epochs", 2, "--data", data]
+    options = ["--preset", "tiny", "--variant", "spt_lsa", "--epochs", 2, "--batch-size", 8, "--data", data]
     command = ["-m", "tests.tiny_train", *options, "--output-dir", tmp_path / "runs"]
     code, _, error = run(*command, **pretend(tmp_path, ["torch"]))
     assert code == 0, error

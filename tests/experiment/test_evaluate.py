@@ -12,6 +12,8 @@ from smallvit.report.drift import describe_drift
 from smallvit.report.evaluated_model import EvaluatedModel
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def test_new_images_become_a_report_tables_and_a_sentence(tmp_path, caplog, capsys):
     new_images = tiny.write_images(tmp_path / "new", {"baby": 3, "apple": 2})

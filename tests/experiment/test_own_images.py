@@ -12,19 +12,20 @@ from PIL import Image
 
 import train
 from smallvit import cli, files
-from smallvit.config import CIFAR100_MEAN
+from smallvit.config import CIFAR100_MEAN, PRESETS
 from smallvit.data import Source, Split, load_dataset
 from smallvit.device import backend
 from smallvit.errors import UserError
-from smallvit.experiment import ExperimentOptions, log_plan
+from smallvit.experiment import ExperimentOptions
 from smallvit.experiment.check import check
 from smallvit.experiment.example_images import choose_examples
 from smallvit.experiment.plan import make_plan
 from smallvit.images import load_square
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server import startup
-from smallvit.training.speed import Speed
-from tests import tiny
+from tests import compilation, tiny
+
+PETS = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--precision", "auto"]
 
 pytestmark = pytest.mark.usefixtures("without_xla", "tiny_preset")
 
@@ -35,6 +36,27 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with images in ./pets, and the model that `PETS` trains on them in ./runs."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.write_images(folder / "pets", {"cat": 20, "dog": 20})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setitem(PRESETS, "tiny", tiny.PRESET)
+        patch.setattr(backend, "fast_precision", lambda: "float32")
+        compilation.compile_without_xla(patch.setattr)
+        assert train.main(PETS) == 0
+    return folder
+
+
+@pytest.fixture
+def pets(trained, place):
+    """./pets and ./runs are those of `trained`; return the former."""
+    shutil.copytree(trained, place, dirs_exist_ok=True)
+    return place / "pets"
 
 
 def test_a_folder_becomes_models_that_other_images_go_on_from(place, caplog, capsys):
@@ -130,21 +152,13 @@ def test_own_images_start_from_bundled_weights_of_the_same_architecture(place, c
     assert make_plan(ExperimentOptions(preset="tiny")).initial == {}  # CIFAR-100, which the weights have seen
 
 
-@pytest.fixture
-def unmeasured(monkeypatch):
-    """A dry run takes the speed as given: to measure it, the model would be compiled."""
-    monkeypatch.setattr(log_plan, "measure_speed", lambda trainer, _: Speed(trainer.config, (7.0, 7.0), 1.0))
-
-
 @pytest.mark.usefixtures("unmeasured")
-def test_images_that_first_weights_may_know_are_told_of(place, caplog):
-    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    options = ["--preset", "tiny", "--variant", "vit", "--data", "pets", "--epochs", "1", "--dry-run"]
-    assert train.main([option for option in options if option != "--dry-run"]) == 0
+def test_images_that_first_weights_may_know_are_told_of(pets, caplog):
+    options = [*PETS, "--dry-run", "--from", "runs/pets/tiny-vit"]
     known = "Some of today's validation or test images may have been its training images."
-    assert train.main([*options, "--from", "runs/pets/tiny-vit"]) == 0
+    assert train.main(options) == 0
     assert known not in caplog.text
-    assert train.main([*options, "--from", "runs/pets/tiny-vit", "--seeds", "2"]) == 0
+    assert train.main([*options, "--seeds", "2"]) == 0
     assert f"runs/pets/tiny-vit was trained on pets with other splits. {known}" in caplog.text
 
 
@@ -162,47 +176,37 @@ def test_a_class_without_test_images_is_told_of(place, caplog):
     assert "There are no test images of rare, so nothing is measured on them. Such a class needs more" in caplog.text
 
 
-def test_what_is_finished_was_trained_on_the_same_images(place, capsys):
-    folder = tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets"]
-    assert train.main(options) == 0
-    assert train.main([*options, "--resume"]) == 0
-    assert cli.main(["evaluate", "--models", "runs/pets", "--data", str(folder.rename(place / "renamed"))]) == 0
-    (place / "renamed").rename(folder)
-    capsys.readouterr()
-    folder.joinpath("cat").rename(folder / "ape")
-    assert train.main([*options, "--resume"]) == 2
-    error = capsys.readouterr().err
-    assert "The data has changed since: runs/pets/tiny-vit is a finished training on other classes; " in error
-    folder.joinpath("ape").rename(folder / "cat")
-    os.replace(folder / "dog/1.png", folder / "one.png")
-    os.replace(folder / "dog/2.png", folder / "dog/1.png")
-    os.replace(folder / "one.png", folder / "dog/2.png")
-    assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training on other training images; " in capsys.readouterr().err
-    shutil.copy(folder / "dog/1.png", folder / "dog/one more.png")
-    assert train.main([*options, "--resume"]) == 2
-    error = capsys.readouterr().err
-    assert re.search(r"whose number of \w+ images is \d+, not \d+; another --output-dir trains anew beside it", error)
+def test_what_is_finished_was_trained_on_the_same_images(pets, capsys):
+    def refusal():
+        capsys.readouterr()
+        assert train.main([*PETS, "--resume"]) == 2
+        return capsys.readouterr().err
 
-    images, labels = np.random.default_rng(5).integers(0, 256, (60, 8, 8, 3), np.uint8), np.arange(60) % 3
-    arrays = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
-    np.savez(place / "shapes.npz", **arrays)
-    options[-1] = "shapes.npz"
-    assert train.main(options) == 0
-    np.savez(place / "shapes.npz", **{**arrays, "x_test": 255 - images[40:]})
-    assert train.main([*options, "--resume"]) == 2
-    assert "is a finished training on other test images" in capsys.readouterr().err
+    assert train.main([*PETS, "--resume"]) == 0
+    renamed = pets.rename(pets.with_name("renamed"))
+    assert cli.main(["evaluate", "--models", "runs/pets", "--data", str(renamed)]) == 0
+    renamed.rename(pets)
+    tested = pets / load_dataset(Source("pets")).test.names[0]
+    content = tested.read_bytes()
+    Image.new("RGB", (40, 30)).save(tested)
+    assert "is a finished training on other test images" in refusal()
+    tested.write_bytes(content)
+    pets.joinpath("cat").rename(pets / "ape")
+    assert "The data has changed since: runs/pets/tiny-vit is a finished training on other classes; " in refusal()
+    pets.joinpath("ape").rename(pets / "cat")
+    os.replace(pets / "dog/1.png", pets / "one.png")
+    os.replace(pets / "dog/2.png", pets / "dog/1.png")
+    os.replace(pets / "one.png", pets / "dog/2.png")
+    assert "is a finished training on other training images; " in refusal()
+    shutil.copy(pets / "dog/1.png", pets / "dog/one more.png")
+    changed = r"whose number of \w+ images is \d+, not \d+; another --output-dir trains anew beside it"
+    assert re.search(changed, refusal())
 
 
-def test_resuming_keeps_the_precision_that_was_the_faster_one(place, monkeypatch, capsys):
-    tiny.write_images(place / "pets", {"cat": 20, "dog": 20})
-    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--precision", "auto"]
-    monkeypatch.setattr(backend, "fast_precision", lambda: "float32")
-    assert train.main(options) == 0
-    monkeypatch.setattr(backend, "fast_precision", lambda: "bfloat16")  # measured again, beside other work
-    assert train.main([*options, "--resume"]) == 0
-    assert train.main([*options, "--precision", "bfloat16", "--resume"]) == 2
+def test_resuming_keeps_the_precision_that_was_the_faster_one(pets, monkeypatch, capsys):
+    monkeypatch.setattr(backend, "fast_precision", lambda: "bfloat16")  # float32 was, when `PETS` were trained on
+    assert train.main([*PETS, "--resume"]) == 0
+    assert train.main([*PETS, "--precision", "bfloat16", "--resume"]) == 2
     assert "is a finished training whose precision is float32, not bfloat16" in capsys.readouterr().err
 
 
@@ -248,7 +252,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, caplog):
     assert "cat/broken.png is left out: The file is damaged" in caplog.text
     assert "training mirrors images at random; --augmentation crop does not" in lines
     assert "vit: images of 24 x 24 in patches of 8 x 8, embed_dim 10, depth 1, 2 heads" in lines
-    assert any("4 epochs of 5 steps, about" in line for line in lines)
+    assert any("4 epochs of 1 steps, about" in line for line in lines)
     assert list(place.iterdir()) == []
 
 
@@ -322,19 +326,19 @@ def test_examples_of_images_that_are_no_files_are_their_pixels():
 def test_the_answers_of_all_folds_are_one_report(place, caplog, capsys):
     caplog.set_level(logging.INFO)
     tiny.write_images(place / "pets", {"cat": 20, "dog": 16})
-    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "3"]
+    options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "pets", "--folds", "2"]
     assert train.main([*options, "--time-limit", "1e-9"]) == 0
-    assert "No report yet: not all 3 folds are trained. Continue with --resume" in caplog.text
+    assert "No report yet: not all 2 folds are trained. Continue with --resume" in caplog.text
     assert not (place / "runs/pets/report.html").exists()
     assert train.main([*options, "--resume"]) == 0
-    records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2, 3)]
-    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [(n, 3, 12) for n in (1, 2, 3)]
-    top1 = sum(record.metrics["test"]["top1"] for record in records) / 3
+    records = [read_model_folder(place / f"runs/pets/tiny-vit-fold{fold}").record for fold in (1, 2)]
+    assert [(record.fold, record.num_folds, record.num_test) for record in records] == [(n, 2, 18) for n in (1, 2)]
+    top1 = sum(record.metrics["test"]["top1"] for record in records) / 2
     html = (place / "runs/pets/report.html").read_text(encoding="utf-8")
     assert f"{100 * top1:.1f}\N{NO-BREAK SPACE}%" in html
     assert "on the 36 test images" in html
-    assert "The images are in 3 folds." in html
-    for model, folds in (("runs/pets", ("fold1", "fold2", "fold3")), ("runs/pets/tiny-vit-fold2", ("fold2",))):
+    assert "The images are in 2 folds." in html
+    for model, folds in (("runs/pets", ("fold1", "fold2")), ("runs/pets/tiny-vit-fold2", ("fold2",))):
         caplog.clear()
         assert cli.main(["evaluate", "--models", model, "--data", "pets"]) == 0
         measured = [line.split() for line in caplog.messages if line.startswith("tiny-vit-")]

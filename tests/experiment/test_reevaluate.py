@@ -11,6 +11,8 @@ from smallvit.experiment.reevaluate import TrainingDataReader, reevaluate_models
 from smallvit.hub.download import resolve_models
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):

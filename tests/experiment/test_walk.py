@@ -21,7 +21,8 @@ def test_from_a_folder_of_images_to_predictions(tmp_path, monkeypatch, caplog, c
     tiny.write_images(tmp_path / "new", {"sand": 4, "sea": 9}, seed=2)
 
     command = ["train", "--data", "photos", "--preset", "tiny", "--seeds", "2", "--epochs", "6"]
-    assert cli.main([*command, "--image-size", "48", "--set", "learning_rate=0.02"]) == 0, capsys.readouterr().err
+    command += ["--image-size", "48", "--batch-size", "8", "--learning-rate", "0.02"]
+    assert cli.main(command) == 0, capsys.readouterr().err
     assert "vit starts from the weights of vit, which was trained on CIFAR-100" in caplog.text
     assert "training shows every class equally often" in caplog.text
     assert "training mirrors images at random; --augmentation crop does not" in caplog.text

@@ -10,14 +10,12 @@ from tqdm import tqdm
 
 import smallvit
 import train
-from smallvit.config import PRESETS
 from smallvit.data import Source, decode_cache, load_dataset
 from smallvit.images import DecodeSpec
 from smallvit.images.load import load_for_specs
 from smallvit.inference.explainer import Explainer
 from smallvit.model_folder.folder import read_model_folder
 from smallvit.page.server.photos import load_upload
-from tests import tiny
 from tests.image_corpus import png_file, rows, tiff_file
 
 
@@ -56,8 +54,8 @@ def test_one_range_for_all_images_is_computed_logged_and_kept(scans, caplog, mon
     assert again.value_range == (low, high)
 
 
+@pytest.mark.usefixtures("without_xla", "tiny_preset")
 def test_the_model_sees_the_same_pixels_in_training_prediction_and_on_the_page(scans, monkeypatch, tmp_path):
-    monkeypatch.setitem(PRESETS, "tiny", tiny.PRESET)
     monkeypatch.chdir(tmp_path)
     options = ["--preset", "tiny", "--variant", "vit", "--epochs", "1", "--data", "scans", "--examples", "1"]
     assert train.main(options) == 0

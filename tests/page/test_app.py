@@ -4,6 +4,7 @@ import base64
 import contextlib
 import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -229,13 +230,13 @@ def test_the_bundled_models_are_whole():
         assert folder.load_model().taus().shape == (config.depth, config.num_heads if config.use_lsa else 1)
 
 
-def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path):
+def test_a_port_that_is_taken_ends_in_a_sentence(url, models, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(startup, "delete_old_files_regularly", lambda *_: None)  # a thread without an end
+    monkeypatch.setattr(logging.getLogger("smallvit"), "setLevel", lambda level: None)  # for the tests after this one
     port = str(httpx.URL(url).port)
-    command = [sys.executable, "app.py", "--models", str(models), "--port", port]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert port in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert app.main(["--models", str(models), "--port", port]) == 2
+    assert port in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("port", ["65536", "http"])

@@ -40,8 +40,18 @@ def settle(process):
         time.sleep(4)
 
 
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """A page that has compiled all that it compiles."""
+    folder = tmp_path_factory.mktemp("load")
+    options = {"log": folder / "app.log", "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    with running_app(XLA_FLAGS=None, **options) as address:
+        settle(address.process)
+        yield address
+
+
 @pytest.fixture
-def crowd(tmp_path):
+def crowd(tmp_path, url):
     """A function that lets 32 visitors use the page for SECONDS. Some send hostile files; then the others pause.
 
     Returns ({visitor: seconds of each answer}, wrong answers, [(second, megabytes)]).
@@ -76,11 +86,7 @@ def crowd(tmp_path):
             time.sleep(rng.uniform(0, 1))
 
     def stay(num_hostile=0, hostile_files=()):
-        with (
-            running_app(XLA_FLAGS=None, log=tmp_path / "app.log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as url,
-            ThreadPoolExecutor(VISITORS) as threads,
-        ):
-            settle(url.process)
+        with ThreadPoolExecutor(VISITORS) as threads:
             start = time.monotonic()
             place = url, start + SECONDS, hostile_files
             visits = [threads.submit(attack if n < num_hostile else visit, n, *place) for n in range(VISITORS)]

@@ -108,6 +108,7 @@ def running_space(tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_it_starts_as_a_space_does(running_space, tmp_path):
     checkout = copy_of_the_project(tmp_path / "app")
     before = contents(checkout)

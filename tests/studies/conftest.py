@@ -10,7 +10,7 @@ import pytest
 from smallvit.data import Source, load_dataset
 from smallvit.experiment.splits import train_validation_splits
 from smallvit.report import results_page, study_results
-from tests import tiny
+from tests import compilation, tiny
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def update_docs():
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
             patch.setattr(study_results, "FOLDER", folder)
             patch.setattr(results_page, "RESULTS_PAGE", page)
+            compilation.compile_without_xla(patch.setattr)
             assert study.main([*map(str, words), "--update-docs"]) == 0
         return printed.getvalue(), json.loads((folder / f"{study.NAME}.json").read_text()), page.read_text()
 

@@ -17,6 +17,7 @@ def scores(model, images):
     return np.asarray(model(images)).argmax(axis=1)
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_a_factor_multiplies_tau_and_the_mask_can_be_off(models):
     folder = read_model_folder(models / "models/a")
     dataset = load_dataset(Source(str(models)))
@@ -44,6 +45,7 @@ def test_a_factor_multiplies_tau_and_the_mask_can_be_off(models):
     assert max(found["changed"]) > 0
 
 
+@pytest.mark.usefixtures("without_xla")
 def test_without_lsa_the_constant_tau_is_multiplied(models):
     folder = read_model_folder(models / "models/b")
     dataset = load_dataset(Source(str(models)))
